@@ -1,0 +1,386 @@
+"""What both classifiers share: ``fit`` as a short story, prediction, the record."""
+
+import difflib
+import warnings
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_simple._callbacks import IterationTasks
+from sknn_simple._compat import (
+    CallbackSupportMixin,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    check_monotonic_cst,
+    fit_context,
+    with_callbacks,
+)
+from sknn_simple._monitors import Monitor, ProgressTable
+from sknn_simple._nn.blocks import Workspace, block_edges
+from sknn_simple._nn.losses import LOSSES, Loss
+from sknn_simple._nn.objective import Network
+from sknn_simple._optim.solvers import OUTCOMES, Limits, Result
+from sknn_simple._training import Recipe, Trained
+from sknn_simple._training_set import (
+    TrainingSet,
+    validate_features,
+    validate_training_set,
+)
+
+
+class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of the two classifiers; a subclass names its network and its parameters."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "standardize": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "monotonic_cst": ["array-like", dict, None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the network until the gradient of J is at most ``tol``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features. float32 is kept; anything else becomes float64. Sparse input is
+            used as CSR and never made dense.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any type, or a multilabel indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples; weighting a row by 2 is writing it twice.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or X, y, or sample_weight cannot be
+            trained on. The estimator is then left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver stopped before the fit had converged, or was interrupted.
+        """
+        with _unchanged_on_failure(self):
+            result = self._fit(X, y, sample_weight)
+        self._warn_unless_converged(result)
+        return self
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Result:
+        data = validate_training_set(self, X, y, sample_weight, self.class_weight)
+        recipe = self._recipe(data)
+        previous = self._previous_parameters(recipe.network, data)
+        hooks = {
+            "X": X,
+            "y": y,
+            "metadata": {"sample_weight": sample_weight}
+            if sample_weight is not None
+            else None,
+        }
+        trained = self._train(recipe, data, previous, hooks)
+        self._record(data, recipe, trained)
+        return trained.result
+
+    # Steps of fit ---------------------------------------------------------------------
+
+    @abstractmethod
+    def _recipe(self, data: TrainingSet) -> Recipe:
+        """Return what to minimise and how; refuse what cannot be done."""
+
+    @abstractmethod
+    def _train(
+        self,
+        recipe: Recipe,
+        data: TrainingSet,
+        previous: np.ndarray | None,
+        hooks: dict[str, Any],
+    ) -> Trained:
+        """Return the trained parameters; `hooks` is what callbacks are given."""
+
+    def _monotone_signs(self, data: TrainingSet) -> np.ndarray:
+        """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
+        signs = check_monotonic_cst(self, self.monotonic_cst)
+        if signs is None:
+            return np.zeros(data.X.shape[1])
+        if signs.any() and (data.multilabel or len(data.classes) != 2):
+            raise ValueError(
+                "monotonic_cst needs a target of two classes: the probability of the "
+                f"second one is held monotone. y has {len(data.classes)} "
+                f"{'labels' if data.multilabel else 'classes'}."
+            )
+        return signs.astype(np.float64)
+
+    def _previous_parameters(
+        self, network: Network, data: TrainingSet
+    ) -> np.ndarray | None:
+        """Return the parameters of the last fit where ``warm_start`` asks for them."""
+        if not (self.warm_start and hasattr(self, "n_iter_")):
+            return None
+        if not np.array_equal(self.classes_, data.classes):
+            raise ValueError(
+                "warm_start=True goes on from the last fit, so y must have the same "
+                f"classes: {self.classes_.tolist()}; got {data.classes.tolist()}."
+            )
+        arrays = self._parameters()
+        for name, shape in network.layout.shapes.items():
+            found = arrays[name].shape if name in arrays else None
+            if found != shape:
+                raise ValueError(
+                    f"warm_start=True goes on from the last fit, whose {name} has "
+                    f"shape {found}; X, y and the parameters now ask for {shape}."
+                )
+        return network.layout.pack(arrays)
+
+    def _monitors(
+        self, recipe: Recipe, data: TrainingSet, context: Any, hooks: dict[str, Any]
+    ) -> list[Monitor]:
+        """Return what watches a minimisation: the printed table, and callbacks."""
+        monitors: list[Monitor] = []
+        if self.verbose:
+            monitors.append(ProgressTable(f"[{type(self).__name__}] {recipe.solver}"))
+        if context is not None:
+            monitors.append(
+                IterationTasks(
+                    context,
+                    self,
+                    hooks,
+                    lambda theta: self._predictor(data, recipe.network, theta),
+                )
+            )
+        return monitors
+
+    def _predictor(
+        self, data: TrainingSet, network: Network, theta: np.ndarray
+    ) -> dict[str, Any]:
+        """Return the fitted attributes that prediction needs."""
+        arrays = network.layout.views(theta.astype(data.X.dtype))
+        return {
+            "classes_": data.classes,
+            "_multilabel": data.multilabel,
+            **self._attributes(data, arrays),
+        }
+
+    def _record(self, data: TrainingSet, recipe: Recipe, trained: Trained) -> None:
+        """Set the fitted attributes, and none that another fit left."""
+        for name in ("skip_coef_", "validation_loss_curve_"):
+            self.__dict__.pop(name, None)
+        self.__dict__.update(self._predictor(data, recipe.network, trained.theta))
+        result = trained.result
+        self.loss_ = result.value
+        self.loss_curve_ = result.values
+        self.n_iter_ = len(result.values) - 1
+        self.grad_norm_ = result.grad_norm
+        self.converged_ = OUTCOMES[result.outcome].converged
+        self.solver_ = recipe.solver
+        if trained.validation_curve is not None:
+            self.validation_loss_curve_ = trained.validation_curve
+
+    def _warn_unless_converged(self, result: Result) -> None:
+        explanation = OUTCOMES[result.outcome].explanation
+        if not explanation:
+            return
+        reason = explanation.format(max_iter=self.max_iter, solver=self.solver_)
+        warnings.warn(
+            f"{type(self).__name__} stopped after {self.n_iter_} iterations because "
+            f"{reason}: the largest entry of the gradient is {result.grad_norm:.2g}, "
+            f"where tol={self.tol:g} asks for at most "
+            f"{Limits(self.tol, self.max_iter).threshold(result.value):.2g}. Raise "
+            "max_iter to go on, or tol if this accuracy is enough.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+    # Prediction -----------------------------------------------------------------------
+
+    @abstractmethod
+    def _parameters(self) -> dict[str, np.ndarray]:
+        """Return the fitted attributes as the network's named arrays."""
+
+    @abstractmethod
+    def _attributes(
+        self, data: TrainingSet, arrays: dict[str, np.ndarray]
+    ) -> dict[str, Any]:
+        """Return the fitted attributes that hold the network's named arrays."""
+
+    @abstractmethod
+    def _fitted_network(self) -> Network:
+        """Return the network that the fitted attributes belong to."""
+
+    @property
+    def _loss(self) -> Loss:
+        two_or_labels = self._multilabel or len(self.classes_) == 2
+        return LOSSES["logistic" if two_or_labels else "softmax"]
+
+    def _raw_outputs(self, X: Any) -> np.ndarray:
+        """Return Z, (n_samples, n_outputs) in float64."""
+        network, params = self._fitted_network(), self._parameters()
+        return map_rows(
+            X, network, lambda rows, work: network.forward(params, rows, work)
+        )
+
+    def _class_outputs(self, X: Any) -> np.ndarray:
+        """Return one raw output per class or label: both logits for two classes."""
+        raw = self._raw_outputs(X)
+        if raw.shape[1] == 1 and not self._multilabel:
+            return np.hstack([-raw, raw])
+        return raw
+
+    def _validated(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_features(self, X, reset=False)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the raw outputs of the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The logit of the second class for two classes; one column per class or
+            label otherwise.
+        """
+        X = self._validated(X)
+        raw = self._raw_outputs(X).astype(X.dtype, copy=False)
+        return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels; for a multilabel target zeros and ones.
+        """
+        raw = self._raw_outputs(self._validated(X))
+        if self._multilabel:
+            return (raw > 0.0).astype(np.int64)
+        if raw.shape[1] == 1:
+            return self.classes_[(raw[:, 0] > 0.0).astype(np.intp)]
+        return self.classes_[raw.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of ``classes_``. Rows sum to 1, but for a multilabel target,
+            where each column is the probability of its label.
+        """
+        X = self._validated(X)
+        raw = self._class_outputs(X)
+        self._loss.probabilities(raw)
+        return raw.astype(X.dtype, copy=False)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of the probability of each class.
+
+        Computed from the raw outputs, so it is finite where the probability itself is
+        too small for a float.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes or n_labels)
+            In the order of ``classes_``.
+        """
+        X = self._validated(X)
+        log_probability = self._loss.log_probabilities(self._class_outputs(X))
+        return log_probability.astype(X.dtype, copy=False)
+
+    # Conventions of scikit-learn ------------------------------------------------------
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(
+                str(error) + _suggestion(self, str(error))
+            ) from None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def map_rows(
+    X: Any, network: Network, work_on: Callable[[Any, Workspace], np.ndarray]
+) -> np.ndarray:
+    """Return ``work_on(rows, workspace)`` of blocks of rows, stacked.
+
+    Prediction then needs memory for one block of hidden units only.
+    """
+    workspace = Workspace()
+    edges = block_edges(X.shape[0], network.row_bytes(X))
+    return np.concatenate(
+        [work_on(X[start:stop], workspace).copy() for start, stop in edges]
+    )
+
+
+@contextmanager
+def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back its attributes if the block raises."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
+def _suggestion(estimator: BaseEstimator, message: str) -> str:
+    """Return " Did you mean …?" for a parameter whose value is a misspelt option."""
+    for name, constraints in estimator._parameter_constraints.items():
+        value = getattr(estimator, name, None)
+        if not isinstance(value, str) or f"'{name}'" not in message:
+            continue
+        options: Sequence[str] = [
+            option
+            for constraint in constraints
+            if isinstance(constraint, StrOptions)
+            for option in constraint.options
+        ]
+        close = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5)
+        return f" Did you mean {close[0]!r}?" if close else ""
+    return ""

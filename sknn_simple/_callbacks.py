@@ -1,0 +1,109 @@
+"""Iterations of a minimisation as tasks of scikit-learn's callbacks (≥ 1.9)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._monitors import Theta
+from sknn_simple._optim.solvers import Iterate
+
+
+class IterationTasks:
+    """Opens a task when an iteration begins and closes it when the iteration ends.
+
+    Parameters
+    ----------
+    context : CallbackContext
+        The task whose subtasks the iterations are.
+    estimator : object
+        The estimator in its fit.
+    data : dict
+        X, y and metadata as the hooks are given them.
+    attributes : callable
+        From parameters to the fitted attributes; called only if a hook asks for the
+        fitted estimator.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        estimator: Any,
+        data: dict[str, Any],
+        attributes: Callable[[np.ndarray], dict[str, Any]],
+    ) -> None:
+        self._context = context
+        self._estimator = estimator
+        self._data = data
+        self._attributes = attributes
+        self._task: Any = None
+
+    def begins(self, theta: Theta) -> None:
+        """Open the next iteration's task."""
+        self._task = self._context.subcontext(task_name="iteration")
+        self._task.call_on_fit_task_begin(
+            estimator=self._estimator,
+            **self._data,
+            reconstruction_attributes=lambda: self._attributes(theta()),
+        )
+
+    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+        """Close the iteration's task; True if a callback asks to stop."""
+        if iterate.n_iter == 0:
+            return False
+        task, self._task = self._task, None
+        return task.call_on_fit_task_end(
+            estimator=self._estimator,
+            **self._data,
+            reconstruction_attributes=lambda: self._attributes(theta()),
+        )
+
+    def abandoned(self) -> None:
+        """Close the task of an iteration that the solver did not complete."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.call_on_fit_task_end(estimator=self._estimator)
+
+
+@contextmanager
+def fit_task(
+    estimator: Any, hooks: dict[str, Any], **subtasks: Any
+) -> Iterator[Any | None]:
+    """Open the task of a whole fit; yield its context, None where nobody listens.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator in its fit.
+    hooks : dict
+        X, y and metadata as the hooks are given them.
+    **subtasks
+        ``max_subtasks`` and ``sequential_subtasks`` of the context.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        yield None
+        return
+    context = estimator._init_callback_context(**subtasks)
+    context.call_on_fit_task_begin(estimator=estimator, **hooks)
+    listened_to = hasattr(estimator, "_skl_callbacks")
+    yield context if listened_to else None
+    context.call_on_fit_task_end(estimator=estimator, **hooks)
+
+
+@contextmanager
+def start_task(
+    estimator: Any,
+    context: Any | None,
+    hooks: dict[str, Any],
+    number: int,
+    max_iter: int,
+) -> Iterator[Any | None]:
+    """Open the task of one start of a fit; its subtasks are iterations."""
+    if context is None:
+        yield None
+        return
+    task = context.subcontext("start", task_id=number, max_subtasks=max_iter)
+    task.call_on_fit_task_begin(estimator=estimator, **hooks)
+    yield task
+    task.call_on_fit_task_end(estimator=estimator, **hooks)

@@ -1,0 +1,135 @@
+"""What may watch a minimisation: a printed table, and early stopping."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from sknn_simple._optim.solvers import Iterate
+
+Theta = Callable[[], np.ndarray]
+
+
+class Monitor(Protocol):
+    """Follows the iterations of one minimisation; `theta` gives the parameters."""
+
+    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+        """Note an iteration's end (0: the start); True asks to stop."""
+        ...
+
+    def begins(self, theta: Theta) -> None:
+        """Note that a next iteration begins."""
+        ...
+
+    def abandoned(self) -> None:
+        """Note that the iteration that began last came to nothing."""
+        ...
+
+
+class SilentMonitor:
+    """A monitor that does nothing; what others derive from."""
+
+    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+        return False
+
+    def begins(self, theta: Theta) -> None:
+        return None
+
+    def abandoned(self) -> None:
+        return None
+
+
+class Monitors:
+    """Several monitors as the observer that a minimisation takes.
+
+    Parameters
+    ----------
+    monitors : sequence of Monitor
+        All of them see every iteration, also when an earlier one asks to stop.
+    to_original : callable
+        From the solver's coordinates to the network's parameters; called only where a
+        monitor asks for them.
+    """
+
+    def __init__(
+        self,
+        monitors: Sequence[Monitor],
+        to_original: Callable[[np.ndarray], np.ndarray],
+    ) -> None:
+        self._monitors = monitors
+        self._to_original = to_original
+
+    def ended(self, iterate: Iterate) -> bool:
+        """Tell every monitor; True if one of them asks to stop."""
+        theta = self._theta(iterate.x)
+        asked = [monitor.ended(iterate, theta) for monitor in self._monitors]
+        return any(asked)
+
+    def begins(self, x: np.ndarray) -> None:
+        """Tell every monitor."""
+        for monitor in self._monitors:
+            monitor.begins(self._theta(x))
+
+    def abandoned(self) -> None:
+        """Tell every monitor."""
+        for monitor in self._monitors:
+            monitor.abandoned()
+
+    def _theta(self, x: np.ndarray) -> Theta:
+        return lambda: self._to_original(x)
+
+
+class ProgressTable(SilentMonitor):
+    """Prints a line per iteration: iteration, J, largest gradient entry, seconds."""
+
+    def __init__(self, title: str) -> None:
+        self._begun = time.perf_counter()
+        print(title)
+        print(f"{'iteration':>9}  {'J':>14}  {'gradient':>10}  {'seconds':>8}")
+
+    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+        seconds = time.perf_counter() - self._begun
+        print(
+            f"{iterate.n_iter:>9}  {iterate.value:>14.8g}  {iterate.grad_norm:>10.3g}"
+            f"  {seconds:>8.3f}",
+            flush=True,
+        )
+        return False
+
+
+class EarlyStopping(SilentMonitor):
+    """Keeps the iterate of lowest validation loss; stops when it falls no more.
+
+    Parameters
+    ----------
+    validation_loss : callable
+        The log-loss of parameters on the validation set.
+    patience : int
+        Iterations without improvement after which to stop.
+
+    References
+    ----------
+    Prechelt, L. (1998). Early stopping - but when? In: Neural Networks: Tricks of the
+    Trade.
+    """
+
+    def __init__(
+        self, validation_loss: Callable[[np.ndarray], float], patience: int
+    ) -> None:
+        self._validation_loss = validation_loss
+        self._patience = patience
+        self.curve: list[float] = []
+        self.best: Iterate | None = None
+        self.best_theta = np.empty(0)
+        self.triggered = False
+
+    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+        parameters = theta()
+        loss = self._validation_loss(parameters)
+        if not self.curve or loss < min(self.curve):
+            self.best, self.best_theta = iterate, parameters
+        self.curve.append(loss)
+        since_best = len(self.curve) - 1 - int(np.argmin(self.curve))
+        self.triggered = since_best >= self._patience
+        return self.triggered

@@ -1,0 +1,1 @@
+"""The mathematics: networks, losses and their derivatives over blocks of rows."""

@@ -1,0 +1,240 @@
+"""Activation functions φ with their first and second derivatives, in place.
+
+Every function works in place on a float array ``z`` of pre-activations of any shape,
+because a hidden layer is the largest array of an evaluation: writing φ(z) over z and
+the derivatives into buffers that are reused keeps a block of rows in cache.
+
+The sigmoid is σ(z) = 1 / (1 + exp(-z)), computed as (1 + tanh(z/2)) / 2: NumPy
+vectorises tanh but SciPy's ``expit`` calls libm element by element (4 times slower).
+The absolute error of that form is below 2⁻⁵³ everywhere, which is all a hidden
+unit's output needs; probabilities are not computed here.
+
+References
+----------
+Bishop, C. M. (2006). Pattern Recognition and Machine Learning, section 5.1.
+Dugas, C. et al. (2001). Incorporating second-order functional knowledge for better
+option pricing. NeurIPS 13 (softplus).
+Hendrycks, D., Gimpel, K. (2016). Gaussian error linear units. arXiv:1606.08415
+(gelu, silu).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+# exp(-z²/2) underflows in float64 before |z| = 39; clipping there keeps z² finite for
+# every finite z and changes no result.
+_GAUSSIAN_RANGE = 39.0
+
+
+class Activation(NamedTuple):
+    """One row of the table of activations.
+
+    Attributes
+    ----------
+    value : callable
+        ``value(z)`` writes φ(z) over z.
+    slope : callable
+        ``slope(z, d1)`` writes φ′(z) into d1 and φ(z) over z.
+    curvature : callable
+        ``curvature(z, d1, d2)`` writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
+    monotone : bool
+        Whether φ never decreases, which sign constraints on weights rely on.
+    """
+
+    value: Callable[[np.ndarray], None]
+    slope: Callable[[np.ndarray, np.ndarray], None]
+    curvature: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    monotone: bool
+
+
+def _sigmoid(z: np.ndarray, out: np.ndarray) -> None:
+    np.multiply(z, 0.5, out=out)
+    np.tanh(out, out=out)
+    out += 1.0
+    out *= 0.5
+
+
+def _identity(z: np.ndarray) -> None:
+    """φ(z) = z."""
+
+
+def _identity_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′(z) = 1."""
+    d1.fill(1.0)
+
+
+def _identity_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″(z) = 0."""
+    d1.fill(1.0)
+    d2.fill(0.0)
+
+
+def _logistic(z: np.ndarray) -> None:
+    """φ(z) = σ(z)."""
+    _sigmoid(z, out=z)
+
+
+def _logistic_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = φ (1 - φ)."""
+    _logistic(z)
+    np.subtract(1.0, z, out=d1)
+    d1 *= z
+
+
+def _logistic_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = φ′ (1 - 2φ)."""
+    _logistic_slope(z, d1)
+    np.multiply(z, -2.0, out=d2)
+    d2 += 1.0
+    d2 *= d1
+
+
+def _tanh(z: np.ndarray) -> None:
+    """φ(z) = tanh(z)."""
+    np.tanh(z, out=z)
+
+
+def _tanh_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = 1 - φ²."""
+    np.tanh(z, out=z)
+    np.multiply(z, z, out=d1)
+    np.subtract(1.0, d1, out=d1)
+
+
+def _tanh_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = -2 φ φ′."""
+    _tanh_slope(z, d1)
+    np.multiply(z, d1, out=d2)
+    d2 *= -2.0
+
+
+def _relu(z: np.ndarray) -> None:
+    """φ(z) = max(z, 0)."""
+    np.maximum(z, 0.0, out=z)
+
+
+def _relu_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = 1 where z > 0, else 0 (also at 0, as in MLPClassifier)."""
+    np.greater(z, 0.0, out=d1)
+    np.maximum(z, 0.0, out=z)
+
+
+def _relu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = 0 almost everywhere."""
+    _relu_slope(z, d1)
+    d2.fill(0.0)
+
+
+def _softplus(z: np.ndarray) -> None:
+    """φ(z) = log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))."""
+    tail = np.abs(z)
+    np.negative(tail, out=tail)
+    np.exp(tail, out=tail)
+    np.log1p(tail, out=tail)
+    np.maximum(z, 0.0, out=z)
+    z += tail
+
+
+def _softplus_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = σ(z)."""
+    _sigmoid(z, out=d1)
+    _softplus(z)
+
+
+def _softplus_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = σ(z) (1 - σ(z))."""
+    _softplus_slope(z, d1)
+    np.subtract(1.0, d1, out=d2)
+    d2 *= d1
+
+
+def _silu(z: np.ndarray) -> None:
+    """φ(z) = z σ(z)."""
+    sigmoid = np.empty_like(z)
+    _sigmoid(z, out=sigmoid)
+    z *= sigmoid
+
+
+def _silu_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = σ + φ (1 - σ)."""
+    sigmoid = np.empty_like(z)
+    _sigmoid(z, out=sigmoid)
+    z *= sigmoid
+    np.subtract(1.0, sigmoid, out=d1)
+    d1 *= z
+    d1 += sigmoid
+
+
+def _silu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = σ (1 - σ) (2 + z (1 - 2σ))."""
+    sigmoid = np.empty_like(z)
+    _sigmoid(z, out=sigmoid)
+    np.multiply(sigmoid, -2.0, out=d2)
+    d2 += 1.0
+    d2 *= z
+    d2 += 2.0
+    # σ (1 - σ) is multiplied in as two factors: where one is 0, z may be as large as
+    # float64 allows and the product is still 0.
+    d2 *= sigmoid
+    np.subtract(1.0, sigmoid, out=d1)
+    d2 *= d1
+    z *= sigmoid
+    d1 *= z
+    d1 += sigmoid
+
+
+def _gaussian_density(z: np.ndarray, out: np.ndarray) -> None:
+    np.clip(z, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE, out=out)
+    np.multiply(out, out, out=out)
+    out *= -0.5
+    np.exp(out, out=out)
+    out *= 1.0 / np.sqrt(2.0 * np.pi)
+
+
+def _gelu(z: np.ndarray) -> None:
+    """φ(z) = z Φ(z), Φ the cumulative distribution of the standard normal."""
+    z *= ndtr(z)
+
+
+def _gelu_slope(z: np.ndarray, d1: np.ndarray) -> None:
+    """φ′ = Φ(z) + z N(z), N the standard normal density."""
+    cumulative = ndtr(z)
+    _gaussian_density(z, out=d1)
+    d1 *= z
+    d1 += cumulative
+    z *= cumulative
+
+
+def _gelu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
+    """φ″ = N(z) (2 - z²)."""
+    cumulative = ndtr(z)
+    _gaussian_density(z, out=d1)
+    np.clip(z, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE, out=d2)
+    np.multiply(d2, d2, out=d2)
+    np.subtract(2.0, d2, out=d2)
+    d2 *= d1
+    d1 *= z
+    d1 += cumulative
+    z *= cumulative
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "identity": Activation(
+        _identity, _identity_slope, _identity_curvature, monotone=True
+    ),
+    "logistic": Activation(
+        _logistic, _logistic_slope, _logistic_curvature, monotone=True
+    ),
+    "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature, monotone=True),
+    "relu": Activation(_relu, _relu_slope, _relu_curvature, monotone=True),
+    "softplus": Activation(
+        _softplus, _softplus_slope, _softplus_curvature, monotone=True
+    ),
+    "silu": Activation(_silu, _silu_slope, _silu_curvature, monotone=False),
+    "gelu": Activation(_gelu, _gelu_slope, _gelu_curvature, monotone=False),
+}
+# nnet and Keras users write "sigmoid"; scikit-learn's networks write "logistic".
+ACTIVATIONS["sigmoid"] = ACTIVATIONS["logistic"]

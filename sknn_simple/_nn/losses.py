@@ -1,0 +1,202 @@
+"""Log-losses of raw outputs: value, gradient and curvature.
+
+Shapes: ``raw`` is (n_rows, n_outputs), float64; ``weight`` is (n_rows,), already
+divided by the sum of all weights S, so that a sum over rows is a weighted mean.
+
+Both losses are the negative log-likelihood of a generalised linear model with its
+canonical link, so that gradient and Hessian in ``raw`` are p - y and the covariance
+of y (Bishop 2006, sections 4.3.2, 4.3.4 and 5.3.1). No exponential of a positive
+number is taken, hence every value is finite for every finite raw output.
+
+References
+----------
+Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Loss(Protocol):
+    """What an objective asks of a loss; K is the number of outputs."""
+
+    def start_curvature(self, n_outputs: int) -> float:
+        """Return ∂²ℓ/∂zₖ² where all outputs are equal."""
+        ...
+
+    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ); `raw` may be overwritten."""
+        ...
+
+    def value_and_gradient(
+        self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> float:
+        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ) and write wᵢ ∂ℓ/∂zᵢ over `raw`."""
+        ...
+
+    def probabilities(self, raw: np.ndarray) -> None:
+        """Write the probabilities of the K outputs over `raw`."""
+        ...
+
+    def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
+        """Return the logarithm of what `probabilities` writes; may overwrite `raw`."""
+        ...
+
+    def curvature_product(
+        self, probability: np.ndarray, weight: np.ndarray, v: np.ndarray
+    ) -> None:
+        """Write wᵢ (∂²ℓ/∂zᵢ²) vᵢ over `v`, both (n_rows, K)."""
+        ...
+
+    def covariance_factors(
+        self, probability: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Split wᵢ ∂²ℓ/∂zᵢ² into diag(dᵢ) - rᵢ rᵢᵀ; return d and r (or None)."""
+        ...
+
+
+def _exp_minus_abs(raw: np.ndarray) -> np.ndarray:
+    tail = np.abs(raw)
+    np.negative(tail, out=tail)
+    return np.exp(tail, out=tail)
+
+
+def _log_sigmoid(raw: np.ndarray) -> np.ndarray:
+    """Return log σ(z) = min(z, 0) - log(1 + exp(-|z|))."""
+    tail = _exp_minus_abs(raw)
+    np.log1p(tail, out=tail)
+    return np.minimum(raw, 0.0) - tail
+
+
+def _shift_below_zero(raw: np.ndarray) -> None:
+    """Subtract each row's largest entry, in place.
+
+    The difference of two finite numbers may be -inf; its exponential, 0, is right.
+    """
+    with np.errstate(over="ignore"):
+        raw -= raw.max(axis=1, keepdims=True)
+
+
+class BernoulliLoss:
+    """Independent Bernoulli outputs: two classes (K = 1) or K labels.
+
+    ℓ(y, z) = Σₖ log(1 + exp(zₖ)) - yₖ zₖ,    ∂ℓ/∂zₖ = σ(zₖ) - yₖ,
+    ∂²ℓ/∂zₖ² = σ(zₖ) (1 - σ(zₖ)).
+
+    ``y`` is (n_rows, K) of zeros and ones. With m = 1 - 2y the loss is
+    log(1 + exp(m z)) = max(m z, 0) + log(1 + exp(-|z|)).
+    """
+
+    def start_curvature(self, n_outputs: int) -> float:
+        """1/4, the variance of a fair coin."""
+        return 0.25
+
+    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+        tail = _exp_minus_abs(raw)
+        np.log1p(tail, out=tail)
+        raw *= 1.0 - 2.0 * y
+        tail += np.maximum(raw, 0.0, out=raw)
+        return float((weight @ tail).sum())
+
+    def value_and_gradient(
+        self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> float:
+        tail = _exp_minus_abs(raw)
+        loss = np.log1p(tail)
+        sign = 1.0 - 2.0 * y
+        np.multiply(raw, sign, out=raw)
+        loss += np.maximum(raw, 0.0)
+        # ∂ℓ/∂z = m σ(m z), with σ(t) = exp(-|t|)^[t<0] / (1 + exp(-|t|)): exact to the
+        # last bit also where the probability of the observed class is nearly 1.
+        positive = raw > 0.0
+        np.copyto(raw, tail)
+        raw[positive] = 1.0
+        tail += 1.0
+        raw /= tail
+        raw *= sign
+        raw *= weight[:, None]
+        return float((weight @ loss).sum())
+
+    def probabilities(self, raw: np.ndarray) -> None:
+        positive = raw > 0.0
+        tail = _exp_minus_abs(raw)
+        np.copyto(raw, tail)
+        raw[positive] = 1.0
+        tail += 1.0
+        raw /= tail
+
+    def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
+        return _log_sigmoid(raw)
+
+    def curvature_product(
+        self, probability: np.ndarray, weight: np.ndarray, v: np.ndarray
+    ) -> None:
+        v *= probability
+        v *= 1.0 - probability
+        v *= weight[:, None]
+
+    def covariance_factors(
+        self, probability: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The outputs are independent: d = w p (1 - p), and no r."""
+        return weight[:, None] * (probability * (1.0 - probability)), None
+
+
+class SoftmaxLoss:
+    """One of K classes; all K raw outputs are kept.
+
+    ℓ(y, z) = log Σₖ exp(zₖ) - z_y,    ∂ℓ/∂z = p - e_y,
+    ∂²ℓ/∂z² = diag(p) - p pᵀ,    p = softmax(z).
+
+    ``y`` is (n_rows,) of class codes 0..K-1. The largest raw output is subtracted
+    before exponentials are taken.
+    """
+
+    def start_curvature(self, n_outputs: int) -> float:
+        """(1 - 1/K) / K, the variance of the indicator of one of K equal classes."""
+        return (1.0 - 1.0 / n_outputs) / n_outputs
+
+    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+        _shift_below_zero(raw)
+        observed = raw[np.arange(raw.shape[0]), y]
+        normaliser = np.exp(raw, out=raw).sum(axis=1)
+        return float(weight @ (np.log(normaliser) - observed))
+
+    def value_and_gradient(
+        self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> float:
+        rows = np.arange(raw.shape[0])
+        _shift_below_zero(raw)
+        observed = raw[rows, y]
+        normaliser = np.exp(raw, out=raw).sum(axis=1)
+        raw *= (weight / normaliser)[:, None]
+        raw[rows, y] -= weight
+        return float(weight @ (np.log(normaliser) - observed))
+
+    def probabilities(self, raw: np.ndarray) -> None:
+        _shift_below_zero(raw)
+        np.exp(raw, out=raw)
+        raw /= raw.sum(axis=1, keepdims=True)
+
+    def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
+        _shift_below_zero(raw)
+        raw -= np.log(np.exp(raw).sum(axis=1, keepdims=True))
+        return raw
+
+    def curvature_product(
+        self, probability: np.ndarray, weight: np.ndarray, v: np.ndarray
+    ) -> None:
+        v *= probability
+        v -= probability * v.sum(axis=1, keepdims=True)
+        v *= weight[:, None]
+
+    def covariance_factors(
+        self, probability: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """d = w p and r = √w p."""
+        column = weight[:, None]
+        return column * probability, np.sqrt(column) * probability
+
+
+LOSSES: dict[str, Loss] = {"logistic": BernoulliLoss(), "softmax": SoftmaxLoss()}

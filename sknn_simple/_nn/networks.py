@@ -1,0 +1,285 @@
+"""The two networks over one block of rows: forward, backward and their tangents.
+
+Shapes: a block has m rows and p features; K outputs; h hidden units. Raw outputs Z are
+(m, K). ``params``, ``direction`` and ``total`` are the named views of a flat vector
+(see ``parameters.Layout``). ``delta`` is ∂J/∂Z of the block, (m, K).
+
+*backward* is back-propagation (Rumelhart, Hinton and Williams 1986; Bishop 2006,
+section 5.3). *tangent_forward* and *tangent_backward* are the R-operator of Pearlmutter
+(1994): R{·} = ∂/∂ε at θ + ε v. Together they give the exact product of the Hessian of J
+with v at about twice the cost of a gradient, and never form the Hessian.
+
+References
+----------
+Pearlmutter, B. A. (1994). Fast exact multiplication by the Hessian. Neural
+Computation 6(1), 147-160.
+Bishop, C. M. (2006). Pattern Recognition and Machine Learning, sections 5.3, 5.4.6.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._nn.activations import Activation
+from sknn_simple._nn.blocks import Features, Workspace
+from sknn_simple._nn.parameters import Layout
+
+Arrays = Mapping[str, np.ndarray]
+Kept = tuple[np.ndarray, ...]
+
+
+def _product(X: Features, W: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return X W; sparse products cannot be written into `out`."""
+    if sparse.issparse(X):
+        return X @ W
+    return np.matmul(X, W, out=out)
+
+
+def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
+    """Add Xᵀ delta to `total`, in float64 whatever the precision of the product."""
+    total += X.T @ delta
+
+
+def _stored(X: Features) -> int:
+    """Return the number of stored values."""
+    return X.nnz if sparse.issparse(X) else X.size
+
+
+def _feature_bytes(X: Features) -> float:
+    """Return the bytes of one row of X; a sparse value comes with a column number."""
+    per_value = X.dtype.itemsize + (4 if sparse.issparse(X) else 0)
+    return per_value * _stored(X) / X.shape[0]
+
+
+class LinearNetwork:
+    """Z = X W + b, with W ("coef") of shape (p, K) and b ("intercept") of (K,)."""
+
+    input_weights = (("coef", "intercept"),)
+
+    def __init__(
+        self, n_features: int, n_outputs: int, fit_intercept: bool = True
+    ) -> None:
+        shapes: dict[str, tuple[int, ...]] = {"coef": (n_features, n_outputs)}
+        if fit_intercept:
+            shapes["intercept"] = (n_outputs,)
+        self.layout = Layout(shapes)
+        self.n_outputs = n_outputs
+        self.has_bias = fit_intercept
+
+    def row_bytes(self, X: Features) -> float:
+        """Return the bytes that one row touches during an evaluation."""
+        return _feature_bytes(X) + 8.0 * 4 * self.n_outputs
+
+    def work(self, X: Features) -> float:
+        """Return the multiply-adds of an evaluation; an exponential counts as 10."""
+        return (2.0 * _stored(X) + 20.0 * X.shape[0]) * self.n_outputs
+
+    def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
+        """Return the raw outputs, (m, K) in float64."""
+        raw = np.asarray(_product(X, params["coef"]), dtype=np.float64)
+        if self.has_bias:
+            raw += params["intercept"]
+        return raw
+
+    def forward_keeping(
+        self, params: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, Kept]:
+        """Return the raw outputs; `backward` needs nothing else."""
+        return self.forward(params, X, work), ()
+
+    def backward(
+        self,
+        params: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None:
+        """Add ∂J/∂W = Xᵀ delta and ∂J/∂b = Σᵢ deltaᵢ to `total`."""
+        _add_product(total["coef"], X, delta.astype(X.dtype, copy=False))
+        if self.has_bias:
+            total["intercept"][...] += delta.sum(axis=0)
+
+    def tangent(
+        self, params: Arrays, direction: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, np.ndarray, Kept]:
+        """Return Z and R{Z} = X V + v."""
+        return self.forward(params, X, work), self.forward(direction, X, work), ()
+
+    def tangent_backward(
+        self,
+        params: Arrays,
+        direction: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        tangent_delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None:
+        """Add H v of the block to `total`: R{∂J/∂W} = Xᵀ R{delta}."""
+        self.backward(params, X, tangent_delta, kept, total)
+
+
+class OneHiddenNetwork:
+    """A = φ(X W₁ + b₁), Z = A W₂ + b₂ (+ X W₃ with skip connections).
+
+    Parameters are "hidden_coef" W₁ (p, h), "hidden_intercept" b₁ (h,), "output_coef"
+    W₂ (h, K), "output_intercept" b₂ (K,) and "skip_coef" W₃ (p, K).
+    """
+
+    input_weights = (
+        ("hidden_coef", "hidden_intercept"),
+        ("skip_coef", "output_intercept"),
+    )
+
+    def __init__(
+        self,
+        n_features: int,
+        n_hidden: int,
+        n_outputs: int,
+        activation: Activation,
+        skip_connections: bool = False,
+    ) -> None:
+        shapes: dict[str, tuple[int, ...]] = {
+            "hidden_coef": (n_features, n_hidden),
+            "hidden_intercept": (n_hidden,),
+            "output_coef": (n_hidden, n_outputs),
+            "output_intercept": (n_outputs,),
+        }
+        if skip_connections:
+            shapes["skip_coef"] = (n_features, n_outputs)
+        self.layout = Layout(shapes)
+        self.has_bias = True
+        self.n_hidden = n_hidden
+        self.n_outputs = n_outputs
+        self.activation = activation
+        self.skip_connections = skip_connections
+
+    def row_bytes(self, X: Features) -> float:
+        """Return the bytes that one row touches during an evaluation."""
+        hidden = 2 * self.n_hidden * X.dtype.itemsize
+        return _feature_bytes(X) + hidden + 8.0 * 4 * self.n_outputs
+
+    def work(self, X: Features) -> float:
+        """Return the multiply-adds of an evaluation; a hidden unit's φ counts as 10."""
+        per_unit = 2.0 * _stored(X) + (10.0 + 3.0 * self.n_outputs) * X.shape[0]
+        return per_unit * self.n_hidden
+
+    def hidden(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
+        """Return the hidden layer's outputs A = φ(X W₁ + b₁), (m, h)."""
+        A = self._pre_activation(params, X, work)
+        self.activation.value(A)
+        return A
+
+    def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
+        """Return the raw outputs, (m, K) in float64."""
+        return self._output(params, X, self.hidden(params, X, work))
+
+    def forward_keeping(
+        self, params: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, Kept]:
+        """Return the raw outputs, and for `backward` A and φ′, both (m, h)."""
+        A = self._pre_activation(params, X, work)
+        slope = work.array("slope", A.shape, A.dtype)
+        self.activation.slope(A, slope)
+        return self._output(params, X, A), (A, slope)
+
+    def backward(
+        self,
+        params: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None:
+        """Add the gradient of J to `total`.
+
+        ∂J/∂W₂ = Aᵀ δ,  ∂J/∂b₂ = Σᵢ δᵢ,  δ₁ = (δ W₂ᵀ) ∘ φ′,
+        ∂J/∂W₁ = Xᵀ δ₁,  ∂J/∂b₁ = Σᵢ δ₁ᵢ,  ∂J/∂W₃ = Xᵀ δ.
+        """
+        A, slope = kept
+        delta = delta.astype(A.dtype, copy=False)
+        _add_product(total["output_coef"], A, delta)
+        total["output_intercept"][...] += delta.sum(axis=0, dtype=np.float64)
+        # A has been used for the last time: its memory takes δ₁.
+        delta_hidden = np.matmul(delta, params["output_coef"].T, out=A)
+        delta_hidden *= slope
+        self._add_input_gradient(X, delta_hidden, delta, total)
+
+    def tangent(
+        self, params: Arrays, direction: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, np.ndarray, Kept]:
+        """Return Z, R{Z} and what `tangent_backward` needs.
+
+        With Y = X W₁ + b₁ and V the direction's arrays,
+        R{Y} = X V₁ + v₁,  R{A} = φ′ ∘ R{Y},
+        R{Z} = R{A} W₂ + A V₂ + v₂ (+ X V₃).
+        """
+        A = self._pre_activation(params, X, work)
+        slope = work.array("slope", A.shape, A.dtype)
+        curvature = work.array("curvature", A.shape, A.dtype)
+        self.activation.curvature(A, slope, curvature)
+        RY = self._pre_activation(direction, X, work, name="tangent")
+        # φ″ ∘ R{Y} = R{φ′} is all that the backward pass asks of the curvature.
+        curvature *= RY
+        RY *= slope
+        raw = self._output(params, X, A)
+        tangent_raw = self._output(direction, X, A)
+        tangent_raw += RY @ params["output_coef"]
+        return raw, tangent_raw, (A, slope, RY, curvature)
+
+    def tangent_backward(
+        self,
+        params: Arrays,
+        direction: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        tangent_delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None:
+        """Add R{gradient} = H v of the block to `total`.
+
+        R{∂J/∂W₂} = R{A}ᵀ δ + Aᵀ R{δ},
+        R{δ₁} = (R{δ} W₂ᵀ + δ V₂ᵀ) ∘ φ′ + (δ W₂ᵀ) ∘ φ″ ∘ R{Y}.
+        """
+        A, slope, RA, tangent_slope = kept
+        delta = delta.astype(A.dtype, copy=False)
+        tangent_delta = tangent_delta.astype(A.dtype, copy=False)
+        _add_product(total["output_coef"], RA, delta)
+        _add_product(total["output_coef"], A, tangent_delta)
+        total["output_intercept"][...] += tangent_delta.sum(axis=0, dtype=np.float64)
+        back = np.matmul(delta, params["output_coef"].T, out=RA)
+        back *= tangent_slope
+        tangent_back = np.matmul(tangent_delta, params["output_coef"].T, out=A)
+        tangent_back += delta @ direction["output_coef"].T
+        tangent_back *= slope
+        tangent_back += back
+        self._add_input_gradient(X, tangent_back, tangent_delta, total)
+
+    def _pre_activation(
+        self, params: Arrays, X: Features, work: Workspace, name: str = "hidden"
+    ) -> np.ndarray:
+        out = None
+        if not sparse.issparse(X):
+            dtype = np.result_type(X, params["hidden_coef"])
+            out = work.array(name, (X.shape[0], self.n_hidden), dtype)
+        Y = _product(X, params["hidden_coef"], out=out)
+        Y += params["hidden_intercept"]
+        return Y
+
+    def _output(self, params: Arrays, X: Features, A: np.ndarray) -> np.ndarray:
+        raw = np.asarray(A @ params["output_coef"], dtype=np.float64)
+        raw += params["output_intercept"]
+        if self.skip_connections:
+            raw += _product(X, params["skip_coef"])
+        return raw
+
+    def _add_input_gradient(
+        self, X: Features, delta_hidden: np.ndarray, delta: np.ndarray, total: Arrays
+    ) -> None:
+        _add_product(total["hidden_coef"], X, delta_hidden)
+        total["hidden_intercept"][...] += delta_hidden.sum(axis=0, dtype=np.float64)
+        if self.skip_connections:
+            _add_product(total["skip_coef"], X, delta)

@@ -1,0 +1,271 @@
+"""The objective J of both networks, its gradient, Hessian products and Hessian.
+
+    J(θ) = Σᵢ wᵢ ℓ(yᵢ, zᵢ(θ)) + ½ Σⱼ (decayⱼ θⱼ)²,      wᵢ = sᵢ/S
+
+with decayⱼ = √(alpha/S) dⱼ. For a connection weight dⱼ is 1, or the feature's standard
+deviation when the penalty is on standardised features; for a bias it is 0.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._nn.blocks import Block, Features, RowBlocks, Workers, Workspace
+from sknn_simple._nn.losses import Loss
+from sknn_simple._nn.networks import Arrays, Kept
+from sknn_simple._nn.parameters import Layout
+
+
+class Network(Protocol):
+    """What the objective asks of a network; shapes as in ``networks``."""
+
+    layout: Layout
+    n_outputs: int
+    has_bias: bool
+
+    @property
+    def input_weights(self) -> tuple[tuple[str, str], ...]: ...
+
+    def row_bytes(self, X: Features) -> float: ...
+
+    def work(self, X: Features) -> float: ...
+
+    def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray: ...
+
+    def forward_keeping(
+        self, params: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, Kept]: ...
+
+    def backward(
+        self,
+        params: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None: ...
+
+    def tangent(
+        self, params: Arrays, direction: Arrays, X: Features, work: Workspace
+    ) -> tuple[np.ndarray, np.ndarray, Kept]: ...
+
+    def tangent_backward(
+        self,
+        params: Arrays,
+        direction: Arrays,
+        X: Features,
+        delta: np.ndarray,
+        tangent_delta: np.ndarray,
+        kept: Kept,
+        total: Arrays,
+    ) -> None: ...
+
+
+class Objective:
+    """J over row blocks.
+
+    Parameters
+    ----------
+    network : Network
+        Maps features and parameters to raw outputs.
+    loss : Loss
+        Maps raw outputs and targets to ℓ.
+    blocks : RowBlocks
+        The data; its weights sum to 1.
+    decay : ndarray of shape (network.layout.size,)
+        The penalty's factors, √(alpha/S) dⱼ.
+    workers : Workers
+        Threads over which lanes of blocks are mapped.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        blocks: RowBlocks,
+        decay: np.ndarray,
+        workers: Workers,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.blocks = blocks
+        self.decay = decay
+        self.workers = workers
+        self.size = network.layout.size
+        self._workspace = Workspace()
+
+    @property
+    def input_curvature(self) -> float:
+        """A typical ∂²J/∂w² of a weight on an input of unit variance, at the start."""
+        return 1.0
+
+    def value(self, theta: np.ndarray) -> float:
+        """Return J(θ)."""
+        params = self._params(theta)
+
+        def term(block: Block, _: np.ndarray) -> float:
+            raw = self.network.forward(params, block.X, self._workspace)
+            return self.loss.value(raw, block.y, block.weight)
+
+        value, _ = self.blocks.sum(term, (0,), self.workers)
+        return value + self._penalty(theta)
+
+    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return J(θ) and ∂J/∂θ, by one forward and one backward pass per block."""
+        params = self._params(theta)
+
+        def term(block: Block, total: np.ndarray) -> float:
+            raw, kept = self.network.forward_keeping(params, block.X, self._workspace)
+            value = self.loss.value_and_gradient(raw, block.y, block.weight)
+            self.network.backward(params, block.X, raw, kept, self._views(total))
+            return value
+
+        value, gradient = self.blocks.sum(term, (self.size,), self.workers)
+        gradient += self.decay * (self.decay * theta)
+        return value + self._penalty(theta), gradient
+
+    def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return the Hessian of J at θ times v, exact, by the R-operator."""
+        params, direction = self._params(theta), self._params(v)
+
+        def term(block: Block, total: np.ndarray) -> float:
+            raw, tangent, kept = self.network.tangent(
+                params, direction, block.X, self._workspace
+            )
+            probability = raw.copy()
+            self.loss.probabilities(probability)
+            self.loss.curvature_product(probability, block.weight, tangent)
+            self.loss.value_and_gradient(raw, block.y, block.weight)
+            self.network.tangent_backward(
+                params, direction, block.X, raw, tangent, kept, self._views(total)
+            )
+            return 0.0
+
+        _, product = self.blocks.sum(term, (self.size,), self.workers)
+        product += self.decay * (self.decay * v)
+        return product
+
+    def _params(self, theta: np.ndarray) -> Arrays:
+        return self.network.layout.views(theta.astype(self.blocks.dtype, copy=False))
+
+    def _views(self, total: np.ndarray) -> Arrays:
+        return self.network.layout.views(total)
+
+    def _penalty(self, theta: np.ndarray) -> float:
+        decayed = self.decay * theta
+        return 0.5 * float(decayed @ decayed)
+
+
+class LinearObjective(Objective):
+    """J of the linear network: convex, with a Hessian that can be written down.
+
+    With P the probabilities at θ, the Hessian of the loss is Xᵀ C X, where C holds
+    wᵢ ∂²ℓ/∂zᵢ² of every row. P is kept for the last θ, (n_rows, K): a Hessian product
+    then takes one pass over X, not two.
+    """
+
+    _at: np.ndarray | None = None
+    _probability: np.ndarray
+
+    @property
+    def input_curvature(self) -> float:
+        """∂²J/∂w² of a weight on an input of unit variance at θ = 0, but for decay."""
+        return self.loss.start_curvature(self.network.n_outputs)
+
+    def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return the Hessian of J at θ times v: Xᵀ C (X v) + decay² v."""
+        self._keep_probability(theta)
+        direction = self._params(v)
+
+        def term(block: Block, total: np.ndarray) -> float:
+            tangent = self.network.forward(direction, block.X, self._workspace)
+            self.loss.curvature_product(
+                self._probability[block.rows], block.weight, tangent
+            )
+            self.network.backward(direction, block.X, tangent, (), self._views(total))
+            return 0.0
+
+        _, product = self.blocks.sum(term, (self.size,), self.workers)
+        product += self.decay * (self.decay * v)
+        return product
+
+    def hessian(
+        self, theta: np.ndarray, center: np.ndarray, scale: np.ndarray
+    ) -> np.ndarray:
+        """Return the Hessian of J in the coordinates of centred and scaled features.
+
+        The features are centred and scaled block by block before they are multiplied:
+        the Gram matrix of raw features loses (mean/deviation)² in precision.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (size,)
+            Parameters that act on the raw features.
+        center, scale : ndarray of shape (p,)
+            The features are seen as (x - center) * scale.
+
+        Returns
+        -------
+        hessian : ndarray of shape (size, size)
+            In the order of the parameters: (p, K) weights in C order, then biases.
+        """
+        self._keep_probability(theta)
+        n_outputs = self.network.n_outputs
+        size = self.size // n_outputs
+        has_bias = self.network.has_bias
+
+        def term(block: Block, total: np.ndarray) -> float:
+            features = _standardised(block.X, center, scale, has_bias)
+            diagonal, root = self.loss.covariance_factors(
+                self._probability[block.rows], block.weight
+            )
+            for k in range(n_outputs):
+                total[:, k, :, k] += _gram(features, np.sqrt(diagonal[:, k]))
+            if root is not None:
+                spread = (features[:, :, None] * root[:, None, :]).reshape(
+                    len(features), -1
+                )
+                total.reshape(self.size, self.size)[...] -= spread.T @ spread
+            return 0.0
+
+        shape = (size, n_outputs, size, n_outputs)
+        _, total = self.blocks.sum(term, shape, self.workers)
+        hessian = total.reshape(self.size, self.size)
+        factor = self.decay.copy()
+        factor[: scale.size * n_outputs] *= np.repeat(scale, n_outputs)
+        hessian[np.diag_indices(self.size)] += factor * factor
+        return hessian
+
+    def _keep_probability(self, theta: np.ndarray) -> None:
+        if self._at is not None and np.array_equal(self._at, theta):
+            return
+        params = self._params(theta)
+        probability = np.empty((self.blocks.n_rows, self.network.n_outputs))
+
+        def fill(block: Block) -> None:
+            raw = self.network.forward(params, block.X, self._workspace)
+            self.loss.probabilities(raw)
+            probability[block.rows] = raw
+
+        self.blocks.for_each(fill, self.workers)
+        self._at, self._probability = theta.copy(), probability
+
+
+def _standardised(
+    X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool
+) -> np.ndarray:
+    """Return (X - center) * scale in float64, with a last column of ones for biases."""
+    dense = X.toarray() if sparse.issparse(X) else X
+    features = np.empty((X.shape[0], X.shape[1] + has_bias))
+    inputs = features[:, : X.shape[1]]
+    np.subtract(dense, center, out=inputs)
+    inputs *= scale
+    features[:, X.shape[1] :] = 1.0
+    return features
+
+
+def _gram(features: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return Σᵢ rᵢ² xᵢ xᵢᵀ, written Aᵀ A so that BLAS does half the work (syrk)."""
+    weighted = features * root[:, None]
+    return weighted.T @ weighted

@@ -1,0 +1,199 @@
+"""A linear change of variables around a problem: θ = T u.
+
+The optimum of J over θ is T times the optimum over u: only the path changes. With
+columns of very different sizes the path over θ is hopeless and the path over u easy,
+because T gives J's Hessian a diagonal near 1 (diagonal preconditioning; Nocedal and
+Wright 2006, section 5.1; centring as in LeCun et al. 1998, section 4.3).
+
+For an array of weights W (p, k) that acts on inputs x, with biases b (k,):
+
+    W = diag(r) U,    b = c - Wᵀ m        so that  Wᵀ x + b = Uᵀ ((x - m) ∘ r) + c
+    ∂J/∂U = r ∘ (∂J/∂W - m (∂J/∂b)ᵀ),    ∂J/∂c = ∂J/∂b
+
+where m and r are per-column centres and scales. X itself is never touched. rⱼ = 0
+keeps the weights of a column at 0.
+
+References
+----------
+Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition. Springer.
+LeCun, Y., Bottou, L., Orr, G., Müller, K.-R. (1998). Efficient BackProp. In: Neural
+Networks: Tricks of the Trade.
+"""
+
+from typing import NamedTuple, Protocol, cast
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from sknn_simple._optim.problem import Problem, ProblemWithHessian
+
+
+class InputWeights(NamedTuple):
+    """Where weights that act on the inputs lie in θ, with the biases they share.
+
+    `weights` is a (p, n_columns) array in C order; `biases` is None where the weights
+    have no bias of their own.
+    """
+
+    weights: slice
+    biases: slice | None
+    n_columns: int
+
+
+class Columns(NamedTuple):
+    """Inputs seen as (x - center) * scale; both of shape (p,)."""
+
+    center: np.ndarray
+    scale: np.ndarray
+
+
+class ColumnScaling:
+    """θ = T u for inputs that are centred and scaled column by column.
+
+    Parameters
+    ----------
+    columns : Columns
+        Centres m and scales r of the inputs.
+    groups : sequence of InputWeights
+        The weights that act on the inputs; every other parameter is left alone.
+    """
+
+    def __init__(self, columns: Columns, groups: list[InputWeights]) -> None:
+        self.columns = columns
+        self._groups = groups
+
+    def to_original(self, u: np.ndarray) -> np.ndarray:
+        """Return θ = T u."""
+        theta = u.copy()
+        for group in self._groups:
+            weights = theta[group.weights].reshape(-1, group.n_columns)
+            weights *= self.columns.scale[:, None]
+            if group.biases is not None:
+                theta[group.biases] -= self.columns.center @ weights
+        return theta
+
+    def to_scaled(self, theta: np.ndarray) -> np.ndarray:
+        """Return u = T⁻¹ θ; weights of columns with scale 0 become 0."""
+        u = theta.copy()
+        scale = self.columns.scale
+        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0.0)
+        for group in self._groups:
+            weights = u[group.weights].reshape(-1, group.n_columns)
+            if group.biases is not None:
+                u[group.biases] += self.columns.center @ weights
+            weights *= inverse[:, None]
+        return u
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return Tᵀ g, the gradient in u."""
+        pulled = gradient.copy()
+        for group in self._groups:
+            weights = pulled[group.weights].reshape(-1, group.n_columns)
+            if group.biases is not None:
+                weights -= self.columns.center[:, None] * gradient[group.biases]
+            weights *= self.columns.scale[:, None]
+        return pulled
+
+
+class Change(Protocol):
+    """A linear change of variables θ = T u."""
+
+    columns: Columns
+
+    def to_original(self, u: np.ndarray) -> np.ndarray:
+        """Return θ = T u."""
+        ...
+
+    def to_scaled(self, theta: np.ndarray) -> np.ndarray:
+        """Return u = T⁻¹ θ."""
+        ...
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return Tᵀ g."""
+        ...
+
+
+class Whitening:
+    """θ = S (I ⊗ L⁻ᵀ) u: a column scaling S, and then a matrix that undoes correlation.
+
+    With L Lᵀ close to the Hessian in the coordinates of S, the Hessian over u is close
+    to the identity, and a gradient method converges in a handful of steps.
+
+    Parameters
+    ----------
+    base : ColumnScaling
+        S.
+    matrix : ndarray of shape (q, q)
+        Symmetric and positive definite. It acts along the first axis of the first
+        ``q · n_columns`` parameters seen as (q, n_columns); the others are left alone.
+    n_columns : int, default=1
+        1 for a Hessian of all parameters; the number of outputs for a Gram matrix of
+        the features, which all outputs share.
+    """
+
+    def __init__(
+        self, base: ColumnScaling, matrix: np.ndarray, n_columns: int = 1
+    ) -> None:
+        self.columns = base.columns
+        self._base = base
+        self._end = len(matrix) * n_columns
+        self._n_columns = n_columns
+        self._factor = np.linalg.cholesky(matrix).T
+        # Applied twice per evaluation: a product by the inverse is faster than a
+        # triangular solve, and any inverse close to it serves as well.
+        self._inverse = solve_triangular(self._factor, np.eye(len(matrix)))
+
+    def _apply(self, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+        mixed = x.copy()
+        block = x[: self._end].reshape(-1, self._n_columns)
+        mixed[: self._end] = (matrix @ block).ravel()
+        return mixed
+
+    def to_original(self, u: np.ndarray) -> np.ndarray:
+        """Return θ = S L⁻ᵀ u."""
+        return self._base.to_original(self._apply(self._inverse, u))
+
+    def to_scaled(self, theta: np.ndarray) -> np.ndarray:
+        """Return u = Lᵀ S⁻¹ θ."""
+        return self._apply(self._factor, self._base.to_scaled(theta))
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return L⁻¹ Sᵀ g."""
+        return self._apply(self._inverse.T, self._base.pull_back(gradient))
+
+
+class ScaledProblem:
+    """A problem over θ seen as a problem over u = T⁻¹ θ.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem over θ.
+    change : Change
+        T.
+    """
+
+    def __init__(self, problem: Problem, change: Change) -> None:
+        self.problem = problem
+        self.change = change
+        self.size = problem.size
+
+    def value_and_grad(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return J(T u) and Tᵀ ∂J/∂θ."""
+        value, gradient = self.problem.value_and_grad(self.change.to_original(x))
+        return value, self.change.pull_back(gradient)
+
+    def hessp(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T v."""
+        change = self.change
+        product = self.problem.hessp(change.to_original(x), change.to_original(v))
+        return change.pull_back(product)
+
+    def hessian(self, x: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T, which the problem forms from centred and scaled inputs.
+
+        Only for a `ColumnScaling`: Newton's method with the exact Hessian takes the
+        same steps in all linear coordinates, so no other is worth its cost.
+        """
+        problem = cast(ProblemWithHessian, self.problem)
+        return problem.hessian(self.change.to_original(x), *self.change.columns)

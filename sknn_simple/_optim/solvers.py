@@ -1,0 +1,370 @@
+"""The table of solvers, the one call of ``scipy.optimize.minimize``, and its result.
+
+Every solver stops for the same reasons: the callback measures the gradient, counts
+iterations and asks the caller; SciPy's own tolerances, which differ from method to
+method (some on the step, some on the 2-norm), are switched off.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from scipy import optimize
+from scipy.optimize import OptimizeResult, minimize
+
+from sknn_simple._optim.constraints import Bounds
+from sknn_simple._optim.newton_cholesky import newton_cholesky
+from sknn_simple._optim.problem import Memory, Problem, projected_gradient
+
+
+class Solver(NamedTuple):
+    """One row of the table of solvers.
+
+    Attributes
+    ----------
+    method : str or callable
+        For ``scipy.optimize.minimize``.
+    derivatives : tuple of str
+        What it asks of a problem beyond value and gradient: "hessp", "hessian".
+    bounds : bool
+        Whether it can keep parameters within bounds.
+    options : dict
+        For ``minimize``; its own tests of convergence are switched off.
+    """
+
+    method: str | Callable[..., OptimizeResult]
+    derivatives: tuple[str, ...]
+    bounds: bool
+    options: dict[str, Any]
+
+
+SOLVERS: dict[str, Solver] = {
+    # 20 pairs, not SciPy's 10: measured best on networks. ``maxls`` is raised because
+    # one failed line search ends the method.
+    "lbfgs": Solver(
+        "L-BFGS-B",
+        (),
+        True,
+        {"maxcor": 20, "ftol": 0.0, "gtol": 0.0, "maxls": 50, "maxfun": 10**9},
+    ),
+    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 0.0}),
+    "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
+    "trust-krylov": Solver("trust-krylov", ("hessp",), False, {"gtol": 0.0}),
+    "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
+}
+
+# Over how many iterations a decrease is measured. One step of L-BFGS may be short by
+# chance; ten in a row are not.
+_DECREASE_WINDOW = 10
+_SMALLEST_VALUE = 1e-6
+# A dense Hessian above this size is refused: forming and factorising it takes three
+# arrays of that size.
+MAX_HESSIAN_BYTES = 2**31
+
+# A trust region that rejects this many steps in a row has shrunk by 4^-25: no step that
+# float64 can represent lowers the objective.
+_MAX_REJECTIONS = 25
+
+
+class Outcome(NamedTuple):
+    """Why a minimisation ended, and whether that counts as converged.
+
+    `explanation` completes the sentence "… stopped after n iterations because …";
+    it is empty where there is nothing to warn about.
+    """
+
+    converged: bool
+    explanation: str
+
+
+OUTCOMES: dict[str, Outcome] = {
+    "gradient": Outcome(True, ""),
+    "decrease": Outcome(True, ""),
+    "early_stopping": Outcome(True, ""),
+    "observer": Outcome(False, ""),
+    "max_iter": Outcome(False, "it reached max_iter={max_iter}"),
+    "no_decrease": Outcome(
+        False, "the {solver} solver found no step that lowers the objective"
+    ),
+    "interrupted": Outcome(False, "it was interrupted"),
+}
+
+
+class Limits(NamedTuple):
+    """When a minimisation ends.
+
+    Attributes
+    ----------
+    tol : float
+        Converged where the largest absolute entry of the gradient is at most
+        ``tol · min(1, f)``: relative to f, so that a minimum near 0 is as accurate as
+        one near 1, but no smaller than ``tol · 1e-6``, because separable classes
+        without a penalty have no minimum and gradient and f vanish together.
+    max_iter : int
+        Largest number of iterations.
+    min_decrease : float
+        Converged also where f fell by at most this, relative to f, over 10 iterations:
+        a function with kinks has minima at which the gradient is not 0. 0 for never.
+    """
+
+    tol: float
+    max_iter: int
+    min_decrease: float = 0.0
+
+    def threshold(self, value: float) -> float:
+        """Return the largest gradient entry that counts as converged at f = value."""
+        return self.tol * min(1.0, max(value, _SMALLEST_VALUE))
+
+
+class Iterate(NamedTuple):
+    """One iterate, as an observer sees it; `x` is in the solver's coordinates."""
+
+    n_iter: int
+    x: np.ndarray
+    value: float
+    grad_norm: float
+
+
+class Result(NamedTuple):
+    """How a minimisation ended.
+
+    Attributes
+    ----------
+    x : ndarray of shape (size,)
+        The last iterate, which has the lowest value.
+    value, grad_norm : float
+        f and the largest absolute entry of its (projected) gradient at `x`.
+    n_iter : int
+        Number of iterations.
+    values : list of float
+        f at the start and after each iteration.
+    outcome : str
+        A key of ``OUTCOMES``.
+    """
+
+    x: np.ndarray
+    value: float
+    grad_norm: float
+    n_iter: int
+    values: list[float]
+    outcome: str
+
+
+class Observer(Protocol):
+    """What follows a minimisation from iteration to iteration."""
+
+    def ended(self, iterate: Iterate) -> bool:
+        """Note the start (n_iter 0) or an iteration's end; True asks to stop."""
+        ...
+
+    def begins(self, x: np.ndarray) -> None:
+        """Note that an iteration begins at x."""
+        ...
+
+    def abandoned(self) -> None:
+        """Note that the iteration that began last was not completed."""
+        ...
+
+
+class _Journey:
+    """Follows the iterates of one minimisation and decides when it ends."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        start: np.ndarray,
+        bounds: Bounds | None,
+        limits: Limits,
+        observer: Observer | None,
+    ) -> None:
+        self._memory = memory
+        self._bounds = bounds
+        self._limits = limits
+        self._observer = observer
+        self._rejections = 0
+        self.values: list[float] = []
+        self.outcome: str | None = None
+        self.x = start
+        self.accept(start)
+
+    def accept(self, x: np.ndarray) -> None:
+        """Take x as the next iterate and decide whether to go on from it."""
+        value, gradient = self._memory.value_and_grad(x)
+        self._rejections = self._rejections + 1 if np.array_equal(x, self.x) else 0
+        self.x = x.copy()
+        self.values.append(value)
+        free = projected_gradient(x, gradient, self._bounds)
+        self.grad_norm = float(np.abs(free).max(initial=0.0))
+        iterate = Iterate(len(self.values) - 1, self.x, value, self.grad_norm)
+        stop = self._observer is not None and self._observer.ended(iterate)
+        self.outcome = self._decide(stop)
+        if self.outcome is None and self._observer is not None:
+            self._observer.begins(self.x)
+
+    def _decide(self, asked_to_stop: bool) -> str | None:
+        reasons = {
+            "gradient": self.grad_norm <= self._limits.threshold(self.values[-1]),
+            "observer": asked_to_stop,
+            "decrease": self._levelled_out(),
+            "max_iter": len(self.values) > self._limits.max_iter,
+            "no_decrease": self._rejections >= _MAX_REJECTIONS,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
+    def _levelled_out(self) -> bool:
+        smallest = self._limits.min_decrease
+        if smallest == 0.0 or len(self.values) <= _DECREASE_WINDOW:
+            return False
+        before, now = self.values[-1 - _DECREASE_WINDOW], self.values[-1]
+        return before - now <= smallest * abs(now)
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        """Follow one iteration of SciPy's; the parameter's name is SciPy's contract."""
+        self.accept(intermediate_result.x)
+        if self.outcome is not None:
+            raise StopIteration
+
+    def result(self) -> Result:
+        return Result(
+            self.x,
+            self.values[-1],
+            self.grad_norm,
+            len(self.values) - 1,
+            self.values,
+            self.outcome or "no_decrease",
+        )
+
+
+def check_capability(solver: str, size: int, bounded: bool) -> None:
+    """Refuse a solver that cannot do what is asked, before any work.
+
+    Parameters
+    ----------
+    solver : str
+        A key of ``SOLVERS``.
+    size : int
+        Number of parameters.
+    bounded : bool
+        Whether parameters have bounds.
+
+    Raises
+    ------
+    ValueError
+        With the solvers that can.
+    """
+    if bounded and not SOLVERS[solver].bounds:
+        able = [name for name, row in SOLVERS.items() if row.bounds]
+        raise ValueError(
+            f"solver={solver!r} cannot keep weights within bounds, which monotonic_cst "
+            f"needs. Use solver='auto' or one of {able}."
+        )
+    hessian_bytes = 8 * size * size
+    if "hessian" in SOLVERS[solver].derivatives and hessian_bytes > MAX_HESSIAN_BYTES:
+        able = [n for n, row in SOLVERS.items() if "hessian" not in row.derivatives]
+        raise ValueError(
+            f"solver={solver!r} needs the Hessian of {size} parameters, "
+            f"{hessian_bytes / 2**30:.1f} GiB; at most "
+            f"{MAX_HESSIAN_BYTES / 2**30:.1f} GiB are taken. Use solver='auto' or one "
+            f"of {able}."
+        )
+
+
+def minimise(
+    problem: Problem,
+    start: np.ndarray,
+    *,
+    solver: str,
+    limits: Limits,
+    bounds: Bounds | None = None,
+    observer: Observer | None = None,
+) -> Result:
+    """Minimise a problem with one of the ``SOLVERS``.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the derivatives that the solver needs.
+    start : ndarray of shape (size,)
+        The first iterate, within the bounds.
+    solver : str
+        A key of ``SOLVERS``.
+    limits : Limits
+        When to stop.
+    bounds : (low, high), optional
+        Arrays of shape (size,); only for solvers with `bounds`.
+    observer : Observer, optional
+        Told about the start and every iteration; it may ask to stop.
+
+    Returns
+    -------
+    Result
+        Of the last iterate, also after an interrupt (KeyboardInterrupt) or when the
+        solver could not go on.
+    """
+    memory = Memory(problem)
+    journey: _Journey | None = None
+    try:
+        journey = _Journey(memory, start, bounds, limits, observer)
+        # A line search may fail at a kink, where the curvature remembered is that of
+        # the other side: starting afresh there goes on. Two failures in a row end it.
+        advanced = True
+        while journey.outcome is None and advanced:
+            before = len(journey.values)
+            _run(problem, memory, journey, SOLVERS[solver], bounds, limits)
+            advanced = len(journey.values) > before
+    except KeyboardInterrupt:
+        if journey is None:
+            journey = _Journey(memory, start, bounds, limits, None)
+        journey.outcome = "interrupted"
+    finally:
+        if observer is not None:
+            observer.abandoned()
+    return journey.result()
+
+
+def _run(
+    problem: Problem,
+    memory: Memory,
+    journey: _Journey,
+    solver: Solver,
+    bounds: Bounds | None,
+    limits: Limits,
+) -> None:
+    # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
+    # value at the start f is near 1; a power of two keeps every bit.
+    unit = _power_of_two(journey.values[-1])
+    derivatives = {
+        {"hessian": "hess"}.get(name, name): _in_units(getattr(problem, name), unit)
+        for name in solver.derivatives
+    }
+    # A line search may step to where f is not finite; it comes back by itself.
+    with (
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        warnings.catch_warnings(),
+    ):
+        # Newton-CG warns of a line search that failed; the outcome says so too.
+        warnings.filterwarnings("ignore", "The line search", RuntimeWarning)
+        minimize(
+            lambda x: memory.value_and_grad(x)[0] / unit,
+            journey.x,
+            jac=lambda x: memory.value_and_grad(x)[1] / unit,
+            method=solver.method,
+            bounds=None if bounds is None else optimize.Bounds(*bounds),
+            callback=journey,
+            options={**solver.options, "maxiter": limits.max_iter},
+            **derivatives,
+        )
+
+
+def _power_of_two(value: float) -> float:
+    """Return the power of two nearest to a value, 1 for one that has none."""
+    if not 0.0 < value < np.inf:
+        return 1.0
+    return float(np.exp2(np.round(np.log2(value))))
+
+
+def _in_units(
+    derivative: Callable[..., np.ndarray], unit: float
+) -> Callable[..., np.ndarray]:
+    return lambda *args: derivative(*args) / unit

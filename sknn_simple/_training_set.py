@@ -1,0 +1,230 @@
+"""From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from sknn_simple._compat import check_sample_weight
+
+
+class TrainingSet(NamedTuple):
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+        float64 or float32; rows of weight 0 are left out.
+    y : ndarray
+        For the logistic loss (n_samples, n_outputs) of zeros and ones, for softmax
+        (n_samples,) of class codes.
+    weight : ndarray of shape (n_samples,)
+        sample_weight × class_weight, divided by their sum.
+    total_weight : float
+        That sum, S.
+    classes : ndarray of shape (n_classes,)
+        The labels, sorted; for a multilabel target the column numbers.
+    multilabel : bool
+        Whether y was an indicator matrix.
+    """
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray
+    total_weight: float
+    classes: np.ndarray
+    multilabel: bool
+
+    @property
+    def n_outputs(self) -> int:
+        """One logit for two classes, else one output per class or label."""
+        return (
+            1
+            if self.out_activation == "logistic" and not self.multilabel
+            else len(self.classes)
+        )
+
+    @property
+    def out_activation(self) -> str:
+        """The inverse link: "logistic" for two classes and labels, else "softmax"."""
+        two_or_labels = self.multilabel or len(self.classes) == 2
+        return "logistic" if two_or_labels else "softmax"
+
+    def rows(self, kept: np.ndarray) -> Self:
+        """Return some of the rows, their weights divided by their own sum."""
+        weight = self.weight[kept]
+        total = float(weight.sum())
+        return self._replace(
+            X=self.X[kept],
+            y=self.y[kept],
+            weight=weight / total,
+            total_weight=self.total_weight * total,
+        )
+
+
+def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return X as a finite float array or CSR; ``reset`` records its columns.
+
+    Arrays of any array library that can be converted are taken as NumPy arrays, also
+    where scikit-learn's array API dispatch is switched on: training is NumPy's work.
+    """
+    with config_context(array_api_dispatch=False):
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+        )
+
+
+def validate_training_set(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, class_weight: Any
+) -> TrainingSet:
+    """Check everything passed to ``fit``.
+
+    Raises
+    ------
+    ValueError
+        With the name of what is wrong: X not finite or empty, y missing, not finite,
+        continuous or of one class only, lengths that differ, weights that are negative
+        or all zero, class weights for classes that do not exist.
+    """
+    with config_context(array_api_dispatch=False):
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            multi_output=True,
+        )
+    classes, codes = _encode(y)
+    multilabel = codes.ndim == 2
+    weight = _weights(X, codes, classes, sample_weight, class_weight)
+    kept = weight > 0.0
+    if not kept.all():
+        X, codes, weight = X[kept], codes[kept], weight[kept]
+    if not multilabel:
+        _check_two_classes(classes[np.unique(codes)])
+    total = float(weight.sum())
+    if len(classes) == 2 and not multilabel:
+        codes = codes[:, None].astype(np.float64)
+    return TrainingSet(X, codes, weight / total, total, classes, multilabel)
+
+
+def split(
+    data: TrainingSet, fraction: float, random_state: np.random.RandomState
+) -> tuple[TrainingSet, TrainingSet]:
+    """Return the rows to train on and a stratified `fraction` of them set aside.
+
+    Raises
+    ------
+    ValueError
+        If the rows are too few for each class to appear on both sides.
+    """
+    stratify = None if data.multilabel else data.y
+    try:
+        rest, aside = train_test_split(
+            np.arange(data.X.shape[0]),
+            test_size=fraction,
+            stratify=stratify,
+            random_state=random_state,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} cannot set rows "
+            f"aside: {error}"
+        ) from None
+    return data.rows(np.sort(rest)), data.rows(np.sort(aside))
+
+
+def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes and, as codes, their numbers or the indicator matrix."""
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    if kind == "multilabel-indicator":
+        indicator = y.toarray() if sparse.issparse(y) else y
+        return np.arange(y.shape[1]), np.asarray(indicator, dtype=np.float64)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(
+            f"y must hold one label per sample or be a multilabel indicator matrix; "
+            f"got a {kind} target."
+        )
+    labels = column_or_1d(y, warn=True)
+    classes, codes = np.unique(labels, return_inverse=True)
+    _check_two_classes(classes)
+    return classes, codes
+
+
+def _check_two_classes(classes: np.ndarray) -> None:
+    if len(classes) < 2:
+        raise ValueError(
+            "y must hold samples of at least 2 classes with a positive weight; got one "
+            f"class only: {classes[0]!r}."
+        )
+
+
+def _weights(
+    X: Any,
+    codes: np.ndarray,
+    classes: np.ndarray,
+    sample_weight: Any,
+    class_weight: Any,
+) -> np.ndarray:
+    """Return sample_weight × class_weight, (n_samples,) in float64."""
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    if (weight < 0.0).any():
+        raise ValueError(
+            f"sample_weight must not be negative; its smallest value is {weight.min()}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight must not be 0 for every sample.")
+    if class_weight is None:
+        return weight
+    if codes.ndim == 2:
+        raise ValueError(
+            "class_weight must be None for a multilabel y: its samples belong to no "
+            f"single class. Got class_weight={class_weight!r}."
+        )
+    weight *= _class_weights(codes, classes, weight, class_weight)[codes]
+    if not weight.any():
+        raise ValueError(
+            f"class_weight={class_weight!r} leaves no sample with a positive weight."
+        )
+    return weight
+
+
+def _class_weights(
+    codes: np.ndarray, classes: np.ndarray, weight: np.ndarray, class_weight: Any
+) -> np.ndarray:
+    """Return one weight per class.
+
+    "balanced" is S / (n_classes · weight of the class), with the samples' own weights
+    counted, so that weighting a row by 2 stays the same as writing it twice.
+    """
+    if isinstance(class_weight, str):
+        counts = np.bincount(codes, weight, len(classes))
+        present = counts > 0.0
+        balanced = np.zeros(len(classes))
+        balanced[present] = counts.sum() / (present.sum() * counts[present])
+        return balanced
+    known = set(classes.tolist())
+    unknown = [label for label in class_weight if label not in known]
+    if unknown:
+        raise ValueError(
+            f"class_weight names classes that y does not have: {unknown}. The classes "
+            f"of y are {classes.tolist()}."
+        )
+    negative = {k: v for k, v in class_weight.items() if not 0.0 <= v < np.inf}
+    if negative:
+        raise ValueError(
+            f"class_weight must hold finite numbers that are not negative; got "
+            f"{negative}."
+        )
+    return compute_class_weight(class_weight, classes=classes, y=classes)

@@ -1,0 +1,305 @@
+"""Each layer imports only what it may, read from the source without running it."""
+
+import ast
+import sys
+from collections.abc import Iterator, Set
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = "sknn_simple"
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(p.relative_to(ROOT) for p in (ROOT / PACKAGE).rglob("*.py"))
+
+MAX_LINES = 500
+OPTIONAL = {
+    "dask",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "polars",
+    "rich",
+    "skl2onnx",
+    "skops",
+}
+
+
+class Layer(NamedTuple):
+    """Prefixes of dotted names; the standard library is open to every layer."""
+
+    allowed: frozenset[str]
+    forbidden: frozenset[str] = frozenset()
+
+
+LAYERS = {
+    f"{PACKAGE}._nn": Layer(
+        allowed=frozenset({"numpy", "scipy", f"{PACKAGE}._nn"}),
+        forbidden=frozenset({"scipy.optimize"}),
+    ),
+    f"{PACKAGE}._optim": Layer(
+        allowed=frozenset({"numpy", "scipy", "threadpoolctl", f"{PACKAGE}._optim"}),
+    ),
+}
+
+
+class Use(NamedTuple):
+    """A dotted name that the source imports, or reaches through an import."""
+
+    name: str
+    line: int
+    on_import: bool  # evaluated when the module is imported
+
+
+def uses(tree: ast.Module, package: str) -> list[Use]:
+    """Every import of `tree`, a module whose relative imports start from `package`.
+
+    Beside the import statements: `import_module("literal")`, and attributes of what was
+    imported, because `import scipy` is enough to reach `scipy.optimize`.
+    """
+    found: list[Use] = []
+    origin: dict[str, str] = {}  # local name → dotted name
+    scoped = list(_with_scope(tree, on_import=True))
+
+    for node, on_import in scoped:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found.append(Use(alias.name, node.lineno, on_import))
+                root = alias.name.split(".")[0]
+                origin[alias.asname or root] = alias.name if alias.asname else root
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node.module or "", node.level, package)
+            for alias in node.names:
+                name = f"{module}.{alias.name}"
+                found.append(Use(name, node.lineno, on_import))
+                origin[alias.asname or alias.name] = name
+
+    for node, on_import in scoped:
+        name = None
+        if isinstance(node, ast.Attribute):
+            name = _dotted(node, origin)
+        elif isinstance(node, ast.Call):
+            name = _imported_by_call(node, package)
+        if name is not None:
+            found.append(Use(name, node.lineno, on_import))
+    return found
+
+
+def _with_scope(
+    node: ast.AST, *, on_import: bool
+) -> Iterator[tuple[ast.stmt | ast.expr, bool]]:
+    function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) in {
+        "TYPE_CHECKING",
+        "typing.TYPE_CHECKING",
+    }
+    for field, value in ast.iter_fields(node):
+        # Decorators, defaults and annotations of a function do run on import.
+        now = on_import and not (field == "body" and (function or for_checkers))
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.stmt | ast.expr):
+                yield child, now
+            if isinstance(child, ast.AST):
+                yield from _with_scope(child, on_import=now)
+
+
+def _absolute(module: str, level: int, package: str) -> str:
+    if level == 0:
+        return module
+    base = package.split(".")[: len(package.split(".")) - level + 1]
+    return ".".join([*base, module] if module else base)
+
+
+def _dotted(node: ast.Attribute, origin: dict[str, str]) -> str | None:
+    parts = []
+    value: ast.expr = node
+    while isinstance(value, ast.Attribute):
+        parts.append(value.attr)
+        value = value.value
+    if not isinstance(value, ast.Name) or value.id not in origin:
+        return None
+    return ".".join([origin[value.id], *reversed(parts)])
+
+
+def _imported_by_call(node: ast.Call, package: str) -> str | None:
+    function = ast.unparse(node.func).split(".")[-1]
+    if function not in {"import_module", "__import__"} or not node.args:
+        return None
+    argument = node.args[0]
+    if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+        return None
+    module = argument.value.lstrip(".")
+    return _absolute(module, len(argument.value) - len(module), package)
+
+
+def _within(name: str, prefixes: Set[str]) -> bool:
+    return any(name == p or name.startswith(f"{p}.") for p in prefixes)
+
+
+def _is_private(name: str) -> bool:
+    return any(p.startswith("_") and not p.endswith("__") for p in name.split("."))
+
+
+def violations(source: str, path: str) -> list[str]:
+    """What `source`, the module at `path` below the project's root, may not do."""
+    tree = ast.parse(source)
+    parts = Path(path).with_suffix("").parts
+    package = ".".join(parts[:-1])
+    module = package if parts[-1] == "__init__" else ".".join(parts)
+    layer = next((r for p, r in LAYERS.items() if _within(module, {p})), None)
+
+    problems: list[str] = []
+    for name, line, on_import in uses(tree, package):
+        root = name.split(".")[0]
+        if root in OPTIONAL and on_import:
+            problems.append(f"{path}:{line}: {root} is optional: import it when used")
+        if root == "sklearn" and _is_private(name) and module != f"{PACKAGE}._compat":
+            problems.append(f"{path}:{line}: private {name} belongs in _compat.py")
+        if layer is None or root in sys.stdlib_module_names:
+            continue
+        if not _within(name, layer.allowed) or _within(name, layer.forbidden):
+            problems.append(f"{path}:{line}: this layer may not import {name}")
+
+    lines = len(source.splitlines())
+    if lines > MAX_LINES:
+        problems.append(f"{path}: {lines} lines, more than {MAX_LINES}")
+    if module == PACKAGE:
+        strangers = [node.lineno for node in tree.body if not _is_facade(node)]
+        problems += [f"{path}:{n}: only imports and names belong" for n in strangers]
+    return list(dict.fromkeys(problems))
+
+
+def _is_facade(node: ast.stmt) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant(str())):
+            return True
+        case ast.Assign([ast.Name("__all__" | "__version__")]):
+            return True
+        case ast.FunctionDef("__getattr__" | "__dir__"):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_module_keeps_to_its_layer(module):
+    source = (ROOT / module).read_text(encoding="utf-8")
+    assert violations(source, module.as_posix()) == []
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_has_modules(layer):
+    # An empty or renamed folder would pass the test above without having been read.
+    assert any(m.as_posix().startswith(layer.replace(".", "/") + "/") for m in MODULES)
+
+
+NN = f"{PACKAGE}/_nn/losses.py"
+OPTIM = f"{PACKAGE}/_optim/solvers.py"
+OUTER = f"{PACKAGE}/_base.py"
+FACADE = f"{PACKAGE}/__init__.py"
+
+
+DISPLAYS = f"{PACKAGE}/_displays.py"
+COMPAT = f"{PACKAGE}/_compat.py"
+
+FOUND = {
+    "may not import": [
+        (NN, "import sklearn"),
+        (NN, "import joblib"),
+        (NN, "import threadpoolctl"),
+        (NN, "import scipy.optimize"),
+        (NN, "import scipy.optimize as so"),
+        (NN, "from scipy import optimize"),
+        (NN, "from scipy.optimize import minimize"),
+        (NN, "import scipy\nscipy.optimize.minimize"),
+        (NN, "import scipy as sp\ndef f():\n    return sp.optimize.minimize"),
+        (NN, "def f():\n    from sklearn.utils import gen_batches"),
+        (NN, "from importlib import import_module\nimport_module('sklearn')"),
+        (NN, "import importlib\nimportlib.import_module('.._base', __package__)"),
+        (NN, "from .. import _compat"),
+        (NN, "from .._optim import problem"),
+        (NN, "from .._optim.problem import Problem"),
+        (NN, "from sknn_simple import LogisticNN"),
+        (NN, "import sknn_simple._optim"),
+        (NN, "from sknn_simple._nnn import x"),
+        (f"{PACKAGE}/_nn/__init__.py", "from .. import _base"),
+        (f"{PACKAGE}/_nn/deeper/module.py", "import sklearn"),
+        (OPTIM, "from sklearn.exceptions import ConvergenceWarning"),
+        (OPTIM, "from .._nn import objective"),
+        (OPTIM, "from sknn_simple._nn.objective import Objective"),
+        (OPTIM, "import typing\nif typing.TYPE_CHECKING:\n    import sklearn"),
+    ],
+    "belongs in _compat.py": [
+        (OUTER, "from sklearn.utils._param_validation import Interval"),
+        (OUTER, "from sklearn.base import _fit_context"),
+        (OUTER, "def f():\n    from sklearn.utils import _safe_indexing"),
+        (OUTER, "import sklearn\nsklearn.utils._safe_indexing"),
+        (OUTER, "from sklearn import utils\nutils._safe_indexing"),
+        (f"{PACKAGE}/_nn/_compat.py", "from sklearn.base import _fit_context"),
+    ],
+    "is optional": [
+        (DISPLAYS, "import matplotlib.pyplot as plt"),
+        (DISPLAYS, "from matplotlib import pyplot"),
+        (COMPAT, "import pandas"),
+        (OUTER, "try:\n    import rich\nexcept ImportError:\n    rich = None"),
+        (OUTER, "class A:\n    import polars"),
+        (OUTER, "from importlib import import_module\npd = import_module('pandas')"),
+        (OUTER, "from typing import *\nif not TYPE_CHECKING:\n    import skops"),
+        (OUTER, "from typing import *\nif TYPE_CHECKING: ...\nelse:\n    import skops"),
+    ],
+    "only imports and names": [
+        (FACADE, "x = 1"),
+        (FACADE, "def helper(): ..."),
+        (FACADE, "class A: ..."),
+        (FACADE, "import warnings\nwarnings.simplefilter('ignore')"),
+        (FACADE, "if True:\n    import numpy"),
+    ],
+}
+
+ACCEPTED = [
+    (NN, "import math\nimport concurrent.futures\nfrom typing import Self"),
+    (NN, "import numpy as np\nfrom scipy import sparse\nimport scipy.special"),
+    (NN, "import scipy\nscipy.special.expit\nscipy.sparse.csr_array"),
+    (NN, "from . import activations\nfrom .activations import ACTIVATIONS"),
+    (NN, "from sknn_simple._nn.parameters import Layout"),
+    (NN, "def f(self):\n    return self.scipy.optimize, self.pandas"),
+    (f"{PACKAGE}/_nn/__init__.py", "from .losses import LOSSES"),
+    (f"{PACKAGE}/_nn/deeper/module.py", "from ..losses import LOSSES"),
+    (OPTIM, "from scipy.optimize import minimize\nimport threadpoolctl"),
+    (OPTIM, "from .problem import Problem"),
+    (OUTER, "import joblib\nfrom ._nn import losses\nfrom ._optim import solvers"),
+    (OUTER, "from sklearn import base\nbase.clone\nfrom ._compat import _x"),
+    (OUTER, "import sklearn\nsklearn.__version__"),
+    (OUTER, "class A:\n    def f(self):\n        import pandas\n        pandas.NA"),
+    (OUTER, "import typing\nif typing.TYPE_CHECKING:\n    import pandas"),
+    (COMPAT, "from sklearn.base import _fit_context"),
+    (DISPLAYS, "def plot():\n    import matplotlib.pyplot as plt"),
+    (FACADE, '"""Doc."""\nfrom ._mlp import OneHiddenMLP\n__all__ = ["OneHiddenMLP"]'),
+    (FACADE, '__version__ = "0.1.0"\ndef __getattr__(name):\n    import matplotlib'),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "source"),
+    [(rule, *case) for rule, cases in FOUND.items() for case in cases],
+)
+def test_check_finds(rule, path, source):
+    assert any(rule in problem for problem in violations(source, path))
+
+
+@pytest.mark.parametrize(("path", "source"), ACCEPTED)
+def test_check_accepts(path, source):
+    assert violations(source, path) == []
+
+
+def test_check_counts_lines():
+    assert violations("\n" * MAX_LINES, OUTER) == []
+    assert violations("\n" * (MAX_LINES + 1), OUTER) == [
+        f"{OUTER}: {MAX_LINES + 1} lines, more than {MAX_LINES}"
+    ]
+
+
+def test_message_names_the_file_the_line_and_the_import():
+    assert violations("import math\n\nimport sklearn\n", NN) == [
+        f"{NN}:3: this layer may not import sklearn"
+    ]
