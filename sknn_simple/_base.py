@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_simple._approach import Recipe
 from sknn_simple._callbacks import IterationTasks
 from sknn_simple._compat import (
     CallbackSupportMixin,
@@ -28,7 +29,7 @@ from sknn_simple._nn.blocks import Workspace, block_edges
 from sknn_simple._nn.losses import LOSSES, Loss
 from sknn_simple._nn.objective import Network
 from sknn_simple._optim.solvers import OUTCOMES, Limits, Result
-from sknn_simple._training import Recipe, Trained
+from sknn_simple._training import Trained
 from sknn_simple._training_set import (
     TrainingSet,
     validate_features,
@@ -157,7 +158,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         """Return what watches a minimisation: the printed table, and callbacks."""
         monitors: list[Monitor] = []
         if self.verbose:
-            monitors.append(ProgressTable(f"[{type(self).__name__}] {recipe.solver}"))
+            monitors.append(ProgressTable(type(self).__name__))
         if context is not None:
             monitors.append(
                 IterationTasks(
@@ -191,7 +192,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         self.n_iter_ = len(result.values) - 1
         self.grad_norm_ = result.grad_norm
         self.converged_ = OUTCOMES[result.outcome].converged
-        self.solver_ = recipe.solver
+        self.solver_ = trained.solver
         if trained.validation_curve is not None:
             self.validation_loss_curve_ = trained.validation_curve
 

@@ -4,18 +4,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sknn_simple._approach import Recipe
 from sknn_simple._base import BaseNN
 from sknn_simple._callbacks import fit_task
 from sknn_simple._compat import StrOptions
 from sknn_simple._nn.networks import LinearNetwork
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.solvers import SOLVERS, Limits, check_capability
-from sknn_simple._training import Recipe, Trained, train
+from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet
-
-# Above this many parameters forming and factorising the Hessian costs more than the
-# Hessian products of Newton-CG.
-_MAX_HESSIAN = 400
 
 
 class LogisticNN(BaseNN):
@@ -48,7 +45,7 @@ class LogisticNN(BaseNN):
         How J is minimised. "auto" chooses by the number of parameters.
     max_iter : int, default=1000
         Largest number of iterations.
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         The fit has converged when no entry of the gradient of J, in the optimiser's
         scaled coordinates, is larger than ``tol · min(1, J)``.
     class_weight : dict or "balanced", default=None
@@ -123,7 +120,7 @@ class LogisticNN(BaseNN):
         standardize: bool = True,
         solver: str = "auto",
         max_iter: int = 1000,
-        tol: float = 1e-6,
+        tol: float = 1e-5,
         class_weight: Any = None,
         monotonic_cst: Any = None,
         warm_start: bool = False,
@@ -144,17 +141,14 @@ class LogisticNN(BaseNN):
         network = LinearNetwork(data.X.shape[1], data.n_outputs, self.fit_intercept)
         signs = np.zeros(network.layout.size)
         network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
-        solver = self.solver
-        if solver == "auto":
-            solver = _auto_solver(network.layout.size, bounded=bool(signs.any()))
-        check_capability(solver, network.layout.size, bounded=bool(signs.any()))
+        check_capability(self.solver, network.layout.size, bounded=bool(signs.any()))
         return Recipe(
             network=network,
             objective=LinearObjective,
             alpha=self.alpha,
             standardize=self.standardize,
             signs=signs,
-            solver=solver,
+            solver=self.solver,
             limits=Limits(self.tol, self.max_iter),
         )
 
@@ -188,12 +182,6 @@ class LogisticNN(BaseNN):
     def _fitted_network(self) -> LinearNetwork:
         n_outputs, n_features = self.coef_.shape
         return LinearNetwork(n_features, n_outputs, self.fit_intercept)
-
-
-def _auto_solver(n_parameters: int, bounded: bool) -> str:
-    if bounded:
-        return "lbfgs"
-    return "newton-cholesky" if n_parameters <= _MAX_HESSIAN else "newton-cg"
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:

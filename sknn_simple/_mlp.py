@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from sknn_simple._approach import Recipe
 from sknn_simple._base import BaseNN, map_rows
 from sknn_simple._callbacks import fit_task, start_task
 from sknn_simple._compat import Interval, StrOptions
@@ -18,7 +19,7 @@ from sknn_simple._nn.activations import ACTIVATIONS
 from sknn_simple._nn.networks import OneHiddenNetwork
 from sknn_simple._nn.objective import Network, Objective
 from sknn_simple._optim.solvers import SOLVERS, Limits, check_capability
-from sknn_simple._training import Recipe, Trained, train
+from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet, split
 
 _SOLVERS = {
@@ -244,15 +245,14 @@ default="auto"
             self.skip_connections,
         )
         signs = self._parameter_signs(network, data)
-        solver = "lbfgs" if self.solver == "auto" else self.solver
-        check_capability(solver, network.layout.size, bounded=bool(signs.any()))
+        check_capability(self.solver, network.layout.size, bounded=bool(signs.any()))
         return Recipe(
             network=network,
             objective=Objective,
             alpha=self.alpha,
             standardize=self.standardize,
             signs=signs,
-            solver=solver,
+            solver=self.solver,
             limits=Limits(self.tol, self.max_iter, min_decrease=self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )

@@ -23,7 +23,7 @@ class Monitor(Protocol):
         ...
 
     def abandoned(self) -> None:
-        """Note that the iteration that began last came to nothing."""
+        """Note the end: an iteration that has begun and not ended came to nothing."""
         ...
 
 

@@ -74,13 +74,23 @@ def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     where scikit-learn's array API dispatch is switched on: training is NumPy's work.
     """
     with config_context(array_api_dispatch=False):
-        return validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
+        return _canonical(
+            validate_data(
+                estimator,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=(np.float64, np.float32),
+            )
         )
+
+
+def _canonical(X: Any) -> Any:
+    """Return CSR with one entry per position; several would count as several values."""
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def validate_training_set(
@@ -104,6 +114,7 @@ def validate_training_set(
             dtype=(np.float64, np.float32),
             multi_output=True,
         )
+    X = _canonical(X)
     classes, codes = _encode(y)
     multilabel = codes.ndim == 2
     weight = _weights(X, codes, classes, sample_weight, class_weight)

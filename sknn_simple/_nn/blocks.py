@@ -9,7 +9,7 @@ any number of threads, and the memory of an evaluation does not grow with the ro
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -100,8 +100,9 @@ class Workers:
             # An interrupt in the calling thread must not leave others writing.
             with lock:
                 _exhaust(queue)
-            for future in futures:
-                future.result()
+            wait(futures)
+        for future in futures:
+            future.result()
 
 
 def _take(

@@ -8,6 +8,7 @@ variance: analysis and recommendations. The American Statistician 37(3), 242-247
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,8 @@ from sknn_simple._nn.blocks import Block, RowBlocks, Workers
 
 # Squares of numbers within these limits neither overflow nor lose digits to underflow.
 _TINY, _HUGE = 1e-140, 1e140
+# 2 to this power is the largest power of two in float64.
+_LARGEST_EXPONENT = 1023.0
 
 
 def column_moments(
@@ -95,6 +98,8 @@ def _sparse_term(
             weight = np.repeat(block.weight, np.diff(X.indptr))
             difference = (X.data - mean[X.indices]) * scale[X.indices]
             at_zero = block.weight.sum() - np.bincount(X.indices, weight, p)
+            # The difference of two sums that are equal is rounding, not 0.
+            at_zero[np.bincount(X.indices, minlength=p) == X.shape[0]] = 0.0
             zero = -mean * scale
             total[0] += np.bincount(X.indices, weight * difference, p) + at_zero * zero
             total[1] += (
@@ -120,11 +125,9 @@ def _settle(
     low = np.full(blocks.n_features, np.inf)
     high = np.full(blocks.n_features, -np.inf)
     for block in blocks.blocks:
-        X = block.X
-        for column in suspect:
-            values = X[:, [column]].toarray() if sparse.issparse(X) else X[:, column]
-            low[column] = min(low[column], values.min())
-            high[column] = max(high[column], values.max())
+        columns = block.X[:, suspect]
+        low[suspect] = np.minimum(low[suspect], _dense(columns.min(axis=0)))
+        high[suspect] = np.maximum(high[suspect], _dense(columns.max(axis=0)))
     constant = low == high
     mean[constant] = low[constant]
     deviation[constant] = 0.0
@@ -133,6 +136,11 @@ def _settle(
         reach = np.maximum(high - mean, mean - low)[extreme]
         scale = np.ones(blocks.n_features)
         # The nearest power of two: scaling by it is exact.
-        scale[extreme] = np.exp2(-np.round(np.log2(reach)))
+        exponent = np.minimum(-np.round(np.log2(reach)), _LARGEST_EXPONENT)
+        scale[extreme] = np.exp2(exponent)
         _, rescaled = _second_pass(blocks, mean, scale, workers)
         deviation[extreme] = rescaled[extreme]
+
+
+def _dense(row: Any) -> np.ndarray:
+    return row.toarray().ravel() if sparse.issparse(row) else row

@@ -125,6 +125,18 @@ class Objective:
         gradient += self.decay * (self.decay * theta)
         return value + self._penalty(theta), gradient
 
+    def gram(self, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Return Σᵢ wᵢ xᵢ xᵢᵀ of centred and scaled features, (p, p)."""
+        p = self.blocks.n_features
+
+        def term(block: Block, total: np.ndarray) -> float:
+            features = _standardised(block.X, center, scale, False)
+            total += _gram(features, np.sqrt(block.weight))
+            return 0.0
+
+        _, total = self.blocks.sum(term, (p, p), self.workers)
+        return total
+
     def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return the Hessian of J at θ times v, exact, by the R-operator."""
         params, direction = self._params(theta), self._params(v)
@@ -220,13 +232,13 @@ class LinearObjective(Objective):
             diagonal, root = self.loss.covariance_factors(
                 self._probability[block.rows], block.weight
             )
-            for k in range(n_outputs):
-                total[:, k, :, k] += _gram(features, np.sqrt(diagonal[:, k]))
             if root is not None:
                 spread = (features[:, :, None] * root[:, None, :]).reshape(
                     len(features), -1
                 )
                 total.reshape(self.size, self.size)[...] -= spread.T @ spread
+            for k in range(n_outputs):
+                total[:, k, :, k] += _gram(features, np.sqrt(diagonal[:, k]))
             return 0.0
 
         shape = (size, n_outputs, size, n_outputs)

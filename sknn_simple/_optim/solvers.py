@@ -5,7 +5,6 @@ iterations and asks the caller; SciPy's own tolerances, which differ from method
 method (some on the step, some on the 2-norm), are switched off.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ from scipy.optimize import OptimizeResult, minimize
 from sknn_simple._optim.constraints import Bounds
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import Memory, Problem, projected_gradient
+from sknn_simple._optim.threads import no_line_search_warnings
 
 
 class Solver(NamedTuple):
@@ -48,7 +48,8 @@ SOLVERS: dict[str, Solver] = {
         True,
         {"maxcor": 20, "ftol": 0.0, "gtol": 0.0, "maxls": 50, "maxfun": 10**9},
     ),
-    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 0.0}),
+    # Older SciPy does not begin at all with xtol = 0.
+    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}),
     "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
     "trust-krylov": Solver("trust-krylov", ("hessp",), False, {"gtol": 0.0}),
     "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
@@ -64,7 +65,7 @@ MAX_HESSIAN_BYTES = 2**31
 
 # A trust region that rejects this many steps in a row has shrunk by 4^-25: no step that
 # float64 can represent lowers the objective.
-_MAX_REJECTIONS = 25
+_MAX_IDLE = 25
 
 
 class Outcome(NamedTuple):
@@ -163,7 +164,7 @@ class Observer(Protocol):
         ...
 
     def abandoned(self) -> None:
-        """Note that the iteration that began last was not completed."""
+        """Note the end: an iteration that has begun and not ended came to nothing."""
         ...
 
 
@@ -182,7 +183,7 @@ class _Journey:
         self._bounds = bounds
         self._limits = limits
         self._observer = observer
-        self._rejections = 0
+        self._idle = 0
         self.values: list[float] = []
         self.outcome: str | None = None
         self.x = start
@@ -191,7 +192,8 @@ class _Journey:
     def accept(self, x: np.ndarray) -> None:
         """Take x as the next iterate and decide whether to go on from it."""
         value, gradient = self._memory.value_and_grad(x)
-        self._rejections = self._rejections + 1 if np.array_equal(x, self.x) else 0
+        fell = not self.values or value < self.values[-1]
+        self._idle = 0 if fell else self._idle + 1
         self.x = x.copy()
         self.values.append(value)
         free = projected_gradient(x, gradient, self._bounds)
@@ -208,7 +210,7 @@ class _Journey:
             "observer": asked_to_stop,
             "decrease": self._levelled_out(),
             "max_iter": len(self.values) > self._limits.max_iter,
-            "no_decrease": self._rejections >= _MAX_REJECTIONS,
+            "no_decrease": self._idle >= _MAX_IDLE,
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -242,7 +244,7 @@ def check_capability(solver: str, size: int, bounded: bool) -> None:
     Parameters
     ----------
     solver : str
-        A key of ``SOLVERS``.
+        A key of ``SOLVERS``, or "auto", which is able to do anything.
     size : int
         Number of parameters.
     bounded : bool
@@ -253,6 +255,8 @@ def check_capability(solver: str, size: int, bounded: bool) -> None:
     ValueError
         With the solvers that can.
     """
+    if solver == "auto":
+        return
     if bounded and not SOLVERS[solver].bounds:
         able = [name for name, row in SOLVERS.items() if row.bounds]
         raise ValueError(
@@ -341,10 +345,8 @@ def _run(
     # A line search may step to where f is not finite; it comes back by itself.
     with (
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        warnings.catch_warnings(),
+        no_line_search_warnings(),
     ):
-        # Newton-CG warns of a line search that failed; the outcome says so too.
-        warnings.filterwarnings("ignore", "The line search", RuntimeWarning)
         minimize(
             lambda x: memory.value_and_grad(x)[0] / unit,
             journey.x,

@@ -1,4 +1,4 @@
-"""BLAS threads during a solve.
+"""What a solve changes for the whole process: BLAS threads and a warning filter.
 
 NumPy's and SciPy's wheels each bring an OpenBLAS with its own pool of threads. A solver
 that calls SciPy's LAPACK between evaluations that call NumPy's BLAS makes the two
@@ -9,15 +9,56 @@ their number.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+Value = TypeVar("Value")
+
+
+class SharedContext(Generic[Value]):
+    """A context of the whole process: the first thread enters it, the last leaves it.
+
+    Several fits may run side by side. If each set a limit and restored what it found,
+    one would restore what another had set, for good.
+
+    Parameters
+    ----------
+    factory : callable
+        Returns the context manager; called when nobody is inside.
+    """
+
+    def __init__(self, factory: Callable[[], AbstractContextManager[Value]]) -> None:
+        self._factory = factory
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._context: AbstractContextManager[Value]
+        self._value: Value
+
+    @contextmanager
+    def __call__(self) -> Iterator[Value]:
+        """Enter; yield what the context yielded to the first that entered it."""
+        with self._lock:
+            if self._depth == 0:
+                self._context = self._factory()
+                self._value = self._context.__enter__()
+            self._depth += 1
+            value = self._value
+        try:
+            yield value
+        finally:
+            with self._lock:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._context.__exit__(None, None, None)
+
 
 @cache
-def _openblas_libraries() -> tuple:
+def _openblas_libraries() -> tuple[Any, ...]:
     """Return threadpoolctl's handles of the loaded OpenBLAS; looked up once."""
     return tuple(
         library
@@ -26,46 +67,42 @@ def _openblas_libraries() -> tuple:
     )
 
 
-class _Limit:
-    """Counts the solves in progress: the first sets the limits, the last restores."""
+def _set_num_threads(library: Any, num_threads: int) -> None:
+    """Set the threads of one library, from whichever thread this is.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._allowed: list[int] = []
-
-    def enter(self) -> int:
-        libraries = _openblas_libraries()
-        with self._lock:
-            if self._depth == 0:
-                self._allowed = [library.num_threads for library in libraries]
-                for library in libraries:
-                    library.set_num_threads(1)
-            self._depth += 1
-            return max(self._allowed, default=1)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                for library, allowed in zip(
-                    _openblas_libraries(), self._allowed, strict=True
-                ):
-                    library.set_num_threads(allowed)
-
-
-_LIMIT = _Limit()
+    threadpoolctl ≥ 3.7 obeys only the thread that called first; a fit may run in any.
+    """
+    forget = getattr(type(library), "clear_controlling_thread", None)
+    if forget is not None:
+        forget(force=True)
+    library.set_num_threads(num_threads)
+    if forget is not None:
+        forget(force=True)
 
 
 @contextmanager
-def single_blas_thread() -> Iterator[int]:
-    """Limit every OpenBLAS to one thread; yield how many were allowed before.
-
-    Where the BLAS is another one, nothing is limited and 1 is yielded: it keeps its own
-    threads. Solves may nest or run side by side in threads of one process.
-    """
-    allowed = _LIMIT.enter()
+def _limited_openblas() -> Iterator[int]:
+    libraries = _openblas_libraries()
+    allowed = [library.num_threads for library in libraries]
+    for library in libraries:
+        _set_num_threads(library, 1)
     try:
-        yield allowed
+        yield max(allowed, default=1)
     finally:
-        _LIMIT.leave()
+        for library, number in zip(libraries, allowed, strict=True):
+            _set_num_threads(library, number)
+
+
+@contextmanager
+def _no_line_search_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The line search", RuntimeWarning)
+        yield
+
+
+# Limits every OpenBLAS to one thread and yields how many were allowed before. Another
+# BLAS is left alone, with 1 yielded: it keeps its own threads.
+single_blas_thread = SharedContext(_limited_openblas)
+
+# Newton-CG warns of a line search that failed; the result says so too.
+no_line_search_warnings = SharedContext(_no_line_search_warnings)

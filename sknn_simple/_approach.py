@@ -1,0 +1,272 @@
+"""How a network is trained on given data: its objective, coordinates and solver.
+
+The coordinates are a change of variables: they decide how long the way to the optimum
+is, and never where it lies.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_simple._nn.blocks import RowBlocks, Workers
+from sknn_simple._nn.losses import LOSSES
+from sknn_simple._nn.moments import column_moments
+from sknn_simple._nn.objective import LinearObjective, Network, Objective
+from sknn_simple._optim.scaling import (
+    Change,
+    Columns,
+    ColumnScaling,
+    InputWeights,
+    ScaledProblem,
+    Whitening,
+)
+from sknn_simple._optim.solvers import SOLVERS, Limits, minimise
+from sknn_simple._training_set import TrainingSet
+
+# Measured with benchmarks/shape.py. Up to this many parameters the exact Hessian of a
+# linear network is cheaper to form and factorise than Newton-CG's products are.
+NEWTON_CHOLESKY_SIZE = 400
+# Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
+WHITENING_SIZE = 1500
+# The sample: at least this many rows, and two per parameter.
+SAMPLE_ROWS = 1000
+# Sampling pays where the sample is at most this part of the rows.
+SAMPLE_PART = 0.25
+# Fewer observations of a class say too little about its weights.
+SAMPLE_CLASS_ROWS = 10
+# The sample represents a column if it has its variance within this factor.
+SAMPLE_VARIANCE = 4.0
+# The sample's own optimum need not be accurate: it is a start.
+SAMPLE_LIMITS = Limits(tol=1e-3, max_iter=50)
+# A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
+SAMPLE_RIDGE = 1e-4
+
+
+class Recipe(NamedTuple):
+    """What to minimise, and how.
+
+    Attributes
+    ----------
+    network : Network
+        The network.
+    objective : type
+        The class of J.
+    alpha : float
+        Strength of the penalty.
+    standardize : bool
+        Whether the penalty sees standardised features.
+    signs : ndarray of shape (size,)
+        1 and -1 for parameters that must not be negative or positive, else 0.
+    solver : str
+        A key of ``SOLVERS``, or "auto".
+    limits : Limits
+        When to stop.
+    patience : int or None
+        Iterations without improvement on the validation set after which to stop.
+    """
+
+    network: Network
+    objective: type[Objective]
+    alpha: float
+    standardize: bool
+    signs: np.ndarray
+    solver: str
+    limits: Limits
+    patience: int | None = None
+
+
+class Scene(NamedTuple):
+    """Data cut into blocks, with the objective over them.
+
+    Attributes
+    ----------
+    data : TrainingSet
+        The rows.
+    objective : Objective
+        J.
+    standardised : ColumnScaling
+        From parameters for standardised features to parameters for raw ones.
+    columns : ColumnScaling
+        Coordinates in which the diagonal of the Hessian is near 1 at the start.
+    variance : ndarray of shape (n_features,)
+        Of the features in these coordinates.
+    """
+
+    data: TrainingSet
+    objective: Objective
+    standardised: ColumnScaling
+    columns: ColumnScaling
+    variance: np.ndarray
+
+
+def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
+    """Measure the columns and build J.
+
+    The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
+    ``input_curvature`` and d what the penalty multiplies the weight by; 0 takes the
+    place of the quotient for a constant column whose weight the penalty does not see,
+    so that it stays 0.
+    """
+    network = recipe.network
+    blocks = cut(network, data)
+    mean, deviation = column_moments(blocks, workers)
+    units = deviation if recipe.standardize else np.ones_like(deviation)
+    strength = np.sqrt(recipe.alpha / data.total_weight)
+    objective = recipe.objective(
+        network,
+        LOSSES[data.out_activation],
+        blocks,
+        strength * _penalised(network, units),
+        workers,
+    )
+    # Only a bias can take up the mean of a column.
+    center = mean if network.has_bias else np.zeros_like(mean)
+    groups = _groups(network)
+    size = np.hypot(np.sqrt(objective.input_curvature) * deviation, strength * units)
+    scale = _inverse(size)
+    return Scene(
+        data,
+        objective,
+        ColumnScaling(Columns(center, _inverse(deviation)), groups),
+        ColumnScaling(Columns(center, scale), groups),
+        (deviation * scale) ** 2,
+    )
+
+
+def cut(network: Network, data: TrainingSet) -> RowBlocks:
+    """Return the rows in blocks that suit the network."""
+    return RowBlocks(
+        data.X,
+        data.y,
+        data.weight,
+        row_bytes=network.row_bytes(data.X),
+        work=network.work(data.X),
+    )
+
+
+def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
+    """Return d of ``Objective`` as a flat vector."""
+    inputs = {weights for weights, _ in network.input_weights}
+    return network.layout.pack(
+        {
+            name: units[:, None] if name in inputs else float(name.endswith("coef"))
+            for name in network.layout.shapes
+        }
+    )
+
+
+def _groups(network: Network) -> list[InputWeights]:
+    """Return where the weights on the inputs lie, for the change of variables."""
+    layout = network.layout
+    return [
+        InputWeights(
+            layout.slices[weights],
+            layout.slices.get(biases),
+            layout.shapes[weights][1],
+        )
+        for weights, biases in network.input_weights
+        if weights in layout.shapes
+    ]
+
+
+def _inverse(size: np.ndarray) -> np.ndarray:
+    """Return 1/size, and 0 where that is not finite."""
+    with np.errstate(over="ignore", divide="ignore"):
+        inverse = 1.0 / size
+    return np.where(np.isfinite(inverse), inverse, 0.0)
+
+
+def choose_approach(
+    recipe: Recipe, scene: Scene, start: np.ndarray, workers: Workers
+) -> tuple[str, Change, np.ndarray]:
+    """Return the solver, the coordinates, and where to start.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is asked for.
+    scene : Scene
+        The objective and its columns.
+    start : ndarray of shape (size,)
+        Where to start if nothing better is found, for raw features.
+    workers : Workers
+        Threads.
+    """
+    bounded = bool(recipe.signs.any())
+    if not isinstance(scene.objective, LinearObjective) or bounded:
+        solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
+        return solver, scene.columns, start
+    if (sample := _sample(scene.data, scene.objective.size)) is not None:
+        return _approach_by_sample(recipe, scene, sample, start, workers)
+    return _solver(recipe, scene), scene.columns, start
+
+
+def _solver(recipe: Recipe, scene: Scene) -> str:
+    if recipe.solver != "auto":
+        return recipe.solver
+    small = scene.objective.size <= NEWTON_CHOLESKY_SIZE
+    return "newton-cholesky" if small else "newton-cg"
+
+
+def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
+    """Return rows spread evenly over the data, None where sampling does not pay."""
+    n_rows = data.X.shape[0]
+    wanted = max(SAMPLE_ROWS, 2 * size, n_rows // 250)
+    if size > WHITENING_SIZE or wanted > SAMPLE_PART * n_rows:
+        return None
+    sample = data.rows(np.arange(0, n_rows, n_rows // wanted)[:wanted])
+    enough = np.all(_class_rows(sample) >= SAMPLE_CLASS_ROWS)
+    return sample if enough else None
+
+
+def _class_rows(data: TrainingSet) -> np.ndarray:
+    """Return how many rows each class has, or each label with and without it."""
+    if data.y.ndim == 1:
+        return np.bincount(data.y, minlength=len(data.classes))
+    positive = data.y.sum(axis=0)
+    return np.append(positive, len(data.y) - positive)
+
+
+def _approach_by_sample(
+    recipe: Recipe,
+    scene: Scene,
+    sample: TrainingSet,
+    start: np.ndarray,
+    workers: Workers,
+) -> tuple[str, Change, np.ndarray]:
+    """Start from a sample's optimum, in coordinates that whiten its Hessian there.
+
+    The Hessian of the whole data is then the identity but for sampling noise, and
+    L-BFGS needs about ten passes over the rows. A column that is rare in the sample
+    (one-hot columns of a seldom category) has no curvature there: it is given the
+    missing variance times the mean curvature. Where the sample misrepresents a column
+    grossly, only the start is taken from it.
+    """
+    columns = scene.columns
+    decay = scene.objective.decay
+    ratio = np.sqrt(scene.data.total_weight / sample.total_weight)
+    blocks = cut(recipe.network, sample)
+    objective = LinearObjective(
+        recipe.network, scene.objective.loss, blocks, ratio * decay, workers
+    )
+    small = objective.size <= NEWTON_CHOLESKY_SIZE
+    rough = minimise(
+        ScaledProblem(objective, columns),
+        columns.to_scaled(start),
+        solver="newton-cholesky" if small else "lbfgs",
+        limits=SAMPLE_LIMITS,
+    )
+    start = columns.to_original(rough.x)
+    if "hessian" in SOLVERS.get(recipe.solver, SOLVERS["lbfgs"]).derivatives:
+        return recipe.solver, columns, start
+    variance = objective.gram(*columns.columns).diagonal()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = variance / scene.variance
+    represented = (odds < SAMPLE_VARIANCE) & (odds > 1.0 / SAMPLE_VARIANCE)
+    if not np.all(represented | (scene.variance == 0.0)):
+        return _solver(recipe, scene), columns, start
+    objective.decay = decay
+    hessian = objective.hessian(start, *columns.columns)
+    hessian[np.diag_indices_from(hessian)] += SAMPLE_RIDGE * hessian.diagonal().mean()
+    solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
+    return solver, Whitening(columns, hessian), start

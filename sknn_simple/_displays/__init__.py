@@ -1,0 +1,7 @@
+"""Plots of a fitted network; matplotlib is imported when one is drawn."""
+
+from sknn_simple._displays.hidden_units import HiddenUnitsDisplay
+from sknn_simple._displays.loss_curve import LossCurveDisplay
+from sknn_simple._displays.network import NetworkDisplay
+
+__all__ = ["HiddenUnitsDisplay", "LossCurveDisplay", "NetworkDisplay"]

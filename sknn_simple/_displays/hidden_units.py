@@ -1,0 +1,385 @@
+"""HiddenUnitsDisplay: the weights into each hidden unit, as images or as bars."""
+
+from math import ceil, sqrt
+from typing import Any, Self
+
+import numpy as np
+
+from sknn_simple._displays.common import (
+    check_estimator,
+    check_limit,
+    column_deviations,
+    import_pyplot,
+    input_names,
+    layer_weights,
+    output_names,
+    shorten,
+    sign_colours,
+    strongest,
+)
+
+
+class HiddenUnitsDisplay:
+    """Weights into each hidden unit, as images or as bars.
+
+    Use :meth:`from_estimator` to create one from a fitted model. The weights of all
+    units are drawn to one scale, symmetric about 0.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_features, n_units)
+        Weights into each unit.
+    feature_names : array-like of str of shape (n_features,)
+        Names of the features.
+    unit_names : array-like of str of shape (n_units,)
+        Titles of the units.
+    strength : ndarray of shape (n_units,), default=None
+        What decides which units are drawn where there are too many; None for the
+        norm of each unit's weights.
+    image_shape : tuple of two ints, default=None
+        Height and width of the images that the features are the pixels of, row by
+        row; None to draw bars.
+    per_deviation : bool, default=False
+        Whether the weights are per standard deviation of the feature, which the label
+        of the scale then says.
+
+    Attributes
+    ----------
+    units_ : ndarray of int
+        Numbers of the units drawn, in the order of ``axes_``.
+    features_ : ndarray of int
+        Numbers of the features drawn.
+    axes_ : ndarray of matplotlib Axes
+        One for each unit drawn.
+    artists_ : list of matplotlib AxesImage or BarContainer
+        The image or the bars of each unit drawn.
+    ax_ : matplotlib Axes
+        The empty axes whose place ``axes_`` share.
+    figure_ : matplotlib Figure
+        Figure containing the units.
+
+    See Also
+    --------
+    NetworkDisplay : The whole network, drawn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknn_simple import HiddenUnitsDisplay, OneHiddenMLP
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = OneHiddenMLP(9, max_iter=50, tol=0.1, random_state=0).fit(X, y)
+    >>> display = HiddenUnitsDisplay.from_estimator(model, X, image_shape=(8, 8))
+    >>> display.axes_.shape
+    (9,)
+    """
+
+    def __init__(
+        self,
+        *,
+        weights: np.ndarray,
+        feature_names: Any,
+        unit_names: Any,
+        strength: np.ndarray | None = None,
+        image_shape: tuple[int, int] | None = None,
+        per_deviation: bool = False,
+    ) -> None:
+        self.weights = weights
+        self.feature_names = feature_names
+        self.unit_names = unit_names
+        self.strength = strength
+        self.image_shape = image_shape
+        self.per_deviation = per_deviation
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        feature_names: Any = None,
+        units: Any = None,
+        max_units: int | None = 12,
+        max_features: int | None = 20,
+        ax: Any = None,
+        cmap: Any = "RdBu_r",
+        image_kw: dict[str, Any] | None = None,
+        bar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the weights into the hidden units of a fitted model.
+
+        Parameters
+        ----------
+        estimator : OneHiddenMLP or LogisticNN
+            A fitted model. LogisticNN has no hidden units; the weights into each of
+            its outputs are shown.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Data whose columns give the scale of the weights: each weight is shown per
+            standard deviation of its column, so that features in different units
+            can be compared. None shows the raw weights, ``coefs_[0]``, which are large
+            for a feature of small values. Pass X unless all columns have one scale.
+        image_shape : tuple of two ints, default=None
+            Height and width of the images that the features are the pixels of, row by
+            row; None to draw bars.
+        feature_names : array-like of str of shape (n_features,), default=None
+            Names for the bars; None for ``feature_names_in_``, or x0, x1, … without.
+            Images need none.
+        units : int or array-like of int, default=None
+            Numbers of the units to draw, from 0; None for all, or the ``max_units``
+            with the largest outgoing weights.
+        max_units : int, default=12
+            Number of units to draw at most where ``units`` is None; None for all.
+        max_features : int, default=20
+            Number of bars to draw at most: those of the features with the largest
+            weights into a unit drawn. None for all.
+        ax : matplotlib Axes, default=None
+            Axes whose place is divided among the units; None for a new figure. In a
+            figure of your own, ``layout="constrained"`` leaves room for the names.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            A diverging colormap, for the images and for the signs of the bars.
+        image_kw : dict, default=None
+            Keywords for matplotlib's ``imshow``.
+        bar_kw : dict, default=None
+            Keywords for matplotlib's ``barh``.
+
+        Returns
+        -------
+        display : HiddenUnitsDisplay
+            The display that was plotted.
+        """
+        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        names = input_names(estimator, feature_names)
+        if image_shape is not None:
+            image_shape = _checked_shape(image_shape, len(names))
+        weights, *outgoing = layer_weights(estimator)
+        if X is not None:
+            weights = weights * column_deviations(estimator, X)
+        display = cls(
+            weights=weights,
+            feature_names=names,
+            unit_names=(
+                np.array([f"Unit {j}" for j in range(weights.shape[1])])
+                if outgoing
+                else output_names(estimator)
+            ),
+            strength=np.linalg.norm(outgoing[0], axis=1) if outgoing else None,
+            image_shape=image_shape,
+            per_deviation=X is not None,
+        )
+        return display.plot(
+            ax,
+            units=units,
+            max_units=max_units,
+            max_features=max_features,
+            cmap=cmap,
+            image_kw=image_kw,
+            bar_kw=bar_kw,
+        )
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        units: Any = None,
+        max_units: int | None = 12,
+        max_features: int | None = 20,
+        cmap: Any = "RdBu_r",
+        image_kw: dict[str, Any] | None = None,
+        bar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the weights.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes whose place is divided among the units; None for a new figure. In a
+            figure of your own, ``layout="constrained"`` leaves room for the names.
+        units : int or array-like of int, default=None
+            Numbers of the units to draw; None for all, or the ``max_units`` strongest.
+        max_units : int, default=12
+            Number of units to draw at most where ``units`` is None; None for all.
+        max_features : int, default=20
+            Number of bars to draw at most; None for all.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            A diverging colormap, for the images and for the signs of the bars.
+        image_kw : dict, default=None
+            Keywords for matplotlib's ``imshow``.
+        bar_kw : dict, default=None
+            Keywords for matplotlib's ``barh``.
+
+        Returns
+        -------
+        self : HiddenUnitsDisplay
+            The display.
+        """
+        plt = import_pyplot(f"{type(self).__name__}.plot")
+        check_limit("max_features", max_features)
+        self.units_ = self._choose_units(units, max_units)
+        if self.image_shape is not None:
+            self._plot_images(plt, ax, {"cmap": cmap, **(image_kw or {})})
+        else:
+            self._plot_bars(plt, ax, max_features, cmap, bar_kw or {})
+        for panel, name in zip(
+            self.axes_, np.asarray(self.unit_names)[self.units_], strict=True
+        ):
+            panel.set_title(shorten(name, 22), fontsize="medium")
+        return self
+
+    def _choose_units(self, units: Any, max_units: int | None) -> np.ndarray:
+        n_units = self.weights.shape[1]
+        if units is None:
+            check_limit("max_units", max_units)
+            strength = self.strength
+            if strength is None:
+                strength = np.linalg.norm(self.weights, axis=0)
+            return strongest(strength, max_units)
+        numbers = np.atleast_1d(units)
+        whole = numbers.size > 0 and np.issubdtype(numbers.dtype, np.integer)
+        if not (whole and (numbers >= 0).all() and (numbers < n_units).all()):
+            raise ValueError(
+                f"units must hold numbers of units, from 0 to {n_units - 1}; got "
+                f"{units!r}."
+            )
+        return numbers
+
+    def _plot_images(self, plt: Any, ax: Any, image_kw: dict[str, Any]) -> None:
+        height, width = self.image_shape or (1, 1)
+        pixel = 1.6 / max(width, height)
+        inches = (pixel * width + 0.1, pixel * height + 0.25)
+        n_rows, n_columns = self._divide(plt, ax, inches, (0.9, 0.2), share_axes=False)
+        self.features_ = np.arange(len(self.weights))
+        drawn = self.weights[:, self.units_]
+        limit = np.abs(drawn).max() or 1.0
+        style = {"vmin": -limit, "vmax": limit, **image_kw}
+        self.artists_ = [
+            panel.imshow(weights.reshape(height, width), **style)
+            for panel, weights in zip(self.axes_, drawn.T, strict=True)
+        ]
+        for panel in self.axes_:
+            panel.set(xticks=[], yticks=[])
+        # Of the same thickness beside few images and many.
+        self.figure_.colorbar(
+            self.artists_[0],
+            ax=list(self.axes_),
+            label=self._weight_label(),
+            aspect=12 * n_rows,
+            fraction=0.25 / n_columns,
+        )
+
+    def _plot_bars(
+        self,
+        plt: Any,
+        ax: Any,
+        max_features: int | None,
+        cmap: Any,
+        bar_kw: dict[str, Any],
+    ) -> None:
+        drawn = self.weights[:, self.units_]
+        self.features_ = strongest(np.abs(drawn).max(axis=1), max_features)
+        drawn = drawn[self.features_]
+        colours = sign_colours(plt, cmap)
+        labels = self._bar_labels()
+        inches = (1.9, 0.17 * len(labels) + 0.45)
+        margin = (0.08 * min(max(map(len, labels)), 30) + 0.3, 0.4)
+        _, n_columns = self._divide(plt, ax, inches, margin, share_axes=True)
+        self.artists_ = [
+            panel.barh(
+                np.arange(len(weights)),
+                weights,
+                **{"color": colours[(weights > 0.0).astype(np.intp)], **bar_kw},
+            )
+            for panel, weights in zip(self.axes_, drawn.T, strict=True)
+        ]
+        limit = 1.1 * np.abs(drawn).max() or 1.0
+        self.axes_[0].set(xlim=(-limit, limit), ylim=(len(labels) - 0.4, -0.6))
+        self.axes_[0].set_yticks(range(len(labels)), labels)
+        for i, panel in enumerate(self.axes_):
+            _dress_bars(panel, i % n_columns == 0, i + n_columns >= len(self.axes_))
+        last_row = self.axes_[(len(self.axes_) - 1) // n_columns * n_columns :]
+        # One label for the row: beside each other they overlap where panels are narrow.
+        last_row[(len(last_row) - 1) // 2].set_xlabel(
+            self._weight_label(), x=0.5 if len(last_row) % 2 else 1.0
+        )
+
+    def _bar_labels(self) -> list[str]:
+        names = np.asarray(self.feature_names)
+        labels = [shorten(name) for name in names[self.features_]]
+        hidden = len(names) - len(labels)
+        return [*labels, f"… {hidden} more"] if hidden else labels
+
+    def _weight_label(self) -> str:
+        return "Weight per std. dev." if self.per_deviation else "Weight"
+
+    def _divide(
+        self,
+        plt: Any,
+        ax: Any,
+        inches: tuple[float, float],
+        margin: tuple[float, float],
+        *,
+        share_axes: bool,
+    ) -> tuple[int, int]:
+        """Set ``ax_``, ``figure_`` and ``axes_``: a panel per unit; return the grid."""
+        n_rows, n_columns = _grid_shape(len(self.units_))
+        if ax is None:
+            size = np.multiply(inches, (n_columns, n_rows)) + margin
+            size = np.maximum(size, (4.0, 1.7))
+            _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax.set_axis_off()
+        self.ax_, self.figure_ = ax, ax.figure
+        grid = _grid_in_place_of(ax, n_rows, n_columns)
+        panels: list[Any] = []
+        for i in range(len(self.units_)):
+            first = panels[0] if share_axes and panels else None
+            place = grid[divmod(i, n_columns)]
+            panels.append(self.figure_.add_subplot(place, sharex=first, sharey=first))
+        self.axes_ = np.array(panels, dtype=object)
+        return n_rows, n_columns
+
+
+def _grid_shape(n: int) -> tuple[int, int]:
+    """Return rows and columns: about square, with few empty places."""
+    least = ceil(sqrt(n))
+    n_columns = min(range(least, least + 3), key=lambda columns: -n % columns)
+    return ceil(n / n_columns), n_columns
+
+
+def _dress_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
+    panel.axvline(0.0, color="0.3", linewidth=0.8)
+    panel.grid(axis="x", color="0.9")
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.tick_params(labelsize="small", labelleft=leftmost, labelbottom=lowest)
+    panel.tick_params(axis="y", length=0)
+
+
+def _grid_in_place_of(ax: Any, n_rows: int, n_columns: int) -> Any:
+    spec = ax.get_subplotspec()
+    if spec is not None:
+        return spec.subgridspec(n_rows, n_columns)
+    place = ax.get_position()
+    return ax.figure.add_gridspec(
+        n_rows,
+        n_columns,
+        left=place.x0,
+        right=place.x1,
+        bottom=place.y0,
+        top=place.y1,
+    )
+
+
+def _checked_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
+    shape = np.asarray(image_shape)
+    whole = np.issubdtype(shape.dtype, np.integer)
+    if not (whole and shape.shape == (2,) and (shape > 0).all()):
+        raise ValueError(
+            "image_shape must be a height and a width in pixels, as in (8, 8); got "
+            f"{image_shape!r}."
+        )
+    height, width = shape.tolist()
+    if height * width != n_features:
+        raise ValueError(
+            f"image_shape={(height, width)} has {height * width} pixels, but the model "
+            f"has {n_features} features."
+        )
+    return height, width

@@ -1,0 +1,193 @@
+"""LossCurveDisplay: how the loss fell during training."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from sknn_simple._displays.common import check_estimator, import_pyplot
+
+
+class LossCurveDisplay:
+    """Loss at each iteration of a fit.
+
+    Use :meth:`from_estimator` to create one from a fitted model. The training curve is
+    the objective J, penalty included; the validation curve, which models fitted with
+    ``early_stopping=True`` have, is the mean log-loss alone of the samples set aside.
+    A dot marks its lowest point, the iterate that the model kept.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_iter + 1,)
+        J at the start and after each iteration.
+    validation_loss_curve : array-like of shape (n_iter + 1,), default=None
+        Log-loss of the validation samples at the same moments.
+    name : str, default=None
+        Name of the model in the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The training curve.
+    validation_line_ : matplotlib Line2D or None
+        The validation curve.
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure containing the curves.
+
+    See Also
+    --------
+    NetworkDisplay : The fitted network, drawn.
+    HiddenUnitsDisplay : The weights into each hidden unit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_simple import LossCurveDisplay, OneHiddenMLP
+    >>> X, y = load_iris(return_X_y=True)
+    >>> small = OneHiddenMLP(2, random_state=0).fit(X, y)
+    >>> large = OneHiddenMLP(20, random_state=0).fit(X, y)
+    >>> display = LossCurveDisplay.from_estimator(small, name="2 hidden units")
+    >>> display = LossCurveDisplay.from_estimator(
+    ...     large, name="20 hidden units", ax=display.ax_
+    ... )
+    >>> display.ax_.get_yscale()
+    'log'
+    """
+
+    def __init__(
+        self,
+        *,
+        loss_curve: Any,
+        validation_loss_curve: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: Any = None,
+        yscale: str | None = None,
+        line_kw: dict[str, Any] | None = None,
+        validation_line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the loss curves of a fitted model.
+
+        Parameters
+        ----------
+        estimator : LogisticNN or OneHiddenMLP
+            A fitted model.
+        name : str, default=None
+            Name of the model in the legend; None for the name of its class.
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None for a new figure. To compare models, pass the
+            ``ax_`` of the first display to the next.
+        yscale : str, default=None
+            Scale of the loss axis; None for "log" unless a loss is 0 or negative.
+        line_kw : dict, default=None
+            Keywords for matplotlib's ``plot``, for both curves.
+        validation_line_kw : dict, default=None
+            Further keywords for the validation curve.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display that was plotted.
+        """
+        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        validation = getattr(estimator, "validation_loss_curve_", None)
+        display = cls(
+            loss_curve=np.asarray(estimator.loss_curve_),
+            validation_loss_curve=None if validation is None else np.array(validation),
+            name=type(estimator).__name__ if name is None else name,
+        )
+        return display.plot(
+            ax,
+            yscale=yscale,
+            line_kw=line_kw,
+            validation_line_kw=validation_line_kw,
+        )
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        yscale: str | None = None,
+        line_kw: dict[str, Any] | None = None,
+        validation_line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None for a new figure.
+        name : str, default=None
+            Name of the model in the legend; None for the one stored.
+        yscale : str, default=None
+            Scale of the loss axis; None for "log" unless a loss is 0 or negative.
+        line_kw : dict, default=None
+            Keywords for matplotlib's ``plot``, for both curves.
+        validation_line_kw : dict, default=None
+            Further keywords for the validation curve.
+
+        Returns
+        -------
+        self : LossCurveDisplay
+            The display.
+        """
+        plt = import_pyplot(f"{type(self).__name__}.plot")
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        name = self.name if name is None else name
+        line_kw = line_kw or {}
+        self.line_ = self._plot_training(ax, name, line_kw)
+        self.validation_line_: Any = None
+        if self.validation_loss_curve is not None:
+            self.validation_line_ = self._plot_validation(
+                ax, name, {**line_kw, **(validation_line_kw or {})}
+            )
+        _scale_axes(ax, yscale)
+        ax.set(xlabel="Iteration", ylabel="Loss")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_training(self, ax: Any, name: str | None, line_kw: dict[str, Any]) -> Any:
+        alone = self.validation_loss_curve is None and name is not None
+        label = name if alone else _label(name, "training")
+        (line,) = ax.plot(self.loss_curve, **{"label": label, **line_kw})
+        return line
+
+    def _plot_validation(
+        self, ax: Any, name: str | None, line_kw: dict[str, Any]
+    ) -> Any:
+        style = {
+            "label": _label(name, "validation"),
+            "color": self.line_.get_color(),
+            "linestyle": "--",
+            "marker": "o",
+            "markevery": [int(np.argmin(self.validation_loss_curve))],
+        }
+        (line,) = ax.plot(self.validation_loss_curve, **{**style, **line_kw})
+        return line
+
+
+def _label(name: str | None, curve: str) -> str:
+    return curve if name is None else f"{name}, {curve}"
+
+
+def _scale_axes(ax: Any, yscale: str | None) -> None:
+    """Set the scale of the losses for every curve on the axes, and whole iterations."""
+    from matplotlib.ticker import MaxNLocator
+
+    positive = ax.dataLim.y0 > 0.0
+    ax.set_yscale(yscale or ("log" if positive else "linear"))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,222 @@
+"""NetworkDisplay: the network drawn, with its units, signs and sizes of weights."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from sknn_simple._displays.common import (
+    check_estimator,
+    check_limit,
+    column_deviations,
+    import_pyplot,
+    input_names,
+    layer_weights,
+    output_names,
+    sign_colours,
+    strongest,
+)
+from sknn_simple._displays.network_drawing import NetworkDrawing, place
+from sknn_simple._mlp import OneHiddenMLP
+
+
+class NetworkDisplay:
+    """A network drawn: units as circles, weights as lines.
+
+    Use :meth:`from_estimator` to create one from a fitted model. The colour of a line
+    is the sign of its weight and its width the weight's size, relative to the largest
+    of its layer, which is written below. Skip connections are dashed. Biases are not
+    drawn. For two classes the network has one output, towards the second class.
+
+    Parameters
+    ----------
+    weights : list of ndarray of shape (n_from, n_to)
+        Weights, layer by layer.
+    unit_names : list of array-like of str
+        Names of the units, layer by layer, inputs first.
+    layer_names : list of str
+        Heading of each layer of units.
+    skip_weights : ndarray of shape (n_features, n_outputs), default=None
+        Weights from the inputs directly to the outputs.
+    per_deviation : bool, default=False
+        Whether the weights of the inputs are per standard deviation of the feature,
+        which the picture then says.
+
+    Attributes
+    ----------
+    units_ : list of ndarray of int
+        Numbers of the units drawn, layer by layer.
+    lines_ : list of matplotlib LineCollection
+        The weights of each layer.
+    skip_lines_ : matplotlib PathCollection or None
+        The skip connections.
+    ax_ : matplotlib Axes
+        Axes with the network.
+    figure_ : matplotlib Figure
+        Figure containing the network.
+
+    See Also
+    --------
+    HiddenUnitsDisplay : The weights into each hidden unit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_simple import NetworkDisplay, OneHiddenMLP
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> model = OneHiddenMLP(3, random_state=0).fit(X, y)
+    >>> display = NetworkDisplay.from_estimator(
+    ...     model, X, class_names=["setosa", "versicolor", "virginica"]
+    ... )
+    >>> [len(units) for units in display.units_]
+    [4, 3, 3]
+    """
+
+    def __init__(
+        self,
+        *,
+        weights: list[np.ndarray],
+        unit_names: list[Any],
+        layer_names: list[str],
+        skip_weights: np.ndarray | None = None,
+        per_deviation: bool = False,
+    ) -> None:
+        self.weights = weights
+        self.unit_names = unit_names
+        self.layer_names = layer_names
+        self.skip_weights = skip_weights
+        self.per_deviation = per_deviation
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        feature_names: Any = None,
+        class_names: Any = None,
+        max_units: int | None = 10,
+        max_width: float = 4.0,
+        ax: Any = None,
+        cmap: Any = "RdBu_r",
+    ) -> Self:
+        """Draw a fitted model.
+
+        Parameters
+        ----------
+        estimator : LogisticNN or OneHiddenMLP
+            A fitted model.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Data whose columns give the scale of the weights: the weights of the inputs
+            are shown per standard deviation of the column, so that features in
+            different units can be compared. None shows the raw weights, which are
+            large for a feature of small values. Pass X unless all columns have one
+            scale.
+        feature_names : array-like of str of shape (n_features,), default=None
+            Names of the inputs; None for ``feature_names_in_``, or x0, x1, … without.
+        class_names : array-like of str of shape (n_classes,), default=None
+            Names of the classes (or labels), in the order of ``classes_``; None for
+            ``classes_`` itself.
+        max_units : int, default=10
+            Number of units of a layer to draw at most: those with the largest outgoing
+            weights, or incoming weights for the outputs. None for all.
+        max_width : float, default=4.0
+            Width in points of the line of the largest weight of a layer.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure. In a figure of your own,
+            ``layout="constrained"`` leaves room for the names.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            A diverging colormap, whose ends are the colours of the two signs.
+
+        Returns
+        -------
+        display : NetworkDisplay
+            The display that was drawn.
+        """
+        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        weights = layer_weights(estimator)
+        skip = getattr(estimator, "skip_coef_", None)
+        names = [
+            input_names(estimator, feature_names),
+            *(np.arange(hidden.shape[1]).astype(str) for hidden in weights[:-1]),
+            output_names(estimator, class_names),
+        ]
+        layers = ["Inputs", "Outputs"]
+        if isinstance(estimator, OneHiddenMLP):
+            layers.insert(1, f"Hidden units ({estimator.activation})")
+        if X is not None:
+            deviations = column_deviations(estimator, X)
+            weights[0] = weights[0] * deviations
+            skip = skip if skip is None else skip * deviations
+        display = cls(
+            weights=weights,
+            unit_names=names,
+            layer_names=layers,
+            skip_weights=skip,
+            per_deviation=X is not None,
+        )
+        return display.plot(ax, max_units=max_units, max_width=max_width, cmap=cmap)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        max_units: int | None = 10,
+        max_width: float = 4.0,
+        cmap: Any = "RdBu_r",
+    ) -> Self:
+        """Draw the network.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure. In a figure of your own,
+            ``layout="constrained"`` leaves room for the names.
+        max_units : int, default=10
+            Number of units of a layer to draw at most; None for all.
+        max_width : float, default=4.0
+            Width in points of the line of the largest weight of a layer.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            A diverging colormap, whose ends are the colours of the two signs.
+
+        Returns
+        -------
+        self : NetworkDisplay
+            The display.
+        """
+        plt = import_pyplot(f"{type(self).__name__}.plot")
+        check_limit("max_units", max_units)
+        strengths = self._strengths()
+        self.units_ = [strongest(strength, max_units) for strength in strengths]
+        columns = place(self.units_, [len(strength) for strength in strengths])
+        if ax is None:
+            n_rows = max(len(column.rows) for column in columns)
+            size = (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        drawing = NetworkDrawing(ax, columns, sign_colours(plt, cmap), max_width)
+        self.skip_lines_: Any = None
+        if self.skip_weights is not None:
+            among = np.ix_(self.units_[0], self.units_[-1])
+            self.skip_lines_ = drawing.skip_lines(self.skip_weights[among])
+        self.lines_ = [
+            drawing.lines(i, weights[np.ix_(self.units_[i], self.units_[i + 1])])
+            for i, weights in enumerate(self.weights)
+        ]
+        drawing.units(
+            [
+                np.asarray(names)[units]
+                for names, units in zip(self.unit_names, self.units_, strict=True)
+            ]
+        )
+        drawing.finish(self.layer_names, self.per_deviation)
+        return self
+
+    def _strengths(self) -> list[np.ndarray]:
+        """Return the norm of each unit's outgoing weights; incoming, for outputs."""
+        strengths = [np.linalg.norm(weights, axis=1) for weights in self.weights]
+        strengths.append(np.linalg.norm(self.weights[-1], axis=0))
+        if self.skip_weights is not None:
+            for end, axis in ((0, 1), (-1, 0)):
+                direct = np.linalg.norm(self.skip_weights, axis=axis)
+                strengths[end] = np.hypot(strengths[end], direct)
+        return strengths

@@ -1,0 +1,201 @@
+"""The parts of a drawn network: where its units are, its lines and its texts."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._displays.common import shorten
+
+
+class Column(NamedTuple):
+    """Where the units of a layer are: at ``x``, in rows from top to bottom.
+
+    Where units are left out, the last row is for the number of them.
+    """
+
+    x: float
+    rows: np.ndarray
+    n_more: int
+
+    @property
+    def y(self) -> np.ndarray:
+        """The rows of the units."""
+        return self.rows[:-1] if self.n_more else self.rows
+
+
+def place(units: list[np.ndarray], totals: list[int]) -> list[Column]:
+    """Return the column of each layer; short ones are spread a little and centred."""
+    left_out = [n - len(drawn) for drawn, n in zip(units, totals, strict=True)]
+    n_rows = [len(drawn) + (n > 0) for drawn, n in zip(units, left_out, strict=True)]
+    columns = []
+    for i, n in enumerate(n_rows):
+        spacing = min(1.8, (max(n_rows) - 1) / (n - 1)) if n > 1 else 0.0
+        rows = ((n - 1) / 2 - np.arange(n)) * spacing
+        columns.append(Column(float(i), rows, left_out[i]))
+    return columns
+
+
+class NetworkDrawing:
+    """Draws on axes whose unit of height is the distance of two rows.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes to draw on.
+    columns : list of Column
+        Where the units are.
+    colours : ndarray of shape (2, 4)
+        Colours of negative and of positive weights.
+    max_width : float
+        Width in points of the widest line of a layer.
+    """
+
+    def __init__(
+        self, ax: Any, columns: list[Column], colours: np.ndarray, max_width: float
+    ) -> None:
+        self.ax = ax
+        self.columns = columns
+        self.colours = colours
+        self.max_width = max_width
+        self.top = max(column.rows[0] for column in columns)
+        self.bottom = min(column.rows[-1] for column in columns)
+        self.largest: list[float] = []
+        self.largest_skip: float | None = None
+
+    def lines(self, i: int, weights: np.ndarray) -> Any:
+        """Draw the weights from layer i to the next."""
+        from matplotlib.collections import LineCollection
+
+        start, end = self.columns[i : i + 2]
+        pairs, style = self._line_style(weights)
+        ends = [[(start.x, start.y[j]), (end.x, end.y[k])] for j, k in pairs]
+        self.largest.append(np.abs(weights).max())
+        lines = LineCollection(ends, zorder=1, **style)
+        return self.ax.add_collection(lines, autolim=False)
+
+    def skip_lines(self, weights: np.ndarray) -> Any:
+        """Draw weights from the first layer to the last around those between."""
+        from matplotlib.collections import PathCollection
+
+        pairs, style = self._line_style(weights)
+        paths = [self._arc(j, k) for j, k in pairs]
+        extents = [path.get_extents() for path in paths]
+        self.top = max(self.top, *(box.y1 for box in extents))
+        self.bottom = min(self.bottom, *(box.y0 for box in extents))
+        self.largest_skip = np.abs(weights).max()
+        arcs = PathCollection(
+            paths, facecolors="none", linestyles="--", zorder=0.5, **style
+        )
+        return self.ax.add_collection(arcs, autolim=False)
+
+    def units(self, names: list[np.ndarray]) -> None:
+        """Draw the units: hidden ones with the name inside, others beside."""
+        last = len(self.columns) - 1
+        for i, column in enumerate(self.columns):
+            x = np.full(len(column.y), column.x)
+            self.ax.scatter(
+                x, column.y, s=230, facecolor="white", edgecolor="0.2", zorder=2
+            )
+            inside = 0 < i < last
+            side = {0: -1, last: 1}.get(i, 0)
+            for y, name in zip(column.y, names[i], strict=True):
+                size = "x-small" if inside else "medium"
+                self._write(column.x, y, shorten(name), side, size)
+            if column.n_more:
+                more = f"… {column.n_more} more"
+                self._write(column.x, column.rows[-1], more, side)
+
+    def finish(self, layer_names: list[str], per_deviation: bool) -> None:
+        """Write the layers' names above, their largest weights and the legend below."""
+        for column, name in zip(self.columns, layer_names, strict=True):
+            self._write(column.x, self.top + 0.8, name)
+        for i, largest in enumerate(self.largest):
+            unit = " per std. dev." if i == 0 and per_deviation else ""
+            note = f"widest: {largest:.2g}{unit}"
+            self._write(i + 0.5, self.bottom - 0.7, note, size="small", color="0.3")
+        self._draw_legend()
+        self.ax.set_xlim(-0.1, len(self.columns) - 0.9)
+        self.ax.set_ylim(self.bottom - 1.0, self.top + 1.1)
+        self.ax.set_axis_off()
+
+    def _line_style(self, weights: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return pairs of units, strongest last and so on top, and their lines' style.
+
+        Weaker lines are also paler: without it a hundred of them are one dark area.
+        """
+        order = np.argsort(np.abs(weights), axis=None)
+        weight = weights.ravel()[order]
+        size = np.abs(weight) / (np.abs(weight).max() or 1.0)
+        colours = self.colours[(weight > 0.0).astype(np.intp)]
+        colours[:, 3] = 0.15 + 0.85 * size
+        pairs = np.column_stack(np.unravel_index(order, weights.shape))
+        return pairs, {"linewidths": self.max_width * size, "edgecolors": colours}
+
+    def _arc(self, j: int, k: int) -> Any:
+        """Return the path from unit j of the first layer to unit k of the last.
+
+        It goes over the layer between them, or under it for a pair of the lower half.
+        A cubic Bézier curve passes half way at an eighth of each end and three eighths
+        of each control point; here the control points are at one height.
+        """
+        from matplotlib.path import Path
+
+        start, end = self.columns[0], self.columns[-1]
+        y, z = start.y[j], end.y[k]
+        rows = np.concatenate([column.rows for column in self.columns])
+        rank = min(j, len(start.y) - 1 - j)
+        apex = np.abs(rows).max() + 0.6 - 0.05 * rank
+        control = (8.0 * (apex if y + z >= 0.0 else -apex) - y - z) / 6.0
+        third = (end.x - start.x) / 3.0
+        return Path(
+            [
+                (start.x, y),
+                (start.x + third, control),
+                (end.x - third, control),
+                (end.x, z),
+            ],
+            [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+        )
+
+    def _write(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        side: int = 0,
+        size: str = "medium",
+        color: str = "black",
+    ) -> None:
+        """Write at a place, or left (-1) or right (1) of a unit there."""
+        self.ax.annotate(
+            text,
+            (x, y),
+            xytext=(12 * side, 0),
+            textcoords="offset points",
+            ha={-1: "right", 0: "center", 1: "left"}[side],
+            va="center_baseline",
+            fontsize=size,
+            color=color,
+            zorder=3,
+        )
+
+    def _draw_legend(self) -> None:
+        from matplotlib.lines import Line2D
+
+        handles = [
+            Line2D([], [], color=colour, linewidth=3, label=f"{sign} weight")
+            for colour, sign in zip(
+                self.colours[::-1], ("positive", "negative"), strict=True
+            )
+        ]
+        if self.largest_skip is not None:
+            label = f"skip connection, widest: {self.largest_skip:.2g}"
+            handles.append(Line2D([], [], color="0.3", linestyle="--", label=label))
+        self.ax.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=len(handles),
+            frameon=False,
+            fontsize="small",
+        )

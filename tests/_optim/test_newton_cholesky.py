@@ -1,0 +1,194 @@
+"""Newton's method with the exact Hessian."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from sknn_simple._optim.newton_cholesky import newton_cholesky, newton_step
+
+
+def spd(size, seed=0, condition=1e4):
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.standard_normal((size, size)))
+    return (Q * np.geomspace(1.0, condition, size)) @ Q.T
+
+
+# newton_step ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-8, 1.0, 1e8, 1e200])
+def test_step_solves_the_newton_equations_at_any_size(size):
+    H, g = size * spd(5), np.arange(1.0, 6.0)
+    np.testing.assert_allclose(newton_step(H, g), -np.linalg.solve(H, g), rtol=1e-8)
+
+
+def test_step_of_a_singular_hessian_stays_out_of_its_null_space():
+    """Softmax: all outputs may be raised together, where H and g are both 0."""
+    centring = np.eye(4) - 0.25
+    g = centring @ np.array([1.0, 2.0, -5.0, 0.5])
+    step = newton_step(centring, g)
+    np.testing.assert_allclose(centring @ step, -g, rtol=1e-9)
+    # Rounding of g, over the ridge, is all that may be left there.
+    assert abs(step.sum()) < 1e-2
+
+
+def test_step_leaves_parameters_without_curvature_alone():
+    H = np.diag([2.0, 0.0, 4.0])
+    assert newton_step(H, np.array([1.0, 0.0, 1.0]))[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    "hessian",
+    [
+        np.zeros((2, 2)),
+        -np.eye(2),
+        np.diag([1.0, -1.0]),
+        np.diag([1.0, -1e-6]),
+        np.array([[0.0, 1.0], [1.0, 0.0]]),
+        np.array([[1.0, 1.0], [1.0, 1.0]]),
+    ],
+    ids=["zero", "negative", "indefinite", "slightly", "no diagonal", "singular"],
+)
+def test_step_goes_down_whatever_the_hessian(hessian):
+    for g in (np.array([1.0, 2.0]), np.array([1.0, -1.0]), np.array([0.0, 1e-3])):
+        step = newton_step(hessian, g)
+        assert np.isfinite(step).all()
+        assert g @ step < 0.0
+
+
+def test_step_leaves_its_arguments_alone():
+    H, g = spd(4), np.ones(4)
+    newton_step(H, g)
+    np.testing.assert_array_equal(H, spd(4))
+    np.testing.assert_array_equal(g, np.ones(4))
+
+
+# newton_cholesky --------------------------------------------------------------------
+
+
+class Quadratic:
+    """½ (x - c)ᵀ A (x - c)."""
+
+    def __init__(self, size=4):
+        self.A, self.c = spd(size), np.arange(1.0, size + 1.0)
+
+    def fun(self, x):
+        return float(0.5 * (x - self.c) @ self.A @ (x - self.c))
+
+    def jac(self, x):
+        return self.A @ (x - self.c)
+
+    def hess(self, x):
+        return self.A
+
+
+class Hyperbola:
+    """Σ √(1 + x²): convex, but full Newton steps, x → -x³, run away from |x| > 1."""
+
+    def fun(self, x):
+        return float(np.sqrt(1.0 + x * x).sum())
+
+    def jac(self, x):
+        return x / np.sqrt(1.0 + x * x)
+
+    def hess(self, x):
+        return np.diag((1.0 + x * x) ** -1.5)
+
+
+class Until:
+    """A callback that keeps the iterates and stops the method after `count`."""
+
+    def __init__(self, count=np.inf):
+        self.count, self.iterates = count, []
+
+    def __call__(self, intermediate_result):
+        self.iterates.append((intermediate_result.x, intermediate_result.fun))
+        if len(self.iterates) >= self.count:
+            raise StopIteration
+
+
+def solve(problem, x0, **kwargs):
+    return newton_cholesky(
+        problem.fun, np.asarray(x0), jac=problem.jac, hess=problem.hess, **kwargs
+    )
+
+
+def test_quadratic_takes_one_iteration():
+    problem = Quadratic()
+    result = solve(problem, np.zeros(4), maxiter=1)
+    np.testing.assert_allclose(result.x, problem.c, rtol=1e-8)
+    assert result.nit == 1
+    assert result.fun == problem.fun(result.x)
+
+
+@pytest.mark.parametrize("start", [0.5, 2.0, 100.0])
+def test_steps_that_are_too_long_are_halved(start):
+    problem, seen = Hyperbola(), Until()
+    result = solve(problem, [start, -start / 2.0], callback=seen, maxiter=60)
+    np.testing.assert_allclose(result.x, 0.0, atol=1e-8)
+    values = [
+        problem.fun(np.array([start, -start / 2.0])),
+        *(f for _, f in seen.iterates),
+    ]
+    assert (np.diff(values) <= 0.0).all()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_callback_stops_it_at_the_iterate_that_it_saw(count):
+    stop = Until(count)
+    result = solve(Hyperbola(), [10.0], callback=stop)
+    assert (result.nit, result.status, result.success) == (count, 99, True)
+    x, fun = stop.iterates[-1]
+    np.testing.assert_array_equal(result.x, x)
+    assert result.fun == fun
+
+
+@pytest.mark.parametrize("maxiter", [0, 1, 3])
+def test_maxiter(maxiter):
+    result = solve(Hyperbola(), [10.0], maxiter=maxiter)
+    assert (result.nit, result.status, result.success) == (maxiter, 0, False)
+    if maxiter == 0:
+        assert result.x.tolist() == [10.0]
+
+
+def test_no_decrease_along_the_step_ends_it():
+    class WrongGradient(Quadratic):
+        def jac(self, x):
+            return -super().jac(x)
+
+    result = solve(WrongGradient(), np.zeros(4))
+    assert (result.nit, result.status, result.success) == (0, 2, False)
+    assert result.x.tolist() == [0.0] * 4
+
+
+def test_values_that_are_not_finite_are_steps_too_long():
+    class Wall(Hyperbola):
+        """Not finite beyond 3, as an objective that overflows."""
+
+        def fun(self, x):
+            return super().fun(x) if np.abs(x).max() <= 3.0 else np.nan
+
+    result = solve(Wall(), [2.5], maxiter=40)
+    np.testing.assert_allclose(result.x, 0.0, atol=1e-8)
+
+
+def test_the_start_is_left_alone():
+    start = np.zeros(4)
+    solve(Quadratic(), start, maxiter=3)
+    assert start.tolist() == [0.0] * 4
+
+
+def test_scipy_takes_it_as_a_method():
+    problem, seen = Quadratic(), Until(1)
+    result = minimize(
+        lambda x, factor: factor * problem.fun(x),
+        np.zeros(4),
+        args=(2.0,),
+        method=newton_cholesky,
+        jac=lambda x, factor: factor * problem.jac(x),
+        hess=lambda x, factor: factor * problem.hess(x),
+        callback=seen,
+        options={"maxiter": 5},
+    )
+    np.testing.assert_allclose(result.x, problem.c, rtol=1e-8)
+    assert result.nit == len(seen.iterates) == 1

@@ -1,0 +1,514 @@
+"""The three displays: what they compute, what they draw, and what they refuse."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._displays import (
+    HiddenUnitsDisplay,
+    LossCurveDisplay,
+    NetworkDisplay,
+)
+
+DISPLAYS = [LossCurveDisplay, HiddenUnitsDisplay, NetworkDisplay]
+WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
+UNITS = np.array([1.0, 100.0, 0.01, 5.0, 1.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def data(n_classes=3):
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(90, 6)) * UNITS
+    raw = (X / UNITS) @ generator.normal(size=(6, n_classes))
+    return X, np.array(["red", "green", "blue"])[raw.argmax(axis=1)]
+
+
+def network(n_classes=3, *, skip_connections=False):
+    model = OneHiddenMLP(5, skip_connections=skip_connections, random_state=0, tol=0.01)
+    return model.fit(*data(n_classes))
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def widths(lines):
+    return np.asarray(lines.get_linewidths())
+
+
+# All three ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize("model", [LogisticNN(), OneHiddenMLP(3, tol=0.01)], ids=repr)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_draws_either_model_on_a_new_figure(display, model, n_classes):
+    drawn = display.from_estimator(model.fit(*data(n_classes)))
+    assert isinstance(drawn, display)
+    assert drawn.figure_ is drawn.ax_.figure
+    drawn.figure_.canvas.draw()
+    again = drawn.plot()
+    assert again is drawn
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize("with_spec", [True, False])
+def test_draws_on_the_axes_given(display, with_spec):
+    figure = plt.figure()
+    ax = figure.subplots() if with_spec else figure.add_axes((0.1, 0.1, 0.8, 0.8))
+    drawn = display.from_estimator(network(), ax=ax)
+    assert drawn.ax_ is ax
+    assert drawn.figure_ is figure
+    assert plt.get_fignums() == [figure.number]
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_multilabel(display):
+    X, _ = data()
+    model = OneHiddenMLP(2, tol=0.01).fit(X, (X[:, :3] > 0).astype(int))
+    display.from_estimator(model).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_not_fitted(display):
+    with pytest.raises(NotFittedError):
+        display.from_estimator(OneHiddenMLP())
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize(
+    ("estimator", "hint"),
+    [
+        (LogisticRegression(), "got a LogisticRegression"),
+        (LogisticNN, "the class LogisticNN, not an instance"),
+        (make_pipeline(StandardScaler(), LogisticNN()), r"pipeline\[-1\]"),
+        (GridSearchCV(LogisticNN(), {}).fit(*data()), "search.best_estimator_"),
+        (None, "NoneType"),
+    ],
+    ids=["other", "class", "pipeline", "search", "none"],
+)
+def test_wrong_type(display, estimator, hint):
+    name = display.__name__
+    with pytest.raises(TypeError, match=f"{name}.from_estimator takes a .*{hint}"):
+        display.from_estimator(estimator)
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_missing_matplotlib_names_the_extra(display, monkeypatch):
+    model = network()
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "sknn_simple\[plots\]"'):
+        display.from_estimator(model)
+
+
+def test_import_does_not_import_matplotlib():
+    code = "import sys, sknn_simple._displays; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Weights, names and choices -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@pytest.mark.parametrize("to_container", [np.asarray, sparse.csr_matrix])
+def test_weights_are_raw_or_per_standard_deviation(display, to_container):
+    X, _ = data()
+    model = network(skip_connections=True)
+    deviation = X.std(axis=0)[:, None]
+    raw = display.from_estimator(model)
+    scaled = display.from_estimator(model, to_container(X))
+    if display is NetworkDisplay:
+        assert_array_equal(raw.skip_weights, model.skip_coef_)
+        assert_allclose(scaled.skip_weights, model.skip_coef_ * deviation)
+        raw_weights, scaled_weights = raw.weights[0], scaled.weights[0]
+        assert_array_equal(scaled.weights[1], model.coefs_[1])
+    else:
+        raw_weights, scaled_weights = raw.weights, scaled.weights
+    assert_array_equal(raw_weights, model.coefs_[0])
+    assert_allclose(scaled_weights, model.coefs_[0] * deviation)
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_scaled_weights_do_not_depend_on_units(display):
+    X, y = data()
+    first = LogisticNN().fit(X, y)
+    second = LogisticNN().fit(X / UNITS, y)
+    drawn = display.from_estimator(first, X), display.from_estimator(second, X / UNITS)
+    weights = [np.asarray(d.weights).reshape(6, 3) for d in drawn]
+    assert_allclose(*weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_wrong_number_of_columns_of_X(display):
+    with pytest.raises(ValueError, match="5 features"):
+        display.from_estimator(network(), data()[0][:, :5])
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_wrong_number_of_feature_names(display):
+    with pytest.raises(ValueError, match="2 names and the model 6 features"):
+        display.from_estimator(network(), feature_names=["a", "b"])
+
+
+def feature_names(drawn):
+    if isinstance(drawn, NetworkDisplay):
+        return list(drawn.unit_names[0])
+    return list(drawn.feature_names)
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_feature_names(display):
+    pd = pytest.importorskip("pandas")
+    X, y = data()
+    unnamed = display.from_estimator(LogisticNN().fit(X, y))
+    assert feature_names(unnamed) == ["x0", "x1", "x2", "x3", "x4", "x5"]
+    named = LogisticNN().fit(pd.DataFrame(X, columns=list("abcdef")), y)
+    assert feature_names(display.from_estimator(named)) == list("abcdef")
+    given = display.from_estimator(named, feature_names=[1, 2, 3, 4, 5, 6])
+    assert feature_names(given) == list("123456")
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_names_from_the_data_are_not_formulas(display):
+    pd = pytest.importorskip("pandas")
+    X, y = data()
+    columns = [r"$\frac per $1", "$a_b$", "c", "d", "e", "f" * 80]
+    model = LogisticNN().fit(pd.DataFrame(X, columns=columns), np.char.add("$_$", y))
+    display.from_estimator(model).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_given_names_may_be_formulas_of_any_length(display):
+    names = [r"$\frac{\mathrm{a\ long\ numerator}}{\mathrm{denominator}}$"] * 6
+    display.from_estimator(network(), feature_names=names).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_all_zero_weights(display):
+    model = network(skip_connections=True)
+    model.coefs_ = [np.zeros_like(coef) for coef in model.coefs_]
+    model.skip_coef_ = np.zeros_like(model.skip_coef_)
+    display.from_estimator(model).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "all"])
+def test_wrong_max_units(display, limit):
+    with pytest.raises(ValueError, match="max_units must be a positive integer"):
+        display.from_estimator(network(), max_units=limit)
+
+
+# LossCurveDisplay ---------------------------------------------------------------------
+
+
+def test_loss_curve_is_the_training_record():
+    model = network()
+    drawn = LossCurveDisplay.from_estimator(model)
+    x, y = drawn.line_.get_data()
+    assert_array_equal(x, np.arange(model.n_iter_ + 1))
+    assert_array_equal(y, model.loss_curve_)
+    assert drawn.validation_line_ is None
+    assert drawn.line_.get_label() == "OneHiddenMLP"
+    assert drawn.ax_.get_xlabel() == "Iteration"
+    assert drawn.ax_.get_ylabel() == "Loss"
+    assert drawn.ax_.get_yscale() == "log"
+
+
+def test_validation_curve_is_marked_at_its_lowest_point():
+    model = network()
+    model.validation_loss_curve_ = [0.9, 0.4, 0.3, 0.5]
+    drawn = LossCurveDisplay.from_estimator(model, name="net")
+    line = drawn.validation_line_
+    assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
+    assert line.get_markevery() == [2]
+    assert line.get_color() == drawn.line_.get_color()
+    assert line.get_linestyle() != drawn.line_.get_linestyle()
+    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
+    assert labels == ["net, training", "net, validation"]
+
+
+def test_early_stopping():
+    model = OneHiddenMLP(5, early_stopping=True, random_state=0).fit(*data())
+    line = LossCurveDisplay.from_estimator(model).validation_line_
+    assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
+
+
+def test_several_models_on_one_axis():
+    first = LossCurveDisplay.from_estimator(network(), name="a")
+    second = LossCurveDisplay.from_estimator(network(), name="b", ax=first.ax_)
+    labels = [text.get_text() for text in second.ax_.get_legend().get_texts()]
+    assert labels == ["a", "b"]
+    assert first.line_.get_color() != second.line_.get_color()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_scale_is_linear_where_any_curve_on_the_axis_reaches_zero(order):
+    _, ax = plt.subplots()
+    ax.axvline(1.0)
+    for curve in [[2.0, 1.0], [1.0, 0.0]][::order]:
+        LossCurveDisplay(loss_curve=curve).plot(ax)
+    assert ax.get_yscale() == "linear"
+
+
+def test_loss_curve_options():
+    drawn = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=[2.0, 1.5])
+    drawn.plot(
+        yscale="linear",
+        line_kw={"linewidth": 3.0},
+        validation_line_kw={"linestyle": ":"},
+    )
+    assert drawn.ax_.get_yscale() == "linear"
+    assert drawn.line_.get_linewidth() == drawn.validation_line_.get_linewidth() == 3.0
+    assert drawn.line_.get_linestyle() == "-"
+    assert drawn.validation_line_.get_linestyle() == ":"
+    assert drawn.line_.get_label() == "training"
+    assert drawn.plot(name="other").line_.get_label() == "other, training"
+
+
+# HiddenUnitsDisplay -------------------------------------------------------------------
+
+
+def test_images_have_one_scale_symmetric_about_zero():
+    model = network()
+    drawn = HiddenUnitsDisplay.from_estimator(model, image_shape=(2, 3))
+    for image, weights in zip(drawn.artists_, model.coefs_[0].T, strict=True):
+        assert_array_equal(image.get_array(), weights.reshape(2, 3))
+        limit = np.abs(model.coefs_[0]).max()
+        assert image.get_clim() == (-limit, limit)
+
+
+def test_bars_are_the_weights_coloured_by_sign():
+    model = network()
+    drawn = HiddenUnitsDisplay.from_estimator(model)
+    for bars, weights in zip(drawn.artists_, model.coefs_[0].T, strict=True):
+        assert_array_equal([bar.get_width() for bar in bars], weights)
+    by_sign = {
+        (bar.get_facecolor(), bar.get_width() > 0.0)
+        for bars in drawn.artists_
+        for bar in bars
+    }
+    assert len(by_sign) == 2
+    low, high = drawn.axes_[0].get_xlim()
+    assert low == -high
+    titles = [panel.get_title() for panel in drawn.axes_]
+    assert titles == [f"Unit {j}" for j in range(5)]
+
+
+def test_too_many_units_and_features_leave_the_strongest():
+    model = network()
+    drawn = HiddenUnitsDisplay.from_estimator(model, max_units=2, max_features=3)
+    outgoing = np.linalg.norm(model.coefs_[1], axis=1)
+    units = np.sort(np.argsort(outgoing)[-2:])
+    assert_array_equal(drawn.units_, units)
+    size = np.abs(model.coefs_[0][:, units]).max(axis=1)
+    assert_array_equal(drawn.features_, np.sort(np.argsort(size)[-3:]))
+    labels = [text.get_text() for text in drawn.axes_[0].get_yticklabels()]
+    assert labels == [*(f"x{i}" for i in drawn.features_), "… 3 more"]
+    everything = drawn.plot(max_units=None, max_features=None)
+    assert_array_equal(everything.units_, range(5))
+    assert_array_equal(everything.features_, range(6))
+
+
+def test_strength_without_outgoing_weights_is_that_of_the_weights():
+    model = LogisticNN().fit(*data())
+    drawn = HiddenUnitsDisplay.from_estimator(model, max_units=1)
+    assert_array_equal(drawn.units_, [np.linalg.norm(model.coef_, axis=1).argmax()])
+    assert drawn.axes_[0].get_title() == model.classes_[drawn.units_[0]]
+
+
+@pytest.mark.parametrize(("units", "drawn"), [([4, 1], [4, 1]), (3, [3])])
+def test_units_are_drawn_in_the_order_given(units, drawn):
+    display = HiddenUnitsDisplay.from_estimator(network(), units=units, max_units=1)
+    assert_array_equal(display.units_, drawn)
+    assert [p.get_title() for p in display.axes_] == [f"Unit {j}" for j in drawn]
+
+
+@pytest.mark.parametrize("units", [[5], [-1], [], [0.5], "all", [True]])
+def test_wrong_units(units):
+    with pytest.raises(ValueError, match="units must hold numbers of units, from 0 to"):
+        HiddenUnitsDisplay.from_estimator(network(), units=units)
+
+
+def test_image_shape_that_does_not_fit_names_both_numbers():
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 3\) has 9 pixels.* 6 feat"):
+        HiddenUnitsDisplay.from_estimator(network(), image_shape=(3, 3))
+
+
+@pytest.mark.parametrize("shape", [6, (6,), (1, 2, 3), (-2, -3), (2.0, 3.0), "23"])
+def test_image_shape_that_is_none(shape):
+    with pytest.raises(ValueError, match="must be a height and a width"):
+        HiddenUnitsDisplay.from_estimator(network(), image_shape=shape)
+
+
+def test_wrong_max_features():
+    with pytest.raises(ValueError, match="max_features must be a positive integer"):
+        HiddenUnitsDisplay.from_estimator(network(), max_features=0)
+
+
+def test_the_scale_says_what_it_measures():
+    X, _ = data()
+    raw = HiddenUnitsDisplay.from_estimator(network())
+    assert {panel.get_xlabel() for panel in raw.axes_} == {"", "Weight"}
+    scaled = HiddenUnitsDisplay.from_estimator(network(), X)
+    assert {p.get_xlabel() for p in scaled.axes_} == {"", "Weight per std. dev."}
+    images = HiddenUnitsDisplay.from_estimator(network(), image_shape=(2, 3))
+    assert "Weight" in {ax.get_ylabel() for ax in images.figure_.axes}
+
+
+def test_hidden_units_options():
+    model = network()
+    images = HiddenUnitsDisplay.from_estimator(
+        model, image_shape=(3, 2), cmap="PiYG", image_kw={"vmax": 2.0}
+    )
+    assert images.artists_[0].get_cmap().name == "PiYG"
+    assert images.artists_[0].get_clim()[1] == 2.0
+    bars = HiddenUnitsDisplay.from_estimator(model, bar_kw={"height": 0.5})
+    assert bars.artists_[0][0].get_height() == 0.5
+
+
+# NetworkDisplay -----------------------------------------------------------------------
+
+
+def test_line_widths_are_sizes_relative_to_the_layer():
+    model = network()
+    drawn = NetworkDisplay.from_estimator(model, max_width=3.0)
+    assert len(drawn.lines_) == 2
+    for lines, weights in zip(drawn.lines_, model.coefs_, strict=True):
+        size = np.abs(weights).ravel()
+        assert_allclose(widths(lines), 3.0 * np.sort(size) / size.max())
+
+
+def test_line_colours_are_signs():
+    model = network()
+    lines = NetworkDisplay.from_estimator(model).lines_[0]
+    weights = model.coefs_[0].ravel()
+    positive = weights[np.argsort(np.abs(weights))] > 0.0
+    colours = lines.get_edgecolors()[:, :3]
+    red, blue = colours[positive], colours[~positive]
+    assert (red == red[0]).all()
+    assert (blue == blue[0]).all()
+    assert red[0, 0] > red[0, 2]
+    assert blue[0, 0] < blue[0, 2]
+
+
+def test_lines_join_the_units_they_belong_to():
+    drawn = NetworkDisplay(
+        weights=[np.array([[0.0, 5.0], [0.0, 0.0]])],
+        unit_names=[["a", "b"], ["c", "d"]],
+        layer_names=["from", "to"],
+    ).plot()
+    (start, end) = drawn.lines_[0].get_segments()[-1]
+    place = {text.get_text(): text.xy for text in drawn.ax_.texts}
+    assert_array_equal(start, place["a"])
+    assert_array_equal(end, place["d"])
+    assert_array_equal(widths(drawn.lines_[0]), [0.0, 0.0, 0.0, 4.0])
+
+
+def test_skip_connections_are_drawn():
+    model = network(skip_connections=True)
+    drawn = NetworkDisplay.from_estimator(model)
+    assert len(drawn.skip_lines_.get_paths()) == model.skip_coef_.size
+    size = np.abs(model.skip_coef_).ravel()
+    assert_allclose(widths(drawn.skip_lines_), 4.0 * np.sort(size) / size.max())
+    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
+    assert labels[-1].startswith("skip connection")
+    assert NetworkDisplay.from_estimator(network()).skip_lines_ is None
+
+
+@pytest.mark.parametrize("max_units", [1, 10])
+def test_skip_connections_keep_clear_of_the_hidden_units(max_units):
+    model = network(skip_connections=True)
+    drawn = NetworkDisplay.from_estimator(model, max_units=max_units)
+    place = {text.get_text(): text.xy for text in drawn.ax_.texts}
+    farthest = max(abs(place[str(j)][1]) for j in drawn.units_[1])
+    for path in drawn.skip_lines_.get_paths():
+        start, first, second, end = path.vertices
+        middle = (start + 3.0 * first + 3.0 * second + end) / 8.0
+        assert abs(middle[1]) > farthest + 0.3
+
+
+def test_layer_and_unit_names_are_written():
+    drawn = NetworkDisplay.from_estimator(network())
+    written = texts(drawn.ax_)
+    expected = ["x0", "x5", "0", "4", "blue", "green", "red"]
+    assert set(expected) <= set(written)
+    assert {"Inputs", "Hidden units (relu)", "Outputs"} <= set(written)
+
+
+def test_the_one_output_of_two_classes_bears_the_second():
+    model = LogisticNN().fit(*data(2))
+    written = texts(NetworkDisplay.from_estimator(model).ax_)
+    assert "red" in written
+    assert "green" not in written
+    named = NetworkDisplay.from_estimator(model, class_names=["left", "right"])
+    assert "right" in texts(named.ax_)
+
+
+def test_wrong_number_of_class_names():
+    with pytest.raises(ValueError, match="1 names and the model 3 classes"):
+        NetworkDisplay.from_estimator(network(), class_names=["only"])
+
+
+def test_too_many_units_leave_the_strongest_and_a_count():
+    model = network()
+    drawn = NetworkDisplay.from_estimator(model, max_units=3)
+    inputs, hidden, outputs = drawn.units_
+    strength = [np.linalg.norm(coef, axis=1) for coef in model.coefs_]
+    assert_array_equal(inputs, np.sort(np.argsort(strength[0])[-3:]))
+    assert_array_equal(hidden, np.sort(np.argsort(strength[1])[-3:]))
+    assert_array_equal(outputs, [0, 1, 2])
+    assert len(widths(drawn.lines_[0])) == 9
+    written = texts(drawn.ax_)
+    assert "… 3 more" in written
+    assert "… 2 more" in written
+    whole = drawn.plot(max_units=None)
+    assert [len(units) for units in whole.units_] == [6, 5, 3]
+    assert not any("more" in text for text in texts(whole.ax_))
+
+
+def test_an_input_is_as_strong_as_its_skip_connection():
+    model = network(skip_connections=True)
+    model.skip_coef_[3] = 1e6
+    drawn = NetworkDisplay.from_estimator(model, max_units=1)
+    assert drawn.units_[0] == [3]
+
+
+def test_the_picture_says_that_weights_are_per_standard_deviation():
+    X, _ = data()
+    model = network()
+    first, second = [
+        text
+        for text in texts(NetworkDisplay.from_estimator(model, X).ax_)
+        if text.startswith("widest")
+    ]
+    assert first.endswith("per std. dev.")
+    assert "std" not in second
+
+
+def test_names_stay_inside_the_figure():
+    names = [f"a rather long description of column number {j} in cm" for j in range(6)]
+    drawn = NetworkDisplay.from_estimator(network(), feature_names=names)
+    drawn.figure_.canvas.draw()
+    figure = drawn.figure_.bbox
+    for text in drawn.ax_.texts:
+        box = text.get_window_extent()
+        assert figure.x0 <= box.x0
+        assert box.x1 <= figure.x1
+    assert "a rather long d…number 5 in cm" in texts(drawn.ax_)
