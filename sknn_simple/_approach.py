@@ -7,8 +7,9 @@ is, and never where it lies.
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
-from sknn_simple._nn.blocks import RowBlocks, Workers
+from sknn_simple._nn.blocks import Features, RowBlocks, Workers
 from sknn_simple._nn.losses import LOSSES
 from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective, Network, Objective
@@ -28,6 +29,13 @@ from sknn_simple._training_set import TrainingSet
 NEWTON_CHOLESKY_SIZE = 400
 # Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
 WHITENING_SIZE = 1500
+# Columns whose deviation is below this, or above its inverse, are trained in float64.
+FLOAT32_SMALL = 1e-25
+# From this many deviations on a mean is subtracted before products.
+FLOAT32_OFFSET = 4.0
+FLOAT64_OFFSET = 1e5
+# From this many deviations on float32 weights would cost probabilities four digits.
+FLOAT32_REMOTE = 1e3
 # The sample: at least this many rows, and two per parameter.
 SAMPLE_ROWS = 1000
 # Sampling pays where the sample is at most this part of the rows.
@@ -83,20 +91,24 @@ class Scene(NamedTuple):
     data : TrainingSet
         The rows.
     objective : Objective
-        J.
-    standardised : ColumnScaling
-        From parameters for standardised features to parameters for raw ones.
+        J, of parameters for features less the blocks' offset.
+    raw : ColumnScaling
+        From these parameters to those for raw features.
     columns : ColumnScaling
         Coordinates in which the diagonal of the Hessian is near 1 at the start.
     variance : ndarray of shape (n_features,)
         Of the features in these coordinates.
+    dtype : dtype
+        Of the fitted parameters: that of X, but float64 where float32 weights would
+        lose too much on raw features.
     """
 
     data: TrainingSet
     objective: Objective
-    standardised: ColumnScaling
+    raw: ColumnScaling
     columns: ColumnScaling
     variance: np.ndarray
+    dtype: np.dtype
 
 
 def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
@@ -104,12 +116,17 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
 
     The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
     ``input_curvature`` and d what the penalty multiplies the weight by; 0 takes the
-    place of the quotient for a constant column whose weight the penalty does not see,
-    so that it stays 0.
+    place of the quotient for a constant column, so that its weight stays 0.
     """
     network = recipe.network
     blocks = cut(network, data)
     mean, deviation = column_moments(blocks, workers)
+    if data.X.dtype == np.float32 and _beyond_float32(deviation):
+        return set_scene(recipe, data._replace(X=data.X.astype(np.float64)), workers)
+    offset = np.zeros_like(mean)
+    if network.has_bias and _far_from_zero(data.X, mean, deviation):
+        blocks.offset = mean.astype(data.X.dtype)
+        offset = blocks.offset.astype(np.float64)
     units = deviation if recipe.standardize else np.ones_like(deviation)
     strength = np.sqrt(recipe.alpha / data.total_weight)
     objective = recipe.objective(
@@ -120,17 +137,44 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         workers,
     )
     # Only a bias can take up the mean of a column.
-    center = mean if network.has_bias else np.zeros_like(mean)
+    center = mean - offset if network.has_bias else offset
     groups = _groups(network)
     size = np.hypot(np.sqrt(objective.input_curvature) * deviation, strength * units)
     scale = _inverse(size)
+    if network.has_bias:
+        # The bias does all that such a weight could; held at 0 it adds no rounding.
+        scale[deviation == 0.0] = 0.0
     return Scene(
         data,
         objective,
-        ColumnScaling(Columns(center, _inverse(deviation)), groups),
-        ColumnScaling(Columns(center, scale), groups),
+        ColumnScaling(Columns(offset, np.ones_like(offset)), groups),
+        ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
         (deviation * scale) ** 2,
+        _parameter_dtype(data.X.dtype, mean, deviation),
     )
+
+
+def _beyond_float32(deviation: np.ndarray) -> bool:
+    """Return whether weights for such columns could leave float32's range."""
+    size = deviation[deviation > 0.0]
+    return bool(np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL)))
+
+
+def _parameter_dtype(
+    dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray
+) -> np.dtype:
+    varying = deviation > 0.0
+    remote = np.any(np.abs(mean[varying]) / FLOAT32_REMOTE > deviation[varying])
+    return np.dtype(np.float64) if remote else dtype
+
+
+def _far_from_zero(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool:
+    """Return whether products would lose too many digits to the columns' means."""
+    if sparse.issparse(X):
+        return False
+    limit = FLOAT32_OFFSET if X.dtype == np.float32 else FLOAT64_OFFSET
+    varying = deviation > 0.0
+    return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
 
 
 def cut(network: Network, data: TrainingSet) -> RowBlocks:
@@ -150,6 +194,23 @@ def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
     return network.layout.pack(
         {
             name: units[:, None] if name in inputs else float(name.endswith("coef"))
+            for name in network.layout.shapes
+        }
+    )
+
+
+def _others(network: Network, strength: float) -> np.ndarray:
+    """Return the scale of parameters that are not weights on inputs.
+
+    1/√(1 + alpha/S) for the weights of hidden units, whose activations are of the
+    order of 1; biases are left alone.
+    """
+    inputs = {weights for weights, _ in network.input_weights}
+    return network.layout.pack(
+        {
+            name: 1.0 / np.hypot(1.0, strength)
+            if name.endswith("coef") and name not in inputs
+            else 1.0
             for name in network.layout.shapes
         }
     )
@@ -244,8 +305,9 @@ def _approach_by_sample(
     """
     columns = scene.columns
     decay = scene.objective.decay
-    ratio = np.sqrt(scene.data.total_weight / sample.total_weight)
+    ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
     blocks = cut(recipe.network, sample)
+    blocks.offset = scene.objective.blocks.offset
     objective = LinearObjective(
         recipe.network, scene.objective.loss, blocks, ratio * decay, workers
     )

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._approach import Recipe
@@ -118,6 +119,12 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
     ) -> Trained:
         """Return the trained parameters; `hooks` is what callbacks are given."""
 
+    def _limits(self, data: TrainingSet, min_decrease: float = 0.0) -> Limits:
+        """Return when to stop; no line search sees below √ε of J in float32."""
+        precision = np.finfo(np.float32).eps if data.X.dtype == np.float32 else 0.0
+        tol = max(self.tol, float(np.sqrt(precision)))
+        return Limits(tol, self.max_iter, min_decrease)
+
     def _monotone_signs(self, data: TrainingSet) -> np.ndarray:
         """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
         signs = check_monotonic_cst(self, self.monotonic_cst)
@@ -137,7 +144,8 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         """Return the parameters of the last fit where ``warm_start`` asks for them."""
         if not (self.warm_start and hasattr(self, "n_iter_")):
             return None
-        if not np.array_equal(self.classes_, data.classes):
+        same_classes = np.array_equal(self.classes_, data.classes)
+        if not same_classes or self._multilabel != data.multilabel:
             raise ValueError(
                 "warm_start=True goes on from the last fit, so y must have the same "
                 f"classes: {self.classes_.tolist()}; got {data.classes.tolist()}."
@@ -174,7 +182,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         self, data: TrainingSet, network: Network, theta: np.ndarray
     ) -> dict[str, Any]:
         """Return the fitted attributes that prediction needs."""
-        arrays = network.layout.views(theta.astype(data.X.dtype))
+        arrays = network.layout.views(theta.copy())
         return {
             "classes_": data.classes,
             "_multilabel": data.multilabel,
@@ -239,6 +247,15 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
             X, network, lambda rows, work: network.forward(params, rows, work)
         )
 
+    def _with_loss(
+        self, X: Any, link: Callable[[Loss, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Return what a link makes of the raw outputs, in the precision of X."""
+        X = self._validated(X)
+        # Exponentials underflow to 0, which is right, also for who asks NumPy to warn.
+        with np.errstate(under="ignore"):
+            return link(self._loss, self._class_outputs(X)).astype(X.dtype, copy=False)
+
     def _class_outputs(self, X: Any) -> np.ndarray:
         """Return one raw output per class or label: both logits for two classes."""
         raw = self._raw_outputs(X)
@@ -302,10 +319,12 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
             In the order of ``classes_``. Rows sum to 1, but for a multilabel target,
             where each column is the probability of its label.
         """
-        X = self._validated(X)
-        raw = self._class_outputs(X)
-        self._loss.probabilities(raw)
-        return raw.astype(X.dtype, copy=False)
+
+        def probabilities(loss: Loss, raw: np.ndarray) -> np.ndarray:
+            loss.probabilities(raw)
+            return raw
+
+        return self._with_loss(X, probabilities)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
@@ -323,9 +342,46 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         log_probability : ndarray of shape (n_samples, n_classes or n_labels)
             In the order of ``classes_``.
         """
-        X = self._validated(X)
-        log_probability = self._loss.log_probabilities(self._class_outputs(X))
-        return log_probability.astype(X.dtype, copy=False)
+        log_probability = self._with_loss(
+            X, lambda loss, raw: loss.log_probabilities(raw)
+        )
+        # Where the probability itself is rounded to 1, so is its logarithm to 0.
+        with np.errstate(under="ignore"):
+            log_probability[np.exp(log_probability) == 1.0] = 0.0
+        return log_probability
+
+    # Persistence ----------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to store, and the version of sknn_simple.
+
+        A fitted model is stored without its callbacks: only a fit needs them, and to
+        load them takes their classes, which another program or scikit-learn < 1.9 may
+        not have. An estimator before or in its fit keeps them, because so it travels
+        to the processes of a search or of ``n_init``.
+        """
+        from sknn_simple import __version__
+
+        state = dict(super().__getstate__(), _sknn_simple_version=__version__)
+        if hasattr(self, "n_iter_") and not hasattr(self, "_callback_fit_ctx"):
+            state.pop("_skl_callbacks", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the stored attributes; warn if a newer sknn_simple stored them."""
+        from sknn_simple import __version__
+
+        state = dict(state)
+        stored_by = state.pop("_sknn_simple_version", __version__)
+        if parse_version(stored_by) > parse_version(__version__):
+            warnings.warn(
+                f"This {type(self).__name__} was stored by sknn_simple {stored_by} and "
+                f"loaded by {__version__}, which may predict something else. Upgrade "
+                "sknn_simple, or fit the model again.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
     # Conventions of scikit-learn ------------------------------------------------------
 
@@ -353,9 +409,10 @@ def map_rows(
     """
     workspace = Workspace()
     edges = block_edges(X.shape[0], network.row_bytes(X))
-    return np.concatenate(
-        [work_on(X[start:stop], workspace).copy() for start, stop in edges]
-    )
+    with np.errstate(under="ignore"):
+        return np.concatenate(
+            [work_on(X[start:stop], workspace).copy() for start, stop in edges]
+        )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Iterations of a minimisation as tasks of scikit-learn's callbacks (≥ 1.9)."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,10 @@ import numpy as np
 
 from sknn_simple._monitors import Theta
 from sknn_simple._optim.solvers import Iterate
+
+# Restarts may run in threads of a worker process, where scikit-learn sends what hooks
+# report over one connection that it does not lock.
+_HOOKS = threading.RLock()
 
 
 class IterationTasks:
@@ -42,28 +47,31 @@ class IterationTasks:
     def begins(self, theta: Theta) -> None:
         """Open the next iteration's task."""
         self._task = self._context.subcontext(task_name="iteration")
-        self._task.call_on_fit_task_begin(
-            estimator=self._estimator,
-            **self._data,
-            reconstruction_attributes=lambda: self._attributes(theta()),
-        )
+        with _HOOKS:
+            self._task.call_on_fit_task_begin(
+                estimator=self._estimator,
+                **self._data,
+                reconstruction_attributes=lambda: self._attributes(theta()),
+            )
 
     def ended(self, iterate: Iterate, theta: Theta) -> bool:
         """Close the iteration's task; True if a callback asks to stop."""
         if iterate.n_iter == 0:
             return False
         task, self._task = self._task, None
-        return task.call_on_fit_task_end(
-            estimator=self._estimator,
-            **self._data,
-            reconstruction_attributes=lambda: self._attributes(theta()),
-        )
+        with _HOOKS:
+            return task.call_on_fit_task_end(
+                estimator=self._estimator,
+                **self._data,
+                reconstruction_attributes=lambda: self._attributes(theta()),
+            )
 
     def abandoned(self) -> None:
         """Close the task of an iteration that the solver did not complete."""
         if self._task is not None:
             task, self._task = self._task, None
-            task.call_on_fit_task_end(estimator=self._estimator)
+            with _HOOKS:
+                task.call_on_fit_task_end(estimator=self._estimator)
 
 
 @contextmanager
@@ -103,7 +111,9 @@ def start_task(
     if context is None:
         yield None
         return
-    task = context.subcontext("start", task_id=number, max_subtasks=max_iter)
-    task.call_on_fit_task_begin(estimator=estimator, **hooks)
+    with _HOOKS:
+        task = context.subcontext("start", task_id=number, max_subtasks=max_iter)
+        task.call_on_fit_task_begin(estimator=estimator, **hooks)
     yield task
-    task.call_on_fit_task_end(estimator=estimator, **hooks)
+    with _HOOKS:
+        task.call_on_fit_task_end(estimator=estimator, **hooks)

@@ -1,5 +1,8 @@
 """Every private or version-dependent name of scikit-learn, and nothing else."""
 
+from functools import partial
+from inspect import signature
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
     Interval,
@@ -10,7 +13,7 @@ from sklearn.utils.validation import (
     _check_monotonic_cst as check_monotonic_cst,
 )
 from sklearn.utils.validation import (
-    _check_sample_weight as check_sample_weight,
+    _check_sample_weight,
 )
 
 try:
@@ -24,6 +27,16 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         """Return the method as it is."""
         return method
 
+
+# scikit-learn ≥ 1.9 refuses weights that are all zero, without naming sample_weight.
+_ZEROS_ARE_CHECKED = (
+    "allow_all_zero_weights" in signature(_check_sample_weight).parameters
+)
+check_sample_weight = (
+    partial(_check_sample_weight, allow_all_zero_weights=True)
+    if _ZEROS_ARE_CHECKED
+    else _check_sample_weight
+)
 
 __all__ = [
     "CallbackSupportMixin",

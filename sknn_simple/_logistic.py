@@ -10,7 +10,7 @@ from sknn_simple._callbacks import fit_task
 from sknn_simple._compat import StrOptions
 from sknn_simple._nn.networks import LinearNetwork
 from sknn_simple._nn.objective import LinearObjective
-from sknn_simple._optim.solvers import SOLVERS, Limits, check_capability
+from sknn_simple._optim.solvers import SOLVERS, check_capability
 from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet
 
@@ -47,7 +47,8 @@ class LogisticNN(BaseNN):
         Largest number of iterations.
     tol : float, default=1e-5
         The fit has converged when no entry of the gradient of J, in the optimiser's
-        scaled coordinates, is larger than ``tol · min(1, J)``.
+        scaled coordinates, is larger than ``tol · min(1, J)``. For float32 data tol is
+        at least √ε = 3.5e-4.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
         S / (n_classes · weight of the class).
@@ -149,7 +150,7 @@ class LogisticNN(BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            limits=Limits(self.tol, self.max_iter),
+            limits=self._limits(data),
         )
 
     def _train(
@@ -165,10 +166,7 @@ class LogisticNN(BaseNN):
             return train(recipe, data, None, start, monitors, start_is_raw=True)
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        arrays = {"coef": self.coef_.T}
-        if self.fit_intercept:
-            arrays["intercept"] = self.intercept_
-        return arrays
+        return {"coef": self.coef_.T, "intercept": self.intercept_}
 
     def _attributes(
         self, data: TrainingSet, arrays: dict[str, np.ndarray]
@@ -181,7 +179,7 @@ class LogisticNN(BaseNN):
 
     def _fitted_network(self) -> LinearNetwork:
         n_outputs, n_features = self.coef_.shape
-        return LinearNetwork(n_features, n_outputs, self.fit_intercept)
+        return LinearNetwork(n_features, n_outputs)
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:

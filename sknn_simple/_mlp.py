@@ -18,7 +18,7 @@ from sknn_simple._compat import Interval, StrOptions
 from sknn_simple._nn.activations import ACTIVATIONS
 from sknn_simple._nn.networks import OneHiddenNetwork
 from sknn_simple._nn.objective import Network, Objective
-from sknn_simple._optim.solvers import SOLVERS, Limits, check_capability
+from sknn_simple._optim.solvers import SOLVERS, check_capability
 from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet, split
 
@@ -66,7 +66,7 @@ default="auto"
         The fit has converged when no entry of the gradient of J, for standardised
         features, is larger than ``tol · min(1, J)``, or when J fell by at most this
         fraction of itself over the last ten iterations: at a kink of relu the gradient
-        does not vanish.
+        does not vanish. For float32 data tol is at least √ε = 3.5e-4.
     n_init : int, default=1
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.
@@ -253,7 +253,7 @@ default="auto"
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            limits=Limits(self.tol, self.max_iter, min_decrease=self.tol),
+            limits=self._limits(data, min_decrease=self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 

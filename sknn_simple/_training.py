@@ -10,10 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._approach import Recipe, choose_approach, cut, set_scene
+from sknn_simple._approach import (
+    Recipe,
+    Scene,
+    choose_approach,
+    cut,
+    set_scene,
+)
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
-from sknn_simple._nn.losses import LOSSES
 from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.scaling import ScaledProblem
 from sknn_simple._optim.solvers import Result, minimise
@@ -27,7 +32,7 @@ class Trained(NamedTuple):
     Attributes
     ----------
     theta : ndarray of shape (size,)
-        Parameters for raw features.
+        Parameters for raw features, in float32 where the features are and it serves.
     result : Result
         How the minimisation ended.
     solver : str
@@ -75,13 +80,25 @@ def train(
     -------
     Trained
     """
-    with single_blas_thread() as n_threads, Workers(n_threads) as workers:
+    # Exponentials underflow to 0, which is right, also for who asks NumPy to warn.
+    with (
+        np.errstate(under="ignore"),
+        single_blas_thread() as n_threads,
+        Workers(n_threads) as workers,
+    ):
         scene = set_scene(recipe, data, workers)
-        if not start_is_raw:
-            start = scene.standardised.to_original(start)
+        if start_is_raw:
+            start = scene.raw.to_scaled(start)
+        else:
+            start = scene.columns.to_original(start)
         bounds = sign_bounds(recipe.signs)
         solver, change, start = choose_approach(recipe, scene, start, workers)
-        stopping = _early_stopping(recipe, validation, workers)
+        stopping = _early_stopping(recipe, scene, validation, workers)
+
+        def to_raw(x: np.ndarray) -> np.ndarray:
+            theta = scene.raw.to_original(change.to_original(x))
+            return theta.astype(scene.dtype, copy=False)
+
         watching = [*monitors, stopping] if stopping else monitors
         result = minimise(
             ScaledProblem(scene.objective, change),
@@ -89,28 +106,29 @@ def train(
             solver=solver,
             limits=recipe.limits,
             bounds=bounds,
-            observer=Monitors(watching, change.to_original),
+            observer=Monitors(watching, to_raw),
         )
-    if stopping is None or stopping.best is None:
-        return Trained(change.to_original(result.x), result, solver, None)
-    return Trained(
-        stopping.best_theta, _best_of(result, stopping), solver, stopping.curve
-    )
+        if stopping is None or stopping.best is None:
+            return Trained(to_raw(result.x), result, solver, None)
+        return Trained(
+            stopping.best_theta, _best_of(result, stopping), solver, stopping.curve
+        )
 
 
 def _early_stopping(
-    recipe: Recipe, validation: TrainingSet | None, workers: Workers
+    recipe: Recipe, scene: Scene, validation: TrainingSet | None, workers: Workers
 ) -> EarlyStopping | None:
     if validation is None or recipe.patience is None:
         return None
+    blocks = cut(recipe.network, validation)
+    blocks.offset = scene.objective.blocks.offset
+    no_decay = np.zeros(recipe.network.layout.size)
     objective = recipe.objective(
-        recipe.network,
-        LOSSES[validation.out_activation],
-        cut(recipe.network, validation),
-        np.zeros(recipe.network.layout.size),
-        workers,
+        recipe.network, scene.objective.loss, blocks, no_decay, workers
     )
-    return EarlyStopping(objective.value, recipe.patience)
+    return EarlyStopping(
+        lambda theta: objective.value(scene.raw.to_scaled(theta)), recipe.patience
+    )
 
 
 def _best_of(result: Result, stopping: EarlyStopping) -> Result:

@@ -1,5 +1,6 @@
 """From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
 
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -77,12 +78,26 @@ def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
         return _canonical(
             validate_data(
                 estimator,
-                X,
+                _as_numpy(X),
                 reset=reset,
                 accept_sparse="csr",
-                dtype=(np.float64, np.float32),
+                dtype=_precision(X),
             )
         )
+
+
+def _as_numpy(array: Any) -> Any:
+    """Return an array of another library as NumPy's, in its own precision."""
+    foreign = hasattr(array, "__array_namespace__")
+    return np.asarray(array) if foreign and not sparse.issparse(array) else array
+
+
+def _precision(X: Any) -> Any:
+    """Return the dtypes to accept; scikit-learn does not see those of polars frames."""
+    foreign_frame = hasattr(X, "to_numpy") and not hasattr(X, "iloc")
+    if foreign_frame and np.asarray(X[:1]).dtype == np.float32:
+        return np.float32
+    return (np.float64, np.float32)
 
 
 def _canonical(X: Any) -> Any:
@@ -108,10 +123,10 @@ def validate_training_set(
     with config_context(array_api_dispatch=False):
         X, y = validate_data(
             estimator,
-            X,
-            y,
+            _as_numpy(X),
+            _as_numpy(y),
             accept_sparse="csr",
-            dtype=(np.float64, np.float32),
+            dtype=_precision(X),
             multi_output=True,
         )
     X = _canonical(X)
@@ -123,10 +138,15 @@ def validate_training_set(
         X, codes, weight = X[kept], codes[kept], weight[kept]
     if not multilabel:
         _check_two_classes(classes[np.unique(codes)])
-    total = float(weight.sum())
     if len(classes) == 2 and not multilabel:
         codes = codes[:, None].astype(np.float64)
-    return TrainingSet(X, codes, weight / total, total, classes, multilabel)
+    # Divided by the largest first: the sum of huge weights may overflow.
+    largest = float(weight.max())
+    weight /= largest
+    share = float(weight.sum())
+    with np.errstate(over="ignore"):
+        total = np.float64(share) * largest
+    return TrainingSet(X, codes, weight / share, float(total), classes, multilabel)
 
 
 def split(
@@ -190,25 +210,38 @@ def _weights(
 ) -> np.ndarray:
     """Return sample_weight × class_weight, (n_samples,) in float64."""
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    if not weight.any():
+        raise ValueError("sample_weight must not be zero for every sample.")
     if (weight < 0.0).any():
         raise ValueError(
             f"sample_weight must not be negative; its smallest value is {weight.min()}."
         )
-    if not weight.any():
-        raise ValueError("sample_weight must not be 0 for every sample.")
     if class_weight is None:
         return weight
-    if codes.ndim == 2:
-        raise ValueError(
-            "class_weight must be None for a multilabel y: its samples belong to no "
-            f"single class. Got class_weight={class_weight!r}."
-        )
-    weight *= _class_weights(codes, classes, weight, class_weight)[codes]
+    if codes.ndim == 1:
+        weight *= _class_weights(codes, classes, weight, class_weight)[codes]
+    else:
+        weight *= _label_weights(codes, weight, class_weight)
     if not weight.any():
         raise ValueError(
             f"class_weight={class_weight!r} leaves no sample with a positive weight."
         )
     return weight
+
+
+def _label_weights(
+    indicator: np.ndarray, weight: np.ndarray, class_weight: Any
+) -> np.ndarray:
+    """Return the product over labels of their balanced weights, (n_samples,)."""
+    if class_weight != "balanced":
+        raise ValueError(
+            "class_weight must be None or 'balanced' for a multilabel y, whose samples "
+            f"belong to no single class. Got class_weight={class_weight!r}."
+        )
+    product = np.ones(len(indicator))
+    for column in indicator.T.astype(np.intp):
+        product *= _class_weights(column, np.arange(2), weight, class_weight)[column]
+    return product
 
 
 def _class_weights(
@@ -232,7 +265,11 @@ def _class_weights(
             f"class_weight names classes that y does not have: {unknown}. The classes "
             f"of y are {classes.tolist()}."
         )
-    negative = {k: v for k, v in class_weight.items() if not 0.0 <= v < np.inf}
+    negative = {
+        label: value
+        for label, value in class_weight.items()
+        if not (isinstance(value, Real) and 0.0 <= value < np.inf)
+    }
     if negative:
         raise ValueError(
             f"class_weight must hold finite numbers that are not negative; got "

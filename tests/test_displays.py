@@ -52,7 +52,7 @@ def widths(lines):
     return np.asarray(lines.get_linewidths())
 
 
-# All three ----------------------------------------------------------------------------
+# All three ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("display", DISPLAYS)

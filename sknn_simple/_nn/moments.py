@@ -48,7 +48,8 @@ def column_moments(
 
     _, mean = blocks.sum(first, (p,), workers)
     scale = np.ones(p)
-    mean, deviation = _second_pass(blocks, mean, scale, workers)
+    corrected, deviation = _second_pass(blocks, mean, scale, workers)
+    mean = np.where(np.isfinite(corrected), corrected, mean)
     suspect = np.flatnonzero(
         ~np.isfinite(deviation)
         | (deviation > _HUGE)
@@ -79,14 +80,28 @@ def _dense_term(
 ) -> Callable[[Block, np.ndarray], float]:
     def term(block: Block, total: np.ndarray) -> float:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            difference = np.subtract(block.X, mean, dtype=np.float64)
-            difference *= scale
+            difference = np.empty(block.X.shape)
+            scaled_difference(block.X, mean, scale, out=difference)
             total[0] += block.weight @ difference
             np.multiply(difference, difference, out=difference)
             total[1] += block.weight @ difference
         return 0.0
 
     return term
+
+
+def scaled_difference(
+    X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
+) -> None:
+    """Write (x - mean) * scale into `out`, for huge values x * scale - mean * scale."""
+    huge = np.abs(scale) < _HUGE**-2
+    if not huge.any():
+        np.subtract(X, mean, out=out)
+        out *= scale
+        return
+    np.multiply(X, np.where(huge, scale, 1.0), out=out)
+    out -= np.where(huge, mean * scale, mean)
+    out *= np.where(huge, 1.0, scale)
 
 
 def _sparse_term(
@@ -122,6 +137,17 @@ def _settle(
     A constant column's mean may differ from its value by rounding, which would leave a
     spurious σ > 0; a column of extreme size has squares out of float64's range.
     """
+    with np.errstate(over="ignore"):
+        _measure_suspects(blocks, mean, deviation, suspect, workers)
+
+
+def _measure_suspects(
+    blocks: RowBlocks,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    suspect: np.ndarray,
+    workers: Workers,
+) -> None:
     low = np.full(blocks.n_features, np.inf)
     high = np.full(blocks.n_features, -np.inf)
     for block in blocks.blocks:
@@ -133,7 +159,9 @@ def _settle(
     deviation[constant] = 0.0
     extreme = suspect[~constant[suspect]]
     if extreme.size:
-        reach = np.maximum(high - mean, mean - low)[extreme]
+        reach = np.maximum(np.abs(high), np.abs(low))[extreme]
+        near = np.maximum(high - mean, mean - low)[extreme]
+        reach = np.where(np.isfinite(near) & (near > 0.0), near, reach)
         scale = np.ones(blocks.n_features)
         # The nearest power of two: scaling by it is exact.
         exponent = np.minimum(-np.round(np.log2(reach)), _LARGEST_EXPONENT)

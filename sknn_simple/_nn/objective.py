@@ -13,6 +13,7 @@ from scipy import sparse
 
 from sknn_simple._nn.blocks import Block, Features, RowBlocks, Workers, Workspace
 from sknn_simple._nn.losses import Loss
+from sknn_simple._nn.moments import scaled_difference
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
 
@@ -105,7 +106,8 @@ class Objective:
         params = self._params(theta)
 
         def term(block: Block, _: np.ndarray) -> float:
-            raw = self.network.forward(params, block.X, self._workspace)
+            X = self.blocks.features(block, self._workspace)
+            raw = self.network.forward(params, X, self._workspace)
             return self.loss.value(raw, block.y, block.weight)
 
         value, _ = self.blocks.sum(term, (0,), self.workers)
@@ -116,9 +118,10 @@ class Objective:
         params = self._params(theta)
 
         def term(block: Block, total: np.ndarray) -> float:
-            raw, kept = self.network.forward_keeping(params, block.X, self._workspace)
+            X = self.blocks.features(block, self._workspace)
+            raw, kept = self.network.forward_keeping(params, X, self._workspace)
             value = self.loss.value_and_gradient(raw, block.y, block.weight)
-            self.network.backward(params, block.X, raw, kept, self._views(total))
+            self.network.backward(params, X, raw, kept, self._views(total))
             return value
 
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
@@ -130,7 +133,8 @@ class Objective:
         p = self.blocks.n_features
 
         def term(block: Block, total: np.ndarray) -> float:
-            features = _standardised(block.X, center, scale, False)
+            X = self.blocks.features(block, self._workspace)
+            features = _standardised(X, center, scale, False)
             total += _gram(features, np.sqrt(block.weight))
             return 0.0
 
@@ -142,15 +146,16 @@ class Objective:
         params, direction = self._params(theta), self._params(v)
 
         def term(block: Block, total: np.ndarray) -> float:
+            X = self.blocks.features(block, self._workspace)
             raw, tangent, kept = self.network.tangent(
-                params, direction, block.X, self._workspace
+                params, direction, X, self._workspace
             )
             probability = raw.copy()
             self.loss.probabilities(probability)
             self.loss.curvature_product(probability, block.weight, tangent)
             self.loss.value_and_gradient(raw, block.y, block.weight)
             self.network.tangent_backward(
-                params, direction, block.X, raw, tangent, kept, self._views(total)
+                params, direction, X, raw, tangent, kept, self._views(total)
             )
             return 0.0
 
@@ -191,11 +196,12 @@ class LinearObjective(Objective):
         direction = self._params(v)
 
         def term(block: Block, total: np.ndarray) -> float:
-            tangent = self.network.forward(direction, block.X, self._workspace)
+            X = self.blocks.features(block, self._workspace)
+            tangent = self.network.forward(direction, X, self._workspace)
             self.loss.curvature_product(
                 self._probability[block.rows], block.weight, tangent
             )
-            self.network.backward(direction, block.X, tangent, (), self._views(total))
+            self.network.backward(direction, X, tangent, (), self._views(total))
             return 0.0
 
         _, product = self.blocks.sum(term, (self.size,), self.workers)
@@ -228,7 +234,8 @@ class LinearObjective(Objective):
         has_bias = self.network.has_bias
 
         def term(block: Block, total: np.ndarray) -> float:
-            features = _standardised(block.X, center, scale, has_bias)
+            X = self.blocks.features(block, self._workspace)
+            features = _standardised(X, center, scale, has_bias)
             diagonal, root = self.loss.covariance_factors(
                 self._probability[block.rows], block.weight
             )
@@ -256,7 +263,8 @@ class LinearObjective(Objective):
         probability = np.empty((self.blocks.n_rows, self.network.n_outputs))
 
         def fill(block: Block) -> None:
-            raw = self.network.forward(params, block.X, self._workspace)
+            X = self.blocks.features(block, self._workspace)
+            raw = self.network.forward(params, X, self._workspace)
             self.loss.probabilities(raw)
             probability[block.rows] = raw
 
@@ -271,8 +279,7 @@ def _standardised(
     dense = X.toarray() if sparse.issparse(X) else X
     features = np.empty((X.shape[0], X.shape[1] + has_bias))
     inputs = features[:, : X.shape[1]]
-    np.subtract(dense, center, out=inputs)
-    inputs *= scale
+    scaled_difference(dense, center, scale, out=inputs)
     features[:, X.shape[1] :] = 1.0
     return features
 

@@ -55,16 +55,24 @@ class ColumnScaling:
     columns : Columns
         Centres m and scales r of the inputs.
     groups : sequence of InputWeights
-        The weights that act on the inputs; every other parameter is left alone.
+        The weights that act on the inputs.
+    others : ndarray of shape (size,) or float, default=1.0
+        What every other parameter is scaled by, with 1 at those of `groups`.
     """
 
-    def __init__(self, columns: Columns, groups: list[InputWeights]) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        groups: list[InputWeights],
+        others: np.ndarray | float = 1.0,
+    ) -> None:
         self.columns = columns
         self._groups = groups
+        self._others = others
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = T u."""
-        theta = u.copy()
+        theta = u * self._others
         for group in self._groups:
             weights = theta[group.weights].reshape(-1, group.n_columns)
             weights *= self.columns.scale[:, None]
@@ -74,7 +82,7 @@ class ColumnScaling:
 
     def to_scaled(self, theta: np.ndarray) -> np.ndarray:
         """Return u = T⁻¹ θ; weights of columns with scale 0 become 0."""
-        u = theta.copy()
+        u = theta / self._others
         scale = self.columns.scale
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0.0)
         for group in self._groups:
@@ -86,7 +94,7 @@ class ColumnScaling:
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """Return Tᵀ g, the gradient in u."""
-        pulled = gradient.copy()
+        pulled = gradient * self._others
         for group in self._groups:
             weights = pulled[group.weights].reshape(-1, group.n_columns)
             if group.biases is not None:

@@ -210,7 +210,6 @@ class _Journey:
             "observer": asked_to_stop,
             "decrease": self._levelled_out(),
             "max_iter": len(self.values) > self._limits.max_iter,
-            "no_decrease": self._idle >= _MAX_IDLE,
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -224,7 +223,7 @@ class _Journey:
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Follow one iteration of SciPy's; the parameter's name is SciPy's contract."""
         self.accept(intermediate_result.x)
-        if self.outcome is not None:
+        if self.outcome is not None or self._idle >= _MAX_IDLE:
             raise StopIteration
 
     def result(self) -> Result:
@@ -311,12 +310,13 @@ def minimise(
     try:
         journey = _Journey(memory, start, bounds, limits, observer)
         # A line search may fail at a kink, where the curvature remembered is that of
-        # the other side: starting afresh there goes on. Two failures in a row end it.
-        advanced = True
-        while journey.outcome is None and advanced:
-            before = len(journey.values)
+        # the other side, and a trust region may shrink to nothing: starting afresh goes
+        # on. A run that lowers nothing ends it.
+        fell = True
+        while journey.outcome is None and fell:
+            before = journey.values[-1]
             _run(problem, memory, journey, SOLVERS[solver], bounds, limits)
-            advanced = len(journey.values) > before
+            fell = journey.values[-1] < before
     except KeyboardInterrupt:
         if journey is None:
             journey = _Journey(memory, start, bounds, limits, None)
@@ -336,8 +336,8 @@ def _run(
     limits: Limits,
 ) -> None:
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
-    # value at the start f is near 1; a power of two keeps every bit.
-    unit = _power_of_two(journey.values[-1])
+    # largest entry at the start the gradient is near 1; a power of two keeps every bit.
+    unit = _power_of_two(journey.grad_norm)
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(getattr(problem, name), unit)
         for name in solver.derivatives

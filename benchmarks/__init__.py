@@ -1,0 +1,1 @@
+"""Measured comparisons with other implementations, run by hand; see README.md."""

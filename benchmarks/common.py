@@ -1,0 +1,393 @@
+"""What the benchmarks share: an independent objective, timing, tables, JSON."""
+
+import json
+import multiprocessing
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.special import erf, expit, log_softmax
+from threadpoolctl import threadpool_info
+
+import sknn_simple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Settings(NamedTuple):
+    """The options of run.py.
+
+    Attributes
+    ----------
+    data : Path or None
+        Folder of CSV files with further real data sets.
+    quick : bool
+        Small sets and few repetitions: to try the script, not to measure.
+    repeats : int
+        Repetitions of each timing; medians are reported.
+    seeds : int
+        Random starts per network.
+    cap : float
+        Seconds after which one fit of a peer is ended.
+    only : str
+        Data sets whose names contain this.
+    """
+
+    data: Path | None = None
+    quick: bool = False
+    repeats: int = 5
+    seeds: int = 5
+    cap: float = 60.0
+    only: str = ""
+
+
+# The objective, written once more and apart from the package -------------------------
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0.0),
+    "softplus": lambda z: np.logaddexp(0.0, z),
+    "silu": lambda z: z * expit(z),
+    "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))),
+}
+
+
+def log_loss(raw: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean log-loss of raw outputs for class codes y.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (n_samples, 1) or (n_samples, n_classes)
+        The logit of class 1 of two, or one raw output per class.
+    y : ndarray of shape (n_samples,)
+        Class codes 0 … n_classes - 1.
+    """
+    if raw.shape[1] == 1:
+        return float(np.logaddexp(0.0, (1 - 2 * y) * raw[:, 0]).mean())
+    return float(-log_softmax(raw, axis=1)[np.arange(len(y)), y].mean())
+
+
+def deviations(X: Any) -> np.ndarray:
+    """Return the standard deviation of every column of a dense or sparse X."""
+    if not sparse.issparse(X):
+        return X.std(axis=0)
+    mean = np.asarray(X.mean(axis=0)).ravel()
+    square = np.asarray(X.multiply(X).mean(axis=0)).ravel()
+    return np.sqrt(np.maximum(square - mean**2, 0.0))
+
+
+def network_raw(
+    X: Any,
+    coefs: Sequence[np.ndarray],
+    intercepts: Sequence[np.ndarray],
+    activation: str = "identity",
+) -> np.ndarray:
+    """Return the raw outputs of a network without or with one hidden layer."""
+    raw = X @ coefs[0] + intercepts[0]
+    for W, b in zip(coefs[1:], intercepts[1:], strict=True):
+        raw = ACTIVATIONS[activation](raw) @ W + b
+    return raw
+
+
+def objective(
+    X: Any,
+    y: np.ndarray,
+    coefs: Sequence[np.ndarray],
+    intercepts: Sequence[np.ndarray],
+    *,
+    alpha: float,
+    activation: str = "identity",
+    units: np.ndarray | float = 1.0,
+) -> float:
+    """Return J = mean log-loss + alpha/(2n) Σ w², by which every fit is judged.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array of shape (n_samples, n_features)
+        Raw features.
+    y : ndarray of shape (n_samples,)
+        Class codes.
+    coefs, intercepts : sequences of ndarray
+        One layer (n_features, K), or two, (n_features, h) and (h, K), as they act on
+        the raw features.
+    alpha : float
+        Strength of the penalty.
+    activation : str
+        Of the hidden layer.
+    units : ndarray of shape (n_features,) or 1
+        What the weights on the inputs are multiplied by before they are penalised: the
+        standard deviations where the penalty is on standardised features.
+    """
+    first = np.reshape(units, (-1, 1)) * coefs[0]
+    square = np.sum(first**2) + sum(np.sum(W**2) for W in coefs[1:])
+    raw = network_raw(X, coefs, intercepts, activation)
+    return log_loss(raw, y) + 0.5 * alpha / X.shape[0] * float(square)
+
+
+def unscaled(
+    coef: np.ndarray, intercept: np.ndarray, mean: Any, scale: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (p, k) and biases for raw features from those for (x - m)/s."""
+    raw = coef / np.reshape(scale, (-1, 1))
+    if mean is None:
+        return raw, intercept
+    return raw, intercept - mean @ raw
+
+
+# Timing ------------------------------------------------------------------------------
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """Return how long one call takes."""
+    begun = time.perf_counter()
+    function()
+    return time.perf_counter() - begun
+
+
+def settle() -> None:
+    """Wait until the threads of a BLAS have ceased to spin after another's work."""
+    time.sleep(0.05)
+
+
+def typical_seconds(function: Callable[[], Any], least: float = 0.1) -> float:
+    """Return the median time of calls that together take at least `least` seconds."""
+    settle()
+    times = [seconds(function)]
+    while sum(times) < least:
+        times.append(seconds(function))
+    return median(times)
+
+
+def alternate(
+    functions: Mapping[str, Callable[[], Any]], repeats: int
+) -> dict[str, list[float]]:
+    """Time several functions in turns, so that all meet the machine's same moods."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            times[name].append(seconds(function))
+    return times
+
+
+def repeated(function: Callable[[], Any], count: int) -> Callable[[], None]:
+    """Return a function that calls another `count` times."""
+
+    def run() -> None:
+        for _ in range(count):
+            function()
+
+    return run
+
+
+class CappedCalls:
+    """Calls functions in a process of its own, which is ended when a call is too long.
+
+    Solvers in C cannot be interrupted in any other way. The process keeps what it has
+    loaded between calls.
+    """
+
+    def __init__(self, warm_up: Callable[[], Any]) -> None:
+        self._warm_up = warm_up
+        self._pool: Any = None
+
+    def __enter__(self) -> "CappedCalls":
+        """Start the process at the first call."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End the process."""
+        self._end()
+
+    def __call__(self, function: Callable, *args: Any, cap: float | None) -> Any:
+        """Return ``function(*args)``, or None after `cap` seconds."""
+        if self._pool is None:
+            self._pool = multiprocessing.get_context("spawn").Pool(1)
+            self._pool.apply(self._warm_up)
+        try:
+            return self._pool.apply_async(function, args).get(cap)
+        except multiprocessing.TimeoutError:
+            self._end()
+            return None
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool.join()
+            self._pool = None
+
+
+def quietly(function: Callable[[], Any]) -> Any:
+    """Call without warnings: that a peer did not converge is part of the report."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function()
+
+
+# Watching a fit of ours --------------------------------------------------------------
+
+
+Target = Callable[[float, Callable[[], np.ndarray]], bool]
+
+
+class Watch:
+    """A monitor of a fit: the seconds of every iteration, and a target to stop at.
+
+    Parameters
+    ----------
+    reached : callable, optional
+        ``reached(J, theta)`` tells whether to stop, where ``theta()`` gives the
+        parameters for raw features. Its own time is not counted.
+    """
+
+    def __init__(self, reached: Target | None = None) -> None:
+        self._reached = reached
+        self.seconds: list[float] = []
+        self.overhead = 0.0
+        self.stopped = False
+
+    def ended(self, iterate: Any, theta: Callable[[], np.ndarray]) -> bool:
+        """Note the end of an iteration."""
+        now = time.perf_counter()
+        self.seconds.append(now - self.overhead)
+        if self._reached is not None:
+            self.stopped = self._reached(iterate.value, theta)
+        self.overhead += time.perf_counter() - now
+        return self.stopped
+
+    def begins(self, theta: Callable) -> None:
+        """Note nothing."""
+
+    def abandoned(self) -> None:
+        """Note nothing."""
+
+    @property
+    def per_iteration(self) -> float:
+        """Mean seconds of an iteration, without what precedes the first."""
+        return (self.seconds[-1] - self.seconds[0]) / (len(self.seconds) - 1)
+
+
+class WatchedLogistic(sknn_simple.LogisticNN):
+    """LogisticNN with a ``watch`` beside its own monitors."""
+
+    watch: Watch
+
+    def _monitors(self, *args: Any, **kwargs: Any) -> list:
+        return [*super()._monitors(*args, **kwargs), self.watch]
+
+
+class WatchedMLP(sknn_simple.OneHiddenMLP):
+    """OneHiddenMLP with a ``watch`` beside its own monitors."""
+
+    watch: Watch
+
+    def _monitors(self, *args: Any, **kwargs: Any) -> list:
+        return [*super()._monitors(*args, **kwargs), self.watch]
+
+
+def watched(estimator: Any, watch: Watch) -> Any:
+    """Return the estimator, watched by `watch`."""
+    estimator.watch = watch
+    return estimator
+
+
+# Reporting ---------------------------------------------------------------------------
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the geometric mean of positive numbers, nan of none."""
+    logs = np.log(list(values))
+    return float(np.exp(logs.mean())) if logs.size else float("nan")
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a table of Markdown; columns in the order they first appear."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000.0 else f"{value:.0f}"
+    return str(value)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers depend on beside the code."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "libraries": [
+            {key: info.get(key) for key in ("internal_api", "version", "num_threads")}
+            for info in threadpool_info()
+        ],
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter here."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "?"
+    return {**found, "sknn_simple": sknn_simple.__version__}
+
+
+def write(path: Path, which: str, settings: Settings, result: Mapping) -> None:
+    """Write a benchmark's result with its settings, machine and versions."""
+    options = settings._asdict()
+    options["data"] = settings.data is not None
+    record = {
+        "benchmark": which,
+        "settings": options,
+        "machine": machine(),
+        "versions": versions(),
+        **result,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_plain(record), indent=1) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold; numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

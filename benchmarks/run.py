@@ -1,0 +1,56 @@
+"""Run a benchmark: ``python benchmarks/run.py --which logistic``; see README.md."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# The tree that this script lies in is the one that is measured.
+sys.path[0] = str(ROOT)
+
+WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape")
+
+
+def main() -> None:
+    """Run the benchmarks asked for; print their tables and write their JSON."""
+    from benchmarks.common import Settings, write
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--which", choices=[*WHICH, "all"], default="all")
+    parser.add_argument("--data", type=Path, help="folder of CSV files")
+    parser.add_argument("--quick", action="store_true", help="small sets, to try it")
+    parser.add_argument("--repeats", type=int, help="repetitions of each timing")
+    parser.add_argument("--seeds", type=int, help="random starts of a network")
+    parser.add_argument("--cap", type=float, help="seconds for one fit of a peer")
+    parser.add_argument("--only", default="", help="data sets whose names contain it")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="the JSON file (results/WHICH.json unless --quick)",
+    )
+    options = parser.parse_args()
+    if options.output and options.which == "all":
+        parser.error("--output needs one benchmark: --which")
+
+    quick = options.quick
+    settings = Settings(
+        data=options.data and options.data.resolve(),
+        quick=quick,
+        repeats=options.repeats or (1 if quick else 5),
+        seeds=options.seeds or (1 if quick else 5),
+        cap=options.cap or (0.3 if quick else 60.0),
+        only=options.only,
+    )
+    for which in WHICH if options.which == "all" else [options.which]:
+        result = import_module(f"benchmarks.{which}").run(settings)
+        path = options.output
+        if path is None and not quick:
+            path = ROOT / "benchmarks" / "results" / f"{which}.json"
+        if path is not None:
+            write(path, which, settings, result)
+            print(f"\n{which}: written to {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""
+=================================
+What hidden units learn on digits
+=================================
+
+A network without hidden layer keeps one template per digit: the weights into the output
+of that digit. A hidden layer has no such obligation. Each of its units may look for any
+pattern, and the output layer mixes what they report. What do they look for?
+"""
+
+# sphinx_gallery_thumbnail_number = 2
+
+# %%
+# Two networks on 8 × 8 pixels
+# ----------------------------
+#
+# Sixteen tanh units: each is a number between -1 and 1, the answer to one question
+# about the image.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from sknn_simple import HiddenUnitsDisplay, LogisticNN, OneHiddenMLP
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=0
+)
+models = {
+    "LogisticNN": LogisticNN(alpha=10.0),
+    "OneHiddenMLP": OneHiddenMLP(16, "tanh", alpha=10.0, n_init=3, random_state=0),
+}
+for name, model in models.items():
+    model.fit(X_train, y_train)
+    print(
+        f"{name:<13} test accuracy {model.score(X_test, y_test):.3f}, "
+        f"test log-loss {log_loss(y_test, model.predict_proba(X_test)):.3f}"
+    )
+network = models["OneHiddenMLP"]
+
+# %%
+# Templates without a hidden layer
+# --------------------------------
+#
+# Red pixels speak for the digit when they carry ink, blue ones against it. Passing
+# ``X`` shows each weight per standard deviation of its pixel, so that pixels that are
+# nearly always white do not drown the others.
+
+display = HiddenUnitsDisplay.from_estimator(
+    models["LogisticNN"], X_train, image_shape=(8, 8)
+)
+display.figure_.suptitle("LogisticNN: weights into each of the ten outputs")
+plt.show()
+
+# %%
+# Questions with a hidden layer
+# -----------------------------
+
+display = HiddenUnitsDisplay.from_estimator(
+    network, X_train, image_shape=(8, 8), max_units=16
+)
+display.figure_.suptitle("OneHiddenMLP: weights into each of the sixteen hidden units")
+plt.show()
+
+# %%
+# Which digits answer yes
+# -----------------------
+#
+# The mean of each unit over the test images of each digit.
+
+hidden = network.transform(X_test)
+means = np.array([hidden[y_test == digit].mean(axis=0) for digit in range(10)])
+order = np.lexsort(np.sign(means)[::-1])
+
+fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+image = ax.imshow(means[:, order], cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
+ax.set_xticks(range(16), order)
+ax.set_yticks(range(10))
+ax.set(xlabel="hidden unit", ylabel="digit")
+ax.set_title("Mean activation of each unit, per digit", loc="left")
+ax.spines[:].set_visible(False)
+ax.tick_params(length=0)
+fig.colorbar(image, label="mean of the unit, from -1 (no) to 1 (yes)")
+plt.show()
+
+# %%
+# A unit counts as on for a digit where its mean is above 0.
+
+on = means > 0
+per_unit, per_digit = on.sum(axis=0), on.sum(axis=1)
+codes = {tuple(row) for row in on}
+print(f"digits that a unit is on for: {per_unit.min()} to {per_unit.max()} of 10")
+print(f"units that are on for a digit: {per_digit.min()} to {per_digit.max()} of 16")
+print(f"digits with an on-off pattern of their own: {len(codes)} of 10")
+distance = (on[:, None] != on[None]).sum(axis=-1)
+closest = distance[~np.eye(10, dtype=bool)].min()
+print(f"units in which the two most similar patterns differ: {closest}")
+
+# %%
+# Conclusion
+# ----------
+
+assert per_unit.min() >= 2
+assert len(codes) == 10
+assert closest >= 2
+
+# %%
+# - No unit stands for one digit. Each answers yes for several digits, by strokes that
+#   they share.
+# - Each digit is a pattern over all units, and all patterns differ in several units, so
+#   that no single unit decides. That is called a distributed representation.
+# - With so few units the gain over the templates of ``LogisticNN`` in the first table
+#   is small. The hidden layer does not win by knowing more templates; it has only
+#   sixteen units for ten digits, and reuses them.

@@ -1,0 +1,248 @@
+"""Both classifiers as ONNX graphs, which onnxruntime computes without Python.
+
+Inside the graph everything is float64, whatever the type of the input: on raw columns
+whose offset is large against their deviation, X W and the biases nearly cancel, and in
+float32 their difference is lost (load_breast_cancer's columns shifted by 1e4, the same
+weights: probabilities of LogisticNN off by 0.1).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._base import BaseNN
+from sknn_simple._logistic import LogisticNN
+from sknn_simple._mlp import OneHiddenMLP
+
+__all__ = ["register"]
+
+_OPTIONS: dict[str, list[Any]] = {
+    "nocl": [False, True],
+    "output_class_labels": [False, True],
+    "raw_scores": [False, True],
+    "zipmap": [True, False, "columns"],
+}
+
+
+def register() -> None:
+    """Teach skl2onnx to convert LogisticNN and OneHiddenMLP.
+
+    Call it once per process, before :func:`skl2onnx.to_onnx` or
+    :func:`skl2onnx.convert_sklearn`. The classifiers may then stand alone, at the end
+    of a pipeline, or inside a grid search.
+
+    The graph has the outputs ``label`` and ``probabilities``. Labels are strings or
+    int64, to which booleans and floats are converted; for a multilabel target they are
+    an indicator matrix. Probabilities have the type of the input, float32 for integers.
+    The options are those of skl2onnx for
+    :class:`~sklearn.linear_model.LogisticRegression`:
+
+    - ``zipmap``: True (the default of skl2onnx) turns each row of probabilities into a
+      dict of float32, "columns" makes an output per class, False leaves the array.
+    - ``raw_scores``: raw outputs in place of probabilities; -z and z for two classes.
+    - ``output_class_labels``: ``classes_`` as one more output; needs ``zipmap=False``.
+    - ``nocl``: class numbers in place of labels.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    Notes
+    -----
+    The graph computes in float64 and agrees with ``predict_proba`` to 1e-5 for the same
+    input values. A column that float32 cannot hold, such as 10000.001, is rounded
+    before the graph sees it: for such data convert with a float64 input.
+
+    Examples
+    --------
+    >>> import numpy as np  # doctest: +SKIP
+    >>> from onnxruntime import InferenceSession  # doctest: +SKIP
+    >>> from skl2onnx import to_onnx  # doctest: +SKIP
+    >>> from sklearn.datasets import load_iris  # doctest: +SKIP
+    >>> from sknn_simple import OneHiddenMLP, onnx  # doctest: +SKIP
+    >>> onnx.register()  # doctest: +SKIP
+    >>> X, y = load_iris(return_X_y=True)  # doctest: +SKIP
+    >>> model = OneHiddenMLP(5, random_state=0).fit(X, y)  # doctest: +SKIP
+    >>> graph = to_onnx(model, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    >>> session = InferenceSession(graph.SerializeToString())  # doctest: +SKIP
+    >>> label, probability = session.run(None, {"X": X})  # doctest: +SKIP
+    >>> bool((label == model.predict(X)).all())  # doctest: +SKIP
+    True
+    >>> np.allclose(probability, model.predict_proba(X), atol=1e-5)  # doctest: +SKIP
+    True
+    """
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError(
+            "sknn_simple.onnx needs skl2onnx, and onnxruntime to run what it converts: "
+            'pip install "sknn_simple[onnx]"'
+        ) from error
+    for classifier in (LogisticNN, OneHiddenMLP):
+        update_registered_converter(
+            classifier,
+            f"SknnSimple{classifier.__name__}",
+            _infer_outputs,
+            _convert,
+            options=_OPTIONS,
+        )
+
+
+def _infer_outputs(operator: Any) -> None:
+    """Set types and shapes of both outputs."""
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+    )
+
+    calculate_linear_classifier_output_shapes(operator)
+    label, probabilities = operator.outputs
+    if operator.raw_operator._multilabel:
+        label.type.shape = list(probabilities.type.shape)
+    # ZipMap, which makes the dicts, takes float32 only.
+    if any(
+        other.type == "SklearnZipMap" and probabilities in other.inputs
+        for other in operator.scope_inst.operators.values()
+    ):
+        probabilities.set_type(FloatTensorType(probabilities.type.shape))
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of one fitted classifier to the graph."""
+    from skl2onnx.common.data_types import guess_proto_type
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    model: BaseNN = operator.raw_operator
+    label, probabilities = operator.outputs
+    graph = Graph(scope, container)
+    raw = _raw_outputs(graph, model, graph.float64(operator.inputs[0].full_name))
+    if model._multilabel:
+        positive = graph.node("Greater", raw, graph.constant(np.zeros(1)))
+        graph.node("Cast", positive, to=graph.types.INT64, output=label.full_name)
+    else:
+        if len(model.classes_) == 2:
+            raw = graph.node("Concat", graph.node("Neg", raw), raw, axis=1)
+        # Of the raw outputs, as in predict: probabilities may both round to 1.
+        largest = graph.node("ArgMax", raw, axis=1, keepdims=0)
+        classes = graph.constant(_labels(get_label_classes(scope, model)))
+        graph.node("Gather", classes, largest, axis=0, output=label.full_name)
+    if not container.get_options(model, {"raw_scores": False})["raw_scores"]:
+        softmax = not model._multilabel and len(model.classes_) > 2
+        raw = graph.node("Softmax", raw, axis=1) if softmax else graph.sigmoid(raw)
+    kind = guess_proto_type(probabilities.type)
+    graph.node("Cast", raw, to=kind, output=probabilities.full_name)
+
+
+def _labels(classes: np.ndarray) -> np.ndarray:
+    """Return class labels as int64 or as text."""
+    return classes.astype(np.int64 if classes.dtype.kind in "biuf" else np.str_)
+
+
+def _raw_outputs(graph: "Graph", model: BaseNN, X: str) -> str:
+    """Add z = W x + b, or z = W₂ φ(W₁ x + b₁) + b₂ (+ W₃ x); return its name."""
+    params = model._parameters()
+    if not isinstance(model, OneHiddenMLP):
+        return graph.affine(X, params["coef"], params.get("intercept"))
+    hidden = graph.affine(X, params["hidden_coef"], params["hidden_intercept"])
+    hidden = ACTIVATION_NODES[model.activation](graph, hidden)
+    raw = graph.affine(hidden, params["output_coef"], params["output_intercept"])
+    if "skip_coef" in params:
+        raw = graph.node("Add", raw, graph.affine(X, params["skip_coef"], None))
+    return raw
+
+
+class Graph:
+    """Adds nodes to the graph that skl2onnx builds; values go by their names.
+
+    Parameters
+    ----------
+    scope, container
+        What skl2onnx gives a converter.
+
+    Attributes
+    ----------
+    types : TensorProto
+        The numbers of ONNX's element types.
+    """
+
+    def __init__(self, scope: Any, container: Any) -> None:
+        from onnx import TensorProto
+
+        self._scope = scope
+        self._container = container
+        self.types: Any = TensorProto
+
+    def node(
+        self, operation: str, *inputs: str, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add one operation; return the name of its result."""
+        name = output or self._scope.get_unique_variable_name(operation.lower())
+        self._container.add_node(
+            operation,
+            list(inputs),
+            [name],
+            name=self._scope.get_unique_operator_name(operation),
+            **attributes,
+        )
+        return name
+
+    def constant(self, array: np.ndarray) -> str:
+        """Add an array of float64, int64 or text; return its name."""
+        name = self._scope.get_unique_variable_name("constant")
+        kind = {"f": self.types.DOUBLE, "i": self.types.INT64}.get(
+            array.dtype.kind, self.types.STRING
+        )
+        values = array.ravel()
+        content = (
+            [text.encode() for text in values.tolist()]
+            if kind == self.types.STRING
+            else values
+        )
+        self._container.add_initializer(name, kind, array.shape, content)
+        return name
+
+    def float64(self, value: str) -> str:
+        """Add a conversion to float64."""
+        return self.node("Cast", value, to=self.types.DOUBLE)
+
+    def affine(self, X: str, coef: np.ndarray, intercept: np.ndarray | None) -> str:
+        """Add X W + b."""
+        product = self.node("MatMul", X, self.constant(coef.astype(np.float64)))
+        if intercept is None:
+            return product
+        return self.node("Add", product, self.constant(intercept.astype(np.float64)))
+
+    def sigmoid(self, z: str) -> str:
+        """Add σ(z)."""
+        return self.node("Sigmoid", z)
+
+    def softplus(self, z: str) -> str:
+        """Add max(z, 0) + log(1 + exp(-|z|)); onnxruntime's Softplus has no float64."""
+        tail = self.node("Exp", self.node("Neg", self.node("Abs", z)))
+        tail = self.node("Log", self.node("Add", tail, self.constant(np.ones(1))))
+        return self.node("Add", self.node("Relu", z), tail)
+
+    def gelu(self, z: str) -> str:
+        """Add z (1 + erf(z/√2))/2.
+
+        onnxruntime's Erf is float32 only: its error, 1e-7, is the largest in a graph.
+        """
+        scaled = self.node("Mul", z, self.constant(np.array([np.sqrt(0.5)])))
+        erf = self.node("Erf", self.node("Cast", scaled, to=self.types.FLOAT))
+        twice = self.node("Add", self.float64(erf), self.constant(np.ones(1)))
+        half = self.node("Mul", z, self.constant(np.array([0.5])))
+        return self.node("Mul", half, twice)
+
+
+ACTIVATION_NODES: dict[str, Callable[[Graph, str], str]] = {
+    "identity": lambda graph, z: z,
+    "logistic": Graph.sigmoid,
+    "sigmoid": Graph.sigmoid,
+    "tanh": lambda graph, z: graph.node("Tanh", z),
+    "relu": lambda graph, z: graph.node("Relu", z),
+    "softplus": Graph.softplus,
+    "silu": lambda graph, z: graph.node("Mul", z, graph.sigmoid(z)),
+    "gelu": Graph.gelu,
+}

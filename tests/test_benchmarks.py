@@ -1,0 +1,279 @@
+"""The benchmarks' own functions: what they compute, not what they time."""
+
+import gzip
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.datasets import load_iris, load_wine
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+ROOT = Path(__file__).parents[1]
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("benchmarks/ is not part of this tree", allow_module_level=True)
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
+
+common = import_module("benchmarks.common")
+data = import_module("benchmarks.data")
+evaluation = import_module("benchmarks.evaluation")
+growth = import_module("benchmarks.growth")
+logistic = import_module("benchmarks.logistic")
+mlp = import_module("benchmarks.mlp")
+overhead = import_module("benchmarks.overhead")
+shape = import_module("benchmarks.shape")
+
+# Data ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "columns", "classes"),
+    [
+        ("letters", 0.005, 16, 26),
+        ("images", 0.005, 784, 10),
+        ("million", 1e-4, 50, 2),
+        ("text", 0.005, 1000, 2),
+    ],
+)
+def test_generated_sets_have_their_shape(name, scale, columns, classes):
+    X, y = data.GENERATED[name](scale)
+    assert X.shape == (len(y), columns)
+    assert np.array_equal(np.unique(y), np.arange(classes))
+    assert sparse.issparse(X) == (name == "text")
+
+
+@pytest.mark.parametrize("name", ["letters", "images", "million", "text"])
+def test_generated_sets_are_the_same_at_each_call(name):
+    (X, y), (again, labels) = (data.GENERATED[name](0.005) for _ in range(2))
+    assert abs(X - again).max() == 0.0
+    assert np.array_equal(y, labels)
+
+
+def test_csv_columns_of_words_become_indicators(tmp_path):
+    path = tmp_path / "sonar.csv.gz"
+    path.write_bytes(gzip.compress(b"1.5, a, no\n-2, ?, yes\n0, a, yes\n"))
+    X, y = data.read_csv(path)
+    assert_allclose(X, [[1.5, 0.0, 1.0], [-2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert y.tolist() == [0, 1, 1]
+    assert "sonar" in data.names(tmp_path)
+    assert "german" not in data.names(tmp_path)
+    assert data.names(tmp_path, only="son") == ["sonar"]
+
+
+def test_a_file_needs_its_folder():
+    with pytest.raises(ValueError, match="--data"):
+        data.load("sonar")
+
+
+# The independent objective -----------------------------------------------------------
+
+
+def test_log_loss_by_hand():
+    raw = np.array([[0.0], [np.log(3.0)]])
+    assert_allclose(
+        common.log_loss(raw, np.array([0, 1])), np.log([2.0, 4.0 / 3.0]).mean()
+    )
+    raw = np.log([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]])
+    assert_allclose(common.log_loss(raw, np.array([1, 0])), -np.log([0.3, 0.6]).mean())
+
+
+def test_log_loss_of_two_columns_is_that_of_their_difference():
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((20, 1)), rng.integers(2, size=20)
+    both = np.hstack([np.zeros_like(z), z])
+    assert_allclose(common.log_loss(z, y), common.log_loss(both, y))
+
+
+def test_objective_by_hand():
+    X, y = np.array([[2.0], [-2.0]]), np.array([1, 0])
+    value = common.objective(
+        X, y, [np.array([[0.5]])], [np.zeros(1)], alpha=4.0, units=np.array([3.0])
+    )
+    assert_allclose(value, np.log1p(np.exp(-1.0)) + 4.0 / 4.0 * 1.5**2)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("load", [load_iris, load_wine])
+def test_objective_is_the_one_that_logistic_reports(load, standardize):
+    X, y = load(return_X_y=True)
+    model = LogisticNN(2.0, standardize=standardize).fit(X, y)
+    units = common.deviations(X) if standardize else 1.0
+    value = common.objective(
+        X, y, [model.coef_.T], [model.intercept_], alpha=2.0, units=units
+    )
+    assert_allclose(value, model.loss_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("activation", sorted(common.ACTIVATIONS))
+def test_objective_is_the_one_that_the_network_reports(activation):
+    X, y = load_iris(return_X_y=True)
+    model = OneHiddenMLP(4, activation, random_state=0, tol=1e-2).fit(X, y)
+    judge = mlp.judge_objective(data.DataSet(X, y), activation, 1.0)
+    assert_allclose(judge(model.coefs_, model.intercepts_), model.loss_, rtol=1e-10)
+
+
+def test_deviations_of_sparse_columns_are_those_of_dense_ones():
+    X = sparse.random(30, 5, 0.4, format="csr", random_state=0)
+    assert_allclose(common.deviations(X), X.toarray().std(axis=0), atol=1e-12)
+
+
+def test_unscaled_weights_give_the_same_outputs():
+    rng = np.random.default_rng(0)
+    X, W, b = (rng.standard_normal(s) for s in ((6, 3), (3, 2), (2,)))
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    raw_W, raw_b = common.unscaled(W, b, mean, scale)
+    assert_allclose(X @ raw_W + raw_b, (X - mean) / scale @ W + b)
+    raw_W, raw_b = common.unscaled(W, b, None, scale)
+    assert_allclose(X @ raw_W + raw_b, X / scale @ W + b)
+
+
+# Watching a fit ----------------------------------------------------------------------
+
+
+def test_watch_sees_every_iteration():
+    X, y = load_iris(return_X_y=True)
+    watch = common.Watch()
+    model = common.watched(common.WatchedMLP(4, random_state=0, tol=1e-2), watch)
+    model.fit(X, y)
+    assert len(watch.seconds) == model.n_iter_ + 1
+    assert watch.per_iteration > 0.0
+
+
+def test_our_training_ends_at_the_target():
+    iris = data.load("iris")
+    judge = mlp.judge_objective(iris, "relu", 1.0)
+    options = {"hidden_layer_size": 5, "random_state": 0}
+    for reached in (
+        mlp.until_objective(0.5),
+        mlp.until_judged(0.5, judge, iris, hidden=5),
+    ):
+        network = mlp.train_ours(iris, reached, **options)
+        assert network.stopped
+        assert 0.1 < judge(network.coefs, network.intercepts) <= 0.5
+
+
+def test_the_peer_is_judged_for_raw_features():
+    iris = data.load("iris")
+    peer = mlp.train_peer(
+        iris, hidden_layer_sizes=(5,), solver="lbfgs", alpha=1.0, random_state=0
+    )
+    value = mlp.judge_objective(iris, "relu", 1.0)(peer.coefs, peer.intercepts)
+    assert 0.0 < value < 0.5
+
+
+def test_evaluation_measures_the_packages_objective():
+    case = evaluation.Case(300, 4, 3, K=3)
+    X, y = evaluation.make_data(case)
+    with evaluation.Workers(1) as workers:
+        objective = evaluation.make_objective(case, X, y, workers)
+        theta = np.random.default_rng(0).standard_normal(objective.size)
+        value, _ = objective.value_and_grad(theta)
+    arrays = objective.network.layout.views(theta)
+    loss = common.log_loss(
+        common.network_raw(
+            X,
+            [arrays["hidden_coef"], arrays["output_coef"]],
+            [arrays["hidden_intercept"], arrays["output_intercept"]],
+            "relu",
+        ),
+        y,
+    )
+    # There the penalty is on all parameters: it costs the same.
+    assert_allclose(value, loss + 0.5 / case.n * theta @ theta)
+
+
+# Reporting ---------------------------------------------------------------------------
+
+
+def test_table():
+    rows = [{"set": "iris", "ratio": 1.23456}, {"set": "wine", "note": None}]
+    assert common.table(rows).splitlines() == [
+        "| set  | ratio | note |",
+        "|------|-------|------|",
+        "| iris | 1.23  |      |",
+        "| wine |       |      |",
+    ]
+    assert "123457" in common.table([{"rows": 123456.7}])
+
+
+def test_geometric_mean():
+    assert_allclose(common.geometric_mean([2.0, 8.0]), 4.0)
+    assert np.isnan(common.geometric_mean([]))
+
+
+def test_results_are_written_without_places_and_dates(tmp_path):
+    path = tmp_path / "deep" / "result.json"
+    settings = common.Settings(data=tmp_path)
+    result = {"summary": {"a": np.float64(1.5), "b": float("nan")}, "bits": (1, 2)}
+    common.write(path, "logistic", settings, result)
+    record = json.loads(path.read_text())
+    assert record["summary"] == {"a": 1.5, "b": None}
+    assert record["settings"]["data"] is True
+    assert str(tmp_path) not in path.read_text()
+    assert {"numpy", "scipy", "scikit-learn"} <= record["versions"].keys()
+
+
+PEERS = {
+    "lbfgs": {"status": "cap", "seconds": 60.0},
+    "newton-cg": {"status": "reached", "seconds": 4.0},
+    "sag": {"status": "never"},
+    "liblinear": {"status": "not applicable"},
+}
+
+
+def test_logistic_report_names_the_best_peer_and_bounds():
+    contest = {
+        "set": "iris",
+        "objective": "raw",
+        "seconds": 2.0,
+        "seconds any tol": 1.0,
+        "peers": PEERS,
+    }
+    (row,) = logistic.report([contest])
+    assert (row["best peer"], row["best / ours"], row["any tol"]) == (
+        "newton-cg",
+        "2",
+        "4",
+    )
+    assert (row["lbfgs"], row["sag"], row["liblinear"]) == ("> 30", "never", "-")
+    assert logistic.summary([contest])["best peer / ours, raw: lowest"] == 2.0
+    assert (
+        logistic.summary([contest])["default solver on raw data / ours: lowest"] == 30.0
+    )
+    unreached = {**contest, "peers": {"lbfgs": PEERS["lbfgs"]}}
+    assert logistic.report([unreached])[0]["best / ours"] == "> 30"
+
+
+def test_mlp_ratios_are_medians_and_zero_where_not_reached():
+    runs = [
+        {"reached": reached, "times": {"ours": 1.0, "installed": 9.0, "hand": hand}}
+        for reached, hand in ((True, 2.0), (True, 12.0), (False, 99.0))
+    ]
+    assert mlp.ratios(runs) == {"installed": 9.0, "hand": 2.0, "best by hand": 2.0}
+
+
+def test_subsets_hold_every_class():
+    rows = overhead.subset(data.letters(0.05), seed=0)
+    assert rows.X.shape[0] == overhead.ROWS
+    assert len(np.unique(rows.y)) == 26
+
+
+@pytest.mark.parametrize("case", shape.shapes(quick=True))
+def test_shapes_are_made_as_named(case):
+    X, y = shape.make_data(case)
+    assert X.shape == (case.n, case.p)
+    assert np.array_equal(np.unique(y), np.arange(case.K))
+    assert sparse.issparse(X) == (case.density < 1.0)
+    assert "auto" in shape.solvers(case)
+    assert ("newton-cholesky" in shape.solvers(case)) == (case.h == 0)
+
+
+def test_growth_counts_iterations():
+    row = growth.per_iteration(growth.Shape(200, 5, 4), repeats=1)
+    assert row["ms per iteration"] > 0.0

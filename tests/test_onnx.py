@@ -1,0 +1,306 @@
+"""ONNX graphs say what the classifiers say, when onnxruntime computes them."""
+
+import doctest
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_iris,
+    load_wine,
+    make_multilabel_classification,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sknn_simple.onnx
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._nn.activations import ACTIVATIONS
+
+skl2onnx = pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+ATOL = 1e-5
+MODELS = [
+    LogisticNN(),
+    LogisticNN(fit_intercept=False),
+    OneHiddenMLP(6, random_state=0),
+    OneHiddenMLP(6, "tanh", skip_connections=True, random_state=0),
+]
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    sknn_simple.onnx.register()
+
+
+def converted(model, X, options=None, **settings):
+    if options is None:
+        options = {"zipmap": False}
+    graph = skl2onnx.to_onnx(model, X[:1], options={id(model): options}, **settings)
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
+def run(model, X, options=None, **settings):
+    return converted(model, X, options, **settings).run(None, {"X": X})
+
+
+def assert_same(model, X, **settings):
+    label, probability = run(model, X, **settings)
+    assert_array_equal(label, model.predict(X))
+    assert probability.dtype == (np.float32 if X.dtype == np.float32 else np.float64)
+    assert_allclose(probability, model.predict_proba(X), rtol=0, atol=ATOL)
+
+
+def data(target):
+    """Return raw features and a target of one kind."""
+    if target == "multilabel":
+        return make_multilabel_classification(80, 4, n_classes=3, random_state=0)
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "вирджиника"])
+    targets = {
+        "binary": y == 1,
+        "binary integers": np.where(y == 1, -7, 10**12),
+        "binary floats": (y == 1).astype(float),
+        "multiclass": y,
+        "unsigned": y.astype(np.uint8),
+        "strings": names[y],
+        "objects": names[y].astype(object),
+    }
+    return X, targets[target]
+
+
+TARGETS = [
+    "binary",
+    "binary integers",
+    "binary floats",
+    "multiclass",
+    "unsigned",
+    "strings",
+    "objects",
+    "multilabel",
+]
+
+
+# Every kind of target, activation and input -------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_labels_and_probabilities(model, target, dtype):
+    X, y = data(target)
+    assert_same(clone(model).fit(X, y), X.astype(dtype))
+
+
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation, skip, target):
+    X, y = data(target)
+    model = OneHiddenMLP(
+        8, activation, skip_connections=skip, alpha=1e-2, random_state=0, tol=1e-2
+    )
+    model.fit(X, y)
+    for dtype in (np.float32, np.float64):
+        assert_same(model, X.astype(dtype))
+    # Far from the data, where an exponential would overflow.
+    assert_same(model, X * 1e4)
+    assert_same(model, X * -1e4)
+
+
+def test_every_activation_has_its_nodes():
+    assert set(sknn_simple.onnx.ACTIVATION_NODES) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+@pytest.mark.parametrize(
+    "model",
+    [LogisticNN(), *(OneHiddenMLP(8, name, random_state=0) for name in ACTIVATIONS)],
+    ids=str,
+)
+def test_raw_columns_with_large_offsets(model, shift, dtype):
+    # In a float32 graph the probabilities of LogisticNN are off by 0.1.
+    X, y = load_breast_cancer(return_X_y=True)
+    model = clone(model).set_params(tol=1e-2).fit(X + shift, y)
+    assert_same(model, (X + shift).astype(dtype))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_model_trained_in_float32(model):
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X).astype(np.float32)
+    model = clone(model).set_params(tol=1e-2).fit(X, y)
+    assert_same(model, X)
+    assert_same(model, X.astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, bool])
+def test_integer_columns_give_float32(dtype):
+    X, y = data("multiclass")
+    X = (X.mean(axis=0) < X).astype(dtype)
+    model = LogisticNN().fit(X, y)
+    label, probability = run(model, X)
+    assert_array_equal(label, model.predict(X))
+    assert probability.dtype == np.float32
+    assert_allclose(probability, model.predict_proba(X), rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 15, 18, 21])
+def test_older_operators(opset):
+    opset = min(opset, skl2onnx.__max_supported_opset__)
+    X, y = data("strings")
+    for activation in ("softplus", "gelu"):
+        model = OneHiddenMLP(4, activation, skip_connections=True, random_state=0)
+        assert_same(model.fit(X, y), X, target_opset=opset)
+
+
+def test_ties_go_to_the_class_of_predict():
+    X, y = data("multiclass")
+    Z = np.zeros((2, 4))
+    for target in (y, y == 1):
+        model = LogisticNN(fit_intercept=False).fit(X, target)
+        assert_array_equal(run(model, Z)[0], model.predict(Z))
+
+
+# Options ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("target", ["binary integers", "strings", "multilabel"])
+def test_zipmap_gives_dicts_by_default(target, dtype):
+    X, y = data(target)
+    X = X.astype(dtype)
+    model = LogisticNN().fit(X.astype(np.float64), y)
+    label, rows = run(model, X, options={})
+    assert_array_equal(label, model.predict(X))
+    classes = model.classes_.tolist()
+    assert all(sorted(row) == sorted(classes) for row in rows)
+    found = [[row[name] for name in classes] for row in rows]
+    assert_allclose(found, model.predict_proba(X), rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zipmap_gives_columns(dtype):
+    X, y = data("strings")
+    X = X.astype(dtype)
+    model = LogisticNN().fit(X.astype(np.float64), y)
+    session = converted(model, X, {"zipmap": "columns"})
+    names = [output.name for output in session.get_outputs()]
+    assert names == ["output_label", *(f"s{name}" for name in model.classes_)]
+    label, *columns = session.run(None, {"X": X})
+    assert_array_equal(label, model.predict(X))
+    assert all(column.dtype == dtype for column in columns)
+    found = np.column_stack(columns)
+    assert_allclose(found, model.predict_proba(X), rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("target", ["binary", "strings", "multilabel"])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_raw_scores(model, target):
+    X, y = data(target)
+    model = clone(model).fit(X, y)
+    label, raw = run(model, X, {"zipmap": False, "raw_scores": True})
+    assert_array_equal(label, model.predict(X))
+    expected = model.decision_function(X)
+    if expected.ndim == 1:
+        expected = np.column_stack([-expected, expected])
+    assert_allclose(raw, expected, atol=1e-9)
+
+
+def test_class_numbers_and_class_labels():
+    X, y = data("strings")
+    model = LogisticNN().fit(X, y)
+    label, _ = run(model, X, {"zipmap": False, "nocl": True})
+    assert_array_equal(model.classes_[label], model.predict(X))
+    *_, classes = run(model, X, {"zipmap": False, "output_class_labels": True})
+    assert_array_equal(classes, model.classes_)
+
+
+@pytest.mark.parametrize("target", ["strings", "binary", "multilabel"])
+def test_shapes_are_declared(target):
+    X, y = data(target)
+    model = LogisticNN().fit(X, y)
+    label, probabilities = converted(model, X).get_outputs()
+    width = model.predict_proba(X).shape[1]
+    assert (label.name, probabilities.name) == ("label", "probabilities")
+    assert label.shape[1:] == ([width] if target == "multilabel" else [])
+    assert probabilities.shape[1:] == [width]
+
+
+# Inside others ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["binary", "strings", "multilabel"])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_pipeline(model, target):
+    X, y = data(target)
+    columns = ColumnTransformer(
+        [("scaled", StandardScaler(), [0, 2])], remainder="passthrough"
+    )
+    pipeline = make_pipeline(columns, clone(model)).fit(X, y)
+    assert_same(pipeline, X)
+
+
+def test_pipeline_takes_the_options_of_its_step():
+    X, y = data("strings")
+    model = LogisticNN()
+    pipeline = make_pipeline(StandardScaler(), model).fit(X, y)
+    graph = skl2onnx.to_onnx(
+        pipeline, X[:1], options={id(model): {"zipmap": False, "raw_scores": True}}
+    )
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    label, raw = session.run(None, {"X": X})
+    assert_array_equal(label, pipeline.predict(X))
+    assert_allclose(raw, pipeline.decision_function(X), atol=1e-9)
+
+
+def test_grid_search():
+    X, y = data("strings")
+    search = GridSearchCV(LogisticNN(), {"alpha": [0.1, 1.0]}, cv=2).fit(X, y)
+    assert_same(search, X)
+
+
+# Registration -------------------------------------------------------------------------
+
+
+def test_register_can_be_called_again():
+    sknn_simple.onnx.register()
+    X, y = data("multiclass")
+    assert_same(LogisticNN().fit(X, y), X)
+
+
+def test_example_of_the_docstring():
+    # Skipped where doctests are collected, because skl2onnx may be missing there.
+    runner = doctest.DocTestRunner()
+    (example,) = doctest.DocTestFinder(recurse=False).find(sknn_simple.onnx.register)
+    for line in example.examples:
+        assert line.options.pop(doctest.SKIP)
+    results = runner.run(example)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_import_asks_for_nothing():
+    code = (
+        "import sys, sknn_simple.onnx\n"
+        "assert not {'skl2onnx', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_skl2onnx_is_named_with_its_cure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r'pip install "sknn_simple\[onnx\]"'):
+        sknn_simple.onnx.register()
