@@ -7,6 +7,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -198,7 +199,8 @@ class CappedCalls:
 
     def __init__(self, warm_up: Callable[[], Any]) -> None:
         self._warm_up = warm_up
-        self._pool: Any = None
+        self._process: Any = None
+        self._pipe: Any = None
 
     def __enter__(self) -> "CappedCalls":
         """Start the process at the first call."""
@@ -209,21 +211,40 @@ class CappedCalls:
         self._end()
 
     def __call__(self, function: Callable, *args: Any, cap: float | None) -> Any:
-        """Return ``function(*args)``, or None after `cap` seconds."""
-        if self._pool is None:
-            self._pool = multiprocessing.get_context("spawn").Pool(1)
-            self._pool.apply(self._warm_up)
-        try:
-            return self._pool.apply_async(function, args).get(cap)
-        except multiprocessing.TimeoutError:
-            self._end()
-            return None
+        """Return ``function(*args)``; None after `cap` seconds, or if it raised."""
+        if self._process is None:
+            self._begin()
+        self._pipe.send((function, args))
+        # A process that died, as for want of memory, has closed its end: poll ends.
+        if self._pipe.poll(cap):
+            with suppress(EOFError):
+                return self._pipe.recv()
+        self._end()
+        return None
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._warm_up))
+        self._process.start()
+        theirs.close()
+        self._pipe.recv()
 
     def _end(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
-            self._pool = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = None
+
+
+def _serve(pipe: Any, warm_up: Callable[[], Any]) -> None:
+    """Answer calls until the process is ended."""
+    warm_up()
+    pipe.send(None)
+    while True:
+        function, args = pipe.recv()
+        pipe.send(function(*args))
 
 
 def quietly(function: Callable[[], Any]) -> Any:

@@ -8,6 +8,7 @@ Time to an objective within 1e-6, relative, of the optimum J*, with C = 1/alpha 
 
 A peer is fitted with tol = 1e-2, 1e-3, … 1e-10 until it is within 1e-6; that fit is its
 time. A fit that takes longer than the cap is ended, and its ratio is a lower bound.
+"never": no tolerance suffices; "failed": the fit raised an error or ran out of memory.
 LogisticNN is taken at its default tol (tightened in the same way should it miss), and
 also, as "any tol", at the tolerance that suffices. J* is the lowest J of any fit,
 a fit of LogisticNN to rounding among them. One function that is not the package's
@@ -115,6 +116,7 @@ class Contest:
         self._settings = settings
         self._where = (name, settings.data, settings.quick, standardised)
         self.data = load(*self._where[:3])
+        self._tolerances = TOLERANCES[::2] if settings.quick else TOLERANCES
         self.best = np.inf
 
     def fit(self, function: Any, *args: Any, cap: float | None) -> Fit | None:
@@ -135,11 +137,13 @@ class Contest:
         if solver == "liblinear":
             if n_classes > 2:
                 return []
-            return [(solver, t, s) for t in TOLERANCES for s in INTERCEPT_SCALINGS]
+            return [
+                (solver, t, s) for t in self._tolerances for s in INTERCEPT_SCALINGS
+            ]
         too_large = (n_features + 1) * outputs > MAX_HESSIAN
         if solver == "newton-cholesky" and too_large:
             return []
-        return [(solver, tol, 1.0) for tol in TOLERANCES]
+        return [(solver, tol, 1.0) for tol in self._tolerances]
 
     def search(self, solver: str) -> dict[str, Any]:
         """Return a peer's first attempt that is accurate, or why there is none."""
@@ -149,7 +153,10 @@ class Contest:
             return {"status": "not applicable"}
         begun = time.perf_counter()
         for attempt in attempts:
+            started = time.perf_counter()
             done = self.fit(fit_peer, *attempt, cap=cap)
+            if done is None and time.perf_counter() - started < cap:
+                return {"status": "failed", "gap": nearest}
             if done is None:
                 return {"status": "cap", "gap": nearest, "seconds": cap}
             nearest = min(nearest, (done[1] - self.best) / self.best)
@@ -169,7 +176,7 @@ class Contest:
 
     def our_tolerance(self) -> float:
         """Return the loosest tol with which LogisticNN is accurate."""
-        for tol in TOLERANCES:
+        for tol in self._tolerances:
             done = self.fit(fit_ours, tol, cap=None)
             if done is not None and self.accurate(done):
                 return tol
@@ -231,8 +238,8 @@ def best_peer(contest: dict[str, Any]) -> tuple[str, float]:
 
 def ratio(peer: dict[str, Any], ours: float) -> str:
     """Return how many times longer a peer takes, "> …" for a lower bound."""
-    if peer["status"] in ("never", "not applicable"):
-        return {"never": "never", "not applicable": "-"}[peer["status"]]
+    if "seconds" not in peer:
+        return "-" if peer["status"] == "not applicable" else peer["status"]
     return bound(peer["seconds"] / ours, peer["status"] == "cap")
 
 

@@ -171,7 +171,7 @@ def measure(calls: CappedCalls, shape: Shape, settings: Settings) -> dict[str, A
             }
             for solver, runs in done.items()
         },
-        "reached the cap": too_long,
+        "did not end": too_long,
     }
 
 
@@ -196,7 +196,7 @@ def row(result: dict[str, Any]) -> dict[str, Any]:
         if auto and quickest
         else None,
         **cells,
-        **dict.fromkeys(result["reached the cap"], "cap"),
+        **dict.fromkeys(result["did not end"], "cap"),
     }
 
 

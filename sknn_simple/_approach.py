@@ -27,6 +27,9 @@ from sknn_simple._training_set import TrainingSet
 # Measured with benchmarks/shape.py. Up to this many parameters the exact Hessian of a
 # linear network is cheaper to form and factorise than Newton-CG's products are.
 NEWTON_CHOLESKY_SIZE = 400
+# Where rows are many, so few: its cost grows with the square of the parameters, that
+# of L-BFGS, which then is the alternative, does not.
+NEWTON_CHOLESKY_SIZE_MANY_ROWS = 32
 # Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
 WHITENING_SIZE = 1500
 # Columns whose deviation is below this, or above its inverse, are trained in float64.
@@ -262,11 +265,12 @@ def choose_approach(
     return _solver(recipe, scene), scene.columns, start
 
 
-def _solver(recipe: Recipe, scene: Scene) -> str:
+def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
     if recipe.solver != "auto":
         return recipe.solver
-    small = scene.objective.size <= NEWTON_CHOLESKY_SIZE
-    return "newton-cholesky" if small else "newton-cg"
+    limit = NEWTON_CHOLESKY_SIZE_MANY_ROWS if many_rows else NEWTON_CHOLESKY_SIZE
+    small = scene.objective.size <= limit
+    return "newton-cholesky" if small else "lbfgs" if many_rows else "newton-cg"
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
@@ -326,7 +330,7 @@ def _approach_by_sample(
         odds = variance / scene.variance
     represented = (odds < SAMPLE_VARIANCE) & (odds > 1.0 / SAMPLE_VARIANCE)
     if not np.all(represented | (scene.variance == 0.0)):
-        return _solver(recipe, scene), columns, start
+        return _solver(recipe, scene, many_rows=True), columns, start
     objective.decay = decay
     hessian = objective.hessian(start, *columns.columns)
     hessian[np.diag_indices_from(hessian)] += SAMPLE_RIDGE * hessian.diagonal().mean()

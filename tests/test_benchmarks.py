@@ -3,6 +3,8 @@
 import gzip
 import json
 import sys
+import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -131,6 +133,16 @@ def test_unscaled_weights_give_the_same_outputs():
     assert_allclose(X @ raw_W + raw_b, (X - mean) / scale @ W + b)
     raw_W, raw_b = common.unscaled(W, b, None, scale)
     assert_allclose(X @ raw_W + raw_b, X / scale @ W + b)
+
+
+# Calls with a cap --------------------------------------------------------------------
+
+
+def test_calls_end_at_the_cap_and_go_on_after_it():
+    with common.CappedCalls(partial(abs, 0)) as calls:
+        assert calls(abs, -2, cap=None) == 2
+        assert calls(time.sleep, 60.0, cap=0.05) is None
+        assert calls(abs, -3, cap=60.0) == 3
 
 
 # Watching a fit ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import __version__ as sklearn_version
 from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
@@ -19,10 +20,12 @@ from sklearn.datasets import (
     make_multilabel_classification,
 )
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 
+SKLEARN = parse_version(sklearn_version).release[:2]
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "softplus", "silu", "gelu"]
 SOLVERS = ["lbfgs", "newton-cg", "newton-cholesky", "trust-ncg", "trust-krylov"]
 
@@ -319,7 +322,9 @@ def test_frames_are_arrays_with_names(model, kind):
     frame = module.DataFrame({name: X[:, j] for j, name in enumerate(names)})
     expected = fit(model, X, y)
     other = fit(model, frame, module.Series(y))
-    assert other.feature_names_in_.tolist() == names
+    # Older versions of scikit-learn find names by an interface that polars 2 dropped.
+    if kind == "pandas" or hasattr(frame, "__dataframe__") or SKLEARN >= (1, 9):
+        assert other.feature_names_in_.tolist() == names
     assert not hasattr(expected, "feature_names_in_")
     assert_allclose(other.loss_, expected.loss_, rtol=1e-10)
     for name, output in outputs(expected, X).items():
@@ -432,7 +437,6 @@ def test_a_constant_column_changes_nothing(model):
 TWO_LABELS = {
     "strings": np.array(["no", "yes"]),
     "objects": np.array(["no", "yes"], dtype=object),
-    "bytes": np.array([b"no", b"yes"]),
     "booleans": np.array([False, True]),
     "negative": np.array([-1, 1]),
     "far": np.array([-1000, 7]),
@@ -448,10 +452,6 @@ def test_labels_of_any_type(model, name):
     X, y = data(2)
     labels = TWO_LABELS[name]
     expected = fit(model, X, y)
-    if labels.dtype.kind == "S":
-        with pytest.raises(TypeError, match="bytes"):
-            fit(model, X, labels[y])
-        return
     for target in (labels[y], labels[y].tolist()):
         other = fit(model, X, target)
         assert_same_bits(other, expected)

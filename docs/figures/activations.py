@@ -1,0 +1,26 @@
+"""Every activation in the table, with its first derivative."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sknn_simple._nn.activations import ACTIVATIONS
+
+names = [name for name in ACTIVATIONS if name != "sigmoid"]  # another name of logistic
+z = np.linspace(-4.0, 4.0, 401)
+fig, axes = plt.subplots(2, 4, figsize=(9, 4.6), sharex=True, sharey=True)
+for ax, name in zip(axes.flat, names, strict=False):
+    value, slope = z.copy(), np.empty_like(z)
+    ACTIVATIONS[name].slope(value, slope)  # φ(z) over z, φ′(z) into slope
+    if name == "relu":
+        slope[np.abs(z) < 0.011] = np.nan  # a jump is not a line
+    ax.plot(z, value, color="#1f5fa8", lw=2, label="φ(z)")
+    ax.plot(z, slope, color="#d1602c", lw=1.6, ls="--", label="φ′(z)")
+    ax.set_title(name)
+    ax.set_ylim(-1.3, 2.6)
+for ax in axes[1]:
+    ax.set_xlabel("z")
+rest = axes.flat[len(names)]
+rest.axis("off")
+rest.legend(*axes[0, 0].get_legend_handles_labels(), loc="center", frameon=False)
+axes.flat[3].tick_params(labelbottom=True)
+axes.flat[3].set_xlabel("z")

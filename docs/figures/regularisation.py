@@ -1,0 +1,32 @@
+"""Log-loss on training rows and on held-out rows against alpha."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import cross_validate
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+X, y = load_breast_cancer(return_X_y=True)
+alphas = np.geomspace(1e-2, 1e2, 9)
+fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True)
+for ax, model in zip(
+    axes, (LogisticNN(), OneHiddenMLP(10, "tanh", random_state=0)), strict=True
+):
+    curves = []
+    for alpha in alphas:
+        scores = cross_validate(
+            model.set_params(alpha=alpha),
+            X,
+            y,
+            scoring="neg_log_loss",
+            return_train_score=True,
+        )
+        curves.append((-scores["train_score"].mean(), -scores["test_score"].mean()))
+    train, test = np.transpose(curves)
+    ax.plot(alphas, train, "o--", color="0.5", label="rows trained on")
+    ax.plot(alphas, test, "o-", color="#1f5fa8", label="held-out rows")
+    ax.axvline(1.0, color="#d1602c", lw=1, ls=":", label="default, alpha=1")
+    ax.set(xscale="log", xlabel="alpha", title=type(model).__name__)
+axes[0].set(ylabel="mean log-loss", ylim=(0, None))
+axes[0].legend()
