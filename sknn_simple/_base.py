@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -161,7 +161,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         return network.layout.pack(arrays)
 
     def _monitors(
-        self, recipe: Recipe, data: TrainingSet, context: Any, hooks: dict[str, Any]
+        self, recipe: Recipe, data: TrainingSet, hooks: dict[str, Any], context: Any
     ) -> list[Monitor]:
         """Return what watches a minimisation: the printed table, and callbacks."""
         monitors: list[Monitor] = []
@@ -362,7 +362,8 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         """
         from sknn_simple import __version__
 
-        state = dict(super().__getstate__(), _sknn_simple_version=__version__)
+        state = dict(cast(dict[str, Any], super().__getstate__()))
+        state["_sknn_simple_version"] = __version__
         if hasattr(self, "n_iter_") and not hasattr(self, "_callback_fit_ctx"):
             state.pop("_skl_callbacks", None)
         return state

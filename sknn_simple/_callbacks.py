@@ -99,21 +99,43 @@ def fit_task(
     context.call_on_fit_task_end(estimator=estimator, **hooks)
 
 
-@contextmanager
-def start_task(
-    estimator: Any,
-    context: Any | None,
-    hooks: dict[str, Any],
-    number: int,
-    max_iter: int,
-) -> Iterator[Any | None]:
-    """Open the task of one start of a fit; its subtasks are iterations."""
-    if context is None:
-        yield None
-        return
-    with _HOOKS:
-        task = context.subcontext("start", task_id=number, max_subtasks=max_iter)
-        task.call_on_fit_task_begin(estimator=estimator, **hooks)
-    yield task
-    with _HOOKS:
-        task.call_on_fit_task_end(estimator=estimator, **hooks)
+class StartTasks:
+    """The tasks of a fit's starts; their subtasks are iterations.
+
+    Parameters
+    ----------
+    context : CallbackContext or None
+        The task of the fit; None where nobody listens.
+    estimator : object
+        The estimator in its fit.
+    hooks : dict
+        X, y and metadata as the hooks are given them.
+    max_iter : int
+        Largest number of iterations of a start.
+    """
+
+    def __init__(
+        self, context: Any | None, estimator: Any, hooks: dict[str, Any], max_iter: int
+    ) -> None:
+        self._context = context
+        self._estimator = estimator
+        self._hooks = hooks
+        self._max_iter = max_iter
+
+    def begin(self, number: int) -> Any | None:
+        """Open the task of one start and return its context."""
+        if self._context is None:
+            return None
+        with _HOOKS:
+            task = self._context.subcontext(
+                "start", task_id=number, max_subtasks=self._max_iter
+            )
+            task.call_on_fit_task_begin(estimator=self._estimator, **self._hooks)
+        return task
+
+    def end(self, task: Any | None) -> bool:
+        """Close the task; True if a callback asks to leave the other starts out."""
+        if task is None:
+            return False
+        with _HOOKS:
+            return task.call_on_fit_task_end(estimator=self._estimator, **self._hooks)

@@ -162,7 +162,7 @@ class LogisticNN(BaseNN):
     ) -> Trained:
         start = np.zeros(recipe.network.layout.size) if previous is None else previous
         with fit_task(self, hooks, max_subtasks=self.max_iter) as context:
-            monitors = self._monitors(recipe, data, context, hooks)
+            monitors = self._monitors(recipe, data, hooks, context)
             return train(recipe, data, None, start, monitors, start_is_raw=True)
 
     def _parameters(self) -> dict[str, np.ndarray]:

@@ -1,24 +1,25 @@
 """OneHiddenMLP, the network with one hidden layer."""
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._approach import Recipe
 from sknn_simple._base import BaseNN, map_rows
-from sknn_simple._callbacks import fit_task, start_task
+from sknn_simple._callbacks import StartTasks, fit_task
 from sknn_simple._compat import Interval, StrOptions
+from sknn_simple._monitors import Monitor
 from sknn_simple._nn.activations import ACTIVATIONS
 from sknn_simple._nn.networks import OneHiddenNetwork
 from sknn_simple._nn.objective import Network, Objective
 from sknn_simple._optim.solvers import SOLVERS, check_capability
+from sknn_simple._restarts import best, train_each
 from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet, split
 
@@ -299,56 +300,30 @@ default="auto"
         with fit_task(
             self, hooks, max_subtasks=len(starts), sequential_subtasks=False
         ) as context:
-            fits = self._train_each(
-                starts,
-                lambda number, start: self._train_from(
-                    recipe,
-                    data,
-                    validation,
-                    start,
-                    previous is not None,
-                    context,
-                    hooks,
-                    number,
+            train_from = partial(
+                self._train_from,
+                partial(
+                    train, recipe, data, validation, start_is_raw=previous is not None
                 ),
+                partial(self._monitors, recipe, data, hooks),
+                StartTasks(context, self, hooks, self.max_iter),
             )
+            fits = train_each(train_from, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
-        return fits[int(np.argmin(self.init_losses_))]
+        return best(fits)
 
-    def _train_each(
-        self,
-        starts: list[np.ndarray],
-        train_from: Callable[[int, np.ndarray], Trained],
-    ) -> list[Trained]:
-        """Return what each start leads to; an interrupt ends it after the current."""
-        if len(starts) == 1 or effective_n_jobs(self.n_jobs) == 1:
-            fits = []
-            for number, start in enumerate(starts):
-                fits.append(train_from(number, start))
-                if fits[-1].result.outcome in ("interrupted", "observer"):
-                    break
-            return fits
-        return Parallel(n_jobs=self.n_jobs)(
-            delayed(train_from)(number, start) for number, start in enumerate(starts)
-        )
-
+    @staticmethod
     def _train_from(
-        self,
-        recipe: Recipe,
-        data: TrainingSet,
-        validation: TrainingSet | None,
-        start: np.ndarray,
-        start_is_raw: bool,
-        context: Any,
-        hooks: dict[str, Any],
+        train_start: Callable[..., Trained],
+        make_monitors: Callable[[Any], list[Monitor]],
+        tasks: StartTasks,
         number: int,
-    ) -> Trained:
-        """Train from one start, as a task of its own."""
-        with start_task(self, context, hooks, number, self.max_iter) as task:
-            monitors = self._monitors(recipe, data, task, hooks)
-            return train(
-                recipe, data, validation, start, monitors, start_is_raw=start_is_raw
-            )
+        start: np.ndarray,
+    ) -> tuple[Trained, bool]:
+        """Train from one start, as a task of its own; True to leave out the others."""
+        task = tasks.begin(number)
+        trained = train_start(start, make_monitors(task))
+        return trained, tasks.end(task)
 
     def _draw(self, network: Network, seed: int) -> np.ndarray:
         """Draw weights and biases from ±√(6/(fan_in + fan_out)).

@@ -80,11 +80,12 @@ def train(
     -------
     Trained
     """
-    # Exponentials underflow to 0, which is right, also for who asks NumPy to warn.
+    # Fits in threads of one process share what the BLAS is allowed. Exponentials
+    # underflow to 0, which is right, also for who asks NumPy to warn.
     with (
         np.errstate(under="ignore"),
         single_blas_thread() as n_threads,
-        Workers(n_threads) as workers,
+        Workers(max(1, n_threads // single_blas_thread.depth)) as workers,
     ):
         scene = set_scene(recipe, data, workers)
         if start_is_raw:

@@ -268,7 +268,7 @@ def _class_weights(
     negative = {
         label: value
         for label, value in class_weight.items()
-        if not (isinstance(value, Real) and 0.0 <= value < np.inf)
+        if not (isinstance(value, Real) and 0.0 <= float(value) < np.inf)
     }
     if negative:
         raise ValueError(

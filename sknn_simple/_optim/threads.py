@@ -39,6 +39,11 @@ class SharedContext(Generic[Value]):
         self._context: AbstractContextManager[Value]
         self._value: Value
 
+    @property
+    def depth(self) -> int:
+        """How many are inside."""
+        return self._depth
+
     @contextmanager
     def __call__(self) -> Iterator[Value]:
         """Enter; yield what the context yielded to the first that entered it."""

@@ -1,0 +1,57 @@
+"""Training from several starts: joblib over them, interrupts, and the best of all."""
+
+from collections.abc import Callable
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+
+from sknn_simple._training import Trained
+
+# From a start and its number to what training from it gave, and whether a callback asks
+# to leave the other starts out.
+TrainFrom = Callable[[int, np.ndarray], tuple[Trained, bool]]
+
+
+def train_each(
+    train_from: TrainFrom, starts: list[np.ndarray], n_jobs: int | None
+) -> list[Trained]:
+    """Return what each start leads to, in their order.
+
+    After an interrupt the starts that have not ended are left out: one at least is
+    there, since a start that is interrupted itself gives its best iterate so far.
+    """
+    if len(starts) == 1 or effective_n_jobs(n_jobs) == 1:
+        return _in_turn(train_from, starts)
+    fits: list[Trained] = []
+    try:
+        for fit, _ in Parallel(n_jobs=n_jobs, return_as="generator")(
+            delayed(train_from)(number, start) for number, start in enumerate(starts)
+        ):
+            fits.append(fit)
+    except KeyboardInterrupt:
+        fits = fits or [train_from(0, starts[0])[0]]
+        fits[-1] = _interrupted(fits[-1])
+    return fits
+
+
+def _in_turn(train_from: TrainFrom, starts: list[np.ndarray]) -> list[Trained]:
+    fits: list[Trained] = []
+    for number, start in enumerate(starts):
+        fit, leave_the_rest = train_from(number, start)
+        fits.append(fit)
+        if leave_the_rest or fit.result.outcome == "interrupted":
+            break
+    return fits
+
+
+def best(fits: list[Trained]) -> Trained:
+    """Return the fit of lowest score; interrupted if any of them was."""
+    lowest = min(fits, key=lambda fit: fit.score)
+    if any(fit.result.outcome == "interrupted" for fit in fits):
+        return _interrupted(lowest)
+    return lowest
+
+
+def _interrupted(fit: Trained) -> Trained:
+    return fit._replace(result=fit.result._replace(outcome="interrupted"))
