@@ -100,7 +100,7 @@ class Scene(NamedTuple):
     columns : ColumnScaling
         Coordinates in which the diagonal of the Hessian is near 1 at the start.
     variance : ndarray of shape (n_features,)
-        Of the features in these coordinates.
+        Of the features in these coordinates; without a bias their mean square.
     dtype : dtype
         Of the fitted parameters: that of X, but float64 where float32 weights would
         lose too much on raw features.
@@ -117,8 +117,8 @@ class Scene(NamedTuple):
 def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     """Measure the columns and build J.
 
-    The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
-    ``input_curvature`` and d what the penalty multiplies the weight by; 0 takes the
+    The coordinates divide a column by √(c σ² + alpha/S d²), without a bias by
+    √(c (σ² + μ²) + alpha/S d²), where c is the objective's ``input_curvature`` and d what the penalty multiplies the weight by; 0 takes the
     place of the quotient for a constant column, so that its weight stays 0.
     """
     network = recipe.network
@@ -142,17 +142,18 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     # Only a bias can take up the mean of a column.
     center = mean - offset if network.has_bias else offset
     groups = _groups(network)
-    size = np.hypot(np.sqrt(objective.input_curvature) * deviation, strength * units)
+    spread = deviation if network.has_bias else np.hypot(deviation, mean)
+    size = np.hypot(np.sqrt(objective.input_curvature) * spread, strength * units)
     scale = _inverse(size)
-    if network.has_bias:
-        # The bias does all that such a weight could; held at 0 it adds no rounding.
+    if network.has_bias or recipe.standardize:
+        # A bias does all that such a weight could; held at 0 it adds no rounding.
         scale[deviation == 0.0] = 0.0
     return Scene(
         data,
         objective,
         ColumnScaling(Columns(offset, np.ones_like(offset)), groups),
         ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
-        (deviation * scale) ** 2,
+        (spread * scale) ** 2,
         _parameter_dtype(data.X.dtype, mean, deviation),
     )
 

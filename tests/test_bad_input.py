@@ -477,6 +477,14 @@ def test_odd_columns_with_every_solver(solver, case):
 
 
 @pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("alpha", [1e-8, 1.0])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_odd_columns_without_intercept(standardize, alpha, case):
+    model = LogisticNN(alpha, standardize=standardize, fit_intercept=False)
+    assert_sound(model.fit(ODD[case], Y), ODD[case], Y)
+
+
+@pytest.mark.parametrize("case", ODD)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_odd_columns_with_every_activation(activation, case):
     # Small networks may need more iterations than this; that is not the question.
