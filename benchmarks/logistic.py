@@ -259,6 +259,7 @@ def report(contests: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "set": contest["set"],
                 "objective": contest["objective"],
                 "ours, ms": 1e3 * ours,
+                "gap at default tol": f"{contest['default gap']:.0e}",
                 "best peer": solver,
                 "best / ours": bound(fastest / ours, solver == "none"),
                 "any tol": bound(

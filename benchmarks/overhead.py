@@ -35,7 +35,7 @@ from benchmarks.data import DataSet, load, names
 from sknn_simple import LogisticNN
 
 ROWS = 150
-TURN_SECONDS = 0.2
+TURN_SECONDS = 0.1
 LEFT_OUT = {"images", "million", "text"}
 
 
@@ -49,7 +49,9 @@ def subset(data: DataSet, seed: int) -> DataSet:
     return DataSet(data.X[rows], np.unique(data.y[rows], return_inverse=True)[1])
 
 
-def small_fits(data: DataSet, subsets: int, repeats: int) -> dict[str, Any]:
+def small_fits(
+    data: DataSet, subsets: int, repeats: int, turn: float = TURN_SECONDS
+) -> dict[str, Any]:
     """Return the median time of a default fit, and LogisticRegression's / ours."""
     several = [subset(data, seed) for seed in range(subsets)]
     models = {
@@ -67,7 +69,7 @@ def small_fits(data: DataSet, subsets: int, repeats: int) -> dict[str, Any]:
         with limit():
             fit_all(models["ours"])
             # Long turns: threads of a peer's BLAS go on spinning for some 20 ms.
-            count = int(TURN_SECONDS / seconds(partial(fit_all, models["ours"]))) + 1
+            count = int(turn / seconds(partial(fit_all, models["ours"]))) + 1
             turns = {
                 name: repeated(partial(fit_all, model), count)
                 for name, model in models.items()
@@ -114,13 +116,13 @@ def import_times(repeats: int) -> list[float]:
 
 def run(settings: Settings) -> dict[str, Any]:
     """Measure overheads; return the result for the JSON file."""
-    subsets = 3 if settings.quick else 10
+    subsets, turn = (2, 0.01) if settings.quick else (10, TURN_SECONDS)
     rows: list[dict[str, Any]] = []
     for name in names(settings.data, settings.only, settings.quick):
         if name in LEFT_OUT:
             continue
         data = load(name, settings.data, settings.quick)
-        fits = quietly(partial(small_fits, data, subsets, 2 * settings.repeats))
+        fits = quietly(partial(small_fits, data, subsets, 2 * settings.repeats, turn))
         rows.append({"set": name, **fits})
         print(table(rows[-1:]), flush=True)
     taken = import_times(2 * settings.repeats)

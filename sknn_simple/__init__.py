@@ -1,12 +1,16 @@
 """Neural networks of one and two layers for scikit-learn, trained to convergence."""
 
-from sknn_simple._displays import (
-    HiddenUnitsDisplay,
-    LossCurveDisplay,
-    NetworkDisplay,
-)
+from typing import TYPE_CHECKING, Any
+
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
+
+if TYPE_CHECKING:
+    from sknn_simple._displays import (
+        HiddenUnitsDisplay,
+        LossCurveDisplay,
+        NetworkDisplay,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -18,3 +22,12 @@ __all__ = [
     "OneHiddenMLP",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the displays when one is asked for: few programs draw."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sknn_simple import _displays
+
+    return getattr(_displays, name)

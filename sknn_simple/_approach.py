@@ -117,9 +117,10 @@ class Scene(NamedTuple):
 def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     """Measure the columns and build J.
 
-    The coordinates divide a column by √(c σ² + alpha/S d²), without a bias by
-    √(c (σ² + μ²) + alpha/S d²), where c is the objective's ``input_curvature`` and d what the penalty multiplies the weight by; 0 takes the
-    place of the quotient for a constant column, so that its weight stays 0.
+    The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
+    ``input_curvature`` and d what the penalty multiplies the weight by; without a bias
+    σ² + μ² takes the place of σ². 0 takes the place of the quotient for a constant
+    column, so that its weight stays 0.
     """
     network = recipe.network
     blocks = cut(network, data)

@@ -25,7 +25,7 @@ def train_each(
         return _in_turn(train_from, starts)
     fits: list[Trained] = []
     try:
-        for fit, _ in Parallel(n_jobs=n_jobs, return_as="generator")(
+        for fit, _ in _parallel(n_jobs)(
             delayed(train_from)(number, start) for number, start in enumerate(starts)
         ):
             fits.append(fit)
@@ -33,6 +33,14 @@ def train_each(
         fits = fits or [train_from(0, starts[0])[0]]
         fits[-1] = _interrupted(fits[-1])
     return fits
+
+
+def _parallel(n_jobs: int | None) -> Parallel:
+    """Return what hands over each fit as it ends, where joblib's backend can."""
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator")
+    except ValueError:  # "multiprocessing" hands over all of them at the end
+        return Parallel(n_jobs=n_jobs)
 
 
 def _in_turn(train_from: TrainFrom, starts: list[np.ndarray]) -> list[Trained]:

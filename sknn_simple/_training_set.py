@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -159,6 +158,9 @@ def split(
     ValueError
         If the rows are too few for each class to appear on both sides.
     """
+    # Imported here: it brings the searches along, which a fit does not need.
+    from sklearn.model_selection import train_test_split
+
     stratify = None if data.multilabel else data.y
     try:
         rest, aside = train_test_split(

@@ -178,6 +178,8 @@ def _is_facade(node: ast.stmt) -> bool:
             return True
         case ast.FunctionDef("__getattr__" | "__dir__"):
             return True
+        case ast.If(ast.Name("TYPE_CHECKING"), body, []):
+            return all(isinstance(inner, ast.ImportFrom) for inner in body)
     return False
 
 
@@ -253,6 +255,7 @@ FOUND = {
         (FACADE, "class A: ..."),
         (FACADE, "import warnings\nwarnings.simplefilter('ignore')"),
         (FACADE, "if True:\n    import numpy"),
+        (FACADE, "if TYPE_CHECKING:\n    x = 1"),
     ],
 }
 

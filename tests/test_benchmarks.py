@@ -245,6 +245,7 @@ def test_logistic_report_names_the_best_peer_and_bounds():
         "objective": "raw",
         "seconds": 2.0,
         "seconds any tol": 1.0,
+        "default gap": 2e-7,
         "peers": PEERS,
     }
     (row,) = logistic.report([contest])
