@@ -243,7 +243,7 @@ def _inverse(size: np.ndarray) -> np.ndarray:
 
 
 def choose_approach(
-    recipe: Recipe, scene: Scene, start: np.ndarray, workers: Workers
+    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool, workers: Workers
 ) -> tuple[str, Change, np.ndarray]:
     """Return the solver, the coordinates, and where to start.
 
@@ -254,7 +254,9 @@ def choose_approach(
     scene : Scene
         The objective and its columns.
     start : ndarray of shape (size,)
-        Where to start if nothing better is found, for raw features.
+        Where to start if nothing better is found, in the objective's parameters.
+    fresh : bool
+        Whether a better start may be looked for; not when a fit goes on.
     workers : Workers
         Threads.
     """
@@ -263,7 +265,7 @@ def choose_approach(
         solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
         return solver, scene.columns, start
     if (sample := _sample(scene.data, scene.objective.size)) is not None:
-        return _approach_by_sample(recipe, scene, sample, start, workers)
+        return _approach_by_sample(recipe, scene, sample, start, fresh, workers)
     return _solver(recipe, scene), scene.columns, start
 
 
@@ -281,7 +283,7 @@ def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
     wanted = max(SAMPLE_ROWS, 2 * size, n_rows // 250)
     if size > WHITENING_SIZE or wanted > SAMPLE_PART * n_rows:
         return None
-    sample = data.rows(np.arange(0, n_rows, n_rows // wanted)[:wanted])
+    sample = data.rows(np.arange(wanted) * n_rows // wanted)
     enough = np.all(_class_rows(sample) >= SAMPLE_CLASS_ROWS)
     return sample if enough else None
 
@@ -294,20 +296,36 @@ def _class_rows(data: TrainingSet) -> np.ndarray:
     return np.append(positive, len(data.y) - positive)
 
 
+def _optimum_of_sample(
+    objective: LinearObjective, columns: ColumnScaling, start: np.ndarray
+) -> np.ndarray:
+    """Return the sample's optimum, roughly."""
+    small = objective.size <= NEWTON_CHOLESKY_SIZE
+    rough = minimise(
+        ScaledProblem(objective, columns),
+        columns.to_scaled(start),
+        solver="newton-cholesky" if small else "lbfgs",
+        limits=SAMPLE_LIMITS,
+    )
+    if rough.outcome == "interrupted":
+        raise KeyboardInterrupt
+    return columns.to_original(rough.x)
+
+
 def _approach_by_sample(
     recipe: Recipe,
     scene: Scene,
     sample: TrainingSet,
     start: np.ndarray,
+    fresh: bool,
     workers: Workers,
 ) -> tuple[str, Change, np.ndarray]:
     """Start from a sample's optimum, in coordinates that whiten its Hessian there.
 
     The Hessian of the whole data is then the identity but for sampling noise, and
-    L-BFGS needs about ten passes over the rows. A column that is rare in the sample
-    (one-hot columns of a seldom category) has no curvature there: it is given the
-    missing variance times the mean curvature. Where the sample misrepresents a column
-    grossly, only the start is taken from it.
+    L-BFGS needs about ten passes over the rows. A small ridge stands for directions
+    of which the sample says nothing. Where it misrepresents a column grossly (one-hot
+    columns of a rare category), only the start is taken from it.
     """
     columns = scene.columns
     decay = scene.objective.decay
@@ -317,14 +335,8 @@ def _approach_by_sample(
     objective = LinearObjective(
         recipe.network, scene.objective.loss, blocks, ratio * decay, workers
     )
-    small = objective.size <= NEWTON_CHOLESKY_SIZE
-    rough = minimise(
-        ScaledProblem(objective, columns),
-        columns.to_scaled(start),
-        solver="newton-cholesky" if small else "lbfgs",
-        limits=SAMPLE_LIMITS,
-    )
-    start = columns.to_original(rough.x)
+    if fresh:
+        start = _optimum_of_sample(objective, columns, start)
     if "hessian" in SOLVERS.get(recipe.solver, SOLVERS["lbfgs"]).derivatives:
         return recipe.solver, columns, start
     variance = objective.gram(*columns.columns).diagonal()

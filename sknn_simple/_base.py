@@ -82,16 +82,19 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
             If the solver stopped before the fit had converged, or was interrupted.
         """
         with _unchanged_on_failure(self):
-            result = self._fit(X, y, sample_weight)
-        self._warn_unless_converged(result)
+            result, limits = self._fit(X, y, sample_weight)
+        self._warn_unless_converged(result, limits)
         return self
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Result:
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Result, Limits]:
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
         recipe = self._recipe(data)
         previous = self._previous_parameters(recipe.network, data)
+        # A callback that asks for the model of an iteration gets a copy of this one.
+        for name in ("skip_coef_", "validation_loss_curve_"):
+            self.__dict__.pop(name, None)
         hooks = {
             "X": X,
             "y": y,
@@ -101,7 +104,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         }
         trained = self._train(recipe, data, previous, hooks)
         self._record(data, recipe, trained)
-        return trained.result
+        return trained.result, recipe.limits
 
     # Steps of fit ---------------------------------------------------------------------
 
@@ -128,8 +131,6 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
     def _monotone_signs(self, data: TrainingSet) -> np.ndarray:
         """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
         signs = check_monotonic_cst(self, self.monotonic_cst)
-        if signs is None:
-            return np.zeros(data.X.shape[1])
         if signs.any() and (data.multilabel or len(data.classes) != 2):
             raise ValueError(
                 "monotonic_cst needs a target of two classes: the probability of the "
@@ -151,6 +152,12 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
                 f"classes: {self.classes_.tolist()}; got {data.classes.tolist()}."
             )
         arrays = self._parameters()
+        for name in arrays.keys() - network.layout.shapes.keys():
+            if name.endswith("coef"):
+                raise ValueError(
+                    f"warm_start=True goes on from the last fit, which has {name}; the "
+                    "parameters now ask for a network without it."
+                )
         for name, shape in network.layout.shapes.items():
             found = arrays[name].shape if name in arrays else None
             if found != shape:
@@ -190,31 +197,28 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         }
 
     def _record(self, data: TrainingSet, recipe: Recipe, trained: Trained) -> None:
-        """Set the fitted attributes, and none that another fit left."""
-        for name in ("skip_coef_", "validation_loss_curve_"):
-            self.__dict__.pop(name, None)
+        """Set the fitted attributes."""
         self.__dict__.update(self._predictor(data, recipe.network, trained.theta))
         result = trained.result
         self.loss_ = result.value
         self.loss_curve_ = result.values
-        self.n_iter_ = len(result.values) - 1
+        self.n_iter_ = result.n_iter
         self.grad_norm_ = result.grad_norm
         self.converged_ = OUTCOMES[result.outcome].converged
         self.solver_ = trained.solver
         if trained.validation_curve is not None:
             self.validation_loss_curve_ = trained.validation_curve
 
-    def _warn_unless_converged(self, result: Result) -> None:
-        explanation = OUTCOMES[result.outcome].explanation
-        if not explanation:
+    def _warn_unless_converged(self, result: Result, limits: Limits) -> None:
+        outcome = OUTCOMES[result.outcome]
+        if not outcome.explanation:
             return
-        reason = explanation.format(max_iter=self.max_iter, solver=self.solver_)
+        reason = outcome.explanation.format(max_iter=self.max_iter, solver=self.solver_)
         warnings.warn(
             f"{type(self).__name__} stopped after {self.n_iter_} iterations because "
             f"{reason}: the largest entry of the gradient is {result.grad_norm:.2g}, "
-            f"where tol={self.tol:g} asks for at most "
-            f"{Limits(self.tol, self.max_iter).threshold(result.value):.2g}. Raise "
-            "max_iter to go on, or tol if this accuracy is enough.",
+            f"where tol={limits.tol:g} asks for at most "
+            f"{limits.threshold(result.value):.2g}. {outcome.advice}",
             ConvergenceWarning,
             stacklevel=3,
         )

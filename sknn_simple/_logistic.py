@@ -163,7 +163,14 @@ class LogisticNN(BaseNN):
         start = np.zeros(recipe.network.layout.size) if previous is None else previous
         with fit_task(self, hooks, max_subtasks=self.max_iter) as context:
             monitors = self._monitors(recipe, data, hooks, context)
-            return train(recipe, data, None, start, monitors, start_is_raw=True)
+            return train(
+                recipe,
+                data,
+                None,
+                start,
+                monitors,
+                start_is_raw=previous is not None,
+            )
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return {"coef": self.coef_.T, "intercept": self.intercept_}

@@ -54,8 +54,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Measure each feature in its standard deviations before the penalty sees its
         weights, so that predictions do not depend on the unit and origin of a column.
         ``coefs_`` act on the raw columns all the same. A constant column gets weight
-        0. With False, J is the objective of MLPClassifier to the last term; the start
-        is still drawn for standardised features.
+        0. With False, J is the objective of MLPClassifier to the last term; the first
+        weights are still drawn for features near unit size.
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
     solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov"}, \
@@ -75,8 +75,9 @@ default="auto"
         Number of starts trained at the same time, by joblib; None is 1 unless in a
         :obj:`joblib.parallel_config`. The result does not depend on it.
     early_stopping : bool, default=False
-        Set a stratified part of the rows aside, watch its log-loss at every iteration,
-        stop when it falls no more and keep the best iterate.
+        Set a part of the rows aside, stratified by class (not for labels), watch its
+        log-loss at every iteration, stop when it falls no more and keep the best
+        iterate.
     validation_fraction : float, default=0.1
         The fraction of rows that ``early_stopping`` sets aside.
     n_iter_no_change : int, default=10
@@ -95,8 +96,8 @@ default="auto"
     warm_start : bool, default=False
         Start from the last fit, not from drawn weights.
     random_state : int, RandomState instance or None, default=None
-        Draws the first weights. With an int the fitted numbers are the same bits at
-        each fit, on any number of threads.
+        Draws the first weights and what early stopping sets aside. With an int the
+        fitted numbers are the same bits at each fit, on any number of threads.
     verbose : int, default=0
         1 prints a line per iteration: iteration, J, largest gradient entry, seconds.
 
@@ -127,7 +128,8 @@ default="auto"
     validation_loss_curve_ : list of float, of length n_iter_ + 1
         Log-loss on the rows set aside; only with ``early_stopping``.
     init_losses_ : ndarray of shape (n_init,)
-        What each start ended with: J, or its lowest validation loss.
+        What each start ended with: J, or its lowest validation loss. One entry where
+        ``warm_start`` goes on, fewer than n_init after an interrupt.
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
@@ -308,7 +310,16 @@ default="auto"
                 partial(self._monitors, recipe, data, hooks),
                 StartTasks(context, self, hooks, self.max_iter),
             )
-            fits = train_each(train_from, starts, self.n_jobs)
+            at_once = recipe._replace(limits=recipe.limits._replace(max_iter=0))
+            untrained = partial(
+                train,
+                at_once,
+                data,
+                validation,
+                starts[0],
+                start_is_raw=previous is not None,
+            )
+            fits = train_each(train_from, starts, self.n_jobs, untrained)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits)
 

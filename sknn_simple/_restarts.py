@@ -14,23 +14,29 @@ TrainFrom = Callable[[int, np.ndarray], tuple[Trained, bool]]
 
 
 def train_each(
-    train_from: TrainFrom, starts: list[np.ndarray], n_jobs: int | None
+    train_from: TrainFrom,
+    starts: list[np.ndarray],
+    n_jobs: int | None,
+    untrained: Callable[[], Trained],
 ) -> list[Trained]:
     """Return what each start leads to, in their order.
 
-    After an interrupt the starts that have not ended are left out: one at least is
-    there, since a start that is interrupted itself gives its best iterate so far.
+    After an interrupt the starts that have not ended are left out. One after the other,
+    the current one gives its best iterate so far; in parallel that is lost with its
+    worker, and if none had ended, `untrained` gives the first start as it is.
     """
     if len(starts) == 1 or effective_n_jobs(n_jobs) == 1:
         return _in_turn(train_from, starts)
     fits: list[Trained] = []
     try:
-        for fit, _ in _parallel(n_jobs)(
+        for fit, leave_the_rest in _parallel(n_jobs)(
             delayed(train_from)(number, start) for number, start in enumerate(starts)
         ):
             fits.append(fit)
+            if leave_the_rest:
+                break
     except KeyboardInterrupt:
-        fits = fits or [train_from(0, starts[0])[0]]
+        fits = fits or [untrained()]
         fits[-1] = _interrupted(fits[-1])
     return fits
 

@@ -21,7 +21,7 @@ from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.scaling import ScaledProblem
-from sknn_simple._optim.solvers import Result, minimise
+from sknn_simple._optim.solvers import Iterate, Result, minimise
 from sknn_simple._optim.threads import single_blas_thread
 from sknn_simple._training_set import TrainingSet
 
@@ -70,7 +70,7 @@ def train(
     data, validation : TrainingSet
         The rows to train on, and those to watch, if any.
     start : ndarray of shape (size,)
-        Parameters for standardised features.
+        Parameters in the coordinates of ``Scene.columns``.
     monitors : sequence of Monitor
         Told about every iteration.
     start_is_raw : bool, default=False
@@ -93,7 +93,14 @@ def train(
         else:
             start = scene.columns.to_original(start)
         bounds = sign_bounds(recipe.signs)
-        solver, change, start = choose_approach(recipe, scene, start, workers)
+        limits = recipe.limits
+        try:
+            solver, change, start = choose_approach(
+                recipe, scene, start, not start_is_raw, workers
+            )
+        except KeyboardInterrupt:
+            solver, change = "lbfgs", scene.columns
+            limits = limits._replace(max_iter=0)
         stopping = _early_stopping(recipe, scene, validation, workers)
 
         def to_raw(x: np.ndarray) -> np.ndarray:
@@ -105,12 +112,18 @@ def train(
             ScaledProblem(scene.objective, change),
             reflected(change.to_scaled(start), bounds),
             solver=solver,
-            limits=recipe.limits,
+            limits=limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
         )
-        if stopping is None or stopping.best is None:
+        if limits.max_iter == 0:
+            result = result._replace(outcome="interrupted")
+        if stopping is None:
             return Trained(to_raw(result.x), result, solver, None)
+        if len(stopping.curve) < len(result.values):
+            # An interrupt fell into the measurement of the last iterate.
+            last = Iterate(result.n_iter, result.x, result.value, result.grad_norm)
+            stopping.ended(last, lambda: to_raw(result.x))
         return Trained(
             stopping.best_theta, _best_of(result, stopping), solver, stopping.curve
         )
@@ -121,7 +134,8 @@ def _early_stopping(
 ) -> EarlyStopping | None:
     if validation is None or recipe.patience is None:
         return None
-    blocks = cut(recipe.network, validation)
+    same_precision = validation.X.astype(scene.data.X.dtype, copy=False)
+    blocks = cut(recipe.network, validation._replace(X=same_precision))
     blocks.offset = scene.objective.blocks.offset
     no_decay = np.zeros(recipe.network.layout.size)
     objective = recipe.objective(

@@ -151,7 +151,9 @@ def validate_training_set(
 def split(
     data: TrainingSet, fraction: float, random_state: np.random.RandomState
 ) -> tuple[TrainingSet, TrainingSet]:
-    """Return the rows to train on and a stratified `fraction` of them set aside.
+    """Return the rows to train on and a `fraction` of them set aside.
+
+    Each class is divided in this proportion; for a multilabel target rows are drawn.
 
     Raises
     ------
@@ -161,7 +163,7 @@ def split(
     # Imported here: it brings the searches along, which a fit does not need.
     from sklearn.model_selection import train_test_split
 
-    stratify = None if data.multilabel else data.y
+    stratify = None if data.multilabel else data.y.ravel()
     try:
         rest, aside = train_test_split(
             np.arange(data.X.shape[0]),

@@ -91,9 +91,14 @@ class Workers:
         helpers = min(self._n_threads, count) - 1
         queue = iter(range(count))
         lock = threading.Lock()
-        futures = [
-            self._executor.submit(_take, queue, lock, work) for _ in range(helpers)
-        ]
+        # NumPy's error state is each thread's own.
+        errors = np.geterr()
+
+        def help_out() -> None:
+            with np.errstate(**errors):
+                _take(queue, lock, work)
+
+        futures = [self._executor.submit(help_out) for _ in range(helpers)]
         try:
             _take(queue, lock, work)
         finally:

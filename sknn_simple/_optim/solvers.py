@@ -71,24 +71,33 @@ _MAX_IDLE = 25
 class Outcome(NamedTuple):
     """Why a minimisation ended, and whether that counts as converged.
 
-    `explanation` completes the sentence "… stopped after n iterations because …";
-    it is empty where there is nothing to warn about.
+    `explanation` completes the sentence "… stopped after n iterations because …", and
+    `advice` says what to do; they are empty where there is nothing to warn about.
     """
 
     converged: bool
-    explanation: str
+    explanation: str = ""
+    advice: str = ""
 
 
 OUTCOMES: dict[str, Outcome] = {
-    "gradient": Outcome(True, ""),
-    "decrease": Outcome(True, ""),
-    "early_stopping": Outcome(True, ""),
-    "observer": Outcome(False, ""),
-    "max_iter": Outcome(False, "it reached max_iter={max_iter}"),
-    "no_decrease": Outcome(
-        False, "the {solver} solver found no step that lowers the objective"
+    "gradient": Outcome(True),
+    "decrease": Outcome(True),
+    "early_stopping": Outcome(True),
+    "observer": Outcome(False),
+    "max_iter": Outcome(
+        False,
+        "it reached max_iter={max_iter}",
+        "Raise max_iter to go on, or tol if this accuracy is enough.",
     ),
-    "interrupted": Outcome(False, "it was interrupted"),
+    "no_decrease": Outcome(
+        False,
+        "the {solver} solver found no step that lowers the objective",
+        "Raise tol if this accuracy is enough, or try another solver.",
+    ),
+    "interrupted": Outcome(
+        False, "it was interrupted", "The best iterate so far is kept."
+    ),
 }
 
 
@@ -183,7 +192,7 @@ class _Journey:
         self._bounds = bounds
         self._limits = limits
         self._observer = observer
-        self._idle = 0
+        self.idle = 0
         self.values: list[float] = []
         self.outcome: str | None = None
         self.x = start
@@ -192,13 +201,13 @@ class _Journey:
     def accept(self, x: np.ndarray) -> None:
         """Take x as the next iterate and decide whether to go on from it."""
         value, gradient = self._memory.value_and_grad(x)
-        fell = not self.values or value < self.values[-1]
-        self._idle = 0 if fell else self._idle + 1
-        self.x = x.copy()
-        self.values.append(value)
         free = projected_gradient(x, gradient, self._bounds)
-        self.grad_norm = float(np.abs(free).max(initial=0.0))
-        iterate = Iterate(len(self.values) - 1, self.x, value, self.grad_norm)
+        grad_norm = float(np.abs(free).max(initial=0.0))
+        fell = not self.values or value < self.values[-1]
+        self.idle = 0 if fell else self.idle + 1
+        self.x, self.grad_norm = x.copy(), grad_norm
+        self.values.append(value)
+        iterate = Iterate(len(self.values) - 1, self.x, value, grad_norm)
         stop = self._observer is not None and self._observer.ended(iterate)
         self.outcome = self._decide(stop)
         if self.outcome is None and self._observer is not None:
@@ -215,7 +224,9 @@ class _Journey:
 
     def _levelled_out(self) -> bool:
         smallest = self._limits.min_decrease
-        if smallest == 0.0 or len(self.values) <= _DECREASE_WINDOW:
+        enough = len(self.values) > _DECREASE_WINDOW
+        # Steps that a trust region rejects say nothing about how far f can fall.
+        if smallest == 0.0 or not enough or self.idle > _DECREASE_WINDOW // 2:
             return False
         before, now = self.values[-1 - _DECREASE_WINDOW], self.values[-1]
         return before - now <= smallest * abs(now)
@@ -223,7 +234,7 @@ class _Journey:
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Follow one iteration of SciPy's; the parameter's name is SciPy's contract."""
         self.accept(intermediate_result.x)
-        if self.outcome is not None or self._idle >= _MAX_IDLE:
+        if self.outcome is not None or self.idle >= _MAX_IDLE:
             raise StopIteration
 
     def result(self) -> Result:
@@ -315,6 +326,7 @@ def minimise(
         fell = True
         while journey.outcome is None and fell:
             before = journey.values[-1]
+            journey.idle = 0
             _run(problem, memory, journey, SOLVERS[solver], bounds, limits)
             fell = journey.values[-1] < before
     except KeyboardInterrupt:

@@ -1,0 +1,447 @@
+"""scikit-learn's callbacks: what each hook is told, when, and what a stop does."""
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._nn.objective import Objective
+
+HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
+needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
+
+LINEAR = LogisticNN()
+NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
+MODELS = [LINEAR, NETWORK]
+each_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+EVERY_SOLVER = [
+    (model, solver)
+    for model in MODELS
+    for solver in ["lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"]
+    if solver != "newton-cholesky" or model is LINEAR
+]
+
+X, Y = make_classification(80, 5, n_informative=4, n_redundant=0, random_state=0)
+
+
+@pytest.mark.parametrize("kind", [LogisticNN, OneHiddenMLP])
+def test_set_callbacks_is_there_from_1_9_on(kind):
+    assert hasattr(kind, "set_callbacks") == HAS_CALLBACKS
+
+
+class Recorder:
+    """Follows the protocol and asks for no value."""
+
+    def __init__(self, stop=lambda context: False):
+        self.events = []
+        self.stop = stop
+
+    def setup(self, estimator, context):
+        self.events.append(("setup", *self.place(context)))
+
+    def teardown(self, estimator, context):
+        self.events.append(("teardown", *self.place(context)))
+
+    def on_fit_task_begin(self, estimator, context):
+        self.events.append(("begin", *self.place(context)))
+
+    def on_fit_task_end(self, estimator, context):
+        self.events.append(("end", *self.place(context)))
+        return self.stop(context)
+
+    @staticmethod
+    def place(context):
+        path, task = [], context
+        while task is not None:
+            path.insert(0, task.task_id)
+            task = task.parent
+        return context.task_name, tuple(path)
+
+    def paths(self, task_name, event="end"):
+        found = [
+            path
+            for what, name, path in self.events
+            if (what, name) == (event, task_name)
+        ]
+        assert len(set(found)) == len(found)
+        return found
+
+    def assert_nested(self):
+        """Every task ends once, after the tasks within it, inside setup … teardown."""
+        assert self.events[0][0] == "setup"
+        assert self.events[-1][0] == "teardown"
+        opened = []
+        for what, name, path in self.events[1:-1]:
+            if what == "begin":
+                assert path[:-1] == (opened[-1][1] if opened else ())
+                opened.append((name, path))
+            else:
+                assert opened.pop() == (name, path)
+        assert not opened
+
+
+class Observer(Recorder):
+    """Asks for every value."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.ended = [], []
+
+    def on_fit_task_begin(
+        self, estimator, context, *, X, y, metadata, fitted_estimator
+    ):
+        super().on_fit_task_begin(estimator, context)
+        self.begun.append((context.task_name, X, y, metadata, fitted_estimator))
+
+    def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
+        self.ended.append((context.task_name, X, y, metadata, fitted_estimator))
+        return super().on_fit_task_end(estimator, context)
+
+
+def fitted(model, *callbacks, **params):
+    return clone(model).set_params(**params).set_callbacks(*callbacks).fit(X, Y)
+
+
+@needs_callbacks
+@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+def test_every_iteration_is_a_task(model, solver):
+    recorder = Recorder()
+    model = fitted(model, recorder, solver=solver)
+    recorder.assert_nested()
+    within = (0,) if isinstance(model, LogisticNN) else (0, 0)
+    assert recorder.paths("fit") == [(0,)]
+    tasks = recorder.paths("iteration")
+    # A solver may begin an iteration that comes to nothing.
+    assert len(tasks) - model.n_iter_ in ((0,) if model.converged_ else (0, 1))
+    assert tasks == [(*within, number) for number in range(len(tasks))]
+    assert recorder.paths("iteration", "begin") == tasks
+
+
+@needs_callbacks
+@each_model
+def test_model_does_not_depend_on_who_watches(model):
+    alone = clone(model).fit(X, Y)
+    for callbacks in ([Recorder()], [Observer()], [Recorder(), Observer()]):
+        watched = fitted(model, *callbacks)
+        assert watched.loss_curve_ == alone.loss_curve_
+        assert_array_equal(watched.predict_proba(X), alone.predict_proba(X))
+
+
+@needs_callbacks
+@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+def test_values_of_the_hooks(model, solver):
+    observer, weight = Observer(), np.linspace(1.0, 2.0, len(Y))
+    model = clone(model).set_params(solver=solver).set_callbacks(observer)
+    model.fit(X, Y, sample_weight=weight)
+    for name, data, target, metadata, _ in observer.begun + observer.ended:
+        assert data is X, name
+        assert target is Y
+        assert metadata.keys() == {"sample_weight"}
+        assert metadata["sample_weight"] is weight
+    # An iteration ends where the next one begins.
+    begun = [row[4] for row in observer.begun if row[0] == "iteration"]
+    ended = [row[4] for row in observer.ended if row[0] == "iteration"]
+    for one, other in zip(ended[:-1], begun[1:], strict=True):
+        assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+    start = begun[0].decision_function(X)
+    if isinstance(model, LogisticNN):
+        assert_array_equal(start, 0.0)
+    assert_array_equal(ended[-1].predict_proba(X), model.predict_proba(X))
+    assert ended[-1].predict(X).shape == Y.shape
+    if isinstance(model, OneHiddenMLP):
+        assert_array_equal(ended[-1].transform(X), model.transform(X))
+
+
+@needs_callbacks
+@each_model
+def test_no_metadata_without_weights(model):
+    observer = Observer()
+    fitted(model, observer)
+    assert all(row[3] is None for row in observer.begun + observer.ended)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_classes", ["three", "labels"])
+@each_model
+def test_fitted_estimator_of_other_targets(model, n_classes):
+    y = np.arange(len(X)) % 3
+    y = (
+        np.array(["a", "b", "c"])[y]
+        if n_classes == "three"
+        else np.eye(3, dtype=int)[y]
+    )
+    observer = Observer()
+    model = clone(model).set_callbacks(observer).fit(X, y)
+    last = [row[4] for row in observer.ended if row[0] == "iteration"][-1]
+    assert_array_equal(last.predict(X), model.predict(X))
+
+
+@needs_callbacks
+@each_model
+def test_values_are_computed_only_if_asked_for(model, monkeypatch):
+    asked = []
+    attributes = type(model)._predictor
+
+    def spied(self, *args):
+        asked.append(None)
+        return attributes(self, *args)
+
+    monkeypatch.setattr(type(model), "_predictor", spied)
+    fitted(model, Recorder())
+    assert len(asked) == 1  # the fitted model itself
+    observer = Observer()
+    fitted(model, observer)
+    assert len(asked) == 2 + 2 * len(observer.paths("iteration"))
+
+
+@needs_callbacks
+@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+def test_tasks_are_around_the_work(model, solver, monkeypatch):
+    # Timings of a callback mean something if J is evaluated inside iterations.
+    recorder = Recorder()
+    evaluate = Objective.value_and_grad
+
+    def spied(self, theta):
+        recorder.events.append(("work", "", ()))
+        return evaluate(self, theta)
+
+    monkeypatch.setattr(Objective, "value_and_grad", spied)
+    fitted(model, recorder, solver=solver)
+    inside, where = False, []
+    for what, name, _ in recorder.events:
+        if name == "iteration":
+            inside = what == "begin"
+        elif what == "work":
+            where.append(inside)
+    assert where[0] is False  # J at the start
+    assert all(where[1:])
+    assert len(where) > 2
+
+
+# Asking to stop -----------------------------------------------------------------------
+
+
+@needs_callbacks
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+def test_stop_is_honoured(model, solver, at):
+    recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == at)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = fitted(model, recorder, solver=solver)
+    recorder.assert_nested()
+    assert model.n_iter_ == at + 1
+    assert not model.converged_
+    assert len(recorder.paths("iteration")) == at + 1
+    # It is the model of that iteration.
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        other = clone(model).set_callbacks().set_params(max_iter=at + 1).fit(X, Y)
+    assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+    assert model.loss_curve_ == other.loss_curve_
+
+
+@needs_callbacks
+def test_all_callbacks_are_told_of_the_last_iteration():
+    first, second = Recorder(lambda c: c.task_name == "iteration"), Recorder()
+    fitted(LINEAR, first, second)
+    assert first.events == second.events
+
+
+# Restarts -----------------------------------------------------------------------------
+
+
+@needs_callbacks
+def test_restarts_are_tasks():
+    recorder = Recorder()
+    model = fitted(NETWORK, recorder, n_init=3)
+    recorder.assert_nested()
+    assert recorder.paths("start") == [(0, number) for number in range(3)]
+    each = [sum(p[1] == n for p in recorder.paths("iteration")) for n in range(3)]
+    assert min(each) >= 1
+    assert model.n_iter_ == each[int(model.init_losses_.argmin())]
+
+
+@needs_callbacks
+def test_stop_at_the_end_of_a_start_leaves_the_others_out():
+    recorder = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
+    model = fitted(NETWORK, recorder, n_init=4)
+    recorder.assert_nested()
+    assert len(recorder.paths("start")) == len(model.init_losses_) == 2
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_scores_of_restarts_in_workers(n_jobs):
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    model = fitted(NETWORK, monitor, n_init=3, n_jobs=n_jobs)
+    alone = clone(NETWORK).set_params(n_init=3).fit(X, Y)
+    assert_array_equal(model.init_losses_, alone.init_losses_)
+    rows = monitor.get_logs().data
+    starts = {row["task_id_path"][1] for row in rows}
+    assert starts == {0, 1, 2}
+    assert (
+        sum(r["task_id_path"][1] == int(model.init_losses_.argmin()) for r in rows)
+        == model.n_iter_
+    )
+
+
+# scikit-learn's own callbacks, and its meta-estimators --------------------------------
+
+
+@needs_callbacks
+@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+def test_scoring_monitor(model, solver):
+    from sklearn.callback import ScoringMonitor
+    from sklearn.metrics import log_loss
+
+    monitor = ScoringMonitor(scoring=["neg_log_loss", "accuracy"])
+    model = fitted(model, monitor, solver=solver)
+    rows = monitor.get_logs().data
+    assert len(rows) == model.n_iter_
+    assert_allclose(rows[-1]["neg_log_loss"], -log_loss(Y, model.predict_proba(X)))
+    assert rows[-1]["accuracy"] == model.score(X, Y)
+    assert rows[-1]["neg_log_loss"] > rows[0]["neg_log_loss"]
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@each_model
+def test_progress_bar(model, n_jobs, capsys):
+    pytest.importorskip("rich")
+    from sklearn.callback import ProgressBar
+
+    params = {} if isinstance(model, LogisticNN) else {"n_init": 2, "n_jobs": n_jobs}
+    fitted(model, ProgressBar(), **params)
+    out = capsys.readouterr().out
+    assert f"{type(model).__name__} - fit" in out
+    assert "100%" in out
+    drawing = [type(thread).__name__ for thread in threading.enumerate()]
+    assert "RichProgressMonitor" not in drawing
+
+
+@needs_callbacks
+@each_model
+def test_through_a_pipeline(model):
+    recorder = Recorder()
+    model = make_pipeline(StandardScaler(), clone(model).set_callbacks(recorder))
+    model.fit(X, Y)
+    assert len(recorder.paths("iteration")) == model[-1].n_iter_
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@each_model
+def test_through_a_pipeline_and_a_search(model, n_jobs):
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring="accuracy")
+    watched = clone(model).set_callbacks(monitor)
+    name = type(model).__name__.lower()
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), watched),
+        {f"{name}__alpha": [0.1, 1.0]},
+        cv=2,
+        n_jobs=n_jobs,
+    )
+    search.fit(X, Y)
+    logs = monitor.get_logs(select="all")
+    rows = [row for log in logs for row in log.data]
+    best = search.best_estimator_[-1]
+    assert len(rows) > 4 * best.n_iter_ / 2
+    assert all(0.0 <= row["accuracy"] <= 1.0 for row in rows)
+    plain = clone(search).set_params(n_jobs=1)
+    plain.estimator[-1].set_callbacks()
+    assert_array_equal(
+        plain.fit(X, Y).cv_results_["mean_test_score"],
+        search.cv_results_["mean_test_score"],
+    )
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@each_model
+def test_progress_bar_on_a_search(model, n_jobs, capsys):
+    pytest.importorskip("rich")
+    from sklearn.callback import ProgressBar
+
+    search = GridSearchCV(clone(model), {"alpha": [0.1, 1.0]}, cv=2, n_jobs=n_jobs)
+    if not hasattr(search, "set_callbacks"):
+        pytest.skip("this scikit-learn's search takes no callbacks")
+    search.set_callbacks(ProgressBar()).fit(X, Y)
+    out = capsys.readouterr().out
+    assert "GridSearchCV - fit" in out
+    assert type(model).__name__ in out
+
+
+# Errors -------------------------------------------------------------------------------
+
+
+class Failing(Recorder):
+    """Raises in one of its hooks, at one task."""
+
+    def __init__(self, hook, task):
+        super().__init__()
+        self.where = (hook, task)
+
+    def on_fit_task_begin(self, estimator, context):
+        super().on_fit_task_begin(estimator, context)
+        if self.where == ("begin", context.task_name):
+            raise RuntimeError("broken hook")
+
+    def on_fit_task_end(self, estimator, context):
+        super().on_fit_task_end(estimator, context)
+        if self.where == ("end", context.task_name):
+            raise RuntimeError("broken hook")
+
+
+@needs_callbacks
+@pytest.mark.parametrize("hook", ["begin", "end"])
+@pytest.mark.parametrize("task", ["fit", "start", "iteration"])
+@each_model
+def test_teardown_follows_an_error(model, task, hook):
+    if task == "start" and isinstance(model, LogisticNN):
+        return
+    failing, other = Failing(hook, task), Recorder()
+    model = clone(model).set_callbacks(failing, other)
+    with pytest.raises(RuntimeError, match="broken hook"):
+        model.fit(X, Y)
+    for callback in (failing, other):
+        assert [what for what, *_ in callback.events].count("teardown") == 1
+        assert callback.events[-1][0] == "teardown"
+    assert not hasattr(model, "n_iter_")
+    assert not hasattr(model, "_callback_fit_ctx")
+    # The callbacks are still attached, and the next fit is as good as new.
+    recorder = Recorder()
+    model.set_callbacks(recorder).fit(X, Y)
+    recorder.assert_nested()
+
+
+@needs_callbacks
+@pytest.mark.parametrize("bad", [{"X": X * np.nan}, {"y": Y * 0}], ids=["X", "y"])
+@each_model
+def test_bad_input_reaches_no_hook(model, bad):
+    recorder = Recorder()
+    with pytest.raises(ValueError, match=r"NaN|classes"):
+        clone(model).set_callbacks(recorder).fit(**{"X": X, "y": Y, **bad})
+    assert recorder.events == []
+
+
+@needs_callbacks
+@each_model
+def test_only_callbacks_are_taken(model):
+    for wrong in ("progress", Recorder, print):
+        with pytest.raises(TypeError, match="FitCallback"):
+            clone(model).set_callbacks(wrong)

@@ -1,0 +1,303 @@
+"""Early stopping: which rows are set aside, what is watched, and what is kept."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+
+from sknn_simple import OneHiddenMLP, _mlp
+
+SOLVERS = ["auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov"]
+TARGETS = ["two classes", "three classes", "labels"]
+
+# Without a penalty and with many units on noisy data: the network overfits.
+MODEL = OneHiddenMLP(
+    10, "tanh", alpha=0.0, early_stopping=True, validation_fraction=0.3, random_state=0
+)
+
+
+def data(target="two classes", n=150):
+    if target == "labels":
+        return make_multilabel_classification(
+            n, 6, n_classes=4, n_labels=2, random_state=0
+        )
+    return make_classification(
+        n,
+        6,
+        n_informative=4,
+        n_classes={"two classes": 2, "three classes": 3}[target],
+        flip_y=0.3,
+        class_sep=0.5,
+        random_state=0,
+    )
+
+
+@pytest.fixture
+def sides(monkeypatch):
+    """The rows to train on and those set aside, of each fit."""
+    found, split = [], _mlp.split
+
+    def spied(*args):
+        found.append(split(*args))
+        return found[-1]
+
+    monkeypatch.setattr(_mlp, "split", spied)
+    return found
+
+
+def loss_by_hand(model, rows):
+    """The weighted log-loss of a model on rows, from its probabilities."""
+    probability = model.predict_proba(rows.X)
+    if rows.multilabel:
+        each = -np.log(np.where(rows.y == 1.0, probability, 1.0 - probability))
+        return np.average(each.sum(axis=1), weights=rows.weight)
+    codes = rows.y.ravel().astype(int)
+    return log_loss(codes, probability, sample_weight=rows.weight)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_best_iterate_is_kept(solver, target, sides):
+    X, y = data(target)
+    model = clone(MODEL).set_params(solver=solver).fit(X, y)
+    [(_, aside)] = sides
+    curve = model.validation_loss_curve_
+    assert isinstance(curve, list)
+    assert len(curve) == len(model.loss_curve_) == model.n_iter_ + 1
+    best = int(np.argmin(curve))
+    # It was not the last one: the network overfitted, and the record goes on.
+    assert best < model.n_iter_
+    assert_allclose(loss_by_hand(model, aside), min(curve), rtol=1e-9)
+    assert model.loss_ == model.loss_curve_[best]
+    assert model.init_losses_ == [min(curve)]
+
+
+@pytest.mark.parametrize("patience", [1, 3, 10])
+def test_stops_after_iterations_without_improvement(patience):
+    X, y = data()
+    model = clone(MODEL).set_params(n_iter_no_change=patience).fit(X, y)
+    best = int(np.argmin(model.validation_loss_curve_))
+    assert model.n_iter_ == best + patience
+    assert model.converged_
+
+
+def test_patience_begins_afresh_at_each_improvement():
+    X, y = data()
+    short, long = (
+        clone(MODEL).set_params(n_iter_no_change=patience).fit(X, y)
+        for patience in (2, 30)
+    )
+    since_best = 0
+    for number, loss in enumerate(long.validation_loss_curve_):
+        improved = loss < min(long.validation_loss_curve_[:number], default=np.inf)
+        since_best = 0 if improved else since_best + 1
+        if since_best == 2:
+            break
+    assert short.n_iter_ == number
+    assert short.validation_loss_curve_ == long.validation_loss_curve_[: number + 1]
+    assert min(long.validation_loss_curve_) <= min(short.validation_loss_curve_)
+
+
+def test_no_warning_where_it_stops_early():
+    X, y = data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = clone(MODEL).fit(X, y)
+    assert model.converged_
+    # It is the validation loss that ended it, not the gradient.
+    assert model.grad_norm_ > 100 * model.tol
+
+
+def test_max_iter_still_ends_it_with_a_warning():
+    X, y = data()
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        model = clone(MODEL).set_params(max_iter=2).fit(X, y)
+    assert not model.converged_
+    assert len(model.validation_loss_curve_) == 3
+
+
+def test_rows_set_aside_are_stratified_and_not_trained_on(sides):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], [200, 60, 40])
+    # The first column is the number of the row.
+    X = np.column_stack([np.arange(300.0), rng.normal(size=300)])
+    clone(MODEL).set_params(validation_fraction=0.2).fit(X, y)
+    [(rest, aside)] = sides
+    assert_array_equal(np.bincount(aside.y), [40, 12, 8])
+    assert_array_equal(np.bincount(rest.y), [160, 48, 32])
+    together = np.concatenate([rest.X[:, 0], aside.X[:, 0]])
+    assert_array_equal(np.sort(together), X[:, 0])
+    # They are in their order in X, and their targets are their own.
+    for side in (rest, aside):
+        rows = side.X[:, 0].astype(int)
+        assert_array_equal(rows, np.sort(rows))
+        assert_array_equal(side.classes[side.y], y[rows])
+
+
+def test_objective_is_that_of_the_rest(sides):
+    X, y = data()
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    model = clone(MODEL).set_params(alpha=2.0, standardize=False)
+    model.fit(X, y, sample_weight=weight)
+    [(rest, _)] = sides
+    squares = sum(float((w**2).sum()) for w in model.coefs_)
+    share = 2.0 / (2.0 * rest.total_weight)
+    assert_allclose(model.loss_, loss_by_hand(model, rest) + share * squares, rtol=1e-9)
+    # The penalty's S is the weight of the rows trained on.
+    in_rest = np.isin(X[:, 0], rest.X[:, 0])
+    assert_allclose(rest.total_weight, weight[in_rest].sum())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_weights_count_on_both_sides(target, sides):
+    X, y = data(target)
+    weight = np.random.default_rng(0).integers(1, 6, len(X)).astype(float)
+    model = clone(MODEL).fit(X, y, sample_weight=weight)
+    [(rest, aside)] = sides
+    rows = [np.flatnonzero((row == X).all(axis=1))[0] for row in aside.X]
+    assert_allclose(aside.weight, weight[rows] / weight[rows].sum())
+    assert_allclose(
+        loss_by_hand(model, aside), min(model.validation_loss_curve_), rtol=1e-9
+    )
+    equal = aside._replace(weight=np.full(len(rows), 1.0 / len(rows)))
+    assert abs(loss_by_hand(model, equal) - loss_by_hand(model, aside)) > 1e-4
+    assert rest.X.shape[0] + aside.X.shape[0] == len(X)
+
+
+def test_class_weights_count_on_both_sides():
+    X, y = data()
+    by_class = clone(MODEL).set_params(class_weight={0: 1.0, 1: 3.0}).fit(X, y)
+    by_sample = clone(MODEL).fit(X, y, sample_weight=np.where(y == 1, 3.0, 1.0))
+    assert by_class.validation_loss_curve_ == by_sample.validation_loss_curve_
+
+
+def test_rows_of_weight_zero_are_on_neither_side():
+    X, y = data()
+    kept = np.arange(len(y)) % 3 > 0
+    with_zeros = clone(MODEL).fit(X, y, sample_weight=kept.astype(float))
+    without = clone(MODEL).fit(X[kept], y[kept])
+    assert with_zeros.validation_loss_curve_ == without.validation_loss_curve_
+    assert_array_equal(with_zeros.coefs_[0], without.coefs_[0])
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array])
+def test_sparse_data(container):
+    X, y = data()
+    X = X * (np.abs(X) > 0.5)
+    dense = clone(MODEL).set_params(max_iter=50).fit(X, y)
+    other = clone(MODEL).set_params(max_iter=50).fit(container(X), y)
+    n = 8  # rounding is amplified from iteration to iteration
+    assert_allclose(
+        other.validation_loss_curve_[:n], dense.validation_loss_curve_[:n], rtol=1e-6
+    )
+
+
+def test_single_precision(sides):
+    X, y = data()
+    model = clone(MODEL).fit(X.astype(np.float32), y)
+    [(_, aside)] = sides
+    assert model.coefs_[0].dtype == np.float32
+    assert_allclose(
+        loss_by_hand(model, aside), min(model.validation_loss_curve_), rtol=1e-5
+    )
+
+
+def test_columns_far_from_zero_are_watched_alike():
+    # The rows are then trained on less their means; the validation loss must be too.
+    X, y = data()
+    near = clone(MODEL).set_params(max_iter=5, n_iter_no_change=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        far = clone(near).fit(X + 2.0**22, y)
+        near.fit(X, y)
+    assert_allclose(far.validation_loss_curve_, near.validation_loss_curve_, rtol=1e-6)
+
+
+def test_skip_connections_and_constraints(sides):
+    X, y = data()
+    model = clone(MODEL).set_params(
+        skip_connections=True, monotonic_cst=[1, 0, -1, 0, 0, 0]
+    )
+    model.fit(X, y)
+    [(_, aside)] = sides
+    assert_allclose(
+        loss_by_hand(model, aside), min(model.validation_loss_curve_), rtol=1e-9
+    )
+    assert (model.skip_coef_[0] >= 0).all()
+    assert (model.skip_coef_[2] <= 0).all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_restarts_are_compared_on_the_same_rows(n_jobs, sides):
+    X, y = data()
+    model = clone(MODEL).set_params(n_init=5, n_jobs=n_jobs).fit(X, y)
+    [(_, aside)] = sides
+    assert model.init_losses_.shape == (5,)
+    assert len(np.unique(model.init_losses_)) == 5
+    assert model.init_losses_.min() == min(model.validation_loss_curve_)
+    assert_allclose(loss_by_hand(model, aside), model.init_losses_.min(), rtol=1e-9)
+
+
+def test_lowest_validation_loss_wins_over_lowest_objective(monkeypatch):
+    fits, train = [], _mlp.train
+
+    def spied(*args, **kwargs):
+        fits.append(train(*args, **kwargs))
+        return fits[-1]
+
+    monkeypatch.setattr(_mlp, "train", spied)
+    X, y = data(n=80)
+    model = clone(MODEL).set_params(n_init=8).fit(X, y)
+    objectives = [fit.result.value for fit in fits]
+    validation = [min(fit.validation_curve) for fit in fits]
+    assert_array_equal(model.init_losses_, validation)
+    assert model.loss_ == objectives[np.argmin(validation)]
+    assert model.loss_ > min(objectives)
+
+
+def test_random_state_draws_the_rows(sides):
+    X, y = data()
+    for seed in (0, 0, 1):
+        clone(MODEL).set_params(random_state=seed).fit(X, y)
+    first, same, other = (aside.X for _, aside in sides)
+    assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_warm_start_goes_on_from_the_best_iterate():
+    X, y = data()
+    model = clone(MODEL).set_params(warm_start=True).fit(X, y)
+    best = min(model.validation_loss_curve_)
+    model.fit(X, y)
+    assert_allclose(model.validation_loss_curve_[0], best, rtol=1e-10)
+
+
+def test_no_validation_curve_without_early_stopping():
+    X, y = data()
+    model = clone(MODEL).fit(X, y)
+    model.set_params(early_stopping=False, alpha=1.0).fit(X, y)
+    assert not hasattr(model, "validation_loss_curve_")
+
+
+@pytest.mark.parametrize(
+    ("y", "fraction"),
+    [
+        ([0] * 29 + [1], 0.1),  # a class of one row
+        (["a"] * 14 + ["b"] * 15 + ["c"], 0.5),
+        ([0] * 15 + [1] * 15, 0.01),  # not one row for each class
+        ([0, 1, 2] * 10, 0.99),  # none left to train on
+    ],
+)
+def test_too_few_rows(y, fraction):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = clone(MODEL).set_params(validation_fraction=fraction)
+    message = f"early_stopping=True with validation_fraction={fraction} cannot set"
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")

@@ -1,0 +1,343 @@
+"""Both classifiers inside scikit-learn's meta-estimators, searches and plots."""
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import make_classification
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.inspection import (
+    DecisionBoundaryDisplay,
+    PartialDependenceDisplay,
+    partial_dependence,
+    permutation_importance,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_predict,
+    cross_validate,
+    learning_curve,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+LINEAR = LogisticNN()
+NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
+MODELS = [LINEAR, NETWORK]
+each_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+
+
+def data(n_classes=3, n=150):
+    return make_classification(
+        n, 6, n_informative=4, n_classes=n_classes, class_sep=1.5, random_state=0
+    )
+
+
+X, Y = data()
+X2, Y2 = data(2)
+
+
+def grid(model):
+    return {"alpha": [0.1, 100.0]}, clone(model)
+
+
+@each_model
+def test_pipeline(model):
+    pipeline = make_pipeline(StandardScaler(), clone(model)).fit(X, Y)
+    scaled = StandardScaler().fit_transform(X)
+    alone = clone(model).fit(scaled, Y)
+    assert_array_equal(pipeline.predict_proba(X), alone.predict_proba(scaled))
+    assert pipeline.score(X, Y) > 0.8
+    assert_array_equal(pipeline.classes_, [0, 1, 2])
+
+
+def test_network_as_a_step_before_another_model():
+    pipeline = make_pipeline(clone(NETWORK), LogisticRegression(max_iter=1000))
+    pipeline.fit(X, Y)
+    assert pipeline[:-1].transform(X).shape == (len(X), 4)
+    names = [f"onehiddenmlp{i}" for i in range(4)]
+    assert pipeline[:-1].get_feature_names_out().tolist() == names
+    assert pipeline.score(X, Y) > 0.8
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_column_transformer(kind):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip(kind)
+    if kind == "polars" and sklearn.__version__.startswith("1.6."):
+        pytest.skip("its ColumnTransformer does not know the frames of newer polars")
+    frame = pandas.DataFrame(X, columns=list("abcdef"))
+    frame["colour"] = np.array(["red", "green", "blue"])[np.arange(len(X)) % 3]
+    columns = ColumnTransformer(
+        [
+            ("hidden", clone(NETWORK), ["a", "b", "c"]),
+            ("colour", OneHotEncoder(sparse_output=False), ["colour"]),
+        ]
+    ).set_output(transform=kind)
+    transformed = columns.fit_transform(frame, Y)
+    assert type(transformed).__module__.split(".")[0] == kind
+    names = [f"hidden__onehiddenmlp{i}" for i in range(4)]
+    assert list(transformed.columns)[:4] == names
+    for model in MODELS:
+        pipeline = make_pipeline(columns, clone(model)).fit(frame, Y)
+        assert pipeline[-1].feature_names_in_.tolist() == list(transformed.columns)
+        assert pipeline.predict_proba(frame).shape == (len(X), 3)
+
+
+def test_feature_union():
+    union = FeatureUnion([("raw", "passthrough"), ("hidden", clone(NETWORK))])
+    out = union.fit(X, Y).transform(X)
+    assert_array_equal(out[:, 6:], clone(NETWORK).fit(X, Y).transform(X))
+    assert union.get_feature_names_out()[6] == "hidden__onehiddenmlp0"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@each_model
+def test_grid_search(model, n_jobs):
+    parameters, model = grid(model)
+    search = GridSearchCV(model, parameters, cv=3, n_jobs=n_jobs).fit(X, Y)
+    assert search.best_params_ == {"alpha": 0.1}
+    expected = clone(model).set_params(alpha=0.1).fit(X, Y)
+    assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
+
+
+@each_model
+def test_halving_grid_search(model):
+    parameters, model = grid(model)
+    search = HalvingGridSearchCV(
+        model, parameters, cv=3, random_state=0, min_resources=60
+    )
+    search.fit(X, Y)
+    assert search.best_params_["alpha"] in parameters["alpha"]
+    assert search.score(X, Y) > 0.8
+
+
+def test_halving_on_iterations():
+    search = HalvingGridSearchCV(
+        clone(NETWORK),
+        {"alpha": [0.1, 100.0]},
+        resource="max_iter",
+        min_resources=400,
+        max_resources=800,
+        factor=2,
+        cv=3,
+        random_state=0,
+    )
+    assert search.fit(X, Y).best_params_["max_iter"] == 800
+
+
+@each_model
+def test_cross_validate_in_two_processes(model):
+    found = [
+        cross_validate(clone(model), X, Y, cv=3, n_jobs=n_jobs, scoring="neg_log_loss")[
+            "test_score"
+        ]
+        for n_jobs in (1, 2)
+    ]
+    assert_array_equal(*found)
+
+
+@each_model
+def test_cross_val_predict(model):
+    for method in ("predict", "predict_proba", "decision_function"):
+        out = cross_val_predict(clone(model), X, Y, cv=3, method=method)
+        assert out.shape == ((len(X),) if method == "predict" else (len(X), 3))
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("ensemble", [True, False])
+@each_model
+def test_calibration(model, method, ensemble):
+    calibrated = CalibratedClassifierCV(
+        clone(model), method=method, ensemble=ensemble, cv=3
+    )
+    probability = calibrated.fit(X, Y, np.linspace(1, 2, len(Y))).predict_proba(X)
+    assert_allclose(probability.sum(axis=1), 1.0)
+    assert calibrated.score(X, Y) > 0.8
+
+
+@pytest.mark.parametrize("voting", ["hard", "soft"])
+def test_voting(voting):
+    vote = VotingClassifier(
+        [("a", clone(LINEAR)), ("b", clone(NETWORK))], voting=voting
+    )
+    assert vote.fit(X, Y).score(X, Y) > 0.8
+
+
+@each_model
+def test_stacking(model):
+    stack = StackingClassifier(
+        [("a", clone(LINEAR)), ("b", clone(NETWORK))], clone(model), cv=3
+    )
+    assert stack.fit(X, Y).score(X, Y) > 0.8
+
+
+@pytest.mark.parametrize("meta", [OneVsRestClassifier, OneVsOneClassifier])
+@each_model
+def test_one_model_per_class(model, meta):
+    each = meta(clone(model)).fit(X, Y)
+    assert len(each.estimators_) == 3
+    assert each.score(X, Y) > 0.8
+
+
+def test_one_versus_rest_is_what_multilabel_does():
+    indicator = np.eye(3, dtype=int)[Y]
+    model = LogisticNN(tol=1e-9)
+    each = OneVsRestClassifier(clone(model)).fit(X, indicator)
+    ours = clone(model).fit(X, indicator)
+    assert_allclose(each.predict_proba(X), ours.predict_proba(X), atol=1e-6)
+    assert_array_equal(each.predict(X), ours.predict(X))
+
+
+@pytest.mark.parametrize("meta", [MultiOutputClassifier, ClassifierChain])
+@each_model
+def test_several_outputs(model, meta):
+    several = np.column_stack([Y > 0, Y > 1]).astype(int)
+    each = meta(clone(model)).fit(X, several)
+    assert each.predict(X).shape == several.shape
+    assert len(each.estimators_) == 2
+
+
+@each_model
+def test_bagging(model):
+    bag = BaggingClassifier(
+        clone(model), n_estimators=3, random_state=0, max_features=0.7
+    )
+    assert bag.fit(X, Y, sample_weight=np.ones(len(Y))).score(X, Y) > 0.7
+
+
+def test_recursive_feature_elimination():
+    rng = np.random.default_rng(0)
+    noisy = np.hstack([X2, rng.normal(size=(len(X2), 4))])
+    chosen = RFE(LogisticNN(), n_features_to_select=4).fit(noisy, Y2)
+    assert chosen.support_.sum() == 4
+    assert chosen.support_[:6].sum() >= 3
+    assert SelectFromModel(LogisticNN()).fit(noisy, Y2).get_support().any()
+    by_first_layer = RFE(
+        clone(NETWORK),
+        n_features_to_select=4,
+        importance_getter=lambda m: np.abs(m.coefs_[0]).sum(axis=1),
+    )
+    assert by_first_layer.fit(noisy, Y2).support_.sum() == 4
+
+
+@each_model
+def test_permutation_importance(model):
+    noisy = np.hstack([X2, np.random.default_rng(0).normal(size=(len(X2), 1))])
+    model = clone(model).fit(noisy, Y2)
+    found = permutation_importance(model, noisy, Y2, n_repeats=3, random_state=0)
+    assert found.importances_mean[:6].max() > 5 * abs(found.importances_mean[6])
+
+
+@each_model
+def test_partial_dependence(model):
+    pytest.importorskip("matplotlib")
+    model = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0, 0]).fit(X2, Y2)
+    average = partial_dependence(model, X2, [0], grid_resolution=20)["average"]
+    assert (np.diff(average[0]) >= 0).all()
+    display = PartialDependenceDisplay.from_estimator(model, X2, [0, (1, 2)])
+    _close(display.figure_)
+
+
+@pytest.mark.parametrize("response", ["predict", "predict_proba", "decision_function"])
+@each_model
+def test_decision_boundary(model, response):
+    pytest.importorskip("matplotlib")
+    display = DecisionBoundaryDisplay.from_estimator(
+        clone(model).fit(X2[:, :2], Y2),
+        X2[:, :2],
+        response_method=response,
+        grid_resolution=10,
+    )
+    assert display.response.shape[:2] == (10, 10)
+    _close(display.figure_)
+
+
+def _close(figure):
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+
+
+@each_model
+def test_learning_curve(model):
+    sizes, train, test = learning_curve(
+        clone(model), X, Y, train_sizes=[0.5, 1.0], cv=3, n_jobs=2
+    )
+    assert sizes.tolist() == [50, 100]
+    assert train.shape == test.shape == (2, 3)
+    assert (test.mean(axis=1) > 0.6).all()
+    whole = cross_validate(clone(model), X, Y, cv=3)["test_score"]
+    assert_array_equal(test[1], whole)
+
+
+@each_model
+def test_tuned_threshold(model):
+    tuned = TunedThresholdClassifierCV(clone(model), scoring="f1", cv=3).fit(X2, Y2)
+    assert 0.0 < tuned.best_threshold_ < 1.0
+    second = clone(model).fit(X2, Y2).predict_proba(X2)[:, 1]
+    assert_array_equal(tuned.predict(X2), second >= tuned.best_threshold_)
+
+
+# Metadata routing ---------------------------------------------------------------------
+
+
+@each_model
+def test_weights_reach_the_model_through_a_pipeline_and_a_search(model):
+    weight = np.random.default_rng(0).integers(1, 5, len(Y)).astype(float)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        requesting = clone(model).set_fit_request(sample_weight=True)
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+        name = f"{type(model).__name__.lower()}__alpha"
+        search = GridSearchCV(
+            make_pipeline(scaler, requesting), {name: [1.0, 10.0]}, scoring=scorer, cv=3
+        )
+        search.fit(X, Y, sample_weight=weight)
+        alpha = search.best_params_[name]
+    scaled = StandardScaler().fit_transform(X)
+    alone = clone(model).set_params(alpha=alpha).fit(scaled, Y, weight)
+    assert_array_equal(search.predict_proba(X), alone.predict_proba(scaled))
+    plain = clone(model).set_params(alpha=alpha).fit(scaled, Y)
+    assert not np.allclose(plain.predict_proba(scaled), alone.predict_proba(scaled))
+
+
+@each_model
+def test_weights_that_were_not_requested_are_an_error(model):
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(clone(model))
+        with pytest.raises(Exception, match="sample_weight"):
+            pipeline.fit(X, Y, sample_weight=np.ones(len(Y)))
+
+
+# What a notebook shows ----------------------------------------------------------------
+
+
+@each_model
+def test_html_representation(model):
+    for fitted in (clone(model), clone(model).fit(X, Y)):
+        html = fitted._repr_html_()
+        assert type(model).__name__ in html
+        assert "random_state" in html or isinstance(model, LogisticNN)
+        assert "scikit-learn.org/stable/modules/generated/sknn_simple" not in html
+    assert "LogisticNN" in make_pipeline(StandardScaler(), LogisticNN())._repr_html_()
+
+
+@each_model
+def test_printed_representation_names_what_was_changed(model):
+    assert repr(clone(model).set_params(alpha=0.5)).startswith(type(model).__name__)
+    assert "alpha=0.5" in repr(clone(model).set_params(alpha=0.5))
+    assert repr(LogisticNN()) == "LogisticNN()"

@@ -1,0 +1,282 @@
+"""Ctrl-C in a fit: the best iterate so far, one warning, and nothing left behind."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._monitors import EarlyStopping, SilentMonitor
+from sknn_simple._nn.objective import Objective
+
+LINEAR = LogisticNN(tol=1e-9)
+NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)
+EVERY_SOLVER = [
+    (model, solver)
+    for model in (LINEAR, NETWORK)
+    for solver in ["lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"]
+    if solver != "newton-cholesky" or model is LINEAR
+]
+each_solver = pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+
+X, Y = make_classification(
+    120, 6, n_informative=4, n_redundant=0, flip_y=0.2, random_state=0
+)
+
+
+class Interrupting(SilentMonitor):
+    """Stands for Ctrl-C at the end of an iteration, or at the begin of the next."""
+
+    def __init__(self, at, when="ended"):
+        self.at, self.when = at, when
+        self.starts = 0
+
+    def ended(self, iterate, theta):
+        self.n_iter = iterate.n_iter
+        self.starts += iterate.n_iter == 0
+        self._interrupt("ended")
+        return False
+
+    def begins(self, theta):
+        self._interrupt("begins")
+
+    def _interrupt(self, when):
+        if (self.starts - 1, self.n_iter) == self.at and when == self.when:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def watched_by(monkeypatch):
+    """Have every fit watched by a monitor."""
+
+    def watch(monitor):
+        for kind in (LogisticNN, OneHiddenMLP):
+            monkeypatch.setattr(kind, "_monitors", lambda *args: [monitor])
+
+    return watch
+
+
+def blas_threads():
+    return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
+
+
+def interrupted(model):
+    """Fit; return the model after checking what every interrupt has in common."""
+    threads = threading.active_count()
+    with threadpool_limits(2):
+        limits = blas_threads()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(X, Y)
+        assert blas_threads() == limits
+    assert threading.active_count() == threads
+    [warning] = caught
+    assert warning.category is ConvergenceWarning
+    assert "was interrupted" in str(warning.message)
+    assert warning.filename == __file__
+    assert not model.converged_
+    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert np.isfinite(model.predict_proba(X)).all()
+    return model
+
+
+def stopped_by_max_iter(model, n):
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        return clone(model).set_params(max_iter=n).fit(X, Y)
+
+
+@pytest.mark.parametrize("when", ["ended", "begins"])
+@pytest.mark.parametrize("at", [2, 3])
+@each_solver
+def test_between_iterations(model, solver, at, when, monkeypatch):
+    model = clone(model).set_params(solver=solver)
+    with monkeypatch.context() as patch:
+        watch = Interrupting((0, at), when)
+        patch.setattr(type(model), "_monitors", lambda *args: [watch])
+        model = interrupted(model)
+    # An iteration broken off while its end is told may count or not.
+    assert model.n_iter_ in ([at] if when == "begins" else [at - 1, at])
+    expected = stopped_by_max_iter(clone(model), model.n_iter_)
+    assert model.loss_ == model.loss_curve_[-1] == min(model.loss_curve_)
+    assert model.loss_curve_ == expected.loss_curve_
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("when", ["ended", "begins"])
+@each_solver
+def test_at_the_start(model, solver, when, watched_by):
+    watched_by(Interrupting((0, 0), when))
+    model = interrupted(clone(model).set_params(solver=solver))
+    assert model.n_iter_ == 0
+    assert model.loss_ == model.loss_curve_[0]
+    if isinstance(model, LogisticNN):
+        assert_array_equal(model.coef_, 0.0)
+
+
+@pytest.mark.parametrize("evaluation", [1, 2, 3])
+@each_solver
+def test_within_an_evaluation(model, solver, evaluation, monkeypatch):
+    evaluate, calls = Objective.value_and_grad, []
+
+    def broken_off(self, theta):
+        calls.append(None)
+        if len(calls) == evaluation:
+            raise KeyboardInterrupt
+        return evaluate(self, theta)
+
+    monkeypatch.setattr(Objective, "value_and_grad", broken_off)
+    model = interrupted(clone(model).set_params(solver=solver))
+    assert model.n_iter_ < evaluation
+    # The first evaluation of all: the start is what there is.
+    assert evaluation > 1 or model.n_iter_ == 0
+    assert model.loss_ <= model.loss_curve_[0]
+
+
+def test_in_a_fit_that_had_gone_before(watched_by):
+    # The record is that of the interrupted fit, not of the one before.
+    model = clone(NETWORK).fit(X, Y)
+    assert model.converged_
+    watched_by(Interrupting((0, 2), "begins"))
+    assert interrupted(model).n_iter_ == 2
+
+
+def test_a_fit_goes_on_after_an_interrupt(watched_by, monkeypatch):
+    model = clone(NETWORK).set_params(warm_start=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(OneHiddenMLP, "_monitors", lambda *args: [Interrupting((0, 3))])
+        reached = interrupted(model).loss_
+    assert model.fit(X, Y).converged_
+    assert model.loss_curve_[0] == pytest.approx(reached, rel=1e-10)
+
+
+@pytest.mark.parametrize("at", [0, 1, 4])
+def test_with_early_stopping(at, watched_by):
+    watched_by(Interrupting((0, at), "begins"))
+    model = interrupted(clone(NETWORK).set_params(early_stopping=True))
+    curve = model.validation_loss_curve_
+    assert len(curve) == model.n_iter_ + 1 == at + 1
+    assert model.init_losses_ == [min(curve)]
+    assert model.loss_ == model.loss_curve_[int(np.argmin(curve))]
+
+
+def test_during_the_validation_loss(monkeypatch):
+    watch, calls = EarlyStopping.ended, []
+
+    def broken_off(self, iterate, theta):
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return watch(self, iterate, theta)
+
+    monkeypatch.setattr(EarlyStopping, "ended", broken_off)
+    model = interrupted(clone(NETWORK).set_params(early_stopping=True))
+    assert len(model.validation_loss_curve_) == model.n_iter_ + 1 in (3, 4)
+    assert model.init_losses_ == [min(model.validation_loss_curve_)]
+
+
+# Restarts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("iteration", [0, 1, 5])
+@pytest.mark.parametrize("start", [0, 1, 3])
+def test_inside_restarts(start, iteration, watched_by):
+    model = clone(NETWORK).set_params(n_init=4)
+    whole = clone(model).fit(X, Y)
+    watched_by(Interrupting((start, iteration)))
+    model = interrupted(model)
+    # The starts that have ended are kept, and so is what the interrupted one reached.
+    assert model.init_losses_.shape == (start + 1,)
+    assert_array_equal(model.init_losses_[:start], whole.init_losses_[:start])
+    assert model.loss_ == model.init_losses_.min()
+
+
+@pytest.mark.parametrize("n_jobs", [2])
+def test_inside_restarts_in_threads(n_jobs, monkeypatch):
+    # A monitor that interrupts in a worker thread; the other starts end on their own.
+    lock, begun = threading.Lock(), []
+
+    class OneOfThem(SilentMonitor):
+        def __init__(self):
+            with lock:
+                begun.append(self)
+                self.number = len(begun)
+
+        def ended(self, iterate, theta):
+            if self.number == 2 and iterate.n_iter == 2:
+                raise KeyboardInterrupt
+            return False
+
+    monkeypatch.setattr(OneHiddenMLP, "_monitors", lambda *args: [OneOfThem()])
+    model = clone(NETWORK).set_params(n_init=3, n_jobs=n_jobs)
+    with joblib.parallel_config("threading"):
+        with pytest.warns(ConvergenceWarning, match="was interrupted") as caught:
+            model.fit(X, Y)
+        assert len(caught) == 1
+    assert not model.converged_
+    assert model.loss_ == model.init_losses_.min()
+
+
+# A real signal ------------------------------------------------------------------------
+
+PROGRAM = """
+    import threading, warnings
+    import numpy as np
+    from threadpoolctl import threadpool_info
+    from sknn_simple import OneHiddenMLP
+
+    def blas():
+        return [p["num_threads"] for p in threadpool_info()]
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 30))
+    y = rng.integers(0, 2, 4000)
+    model = OneHiddenMLP(
+        200, "tanh", alpha=0.0, tol=0.0, max_iter=10**6, random_state=0, verbose=1
+    )
+    before, threads = blas(), threading.active_count()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    assert blas() == before
+    assert threading.active_count() == threads
+    [warning] = caught
+    assert "was interrupted" in str(warning.message), warning
+    assert not model.converged_
+    assert model.loss_ == min(model.loss_curve_) < model.loss_curve_[0]
+    assert np.isfinite(model.predict_proba(X)).all()
+    print("kept", model.n_iter_)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_a_real_signal():
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", textwrap.dedent(PROGRAM)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        try:
+            rows = 0
+            while rows < 5 and (line := process.stdout.readline()):
+                rows += line.split()[0].isdigit()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+        finally:
+            timer.cancel()
+    assert process.returncode == 0, err
+    assert out.splitlines()[-1].startswith("kept ")
+    assert int(out.split()[-1]) >= 3  # the fourth may have been broken off
