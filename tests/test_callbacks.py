@@ -98,12 +98,14 @@ class Observer(Recorder):
         super().__init__()
         self.begun, self.ended = [], []
 
+    # pyrefly: ignore  # scikit-learn reads from the signature what a hook asks for
     def on_fit_task_begin(
         self, estimator, context, *, X, y, metadata, fitted_estimator
     ):
         super().on_fit_task_begin(estimator, context)
         self.begun.append((context.task_name, X, y, metadata, fitted_estimator))
 
+    # pyrefly: ignore
     def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
         self.ended.append((context.task_name, X, y, metadata, fitted_estimator))
         return super().on_fit_task_end(estimator, context)

@@ -271,6 +271,7 @@ def test_a_real_signal():
         timer.start()
         try:
             rows = 0
+            assert process.stdout is not None
             while rows < 5 and (line := process.stdout.readline()):
                 rows += line.split()[0].isdigit()
             process.send_signal(signal.SIGINT)
