@@ -66,8 +66,9 @@ default="auto"
     tol : float, default=1e-4
         The fit has converged when no entry of the gradient of J, for standardised
         features, is larger than ``tol · min(1, J)``, or when J fell by at most this
-        fraction of itself over the last ten iterations: at a kink of relu the gradient
-        does not vanish. For float32 data tol is at least √ε = 3.5e-4.
+        fraction of itself over the last ten iterations, or by 100 times that before no
+        step lowered it any more: at a kink of relu the gradient does not vanish. For
+        float32 data tol is at least √ε = 3.5e-4.
     n_init : int, default=1
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.

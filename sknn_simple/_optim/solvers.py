@@ -63,6 +63,8 @@ _SMALLEST_VALUE = 1e-6
 # arrays of that size.
 MAX_HESSIAN_BYTES = 2**31
 
+# At a kink a line search may find no step before the decrease is below its limit.
+_KINK_FACTOR = 100.0
 # A trust region that rejects this many steps in a row has shrunk by 4^-25: no step that
 # float64 can represent lowers the objective.
 _MAX_IDLE = 25
@@ -115,7 +117,8 @@ class Limits(NamedTuple):
         Largest number of iterations.
     min_decrease : float
         Converged also where f fell by at most this, relative to f, over 10 iterations:
-        a function with kinks has minima at which the gradient is not 0. 0 for never.
+        a function with kinks has minima at which the gradient is not 0. Also where no
+        step lowers f any more and it fell by at most 100 times this. 0 for never.
     """
 
     tol: float
@@ -217,13 +220,17 @@ class _Journey:
         reasons = {
             "gradient": self.grad_norm <= self._limits.threshold(self.values[-1]),
             "observer": asked_to_stop,
-            "decrease": self._levelled_out(),
+            "decrease": self._levelled_out(self._limits.min_decrease),
             "max_iter": len(self.values) > self._limits.max_iter,
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
-    def _levelled_out(self) -> bool:
-        smallest = self._limits.min_decrease
+    def end_without_step(self) -> None:
+        """Note that no step lowers f: converged where it had all but levelled out."""
+        if self._levelled_out(_KINK_FACTOR * self._limits.min_decrease):
+            self.outcome = "decrease"
+
+    def _levelled_out(self, smallest: float) -> bool:
         enough = len(self.values) > _DECREASE_WINDOW
         # Steps that a trust region rejects say nothing about how far f can fall.
         if smallest == 0.0 or not enough or self.idle > _DECREASE_WINDOW // 2:
@@ -329,6 +336,8 @@ def minimise(
             journey.idle = 0
             _run(problem, memory, journey, SOLVERS[solver], bounds, limits)
             fell = journey.values[-1] < before
+        if journey.outcome is None:
+            journey.end_without_step()
     except KeyboardInterrupt:
         if journey is None:
             journey = _Journey(memory, start, bounds, limits, None)
