@@ -137,17 +137,6 @@ def _settle(
     A constant column's mean may differ from its value by rounding, which would leave a
     spurious σ > 0; a column of extreme size has squares out of float64's range.
     """
-    with np.errstate(over="ignore"):
-        _measure_suspects(blocks, mean, deviation, suspect, workers)
-
-
-def _measure_suspects(
-    blocks: RowBlocks,
-    mean: np.ndarray,
-    deviation: np.ndarray,
-    suspect: np.ndarray,
-    workers: Workers,
-) -> None:
     low = np.full(blocks.n_features, np.inf)
     high = np.full(blocks.n_features, -np.inf)
     for block in blocks.blocks:
@@ -160,7 +149,8 @@ def _measure_suspects(
     extreme = suspect[~constant[suspect]]
     if extreme.size:
         reach = np.maximum(np.abs(high), np.abs(low))[extreme]
-        near = np.maximum(high - mean, mean - low)[extreme]
+        with np.errstate(over="ignore"):
+            near = np.maximum(high - mean, mean - low)[extreme]
         reach = np.where(np.isfinite(near) & (near > 0.0), near, reach)
         scale = np.ones(blocks.n_features)
         # The nearest power of two: scaling by it is exact.
