@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._nn.blocks import Features, RowBlocks, Workers
+from sknn_simple._nn.blocks import RowBlocks, Workers
 from sknn_simple._nn.losses import LOSSES
 from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective, Network, Objective
+from sknn_simple._nn.view import Features, View
 from sknn_simple._optim.scaling import (
     Change,
     Columns,
@@ -37,6 +38,10 @@ FLOAT32_SMALL = 1e-25
 # From this many deviations on a mean is subtracted before products.
 FLOAT32_OFFSET = 4.0
 FLOAT64_OFFSET = 1e5
+# Standardised features of a hidden layer are rounded to multiples of this, 1.5e-8 of a
+# standard deviation: far below what any measurement means, and far enough above
+# float64's rounding that one value in ten million, not every one, depends on the unit.
+FEATURE_STEP = 2.0**-26
 # From this many deviations on float32 weights would cost probabilities four digits.
 FLOAT32_REMOTE = 1e3
 # The sample: at least this many rows, and two per parameter.
@@ -94,7 +99,9 @@ class Scene(NamedTuple):
     data : TrainingSet
         The rows.
     objective : Objective
-        J, of parameters for features less the blocks' offset.
+        J, of parameters for features as they are seen.
+    view : View or None
+        How they are seen; None for as they are.
     raw : ColumnScaling
         From these parameters to those for raw features.
     columns : ColumnScaling
@@ -108,6 +115,7 @@ class Scene(NamedTuple):
 
     data: TrainingSet
     objective: Objective
+    view: View | None
     raw: ColumnScaling
     columns: ColumnScaling
     variance: np.ndarray
@@ -127,10 +135,13 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     mean, deviation = column_moments(blocks, workers)
     if data.X.dtype == np.float32 and _beyond_float32(deviation):
         return set_scene(recipe, data._replace(X=data.X.astype(np.float64)), workers)
-    offset = np.zeros_like(mean)
-    if network.has_bias and _far_from_zero(data.X, mean, deviation):
-        blocks.offset = mean.astype(data.X.dtype)
-        offset = blocks.offset.astype(np.float64)
+    dtype = _parameter_dtype(data.X.dtype, mean, deviation)
+    view = _view(recipe, data.X, mean, deviation)
+    raw = Columns(np.zeros_like(mean), np.ones_like(mean))
+    if view is not None:
+        blocks.see(view)
+        raw = Columns(view.center.astype(np.float64), view.scale.astype(np.float64))
+        mean, deviation = view.moments(mean, deviation)
     units = deviation if recipe.standardize else np.ones_like(deviation)
     strength = np.sqrt(recipe.alpha / data.total_weight)
     objective = recipe.objective(
@@ -141,7 +152,7 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         workers,
     )
     # Only a bias can take up the mean of a column.
-    center = mean - offset if network.has_bias else offset
+    center = mean if network.has_bias else np.zeros_like(mean)
     groups = _groups(network)
     spread = deviation if network.has_bias else np.hypot(deviation, mean)
     size = np.hypot(np.sqrt(objective.input_curvature) * spread, strength * units)
@@ -152,11 +163,27 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     return Scene(
         data,
         objective,
-        ColumnScaling(Columns(offset, np.ones_like(offset)), groups),
+        view,
+        ColumnScaling(raw, groups),
         ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
         (spread * scale) ** 2,
-        _parameter_dtype(data.X.dtype, mean, deviation),
+        dtype,
     )
+
+
+def _view(
+    recipe: Recipe, X: Features, mean: np.ndarray, deviation: np.ndarray
+) -> View | None:
+    """Return how the features should be seen, None for as they are."""
+    if not recipe.network.has_bias:
+        return None
+    convex = issubclass(recipe.objective, LinearObjective)
+    if recipe.standardize and not convex and X.dtype == np.float64:
+        center = np.zeros_like(mean) if sparse.issparse(X) else mean
+        return View(center, _inverse(deviation), FEATURE_STEP)
+    if _far_from_zero(X, mean, deviation):
+        return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
+    return None
 
 
 def _beyond_float32(deviation: np.ndarray) -> bool:
@@ -182,15 +209,18 @@ def _far_from_zero(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool
     return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
 
 
-def cut(network: Network, data: TrainingSet) -> RowBlocks:
+def cut(network: Network, data: TrainingSet, view: View | None = None) -> RowBlocks:
     """Return the rows in blocks that suit the network."""
-    return RowBlocks(
+    blocks = RowBlocks(
         data.X,
         data.y,
         data.weight,
         row_bytes=network.row_bytes(data.X),
         work=network.work(data.X),
     )
+    if view is not None:
+        blocks.see(view)
+    return blocks
 
 
 def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
@@ -330,8 +360,7 @@ def _approach_by_sample(
     columns = scene.columns
     decay = scene.objective.decay
     ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
-    blocks = cut(recipe.network, sample)
-    blocks.offset = scene.objective.blocks.offset
+    blocks = cut(recipe.network, sample, scene.view)
     objective = LinearObjective(
         recipe.network, scene.objective.loss, blocks, ratio * decay, workers
     )

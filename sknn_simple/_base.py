@@ -25,6 +25,7 @@ from sknn_simple._compat import (
     fit_context,
     with_callbacks,
 )
+from sknn_simple._documentation import PACKAGE, documentation_address
 from sknn_simple._monitors import Monitor, ProgressTable
 from sknn_simple._nn.blocks import Workspace, block_edges
 from sknn_simple._nn.losses import LOSSES, Loss
@@ -389,6 +390,15 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         super().__setstate__(state)
 
     # Conventions of scikit-learn ------------------------------------------------------
+
+    _doc_link_module = PACKAGE
+
+    @property
+    def _doc_link_template(self) -> str:
+        """The page of a class, which the HTML representation links to; "" for none."""
+        address = documentation_address()
+        page = "generated/{estimator_module}.{estimator_name}.html"
+        return f"{address}/{page}" if address else ""
 
     def _validate_params(self) -> None:
         try:

@@ -52,7 +52,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Strength of the penalty on the weights; 0 for none. Biases are not penalised.
     standardize : bool, default=True
         Measure each feature in its standard deviations before the penalty sees its
-        weights, so that predictions do not depend on the unit and origin of a column.
+        weights, so that predictions do not depend on the unit and origin of a column:
+        float64 features are rounded to 1.5e-8 deviations while the network trains,
+        which keeps every path the same in all units; ``loss_`` is that of the data.
         ``coefs_`` act on the raw columns all the same. A constant column gets weight
         0. With False, J is the objective of MLPClassifier to the last term; the first
         weights are still drawn for features near unit size.

@@ -20,8 +20,8 @@ from sknn_simple._approach import (
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
-from sknn_simple._optim.scaling import ScaledProblem
-from sknn_simple._optim.solvers import Iterate, Result, minimise
+from sknn_simple._optim.scaling import Change, ScaledProblem
+from sknn_simple._optim.solvers import Iterate, Limits, Result, minimise
 from sknn_simple._optim.threads import single_blas_thread
 from sknn_simple._training_set import TrainingSet
 
@@ -92,15 +92,10 @@ def train(
             start = scene.raw.to_scaled(start)
         else:
             start = scene.columns.to_original(start)
+        solver, change, start, limits = _approach(
+            recipe, scene, start, not start_is_raw, workers
+        )
         bounds = sign_bounds(recipe.signs)
-        limits = recipe.limits
-        try:
-            solver, change, start = choose_approach(
-                recipe, scene, start, not start_is_raw, workers
-            )
-        except KeyboardInterrupt:
-            solver, change = "lbfgs", scene.columns
-            limits = limits._replace(max_iter=0)
         stopping = _early_stopping(recipe, scene, validation, workers)
 
         def to_raw(x: np.ndarray) -> np.ndarray:
@@ -108,9 +103,10 @@ def train(
             return theta.astype(scene.dtype, copy=False)
 
         watching = [*monitors, stopping] if stopping else monitors
+        first = reflected(change.to_scaled(start), bounds)
         result = minimise(
             ScaledProblem(scene.objective, change),
-            reflected(change.to_scaled(start), bounds),
+            first,
             solver=solver,
             limits=limits,
             bounds=bounds,
@@ -118,15 +114,33 @@ def train(
         )
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")
+
+        def finished(result: Result) -> Result:
+            return _without_rounding(recipe, scene, result, first, change, workers)
+
         if stopping is None:
-            return Trained(to_raw(result.x), result, solver, None)
+            return Trained(to_raw(result.x), finished(result), solver, None)
         if len(stopping.curve) < len(result.values):
             # An interrupt fell into the measurement of the last iterate.
             last = Iterate(result.n_iter, result.x, result.value, result.grad_norm)
             stopping.ended(last, lambda: to_raw(result.x))
         return Trained(
-            stopping.best_theta, _best_of(result, stopping), solver, stopping.curve
+            stopping.best_theta,
+            finished(_best_of(result, stopping)),
+            solver,
+            stopping.curve,
         )
+
+
+def _approach(
+    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool, workers: Workers
+) -> tuple[str, Change, np.ndarray, Limits]:
+    """Return solver, coordinates, start and limits: none to go on to if interrupted."""
+    try:
+        approach = choose_approach(recipe, scene, start, fresh, workers)
+    except KeyboardInterrupt:
+        return "lbfgs", scene.columns, start, recipe.limits._replace(max_iter=0)
+    return *approach, recipe.limits
 
 
 def _early_stopping(
@@ -135,8 +149,8 @@ def _early_stopping(
     if validation is None or recipe.patience is None:
         return None
     same_precision = validation.X.astype(scene.data.X.dtype, copy=False)
-    blocks = cut(recipe.network, validation._replace(X=same_precision))
-    blocks.offset = scene.objective.blocks.offset
+    view = scene.view.exact() if scene.view else None
+    blocks = cut(recipe.network, validation._replace(X=same_precision), view)
     no_decay = np.zeros(recipe.network.layout.size)
     objective = recipe.objective(
         recipe.network, scene.objective.loss, blocks, no_decay, workers
@@ -144,6 +158,38 @@ def _early_stopping(
     return EarlyStopping(
         lambda theta: objective.value(scene.raw.to_scaled(theta)), recipe.patience
     )
+
+
+def _without_rounding(
+    recipe: Recipe,
+    scene: Scene,
+    result: Result,
+    start: np.ndarray,
+    change: Change,
+    workers: Workers,
+) -> Result:
+    """Return the result with J, at the start and the end, of features before rounding.
+
+    The values between are moved with them, by about 1e-9 of J: linearly, which keeps
+    their order.
+    """
+    if scene.view is None or not scene.view.rounds:
+        return result
+    blocks = cut(recipe.network, scene.data, scene.view.exact())
+    objective = recipe.objective(
+        recipe.network, scene.objective.loss, blocks, scene.objective.decay, workers
+    )
+    try:
+        first = objective.value(change.to_original(start))
+        last = objective.value(change.to_original(result.x))
+    except KeyboardInterrupt:
+        return result._replace(outcome="interrupted")
+    fall = result.values[0] - result.value
+    slope = (first - last) / fall if fall > 0.0 else 1.0
+    # Where J has hardly fallen, the quotient is one of rounding.
+    slope = slope if 0.5 < slope < 2.0 else 1.0
+    values = [last + slope * (value - result.value) for value in result.values]
+    return result._replace(value=last, values=values)
 
 
 def _best_of(result: Result, stopping: EarlyStopping) -> Result:

@@ -14,6 +14,7 @@ from sklearn import __version__ as sklearn_version
 from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
+    load_digits,
     load_iris,
     load_wine,
     make_classification,
@@ -24,6 +25,7 @@ from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._nn import blocks
 
 SKLEARN = parse_version(sklearn_version).release[:2]
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "softplus", "silu", "gelu"]
@@ -373,15 +375,60 @@ def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("load", [load_iris, load_breast_cancer])
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
 def test_unit_and_origin_of_columns_do_not_matter_to_networks(load, activation, seed):
-    # Rounding is all that differs, and the path amplifies it: see the next test.
+    # A whole fit: features rounded to a grid lead every path through the same points.
     X, y = load(return_X_y=True)
     Z = rescaled(X, seed)
-    model = OneHiddenMLP(10, activation, max_iter=30, tol=0.0, random_state=seed)
+    model = OneHiddenMLP(10, activation, random_state=seed)
     one, other = fit(model, X, y), fit(model, Z, y)
-    assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-8)
-    assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-7)
+    assert other.n_iter_ == one.n_iter_
+    assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-10)
+    assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
+    assert_array_equal(other.predict(Z), one.predict(X))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"skip_connections": True},
+        {"early_stopping": True},
+        {"class_weight": "balanced"},
+        {"n_init": 3},
+        {"solver": "newton-cg"},
+        {"solver": "trust-krylov"},
+        {"monotonic_cst": [1, 0, -1] + [0] * 27, "activation": "tanh"},
+    ],
+    ids=str,
+)
+def test_unit_and_origin_of_columns_do_not_matter_to_settings(settings):
+    X, y = load_breast_cancer(return_X_y=True)
+    Z = rescaled(X, 0)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    model = OneHiddenMLP(5, random_state=0).set_params(**settings)
+    one = clone(model).fit(X, y, sample_weight=weight)
+    other = clone(model).fit(Z, y, sample_weight=weight)
+    assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
+
+
+def test_unit_of_sparse_columns_does_not_matter_to_networks():
+    X, y = load_digits(return_X_y=True)
+    factor = 10.0 ** np.resize(np.arange(-6, 7), X.shape[1])
+    Z = sparse.csr_array(X * factor)
+    model = OneHiddenMLP(5, random_state=0)
+    one, other = fit(model, sparse.csr_array(X), y), fit(model, Z, y)
+    assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
+
+
+def test_features_too_large_to_keep_are_seen_the_same(monkeypatch):
+    X, y = load_breast_cancer(return_X_y=True)
+    model = OneHiddenMLP(5, random_state=0)
+    for data in (X, sparse.csr_array(X)):
+        kept = fit(model, data, y)
+        with monkeypatch.context() as patch:
+            patch.setattr(blocks, "KEPT_BYTES", 0)
+            computed = fit(model, data, y)
+        assert_array_equal(computed.coefs_[0], kept.coefs_[0])
 
 
 @pytest.mark.parametrize("skip", [False, True])

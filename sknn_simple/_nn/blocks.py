@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
+
+from sknn_simple._nn.view import Features, View
 
 # A block's arrays should stay in one core's second-level cache, 1 to 2 MiB on current
 # processors; larger blocks make the products a little faster.
@@ -27,10 +29,8 @@ LANE_BYTES = 2**26
 # Handing work to a thread costs about 50 µs. A lane of 5 million multiply-adds takes
 # three times that or more, so that a second thread pays.
 LANE_WORK = 5e6
-
-
-# A dense array or a CSR matrix or array of shape (n_rows, n_features).
-Features = Any
+# Features seen otherwise than they are stored are kept up to this size.
+KEPT_BYTES = 2**25
 
 
 class Block(NamedTuple):
@@ -154,7 +154,8 @@ class RowBlocks:
     ) -> None:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
-        self.offset: np.ndarray | None = None
+        self._view: View | None = None
+        self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
         self.blocks = [
             Block(
                 _rows(X, start, stop),
@@ -168,17 +169,26 @@ class RowBlocks:
             np.clip(work / LANE_WORK, 1, min(MAX_LANES, len(self.blocks)))
         )
 
-    def features(self, block: Block, workspace: Workspace) -> Features:
-        """Return a block's X, less the offset where one is set.
+    def see(self, view: View) -> None:
+        """See the features through `view` from now on.
 
-        In float32 a product of values far from 0 loses as many digits as their mean
-        has more than their deviation. Subtracting a float32 offset near the mean is
-        exact, or nearly so, and keeps them.
+        Where they are small a copy is kept; else they are computed block by block at
+        each evaluation, into the same memory.
         """
-        if self.offset is None:
+        if self._n_bytes > KEPT_BYTES:
+            self._view = view
+            return
+        self.blocks = [block._replace(X=view(block.X)) for block in self.blocks]
+
+    def features(self, block: Block, workspace: Workspace) -> Features:
+        """Return a block's X as it is seen."""
+        if self._view is None:
             return block.X
-        centred = workspace.array("features", block.X.shape, self.dtype)
-        return np.subtract(block.X, self.offset, out=centred)
+        if sparse.issparse(block.X):
+            return self._view(block.X)
+        return self._view(
+            block.X, out=workspace.array("features", block.X.shape, self.dtype)
+        )
 
     def _lanes(self, n_lanes: int) -> list[list[Block]]:
         edges = [len(self.blocks) * i // n_lanes for i in range(n_lanes + 1)]

@@ -14,9 +14,8 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._nn.blocks import Block, RowBlocks, Workers
+from sknn_simple._nn.view import HUGE, TINY, scaled_difference
 
-# Squares of numbers within these limits neither overflow nor lose digits to underflow.
-_TINY, _HUGE = 1e-140, 1e140
 # 2 to this power is the largest power of two in float64.
 _LARGEST_EXPONENT = 1023.0
 
@@ -52,8 +51,8 @@ def column_moments(
     mean = np.where(np.isfinite(corrected), corrected, mean)
     suspect = np.flatnonzero(
         ~np.isfinite(deviation)
-        | (deviation > _HUGE)
-        | (deviation < _TINY)
+        | (deviation > HUGE)
+        | (deviation < TINY)
         | (deviation <= 1e-7 * np.abs(mean))
     )
     if suspect.size:
@@ -88,20 +87,6 @@ def _dense_term(
         return 0.0
 
     return term
-
-
-def scaled_difference(
-    X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
-) -> None:
-    """Write (x - mean) * scale into `out`, for huge values x * scale - mean * scale."""
-    huge = np.abs(scale) < _HUGE**-2
-    if not huge.any():
-        np.subtract(X, mean, out=out)
-        out *= scale
-        return
-    np.multiply(X, np.where(huge, scale, 1.0), out=out)
-    out -= np.where(huge, mean * scale, mean)
-    out *= np.where(huge, 1.0, scale)
 
 
 def _sparse_term(

@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._nn.blocks import Block, Features, RowBlocks, Workers, Workspace
+from sknn_simple._nn.blocks import Block, RowBlocks, Workers, Workspace
 from sknn_simple._nn.losses import Loss
-from sknn_simple._nn.moments import scaled_difference
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
+from sknn_simple._nn.view import Features, scaled_difference
 
 
 class Network(Protocol):

@@ -10,7 +10,7 @@ For an array of weights W (p, k) that acts on inputs x, with biases b (k,):
     W = diag(r) U,    b = c - Wᵀ m        so that  Wᵀ x + b = Uᵀ ((x - m) ∘ r) + c
     ∂J/∂U = r ∘ (∂J/∂W - m (∂J/∂b)ᵀ),    ∂J/∂c = ∂J/∂b
 
-where m and r are per-column centres and scales. X itself is never touched. rⱼ = 0
+where m and r are per-column centres and scales. X need not be touched. rⱼ = 0
 keeps the weights of a column at 0.
 
 References

@@ -1,0 +1,83 @@
+"""Features seen otherwise than they are stored: centred, scaled, rounded to a grid."""
+
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+
+# A dense array or a CSR matrix or array of shape (n_rows, n_features).
+Features = Any
+
+# Squares of numbers within these limits neither overflow nor lose digits to underflow.
+TINY, HUGE = 1e-140, 1e140
+
+
+class View:
+    """Features seen as (x - center) * scale, on demand rounded.
+
+    Rounding makes the features the same bits in any unit of a column: (x - center) *
+    scale of x in metres and in feet differ in their last digits, and a path through a
+    landscape with many valleys amplifies that to other parameters.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_features,)
+        Of the features' dtype. Sparse features have center 0.
+    step : float or None, default=None
+        The features are rounded to multiples of it, a power of two. None does not.
+    """
+
+    def __init__(
+        self, center: np.ndarray, scale: np.ndarray, step: float | None = None
+    ) -> None:
+        self.center = center
+        self.scale = scale
+        self._step = step
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the features are rounded."""
+        return self._step is not None
+
+    def exact(self) -> Self:
+        """Return the same without rounding."""
+        return type(self)(self.center, self.scale)
+
+    def __call__(self, X: Features, out: np.ndarray | None = None) -> Features:
+        """Return the features as seen, in C order; `out` is for dense ones only."""
+        if sparse.issparse(X):
+            seen = self._rounded(X.data * self.scale[X.indices])
+            return sparse.csr_array((seen, X.indices, X.indptr), shape=X.shape)
+        seen = np.empty(X.shape, X.dtype) if out is None else out
+        scaled_difference(X, self.center, self.scale, out=seen)
+        return self._rounded(seen)
+
+    def moments(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of the features as seen."""
+        seen = (mean - self.center) * self.scale
+        if self._step is None:
+            return seen, deviation * self.scale
+        return self._rounded(seen), np.rint(deviation * self.scale)
+
+    def _rounded(self, seen: np.ndarray) -> np.ndarray:
+        if self._step is not None:
+            seen *= 1.0 / self._step
+            np.rint(seen, out=seen)
+            seen *= self._step
+        return seen
+
+
+def scaled_difference(
+    X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
+) -> None:
+    """Write (x - mean) * scale into `out`, for huge values x * scale - mean * scale."""
+    huge = np.abs(scale) < HUGE**-2
+    if not huge.any():
+        np.subtract(X, mean, out=out)
+        out *= scale
+        return
+    np.multiply(X, np.where(huge, scale, 1.0), out=out)
+    out -= np.where(huge, mean * scale, mean)
+    out *= np.where(huge, 1.0, scale)
