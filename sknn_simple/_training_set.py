@@ -181,12 +181,12 @@ def split(
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and, as codes, their numbers or the indicator matrix."""
-    check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
     if kind == "multilabel-indicator":
         indicator = y.toarray() if sparse.issparse(y) else y
         return np.arange(y.shape[1]), np.asarray(indicator, dtype=np.float64)
     if kind not in ("binary", "multiclass"):
+        check_classification_targets(y)
         raise ValueError(
             f"y must hold one label per sample or be a multilabel indicator matrix; "
             f"got a {kind} target."
@@ -213,6 +213,8 @@ def _weights(
     class_weight: Any,
 ) -> np.ndarray:
     """Return sample_weight × class_weight, (n_samples,) in float64."""
+    if sample_weight is None and class_weight is None:
+        return np.ones(X.shape[0])
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")

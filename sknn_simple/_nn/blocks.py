@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -50,7 +51,7 @@ class Workspace(threading.local):
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an uninitialised C-contiguous array, the same memory at each call."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
             buffer = self._buffers[name] = np.empty(size, dtype)
@@ -154,6 +155,7 @@ class RowBlocks:
     ) -> None:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
+        self.y, self.weight = y, weight
         self._view: View | None = None
         self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
         self.blocks = [
@@ -217,7 +219,7 @@ class RowBlocks:
         number : float
         total : ndarray of float64 of the given shape
         """
-        affordable = LANE_BYTES // (8 * int(np.prod(shape)) + 1)
+        affordable = LANE_BYTES // (8 * prod(shape) + 1)
         lanes = self._lanes(max(1, min(self._n_lanes, affordable)))
         numbers = [0.0] * len(lanes)
         totals: list[np.ndarray] = [np.empty(0)] * len(lanes)

@@ -39,6 +39,12 @@ class Loss(Protocol):
         """Write the probabilities of the K outputs over `raw`."""
         ...
 
+    def probabilities_of_gradient(
+        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> None:
+        """Write the probabilities over wᵢ ∂ℓ/∂zᵢ, from which they are regained."""
+        ...
+
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Return the logarithm of what `probabilities` writes; may overwrite `raw`."""
         ...
@@ -126,6 +132,13 @@ class BernoulliLoss:
         tail += 1.0
         raw /= tail
 
+    def probabilities_of_gradient(
+        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> None:
+        gradient /= weight[:, None]
+        gradient += y
+        np.clip(gradient, 0.0, 1.0, out=gradient)
+
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         return _log_sigmoid(raw)
 
@@ -178,6 +191,13 @@ class SoftmaxLoss:
         _shift_below_zero(raw)
         np.exp(raw, out=raw)
         raw /= raw.sum(axis=1, keepdims=True)
+
+    def probabilities_of_gradient(
+        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> None:
+        gradient /= weight[:, None]
+        gradient[np.arange(len(y)), y] += 1.0
+        np.clip(gradient, 0.0, 1.0, out=gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         _shift_below_zero(raw)

@@ -11,7 +11,13 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._nn.blocks import Block, RowBlocks, Workers, Workspace
+from sknn_simple._nn.blocks import (
+    KEPT_BYTES,
+    Block,
+    RowBlocks,
+    Workers,
+    Workspace,
+)
 from sknn_simple._nn.losses import Loss
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
@@ -121,12 +127,16 @@ class Objective:
             X = self.blocks.features(block, self._workspace)
             raw, kept = self.network.forward_keeping(params, X, self._workspace)
             value = self.loss.value_and_gradient(raw, block.y, block.weight)
+            self._evaluated(block, raw)
             self.network.backward(params, X, raw, kept, self._views(total))
             return value
 
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
         gradient += self.decay * (self.decay * theta)
         return value + self._penalty(theta), gradient
+
+    def _evaluated(self, block: Block, raw_gradient: np.ndarray) -> None:
+        """Note wᵢ ∂ℓ/∂zᵢ of a block, (m, K), for a subclass that can use it."""
 
     def gram(self, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Return Σᵢ wᵢ xᵢ xᵢᵀ of centred and scaled features, (p, p)."""
@@ -179,16 +189,44 @@ class LinearObjective(Objective):
 
     With P the probabilities at θ, the Hessian of the loss is Xᵀ C X, where C holds
     wᵢ ∂²ℓ/∂zᵢ² of every row. P is kept for the last θ, (n_rows, K): a Hessian product
-    then takes one pass over X, not two.
+    then takes one pass over X, not two. Where the data is small, so is what the last
+    evaluation and the last Hessian had computed.
     """
 
-    _at: np.ndarray | None = None
-    _probability: np.ndarray
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        blocks: RowBlocks,
+        decay: np.ndarray,
+        workers: Workers,
+    ) -> None:
+        super().__init__(network, loss, blocks, decay, workers)
+        self._at: np.ndarray | None = None
+        self._probability = np.empty(0)
+        self._evaluated_at: np.ndarray | None = None
+        self._raw_gradient: np.ndarray | None = None
+        if 8 * blocks.n_rows * network.n_outputs <= KEPT_BYTES:
+            self._raw_gradient = np.empty((blocks.n_rows, network.n_outputs))
+        self._center: np.ndarray | None = None
+        self._scale: np.ndarray | None = None
+        self._standardised: dict[int, np.ndarray] = {}
 
     @property
     def input_curvature(self) -> float:
         """∂²J/∂w² of a weight on an input of unit variance at θ = 0, but for decay."""
         return self.loss.start_curvature(self.network.n_outputs)
+
+    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return J(θ) and ∂J/∂θ, by one pass over X."""
+        self._evaluated_at = None
+        result = super().value_and_grad(theta)
+        self._evaluated_at = theta.copy()
+        return result
+
+    def _evaluated(self, block: Block, raw_gradient: np.ndarray) -> None:
+        if self._raw_gradient is not None:
+            self._raw_gradient[block.rows] = raw_gradient
 
     def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return the Hessian of J at θ times v: Xᵀ C (X v) + decay² v."""
@@ -231,11 +269,12 @@ class LinearObjective(Objective):
         self._keep_probability(theta)
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
-        has_bias = self.network.has_bias
+        if self._center is not center or self._scale is not scale:
+            self._center, self._scale = center, scale
+            self._standardised.clear()
 
         def term(block: Block, total: np.ndarray) -> float:
-            X = self.blocks.features(block, self._workspace)
-            features = _standardised(X, center, scale, has_bias)
+            features = self._features(block, center, scale)
             diagonal, root = self.loss.covariance_factors(
                 self._probability[block.rows], block.weight
             )
@@ -256,8 +295,27 @@ class LinearObjective(Objective):
         hessian[np.diag_indices(self.size)] += factor * factor
         return hessian
 
+    def _features(
+        self, block: Block, center: np.ndarray, scale: np.ndarray
+    ) -> np.ndarray:
+        """Return a block's features for `hessian`, kept from call to call if small."""
+        features = self._standardised.get(block.rows.start)
+        if features is None:
+            X = self.blocks.features(block, self._workspace)
+            features = _standardised(X, center, scale, self.network.has_bias)
+            if 8 * self.blocks.n_rows * features.shape[1] <= KEPT_BYTES:
+                self._standardised[block.rows.start] = features
+        return features
+
     def _keep_probability(self, theta: np.ndarray) -> None:
         if self._at is not None and np.array_equal(self._at, theta):
+            return
+        known = self._evaluated_at
+        if self._raw_gradient is not None and np.array_equal(known, theta):
+            self._at, self._probability = known, self._raw_gradient.copy()
+            self.loss.probabilities_of_gradient(
+                self._probability, self.blocks.y, self.blocks.weight
+            )
             return
         params = self._params(theta)
         probability = np.empty((self.blocks.n_rows, self.network.n_outputs))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
 
 # Sufficient decrease; the value of Nocedal and Wright, section 3.1.
@@ -25,18 +25,18 @@ _RIDGE_GROWTH = 1e3
 
 def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Return d with (H + ridge) d = -g, the ridge as small as Cholesky allows."""
-    diagonal = np.diag_indices_from(hessian)
-    largest = float(hessian[diagonal].max())
+    diagonal = hessian.diagonal()
+    largest = float(diagonal.max())
     ridge = _FIRST_RIDGE * largest if largest > 0.0 else 1.0
     while True:
-        damped = hessian.copy()
-        damped[diagonal] += ridge
-        try:
-            factor = cho_factor(damped, lower=True, overwrite_a=True)
-        except LinAlgError:
-            ridge *= _RIDGE_GROWTH
-            continue
-        return -cho_solve(factor, gradient)
+        damped = hessian.copy(order="F")
+        np.fill_diagonal(damped, diagonal + ridge)
+        # LAPACK itself: SciPy's cho_factor and cho_solve check and copy, which for a
+        # few dozen parameters takes longer than the factorisation.
+        _, step, failed = dposv(damped, -gradient, overwrite_a=True, overwrite_b=True)
+        if not failed:
+            return step
+        ridge *= _RIDGE_GROWTH
 
 
 def newton_cholesky(

@@ -53,7 +53,7 @@ class Memory:
 
     def value_and_grad(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return f(x) and its gradient, evaluated at most once."""
-        for point, value, gradient in self._points:
+        for point, value, gradient in reversed(self._points):
             if np.array_equal(point, x):
                 return value, gradient
         value, gradient = self.problem.value_and_grad(x)

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from sknn_simple._nn import blocks as blocks_module
+from sknn_simple._nn import objective as objective_module
 from sknn_simple._nn.activations import ACTIVATIONS
 from sknn_simple._nn.blocks import RowBlocks, Workers
 from sknn_simple._nn.losses import LOSSES
@@ -234,6 +235,26 @@ def test_hessian_is_what_hessp_multiplies_by(case, container):
     columns = [problem.hessp(u, unit) for unit in np.eye(case.size)]
     np.testing.assert_allclose(hessian, np.array(columns).T, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(hessian, hessian.T, rtol=1e-13, atol=1e-15)
+
+
+@every_linear
+@pytest.mark.parametrize("kept_bytes", [0, 2**25])
+def test_hessian_after_an_evaluation_and_in_other_coordinates(
+    case, kept_bytes, monkeypatch
+):
+    """What is kept between calls is used for the same θ and coordinates only."""
+    monkeypatch.setattr(objective_module, "KEPT_BYTES", kept_bytes)
+    zero, one = np.zeros(N_FEATURES), np.ones(N_FEATURES)
+    objective = case.objective()
+    for theta in (case.theta, 2.0 * case.theta):
+        for scale in (one, 2.0 * one):
+            expected = case.objective().hessian(theta, zero, scale)
+            objective.value_and_grad(theta)
+            found = [objective.hessian(theta, zero, scale)]
+            objective.value_and_grad(-theta)
+            found.append(objective.hessian(theta, zero, scale))
+            for hessian in found:
+                np.testing.assert_allclose(hessian, expected, rtol=1e-11, atol=1e-14)
 
 
 @parametrize(["linear"])
