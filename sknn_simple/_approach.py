@@ -179,8 +179,10 @@ def _view(
         return None
     convex = issubclass(recipe.objective, LinearObjective)
     if recipe.standardize and not convex and X.dtype == np.float64:
-        center = np.zeros_like(mean) if sparse.issparse(X) else mean
-        return View(center, _inverse(deviation), FEATURE_STEP)
+        scale = _inverse(deviation)
+        if sparse.issparse(X):
+            return View(np.zeros_like(mean), scale, FEATURE_STEP, mean)
+        return View(mean, scale, FEATURE_STEP)
     if _far_from_zero(X, mean, deviation):
         return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
     return None

@@ -310,9 +310,13 @@ class LinearObjective(Objective):
     def _keep_probability(self, theta: np.ndarray) -> None:
         if self._at is not None and np.array_equal(self._at, theta):
             return
-        known = self._evaluated_at
-        if self._raw_gradient is not None and np.array_equal(known, theta):
-            self._at, self._probability = known, self._raw_gradient.copy()
+        known, raw_gradient = self._evaluated_at, self._raw_gradient
+        if (
+            known is not None
+            and raw_gradient is not None
+            and np.array_equal(known, theta)
+        ):
+            self._at, self._probability = known, raw_gradient.copy()
             self.loss.probabilities_of_gradient(
                 self._probability, self.blocks.y, self.blocks.weight
             )

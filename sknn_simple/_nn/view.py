@@ -25,14 +25,22 @@ class View:
         Of the features' dtype. Sparse features have center 0.
     step : float or None, default=None
         The features are rounded to multiples of it, a power of two. None does not.
+    mean : ndarray of shape (n_features,), optional
+        Where `center` is 0, what the features would be centred at: they are rounded so
+        that subtracting their mean gives what rounding centred features gives.
     """
 
     def __init__(
-        self, center: np.ndarray, scale: np.ndarray, step: float | None = None
+        self,
+        center: np.ndarray,
+        scale: np.ndarray,
+        step: float | None = None,
+        mean: np.ndarray | None = None,
     ) -> None:
         self.center = center
         self.scale = scale
         self._step = step
+        self._mean = np.zeros_like(center) if mean is None else mean * scale
 
     @property
     def rounds(self) -> bool:
@@ -46,7 +54,9 @@ class View:
     def __call__(self, X: Features, out: np.ndarray | None = None) -> Features:
         """Return the features as seen, in C order; `out` is for dense ones only."""
         if sparse.issparse(X):
-            seen = self._rounded(X.data * self.scale[X.indices])
+            mean = self._mean[X.indices]
+            seen = self._rounded(X.data * self.scale[X.indices] - mean)
+            seen += self._rounded(mean)
             return sparse.csr_array((seen, X.indices, X.indptr), shape=X.shape)
         seen = np.empty(X.shape, X.dtype) if out is None else out
         scaled_difference(X, self.center, self.scale, out=seen)

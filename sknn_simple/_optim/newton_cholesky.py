@@ -13,9 +13,8 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
 
-# Sufficient decrease; the value of Nocedal and Wright, section 3.1.
-_ARMIJO = 1e-4
-_MAX_HALVINGS = 40
+from sknn_simple._optim.backtracking import backtrack
+
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
 # same amount without changing J: H is singular in that direction and g is 0 there, so
 # a ridge of this size changes no step and keeps the factorisation possible.
@@ -78,17 +77,11 @@ def newton_cholesky(
         gradient = jac(x, *args)
         step = newton_step(hess(x, *args), gradient)
         slope = float(gradient @ step)
-        length = 1.0
-        for _halving in range(_MAX_HALVINGS):
-            candidate = x + length * step
-            candidate_value = fun(candidate, *args)
-            if candidate_value <= value + _ARMIJO * length * slope:
-                break
-            length *= 0.5
-        else:
+        found = backtrack(fun, x, step, value, slope, args)
+        if found is None:
             status = 2
             break
-        x, value = candidate, candidate_value
+        x, value = found
         nit += 1
         try:
             if callback is not None:

@@ -1,0 +1,212 @@
+"""L-BFGS as a method of ``scipy.optimize.minimize``: SciPy's where there are bounds.
+
+Where an evaluation is cheap, SciPy's L-BFGS-B spends more time on its memory of steps
+than on the function, since it provides for bounds. Without any, the inverse Hessian
+has a closed form that reads the memory twice an iteration (Byrd, Nocedal, Schnabel
+1994, theorem 2.2): with the steps sᵢ and the changes of gradient yᵢ as rows
+of S and Y, γ = sᵀy / yᵀy of the last pair, D = diag(sᵢᵀyᵢ) and R the upper triangle of
+S Yᵀ,
+
+    H g = γ g + Sᵀ a - γ Yᵀ p,    p = R⁻¹ S g,    a = R⁻ᵀ ((D + γ Y Yᵀ) p - γ Y g).
+
+References
+----------
+Byrd, R. H., Nocedal, J., Schnabel, R. B. (1994). Representations of quasi-Newton
+matrices and their use in limited memory methods. Mathematical Programming 63, 129-156.
+Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapters 3 and 7.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.linalg.lapack import dtrtrs
+from scipy.optimize import Bounds, OptimizeResult, line_search, minimize
+
+from sknn_simple._optim.backtracking import ARMIJO, backtrack
+
+# The curvature condition; the value of Nocedal and Wright, section 3.1.
+_WOLFE = 0.9
+# A pair with less curvature than this would make H indefinite or huge.
+_MIN_CURVATURE = 1e-12
+# Its own tests of convergence are switched off. ``maxls`` is raised because one failed
+# line search ends the method.
+_LBFGSB_OPTIONS = {"ftol": 0.0, "gtol": 0.0, "maxls": 50, "maxfun": 10**9}
+
+
+class InverseHessian:
+    """The last pairs of step and change of gradient, and H times a gradient.
+
+    Parameters
+    ----------
+    n_pairs : int
+        How many pairs are remembered.
+    size : int
+        Length of the vectors.
+    """
+
+    def __init__(self, n_pairs: int, size: int) -> None:
+        self._pairs = np.empty((n_pairs, 2, size))
+        # Sᵀ and Yᵀ times Y: row and column i belong to the pair at place i.
+        self._products = np.zeros((n_pairs, 2, n_pairs))
+        # Sᵀ and Yᵀ times the last gradient.
+        self._projected = np.zeros((n_pairs, 2))
+        # From the oldest pair to the newest.
+        self._places: list[int] = []
+        self._newest: tuple[float, float] | None = None
+
+    def add(self, step: np.ndarray, change: np.ndarray) -> None:
+        """Remember a pair, in place of the oldest if there are enough."""
+        curvature, square = float(step @ change), float(change @ change)
+        if curvature <= _MIN_CURVATURE * square:
+            return
+        full = len(self._places) == len(self._pairs)
+        place = self._places.pop(0) if full else len(self._places)
+        self._places.append(place)
+        self._pairs[place] = step, change
+        self._newest = curvature, square
+
+    def descent(self, gradient: np.ndarray) -> np.ndarray:
+        """Return -H g; without pairs, a step along -g of length 1 at most."""
+        if self._places:
+            direction = -(self @ gradient)
+            if gradient @ direction < 0.0:
+                return direction
+            # Rounding has cost H its definiteness: all of it is forgotten.
+            self._places.clear()
+            self._newest = None
+        return -gradient / max(1.0, float(np.linalg.norm(gradient)))
+
+    def __matmul__(self, gradient: np.ndarray) -> np.ndarray:
+        """Return H g; there must be a pair."""
+        order = np.array(self._places)
+        rows = self._pairs[: len(order)].reshape(2 * len(order), -1)
+        self._note((rows @ gradient).reshape(-1, 2))
+        steps, changes = self._projected[order].T
+        sy, yy = (self._products[:, i][order][:, order] for i in (0, 1))
+        gamma = sy[-1, -1] / yy[-1, -1]
+        p, _ = dtrtrs(sy, steps)
+        inner = sy.diagonal() * p + gamma * (yy @ p - changes)
+        a, _ = dtrtrs(sy, inner, trans=1)
+        back = np.empty((len(order), 2))
+        back[order] = np.column_stack([a, -gamma * p])
+        product = gamma * gradient
+        product += back.ravel() @ rows
+        return product
+
+    def _note(self, projected: np.ndarray) -> None:
+        """Take Sᵀ g and Yᵀ g of a new gradient; by Sᵀ y and Yᵀ y they have changed."""
+        used = len(projected)
+        if self._newest is not None:
+            place = self._places[-1]
+            change = projected - self._projected[:used]
+            self._products[:used, :, place] = change
+            self._products[place, 1, :used] = change[:, 1]
+            self._products[place, :, place] = self._newest
+        self._projected[:used] = projected
+        self._newest = None
+
+
+def lbfgs(
+    fun: Callable[..., Any],
+    x0: np.ndarray,
+    args: tuple = (),
+    *,
+    jac: Callable[..., np.ndarray],
+    bounds: Bounds | None = None,
+    callback: Callable[..., Any] | None = None,
+    maxiter: int = 100,
+    maxcor: int = 10,
+    **_: Any,
+) -> OptimizeResult:
+    """Minimise a function; the signature is that of SciPy's custom methods.
+
+    Parameters
+    ----------
+    fun, jac : callable
+        f and its gradient (size,).
+    x0 : ndarray of shape (size,)
+        The start.
+    args : tuple
+        Extra arguments of both.
+    bounds : scipy.optimize.Bounds, optional
+        With any, SciPy's L-BFGS-B does it all.
+    callback : callable, optional
+        Called with ``intermediate_result`` after each iteration; it stops the
+        minimisation by raising StopIteration.
+    maxiter : int
+        Largest number of iterations.
+    maxcor : int
+        How many pairs are remembered.
+
+    Returns
+    -------
+    OptimizeResult
+        With status 0 (maxiter reached), 2 (the line search found no step) or 99
+        (stopped by the callback).
+    """
+    if bounds is not None:
+        options = {**_LBFGSB_OPTIONS, "maxiter": maxiter, "maxcor": maxcor}
+        return minimize(
+            fun,
+            x0,
+            args,
+            "L-BFGS-B",
+            jac,
+            bounds=bounds,
+            callback=callback,
+            options=options,
+        )
+    x, value, gradient = x0, fun(x0, *args), jac(x0, *args)
+    inverse = InverseHessian(maxcor, x.size)
+    status, nit = 0, 0
+    while nit < maxiter:
+        direction = inverse.descent(gradient)
+        found = _search(fun, jac, x, direction, value, gradient, args)
+        if found is None:
+            status = 2
+            break
+        new_x, value, new_gradient = found
+        inverse.add(new_x - x, new_gradient - gradient)
+        x, gradient = new_x, new_gradient
+        nit += 1
+        try:
+            if callback is not None:
+                callback(intermediate_result=OptimizeResult(x=x, fun=value))
+        except StopIteration:
+            status = 99
+            break
+    return OptimizeResult(
+        x=x, fun=value, nit=nit, status=status, success=status == 99, message=""
+    )
+
+
+def _search(
+    fun: Callable[..., Any],
+    jac: Callable[..., np.ndarray],
+    x: np.ndarray,
+    direction: np.ndarray,
+    value: float,
+    gradient: np.ndarray,
+    args: tuple,
+) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """Return a point along the direction that satisfies Wolfe's conditions, or None.
+
+    Mostly the whole step does, and SciPy's search, which costs as much as an evaluation
+    of a small network, need not begin.
+    """
+    slope = float(gradient @ direction)
+    whole = x + direction
+    whole_value, whole_gradient = fun(whole, *args), jac(whole, *args)
+    flat = abs(float(whole_gradient @ direction)) <= -_WOLFE * slope
+    if flat and whole_value <= value + ARMIJO * slope:
+        return whole, whole_value, whole_gradient
+    length, _, _, new_value, _, _ = line_search(
+        fun, jac, x, direction, gradient, value, args=args, c1=ARMIJO, c2=_WOLFE
+    )
+    if length is not None and new_value < value:
+        new = x + length * direction
+        return new, new_value, jac(new, *args)
+    # At a kink the slope may jump past what the second condition asks for.
+    found = backtrack(fun, x, direction, value, slope, args)
+    return None if found is None else (*found, jac(found[0], *args))

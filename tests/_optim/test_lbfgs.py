@@ -1,0 +1,99 @@
+"""The inverse Hessian of L-BFGS against its definition, and the method on functions."""
+
+import numpy as np
+import pytest
+from scipy.optimize import Bounds, minimize, rosen, rosen_der
+
+from sknn_simple._optim.backtracking import ARMIJO, backtrack
+from sknn_simple._optim.lbfgs import InverseHessian, lbfgs
+
+# `minimise` silences it: the result says so too.
+pytestmark = pytest.mark.filterwarnings("ignore:The line search:RuntimeWarning")
+
+
+def bfgs_matrix(pairs):
+    """H by the recursion that defines it (Nocedal and Wright 2006, eq. 6.17)."""
+    step, change = pairs[-1]
+    H = step @ change / (change @ change) * np.eye(len(step))
+    for s, y in pairs:
+        rho = 1.0 / (s @ y)
+        V = np.eye(len(s)) - rho * np.outer(y, s)
+        H = V.T @ H @ V + rho * np.outer(s, s)
+    return H
+
+
+@pytest.mark.parametrize("n_pairs", [1, 3, 7])
+def test_inverse_hessian_is_that_of_the_recursion(n_pairs):
+    rng = np.random.default_rng(n_pairs)
+    root = rng.normal(size=(8, 8))
+    A = root @ root.T + np.eye(8)
+    inverse, pairs = InverseHessian(n_pairs, 8), []
+    gradient = rng.normal(size=8)
+    for _ in range(10):
+        step = rng.normal(size=8)
+        inverse.add(step, A @ step)
+        gradient = gradient + A @ step
+        pairs = [*pairs, (step, A @ step)][-n_pairs:]
+        expected = bfgs_matrix(pairs) @ gradient
+        np.testing.assert_allclose(inverse @ gradient, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_without_pairs_a_step_is_at_most_of_length_one():
+    inverse = InverseHessian(3, 2)
+    np.testing.assert_allclose(inverse.descent(np.array([3.0, 4.0])), [-0.6, -0.8])
+    np.testing.assert_allclose(inverse.descent(np.array([0.3, 0.4])), [-0.3, -0.4])
+
+
+@pytest.mark.parametrize("change", [[-1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+def test_a_pair_without_curvature_is_not_remembered(change):
+    inverse = InverseHessian(3, 2)
+    inverse.add(np.array([1.0, 0.0]), np.array(change))
+    np.testing.assert_array_equal(inverse.descent(np.array([0.5, 0.0])), [-0.5, 0.0])
+
+
+def test_indefinite_memory_is_forgotten():
+    inverse = InverseHessian(3, 2)
+    inverse.add(np.array([1.0, 0.0]), np.array([1.0, 0.0]))
+    gradient = np.array([np.nan, 0.5])
+    assert np.isnan(inverse.descent(gradient)[0])
+    np.testing.assert_array_equal(inverse.descent(np.array([0.5, 0.0])), [-0.5, 0.0])
+
+
+@pytest.mark.parametrize("maxcor", [1, 5, 20])
+@pytest.mark.parametrize("size", [2, 10])
+def test_minimum_of_rosenbrock(maxcor, size):
+    start = np.full(size, -0.5)
+    options = {"maxcor": maxcor, "maxiter": 2000}
+    found = minimize(rosen, start, jac=rosen_der, method=lbfgs, options=options)
+    np.testing.assert_allclose(found.x, 1.0, atol=1e-6)
+
+
+def test_bounds_are_kept():
+    bounds = Bounds([-2.0, -2.0], [0.5, 2.0])
+    start = np.array([-1.0, 1.0])
+    options = {"maxiter": 100}
+    found = minimize(
+        rosen, start, jac=rosen_der, method=lbfgs, bounds=bounds, options=options
+    )
+    np.testing.assert_allclose(found.x, [0.5, 0.25], atol=1e-6)
+
+
+def test_a_kink_is_passed_by_shorter_steps():
+    """|x| falls by half steps although its slope never gets smaller."""
+    found = minimize(
+        lambda x: float(np.abs(x).sum()),
+        np.array([0.7, -0.3]),
+        jac=np.sign,
+        method=lbfgs,
+        options={"maxiter": 60},
+    )
+    assert found.fun < 1e-3
+
+
+def test_backtracking_takes_the_first_step_that_is_low_enough():
+    x, step = np.array([1.0]), np.array([-16.0])
+    found = backtrack(lambda x: float(x @ x), x, step, 1.0, -32.0)
+    assert found is not None
+    np.testing.assert_array_equal(found[0], [0.0])
+    assert found[1] <= 1.0 - ARMIJO * 32.0 / 16.0
+    assert backtrack(lambda x: 2.0, x, step, 1.0, -32.0) is None
