@@ -84,7 +84,7 @@ for data, (X, y) in DATA.items():
 COLOURS = ["#0072B2", "#E69F00", "#009E73"]
 MARKERS = ["o", "^", "s"]
 
-fig, axes = plt.subplots(2, 4, figsize=(12, 6.2), layout="constrained")
+fig, axes = plt.subplots(2, 4, figsize=(10, 5.5), layout="constrained")
 for row, data in zip(axes, DATA, strict=True):
     X, _ = DATA[data]
     _, X_test, _, y_test = split[data]

@@ -71,7 +71,7 @@ for row in zip(SIZES, on_components, on_units, strict=True):
 
 UNITS, COMPONENTS = "#0072B2", "#E69F00"
 fig, axes = plt.subplots(
-    1, 3, figsize=(12.5, 4.3), width_ratios=(0.9, 1, 1), layout="constrained"
+    1, 3, figsize=(10.4, 3.8), width_ratios=(0.9, 1, 1), layout="constrained"
 )
 ax = axes[0]
 ax.axhline(on_pixels, color="0.5", lw=1, ls="--")

@@ -112,7 +112,8 @@ test_loss["shares only"] = log_loss(y_test, baseline.predict_proba(X_test))
 for name, search in SEARCHES.items():
     search.fit(X_train, y_train)
     test_loss[name] = log_loss(y_test, search.predict_proba(X_test))
-    print(f"{name}: {search.best_params_}")
+    best = {key.split("__")[-1]: value for key, value in search.best_params_.items()}
+    print(f"{name}: {best}")
 for name, loss in test_loss.items():
     print(f"test log-loss, {name:<13} {loss:.3f}")
 
@@ -125,7 +126,7 @@ for name, loss in test_loss.items():
 # the training rows.
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.1), layout="constrained")
 
 
 def curve(search, **fixed):

@@ -60,17 +60,17 @@ class OneEach:
 
 MODELS = {
     "LogisticNN": LogisticNN(),
-    "OneHiddenMLP, 40 shared units": OneHiddenMLP(40, random_state=0),
-    "four OneHiddenMLP, 10 units each": OneEach(),
+    "one network, 40 units": OneHiddenMLP(40, random_state=0),
+    "four networks of 10 units": OneEach(),
 }
 accuracy, answers = {}, {}
-print(f"{'test accuracy':<34}" + "".join(f"{q:>12}" for q in QUESTIONS) + "  all four")
+print(f"{'test accuracy':<26}" + "".join(f"{q:>12}" for q in QUESTIONS) + "  all four")
 for name, model in MODELS.items():
     answers[name] = model.fit(X_train, Y_train).predict_proba(X_test)
     right = (answers[name] > 0.5) == Y_test
     accuracy[name] = [*right.mean(axis=0), right.all(axis=1).mean()]
     print(
-        f"{name:<34}"
+        f"{name:<26}"
         + "".join(f"{value:>12.3f}" for value in accuracy[name][:-1])
         + f"{accuracy[name][-1]:>10.3f}"
     )
@@ -80,12 +80,12 @@ for name, model in MODELS.items():
 # -----------
 #
 # Left: the share of test images with a wrong answer. Right: eight test images, the
-# least certain first, and what ``OneHiddenMLP`` answers: a dot is the truth, a bar the
-# probability of yes.
+# least certain first, and what the one network with 40 units answers: a dot is the
+# truth, a bar the probability of yes.
 
-shared = answers["OneHiddenMLP, 40 shared units"]
+shared = answers["one network, 40 units"]
 COLOURS = ["#E69F00", "#0072B2", "#009E73"]
-fig = plt.figure(figsize=(12, 5), layout="constrained")
+fig = plt.figure(figsize=(10.4, 5), layout="constrained")
 left, right = fig.subfigures(1, 2, width_ratios=(1, 1.15))
 ax = left.subplots()
 places = np.arange(5)
@@ -123,7 +123,7 @@ plt.show()
 
 wrong = {name: 1 - values[-1] for name, values in accuracy.items()}
 for name, share in wrong.items():
-    print(f"{name:<34} wrong in at least one answer: {share:.1%}")
+    print(f"{name:<26} wrong in at least one answer: {share:.1%}")
 logistic, shared_units, one_each = wrong.values()
 assert logistic > 2 * shared_units
 assert abs(shared_units - one_each) < 0.02

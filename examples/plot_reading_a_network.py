@@ -77,7 +77,7 @@ for j in order:
 
 BLUE = "#0072B2"
 fig, (left, right) = plt.subplots(
-    1, 2, figsize=(11.5, 4.8), width_ratios=(1.1, 1), layout="constrained"
+    1, 2, figsize=(9.8, 4.6), width_ratios=(1.1, 1), layout="constrained"
 )
 for place, j in enumerate(order):
     rises = shuffled.importances[j]
@@ -120,4 +120,4 @@ assert by_weight > 0.8 > 0.5 > by_raw
 # - Raw weights say little: proline's are the smallest of the table. Pass ``X`` when a
 #   network is to be read.
 # - The test set is half of a small table. The dots show how much of a rise is the luck
-#   of the shuffle; the last columns cannot be told from zero.
+#   of the shuffle; the last three columns are not missed.

@@ -99,10 +99,12 @@ for name, model in extremes.items():
 # %%
 # The picture
 # -----------
+#
+# Left, where each start ended. Right, the two networks with five units.
 
 BLUE, ORANGE = "#0072B2", "#E69F00"
 fig, axes = plt.subplots(
-    1, 3, figsize=(12.5, 4.2), width_ratios=(1.2, 1, 1), layout="constrained"
+    1, 3, figsize=(10.4, 3.8), width_ratios=(1.2, 1, 1), layout="constrained"
 )
 ax = axes[0]
 generator = np.random.default_rng(0)
@@ -112,7 +114,7 @@ for place, n_hidden in enumerate(SIZES):
     ax.hlines(losses[n_hidden].min(), place - 0.35, place + 0.35, color="k", lw=2)
 ax.set_xticks(range(len(SIZES)), SIZES)
 ax.set(xlabel="hidden units", ylabel="final objective J of a start", ylim=(0, None))
-ax.set_title("30 starts each; the bar is what n_init=30 keeps")
+ax.set_title("30 starts each; a bar is the best")
 ax.spines[["top", "right"]].set_visible(False)
 
 side = np.linspace(-1.2, 1.2, 300)
@@ -127,7 +129,7 @@ for ax, (name, model) in zip(axes[1:], extremes.items(), strict=True):
     ax.scatter(*X[y == 0].T, s=16, color=BLUE, edgecolor="w", lw=0.4)
     ax.scatter(*X[y == 1].T, s=18, marker="^", color=ORANGE, edgecolor="w", lw=0.4)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{name}, 5 units: J = {model.loss_:.2f}")
+    ax.set_title(f"{name}: J = {model.loss_:.2f}")
 plt.show()
 
 # %%

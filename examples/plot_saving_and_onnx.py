@@ -126,7 +126,7 @@ for name, values in microseconds.items():
 # -----------
 
 COLOURS = {"scikit-learn": "#8a8a8a", "ONNX": "#0072B2"}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4), layout="constrained")
 for (name, values), marker in zip(microseconds.items(), "os", strict=False):
     left.plot(SIZES, values, color=COLOURS[name], marker=marker, lw=2, label=name)
 left.set_xscale("log", base=2)
@@ -166,6 +166,6 @@ if onnxruntime is not None:
 #   versions.
 # - The ONNX graph names the same class for every test row, and its probabilities differ
 #   by what float32 leaves out. It holds the whole pipeline, the PCA too.
-# - For a few rows at a time, most of the time in Python goes into checks, not into the
-#   network; the graph has none, and answers many times sooner. With many rows the
-#   arithmetic counts, and the gap narrows.
+# - For a few rows a call of ``predict_proba`` takes as long as for one: that is the
+#   price of its checks, not of the network. The graph has no checks, and answers many
+#   times sooner. With many rows the arithmetic counts, and the gap narrows.

@@ -124,7 +124,7 @@ COLOURS = dict(
 )
 STYLES = dict(zip(SOLVERS, ["-", "--", "-.", ":", "-"], strict=True))
 
-fig, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+fig, axes = plt.subplots(2, 2, figsize=(9.6, 6.6), layout="constrained")
 for ax, (title, (runs, best)) in zip(axes.flat, results.items(), strict=True):
     for solver, (seconds, curve) in runs.items():
         ax.plot(
@@ -154,22 +154,21 @@ for title, (runs, best) in results.items():
     ends = np.array([curve[-1] for _, curve in runs.values()])
     steps = {solver: len(curve) - 1 for solver, (_, curve) in runs.items()}
     print(f"{title}: the ends differ by {(ends.max() - best) / best:.1g} of J")
-    assert steps["lbfgs"] == max(steps.values())
+    assert steps["lbfgs"] > 2 * steps["newton-cg"]
     if title.startswith("LogisticNN"):
         assert ends.max() - best < 1e-8 * best
-        assert steps["newton-cholesky"] == min(steps.values())
+        assert steps["newton-cholesky"] < steps["newton-cg"]
     else:
         assert ends.max() - best > 1e-4 * best
 
 # %%
 # - ``LogisticNN`` has one minimum, and every solver finds it, to many digits. The whole
-#   Hessian leads there in the fewest steps. That is the quickest way on breast cancer
-#   (31 parameters). On digits (650) it is the last to come near the minimum: forming
-#   the Hessian costs more than the steps it saves. ``solver="auto"`` chooses by that
-#   number.
-# - ``OneHiddenMLP`` has many minima. From one start, different solvers end in different
-#   ones, and none of them is always the lowest; more starts (``n_init``) are the
+#   Hessian leads there in few steps. On breast cancer (31 parameters) it is the first
+#   to end. On digits (650) it is the last to come near the minimum: forming the Hessian
+#   costs more than the steps it saves. ``solver="auto"`` chooses by that number.
+# - ``OneHiddenMLP`` has many minima. From one start, two solvers can end in different
+#   ones, and none of the solvers is always the lowest; more starts (``n_init``) are the
 #   remedy.
-# - L-BFGS takes the most steps everywhere, but each is cheap: on both networks with a
-#   hidden layer it is the first to end, and it is far down before the others have
-#   got going. That is why it is what ``"auto"`` means there.
+# - L-BFGS takes many more steps than Newton-CG, but each is cheap: on both networks
+#   with a hidden layer it is the first to end, and it is far down before the others
+#   have got going. That is why it is what ``"auto"`` means there.

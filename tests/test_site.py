@@ -11,6 +11,7 @@ import doctest
 import fcntl
 import functools
 import http.server
+import inspect
 import json
 import os
 import re
@@ -25,7 +26,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from sknn_simple import LogisticNN, OneHiddenMLP
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -36,7 +42,10 @@ EXAMPLES = ("plot_quickstart", "plot_decision_boundaries", "plot_raw_and_scaled"
 PAGES = (
     "index.html",
     "quickstart.html",
-    "user_guide/backpropagation.html",
+    *(
+        f"user_guide/{page.stem}.html"
+        for page in sorted((DOCS / "user_guide").glob("*.rst"))
+    ),
     "generated/sknn_simple.OneHiddenMLP.html",
     "auto_examples/index.html",
     *(f"auto_examples/{example}.html" for example in EXAMPLES),
@@ -62,9 +71,42 @@ def test_python_on_the_pages_is_a_doctest():
     """Code that nothing runs goes stale."""
     for page in pages_with_code():
         text = page.read_text("utf-8")
-        assert ".. code-block:: python" not in text, page
+        assert set(re.findall(r"code-block:: (.*)", text)) <= {"bash"}, page
         blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         assert all(block.startswith(">>> ") for block in blocks), page
+
+
+COMING_FROM = DOCS / "user_guide" / "coming_from.rst"
+
+
+def rows_of(section):
+    """Return the rows of the table of a section, as the literals of their cells."""
+    text = COMING_FROM.read_text("utf-8")
+    body = re.split(r"^(\S.*)\n=+$", text, flags=re.M)
+    table = body[body.index(section) + 1]
+    rows = re.findall(
+        r"^   \* - (.*?)^     - (.*?)(?=^   \* - |^\S)", table, re.M | re.S
+    )
+    return [tuple(re.findall(r"``(\w+)", cell) for cell in row) for row in rows[1:]]
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
+@pytest.mark.parametrize(
+    ("peer", "ours"),
+    [
+        (LogisticRegression, LogisticNN()),
+        (MLPClassifier, OneHiddenMLP(2, early_stopping=True, random_state=0)),
+    ],
+    ids=["LogisticRegression", "MLPClassifier"],
+)
+def test_tables_of_parameters_name_what_there_is(peer, ours):
+    rows = rows_of(peer.__name__)
+    theirs = {name for cell, _ in rows for name in cell}
+    # Scikit-learn 1.6 still has multi_class, deprecated.
+    assert set(inspect.signature(peer).parameters) - {"multi_class"} <= theirs
+    ours.fit(np.arange(40.0)[:, None], [0, 1] * 20)
+    named = {name for _, cell in rows for name in cell}
+    assert named <= {*vars(ours), *dir(ours), type(ours).__name__, "y"}
 
 
 @pytest.mark.skipif(
@@ -83,66 +125,60 @@ def test_chinese_readme_prints_what_it_says():
 
 
 ADDED = """
-import numpy as np
 import sknn_simple
-from scipy.optimize import check_grad
 from sklearn.datasets import load_iris
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._nn.losses import LOSSES
 
 assert sknn_simple.__file__.startswith({folder!r})
 X, y = load_iris(return_X_y=True)
-model = OneHiddenMLP(4, "softsign", random_state=0).fit(X, y)
+model = OneHiddenMLP(4, "elu", random_state=0).fit(X, y)
 assert model.converged_ and model.score(X, y) > 0.9
 model = LogisticNN(solver="bfgs").fit(X, y)
 assert model.converged_ and model.solver_ == "bfgs"
-
-loss, weight, target = LOSSES["probit"], np.full(9, 1 / 9), np.ones((9, 1))
-z = np.linspace(-3, 3, 9)
-
-
-def value(z):
-    return loss.value(z[:, None].copy(), target, weight)
-
-
-def gradient(z):
-    raw = z[:, None].copy()
-    loss.value_and_gradient(raw, target, weight)
-    return raw[:, 0]
-
-
-assert check_grad(value, gradient, z) < 1e-6
-v, p = np.ones((9, 1)), z[:, None].copy()
-loss.probabilities(p)
-loss.curvature_product(p, weight, v)
-difference = (gradient(z + 1e-5) - gradient(z - 1e-5)) / 2e-5
-assert np.allclose(v[:, 0], difference, atol=1e-8)
 """
+TESTED = [f"_nn/test_{name}.py" for name in ("activations", "losses", "objective")]
+TESTED += ["_optim/test_solvers.py"]
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
 def test_the_changes_that_the_contributors_page_shows_work(tmp_path):
+    """They apply, the new entries pass the tests of all entries, and models train."""
     programs = {"patch": ["patch", "-p1", "--forward"], "git": ["git", "apply", "-"]}
     command = next((c for name, c in programs.items() if shutil.which(name)), None)
     if command is None:
         pytest.skip("needs patch or git")
-    shutil.copytree(
-        ROOT / "sknn_simple",
-        tmp_path / "sknn_simple",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    for folder in ("sknn_simple", "tests"):
+        shutil.copytree(
+            ROOT / folder,
+            tmp_path / folder,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     for change in ("activation", "loss", "solver"):
         diff = (DOCS / "contributing" / f"{change}.diff").read_bytes()
         done = subprocess.run(
             command, input=diff, cwd=tmp_path, capture_output=True, check=False
         )
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""}
     subprocess.run(
         [sys.executable, "-c", ADDED.format(folder=str(tmp_path))],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env=environment,
         check=True,
     )
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    tests = [str(tmp_path / "tests" / file) for file in TESTED]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--import-mode=importlib", "-Werror", "-k", "elu or student or bfgs"]
+    done = subprocess.run(
+        [*command, *tests],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # The built site -----------------------------------------------------------------------
@@ -223,6 +259,59 @@ def test_pages_fetch_nothing_from_elsewhere(links):
         and urlparse(target).scheme not in ("", "data")
     ]
     assert not fetched
+
+
+@pytest.fixture(scope="module")
+def quickstart(site):
+    """Return (log-loss, fits that converged, fits) by data and model, as printed."""
+    page = (site / "auto_examples" / "plot_quickstart.html").read_text("utf-8")
+    printed = re.sub(r"<[^>]+>", "", page)
+    found: dict[tuple[str, str], tuple[float, int, int]] = {}
+    for data, table in re.findall(
+        r"^(breast cancer|digits): \d+ columns(.*?)\n\n\n?(?=digits:|stored:|\n)",
+        printed,
+        re.M | re.S,
+    ):
+        for name, loss, converged, fits in re.findall(
+            r"^([\w +]+?) +[\d.]+ +([\d.]+) +[\d.]+ +(\d+) of (\d+)$", table, re.M
+        ):
+            found[data, name] = float(loss), int(converged), int(fits)
+    assert len(found) == 12
+    return found
+
+
+def test_the_quick_start_bears_out_what_is_said_of_it(quickstart):
+    loss = {key: row[0] for key, row in quickstart.items()}
+    for data in ("breast cancer", "digits"):
+        scaled = loss[data, "scaler + LogisticRegression"]
+        assert loss[data, "LogisticNN"] == pytest.approx(scaled, abs=1e-3)
+        for name in ("LogisticNN", "OneHiddenMLP"):
+            _, converged, fits = quickstart[data, name]
+            assert converged == fits
+        _, converged, fits = quickstart[data, "LogisticRegression"]
+        assert converged < fits / 2
+    networks = ("OneHiddenMLP", "MLPClassifier", "scaler + MLPClassifier")
+    for name in networks:
+        assert loss["digits", name] < loss["digits", "LogisticNN"]
+        assert loss["breast cancer", name] > loss["breast cancer", "LogisticNN"]
+    for name in networks[1:]:
+        assert loss["digits", "OneHiddenMLP"] < loss["digits", name]
+        _, converged, fits = quickstart["digits", name]
+        assert converged < fits / 2
+    raw, scaled = "LogisticRegression", "scaler + LogisticRegression"
+    assert loss["digits", raw] < loss["digits", scaled]
+
+
+def test_readme_shows_what_the_quick_start_prints(quickstart):
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]*`\w+`) \| ([\d.]+) \|[^|]*\| ([\d.]+) \|", text, re.M)
+    assert len(rows) == 6
+    for cell, *losses in rows:
+        name = cell.replace("`", "")
+        for data, loss in zip(("breast cancer", "digits"), losses, strict=True):
+            assert float(loss) == pytest.approx(quickstart[data, name][0], abs=0.005)
+    (fits,) = {row[2] for row in quickstart.values()}
+    assert f"all {fits} fits" in text
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -1,23 +1,35 @@
 """``.. benchmark-tables::`` shows benchmarks/results/*.json, if there are any.
 
 A result is an object with the name of the benchmark, settings, machine and versions,
-and tables of any names: lists of objects, whose keys are the columns.
+and tables of any names: lists of objects, whose keys are the columns. The text above
+them is the docstring of the program that wrote them.
 """
 
+import ast
 import json
 from pathlib import Path
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RESULTS = BENCHMARKS / "results"
 ABOUT = ("benchmark", "settings", "machine", "versions")
+# In the order of reading; others come last.
+ORDER = ("logistic", "mlp", "overhead", "growth", "evaluation", "shape")
+NAMES = {"table": "measurements"}
 
 
 def tables(value, title):
-    """Yield (title, rows) for every list of objects within `value`."""
+    """Yield (title, rows) for every list of flat objects within `value`.
+
+    Lists of objects that hold further ones are the single timings: they stay in the
+    file.
+    """
     if isinstance(value, list) and value and all(isinstance(r, dict) for r in value):
-        yield title, value
+        if not any(isinstance(x, dict | list) for row in value for x in row.values()):
+            yield title, value
     elif isinstance(value, dict) and value:
         if not any(isinstance(item, dict | list) for item in value.values()):
             yield title, [{"what": key, "value": item} for key, item in value.items()]
@@ -34,10 +46,6 @@ def cell(value):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {cell(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(cell(item) for item in value)
     return str(value)
 
 
@@ -46,14 +54,35 @@ def number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def settings_line(settings):
+    """Return the settings that were set, as a line."""
+    return ", ".join(
+        f"{name} {cell(value)}" if value is not True else name
+        for name, value in settings.items()
+        if value not in (False, "", None)
+    )
+
+
+def machine_line(machine):
+    """Return processor, cores, system and libraries of threads, as a line."""
+    parts = [
+        str(machine[key]) if key != "cores" else f"{machine[key]} cores"
+        for key in ("processor", "cores", "system")
+        if machine.get(key)
+    ]
+    threads = {
+        f"{library.get('internal_api')} {library.get('version') or ''}".strip(): (
+            library.get("num_threads")
+        )
+        for library in machine.get("libraries") or []
+    }
+    parts += [f"{name} with {count} threads" for name, count in sorted(threads.items())]
+    return ", ".join(parts).replace(" 1 threads", " 1 thread")
+
+
 def table_node(rows):
     """Return rows as a table that scrolls sideways where the page is narrow."""
-    # What is nested (curves, the details of each contest) stays in the file.
-    columns = [
-        key
-        for key in dict.fromkeys(key for row in rows for key in row)
-        if not any(isinstance(row.get(key), dict | list) for row in rows)
-    ]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     table = nodes.table(classes=["benchmark"])
     group = nodes.tgroup(cols=len(columns))
     table += group
@@ -81,7 +110,7 @@ def table_node(rows):
 
 
 class BenchmarkTables(SphinxDirective):
-    """A section per result file: its tables, and what they were measured with."""
+    """A section per result file: what was measured, with what, and the tables."""
 
     def run(self):
         """Return the sections, or a sentence where no results are stored."""
@@ -90,6 +119,8 @@ class BenchmarkTables(SphinxDirective):
         if not files:
             text = "No results are stored in this version of the repository."
             return [nodes.note("", nodes.paragraph(text=text))]
+        place = {name: number for number, name in enumerate(ORDER)}
+        files.sort(key=lambda file: (place.get(file.stem, len(place)), file.stem))
         return [self.section(file) for file in files]
 
     def section(self, file):
@@ -97,23 +128,45 @@ class BenchmarkTables(SphinxDirective):
         self.env.note_dependency(str(file))
         record = json.loads(file.read_text(encoding="utf-8"))
         name = str(record.get("benchmark", file.stem))
+        title, text = self.description(name)
         section = nodes.section(ids=[nodes.make_id(f"benchmark-{file.stem}")])
-        section += nodes.title(text=name)
-        for key in ("settings", "machine", "versions"):
-            if record.get(key):
-                line = nodes.paragraph()
-                line += nodes.strong(text=f"{key.capitalize()}: ")
-                line += nodes.Text(cell(record[key]))
-                section += line
-        command = f".venv/bin/python benchmarks/run.py --which {name}"
-        if (record.get("settings") or {}).get("quick"):
-            command += " --quick"
-        section += nodes.literal_block(command, command, language="bash")
+        section += nodes.title(text=title)
+        self.state.nested_parse(text, self.content_offset, section)
         rest = {key: item for key, item in record.items() if key not in ABOUT}
-        for title, rows in tables(rest, ""):
-            section += nodes.rubric(text=title.replace("_", " ").capitalize())
+        for heading, rows in tables(rest, ""):
+            heading = NAMES.get(heading, heading)
+            section += nodes.rubric(text=heading.replace("_", " ").capitalize())
             section += table_node(rows)
+        command = f".venv/bin/python benchmarks/run.py --which {name}"
+        if (settings := record.get("settings") or {}).get("quick"):
+            command += " --quick"
+        if settings.get("data"):
+            command += " --data DIR"
+        section += nodes.literal_block(command, command, language="bash")
+        versions = record.get("versions") or {}
+        for key, line in (
+            ("Settings", settings_line(settings)),
+            ("Machine", machine_line(record.get("machine") or {})),
+            ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
+        ):
+            if line:
+                paragraph = nodes.paragraph()
+                paragraph += nodes.strong(text=f"{key}: ")
+                paragraph += nodes.Text(line)
+                section += paragraph
         return section
+
+    def description(self, name):
+        """Return title and text of a benchmark, from the docstring of its program."""
+        program = BENCHMARKS / f"{name}.py"
+        if not program.exists():
+            return name.capitalize(), StringList()
+        self.env.note_dependency(str(program))
+        source = program.read_text(encoding="utf-8")
+        title, _, text = (ast.get_docstring(ast.parse(source)) or name).partition("\n")
+        return title.rstrip(".").replace("``", ""), StringList(
+            text.splitlines(), str(program)
+        )
 
 
 def setup(app):

@@ -11,32 +11,29 @@ ROWS = [  # y, [(x, width, text, layer)]
         [
             (
                 0.0,
-                4.3,
-                "_logistic / _mlp: the Recipe\n(network, alpha, signs, solver)",
+                5.9,
+                "_logistic, _mlp: the Recipe\n(network, alpha, signs, solver, limits)",
                 "top",
             ),
-            (4.7, 4.3, "start: zeros, drawn weights,\nor the last fit", "top"),
+            (6.1, 2.9, "start: zeros, drawn\nweights or the last fit", "top"),
         ],
     ),
     (
         3,
         [
-            (0.0, 4.3, "_nn: network, loss, row blocks\n→ Objective  J, ∇J, H·v", "nn"),
-            (4.7, 4.3, "_optim: scaling θ = T u,\nbounds from the signs", "optim"),
+            (0.0, 2.8, "_nn: network, loss,\nblocks → J, ∇J, H·v", "nn"),
+            (3.0, 2.9, "_approach: solver\nand coordinates", "top"),
+            (6.1, 2.9, "_optim: θ = T u,\nbounds from signs", "optim"),
         ],
     ),
     (
         2,
         [
-            (
-                0.0,
-                9,
-                "_optim/solvers: minimise(problem, start, bounds, observer)",
-                "optim",
-            )
+            (0.0, 5.9, "_optim/solvers: minimise\n(scipy.optimize.minimize)", "optim"),
+            (6.1, 2.9, "_monitors: early\nstopping, callbacks", "top"),
         ],
     ),
-    (1, [(0.0, 9, "Result: x, value, gradient norm, outcome  →  θ = T x", "top")]),
+    (1, [(0.0, 9, "Result: u, J, gradient norm, outcome  →  θ = T u", "top")]),
     (0, [(0.0, 9, "coef_, intercept_, loss_curve_, converged_ …", "user")]),
 ]
 COLOURS = {"user": "#f2f2f2", "top": "#fde9d9", "nn": "#dbe7f5", "optim": "#dff0dc"}
@@ -45,39 +42,44 @@ NAMES = {
     "nn": "_nn: the mathematics",
     "optim": "_optim: minimising",
 }
+# x, from the box that begins at this height to the next one.
+ARROWS = [
+    *((x, y) for y in (6, 5) for x in (2.95, 7.55)),
+    *((x, y) for y in (4, 3) for x in (1.4, 4.45, 7.55)),
+    *((4.5, y) for y in (2, 1)),
+]
 
-fig, ax = plt.subplots(figsize=(7.6, 6.4))
+fig, ax = plt.subplots(figsize=(7.2, 6.6))
 for y, boxes in ROWS:
     for x, width, text, layer in boxes:
         ax.add_patch(
             FancyBboxPatch(
                 (x, y),
                 width,
-                0.62,
+                0.64,
                 boxstyle="round,pad=0,rounding_size=0.1",
                 facecolor=COLOURS[layer],
                 edgecolor="0.35",
             )
         )
-        ax.text(x + width / 2, y + 0.31, text, ha="center", va="center", fontsize=9)
+        ax.text(x + width / 2, y + 0.32, text, ha="center", va="center", fontsize=9.5)
 
 
-def arrow(x, y_from, y_to, style="-|>"):
-    """Draw a vertical arrow."""
+def arrow(start, end, style):
+    """Draw an arrow."""
     ax.add_patch(
-        FancyArrowPatch(
-            (x, y_from), (x, y_to), arrowstyle=style, mutation_scale=11, color="0.3"
-        )
+        FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=11, color="0.3")
     )
 
 
-for top in (6, 5, 4, 3):
-    for x in (2.15, 6.85):
-        arrow(x, top, top - 0.38)
-for top in (2, 1):
-    arrow(4.5, top, top - 0.38)
+for x, y in ARROWS:
+    if (x, y) == (7.55, 3):  # the monitors are asked by the solver alone
+        arrow((6.6, y), (5.4, y - 0.36), "-|>")
+    else:
+        arrow((x, y), (x, y - 0.36), "-|>")
+arrow((5.85, 2.32), (6.15, 2.32), "<|-|>")
 for i, (layer, name) in enumerate(NAMES.items()):
     ax.scatter(0.15 + 3.2 * i, -0.5, s=90, marker="s", color=COLOURS[layer], ec="0.35")
-    ax.text(0.4 + 3.2 * i, -0.5, name, va="center", fontsize=9)
+    ax.text(0.4 + 3.2 * i, -0.5, name, va="center", fontsize=9.5)
 ax.set(xlim=(-0.1, 9.1), ylim=(-0.75, 6.75))
 ax.axis("off")
