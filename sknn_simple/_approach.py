@@ -4,25 +4,13 @@ The coordinates are a change of variables: they decide how long the way to the o
 is, and never where it lies.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy import sparse
 
-from sknn_simple._nn.blocks import RowBlocks, Workers
-from sknn_simple._nn.losses import LOSSES
-from sknn_simple._nn.moments import column_moments
-from sknn_simple._nn.objective import LinearObjective, Network, Objective
-from sknn_simple._nn.view import Features, View
-from sknn_simple._optim.scaling import (
-    Change,
-    Columns,
-    ColumnScaling,
-    InputWeights,
-    ScaledProblem,
-    Whitening,
-)
-from sknn_simple._optim.solvers import SOLVERS, Limits, minimise
+from sknn_simple._nn.blocks import Workers
+from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._optim.scaling import Change, ColumnScaling, ScaledProblem, Whitening
+from sknn_simple._optim.solvers import SOLVERS, Limits, Refinement, minimise
+from sknn_simple._scene import Recipe, Scene, cut
 from sknn_simple._training_set import TrainingSet
 
 # Measured with benchmarks/shape.py. Up to this many parameters the exact Hessian of a
@@ -33,17 +21,6 @@ NEWTON_CHOLESKY_SIZE = 400
 NEWTON_CHOLESKY_SIZE_MANY_ROWS = 32
 # Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
 WHITENING_SIZE = 1500
-# Columns whose deviation is below this, or above its inverse, are trained in float64.
-FLOAT32_SMALL = 1e-25
-# From this many deviations on a mean is subtracted before products.
-FLOAT32_OFFSET = 4.0
-FLOAT64_OFFSET = 1e5
-# Standardised features of a hidden layer are rounded to multiples of this, 1.5e-8 of a
-# standard deviation: far below what any measurement means, and far enough above
-# float64's rounding that one value in ten million, not every one, depends on the unit.
-FEATURE_STEP = 2.0**-26
-# From this many deviations on float32 weights would cost probabilities four digits.
-FLOAT32_REMOTE = 1e3
 # The sample: at least this many rows, and two per parameter.
 SAMPLE_ROWS = 1000
 # Sampling pays where the sample is at most this part of the rows.
@@ -54,224 +31,17 @@ SAMPLE_CLASS_ROWS = 10
 SAMPLE_VARIANCE = 4.0
 # The sample's own optimum need not be accurate: it is a start.
 SAMPLE_LIMITS = Limits(tol=1e-3, max_iter=50)
+# Rounding of J ends the line search of L-BFGS not far below this.
+LBFGS_TOL = 1e-7
+# Where the blocks of the Hessian are worth forming: up to this many columns, and at
+# most as many as this part of the rows.
+BLOCK_COLUMNS = 1000
+BLOCK_PART = 0.5
+# How near the optimum they are formed. At 0 they are multiples of one matrix, and too
+# unlike those at the optimum.
+BLOCK_TOL = 2e-2
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
-SAMPLE_RIDGE = 1e-4
-
-
-class Recipe(NamedTuple):
-    """What to minimise, and how.
-
-    Attributes
-    ----------
-    network : Network
-        The network.
-    objective : type
-        The class of J.
-    alpha : float
-        Strength of the penalty.
-    standardize : bool
-        Whether the penalty sees standardised features.
-    signs : ndarray of shape (size,)
-        1 and -1 for parameters that must not be negative or positive, else 0.
-    solver : str
-        A key of ``SOLVERS``, or "auto".
-    limits : Limits
-        When to stop.
-    patience : int or None
-        Iterations without improvement on the validation set after which to stop.
-    """
-
-    network: Network
-    objective: type[Objective]
-    alpha: float
-    standardize: bool
-    signs: np.ndarray
-    solver: str
-    limits: Limits
-    patience: int | None = None
-
-
-class Scene(NamedTuple):
-    """Data cut into blocks, with the objective over them.
-
-    Attributes
-    ----------
-    data : TrainingSet
-        The rows.
-    objective : Objective
-        J, of parameters for features as they are seen.
-    view : View or None
-        How they are seen; None for as they are.
-    raw : ColumnScaling
-        From these parameters to those for raw features.
-    columns : ColumnScaling
-        Coordinates in which the diagonal of the Hessian is near 1 at the start.
-    variance : ndarray of shape (n_features,)
-        Of the features in these coordinates; without a bias their mean square.
-    dtype : dtype
-        Of the fitted parameters: that of X, but float64 where float32 weights would
-        lose too much on raw features.
-    """
-
-    data: TrainingSet
-    objective: Objective
-    view: View | None
-    raw: ColumnScaling
-    columns: ColumnScaling
-    variance: np.ndarray
-    dtype: np.dtype
-
-
-def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
-    """Measure the columns and build J.
-
-    The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
-    ``input_curvature`` and d what the penalty multiplies the weight by; without a bias
-    σ² + μ² takes the place of σ². 0 takes the place of the quotient for a constant
-    column, so that its weight stays 0.
-    """
-    network = recipe.network
-    blocks = cut(network, data)
-    mean, deviation = column_moments(blocks, workers)
-    if data.X.dtype == np.float32 and _beyond_float32(deviation):
-        return set_scene(recipe, data._replace(X=data.X.astype(np.float64)), workers)
-    dtype = _parameter_dtype(data.X.dtype, mean, deviation)
-    view = _view(recipe, data.X, mean, deviation)
-    raw = Columns(np.zeros_like(mean), np.ones_like(mean))
-    if view is not None:
-        blocks.see(view)
-        raw = Columns(view.center.astype(np.float64), view.scale.astype(np.float64))
-        mean, deviation = view.moments(mean, deviation)
-    units = deviation if recipe.standardize else np.ones_like(deviation)
-    strength = np.sqrt(recipe.alpha / data.total_weight)
-    objective = recipe.objective(
-        network,
-        LOSSES[data.out_activation],
-        blocks,
-        strength * _penalised(network, units),
-        workers,
-    )
-    # Only a bias can take up the mean of a column.
-    center = mean if network.has_bias else np.zeros_like(mean)
-    groups = _groups(network)
-    spread = deviation if network.has_bias else np.hypot(deviation, mean)
-    size = np.hypot(np.sqrt(objective.input_curvature) * spread, strength * units)
-    scale = _inverse(size)
-    if network.has_bias or recipe.standardize:
-        # A bias does all that such a weight could; held at 0 it adds no rounding.
-        scale[deviation == 0.0] = 0.0
-    return Scene(
-        data,
-        objective,
-        view,
-        ColumnScaling(raw, groups),
-        ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
-        (spread * scale) ** 2,
-        dtype,
-    )
-
-
-def _view(
-    recipe: Recipe, X: Features, mean: np.ndarray, deviation: np.ndarray
-) -> View | None:
-    """Return how the features should be seen, None for as they are."""
-    if not recipe.network.has_bias:
-        return None
-    convex = issubclass(recipe.objective, LinearObjective)
-    if recipe.standardize and not convex and X.dtype == np.float64:
-        scale = _inverse(deviation)
-        if sparse.issparse(X):
-            return View(np.zeros_like(mean), scale, FEATURE_STEP, mean)
-        return View(mean, scale, FEATURE_STEP)
-    if _far_from_zero(X, mean, deviation):
-        return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
-    return None
-
-
-def _beyond_float32(deviation: np.ndarray) -> bool:
-    """Return whether weights for such columns could leave float32's range."""
-    size = deviation[deviation > 0.0]
-    return bool(np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL)))
-
-
-def _parameter_dtype(
-    dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray
-) -> np.dtype:
-    varying = deviation > 0.0
-    remote = np.any(np.abs(mean[varying]) / FLOAT32_REMOTE > deviation[varying])
-    return np.dtype(np.float64) if remote else dtype
-
-
-def _far_from_zero(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool:
-    """Return whether products would lose too many digits to the columns' means."""
-    if sparse.issparse(X):
-        return False
-    limit = FLOAT32_OFFSET if X.dtype == np.float32 else FLOAT64_OFFSET
-    varying = deviation > 0.0
-    return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
-
-
-def cut(network: Network, data: TrainingSet, view: View | None = None) -> RowBlocks:
-    """Return the rows in blocks that suit the network."""
-    blocks = RowBlocks(
-        data.X,
-        data.y,
-        data.weight,
-        row_bytes=network.row_bytes(data.X),
-        work=network.work(data.X),
-    )
-    if view is not None:
-        blocks.see(view)
-    return blocks
-
-
-def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
-    """Return d of ``Objective`` as a flat vector."""
-    inputs = {weights for weights, _ in network.input_weights}
-    return network.layout.pack(
-        {
-            name: units[:, None] if name in inputs else float(name.endswith("coef"))
-            for name in network.layout.shapes
-        }
-    )
-
-
-def _others(network: Network, strength: float) -> np.ndarray:
-    """Return the scale of parameters that are not weights on inputs.
-
-    1/√(1 + alpha/S) for the weights of hidden units, whose activations are of the
-    order of 1; biases are left alone.
-    """
-    inputs = {weights for weights, _ in network.input_weights}
-    return network.layout.pack(
-        {
-            name: 1.0 / np.hypot(1.0, strength)
-            if name.endswith("coef") and name not in inputs
-            else 1.0
-            for name in network.layout.shapes
-        }
-    )
-
-
-def _groups(network: Network) -> list[InputWeights]:
-    """Return where the weights on the inputs lie, for the change of variables."""
-    layout = network.layout
-    return [
-        InputWeights(
-            layout.slices[weights],
-            layout.slices.get(biases),
-            layout.shapes[weights][1],
-        )
-        for weights, biases in network.input_weights
-        if weights in layout.shapes
-    ]
-
-
-def _inverse(size: np.ndarray) -> np.ndarray:
-    """Return 1/size, and 0 where that is not finite."""
-    with np.errstate(over="ignore", divide="ignore"):
-        inverse = 1.0 / size
-    return np.where(np.isfinite(inverse), inverse, 0.0)
+RIDGE = 1e-4
 
 
 def choose_approach(
@@ -304,9 +74,46 @@ def choose_approach(
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
     if recipe.solver != "auto":
         return recipe.solver
+    if not many_rows and _blocks_pay(scene) and recipe.limits.tol >= LBFGS_TOL:
+        return "lbfgs"
     limit = NEWTON_CHOLESKY_SIZE_MANY_ROWS if many_rows else NEWTON_CHOLESKY_SIZE
     small = scene.objective.size <= limit
     return "newton-cholesky" if small else "lbfgs" if many_rows else "newton-cg"
+
+
+def _blocks_pay(scene: Scene) -> bool:
+    """Return whether the Hessian is too large, and its diagonal blocks are not."""
+    n_rows, n_columns = scene.data.X.shape
+    too_large = scene.objective.size > NEWTON_CHOLESKY_SIZE
+    return too_large and n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
+
+
+def refine(
+    recipe: Recipe, scene: Scene, solver: str, problem: ScaledProblem
+) -> Refinement | None:
+    """Return better coordinates for near the optimum, None where they do not pay.
+
+    One block of the Hessian per output undoes the correlation of the columns, weighted
+    as the output weights the rows there; what the outputs share remains.
+    """
+    objective, columns = scene.objective, scene.columns
+    if not isinstance(objective, LinearObjective) or recipe.signs.any():
+        return None
+    if solver != "lbfgs" or problem.change is not columns or not _blocks_pay(scene):
+        return None
+
+    def move(x: np.ndarray) -> np.ndarray:
+        theta = columns.to_original(x)
+        blocks = objective.hessian_blocks(theta, *columns.columns)
+        diagonal = np.arange(blocks.shape[1])
+        ridge = RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
+        blocks[:, diagonal, diagonal] += ridge[:, None]
+        change = Whitening(columns, blocks)
+        x = change.to_scaled(theta)
+        problem.change = change
+        return x
+
+    return Refinement(BLOCK_TOL, move)
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
@@ -378,6 +185,6 @@ def _approach_by_sample(
         return _solver(recipe, scene, many_rows=True), columns, start
     objective.decay = decay
     hessian = objective.hessian(start, *columns.columns)
-    hessian[np.diag_indices_from(hessian)] += SAMPLE_RIDGE * hessian.diagonal().mean()
+    hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().mean()
     solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
-    return solver, Whitening(columns, hessian), start
+    return solver, Whitening(columns, hessian[None]), start

@@ -14,7 +14,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_simple._approach import Recipe
 from sknn_simple._callbacks import IterationTasks
 from sknn_simple._compat import (
     CallbackSupportMixin,
@@ -31,6 +30,7 @@ from sknn_simple._nn.blocks import Workspace, block_edges
 from sknn_simple._nn.losses import LOSSES, Loss
 from sknn_simple._nn.objective import Network
 from sknn_simple._optim.solvers import OUTCOMES, Limits, Result
+from sknn_simple._scene import Recipe
 from sknn_simple._training import Trained
 from sknn_simple._training_set import (
     TrainingSet,

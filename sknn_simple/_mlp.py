@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
-from sknn_simple._approach import Recipe
 from sknn_simple._base import BaseNN, map_rows
 from sknn_simple._callbacks import StartTasks, fit_task
 from sknn_simple._compat import Interval, StrOptions
@@ -20,6 +19,7 @@ from sknn_simple._nn.networks import OneHiddenNetwork
 from sknn_simple._nn.objective import Network, Objective
 from sknn_simple._optim.solvers import SOLVERS, check_capability
 from sknn_simple._restarts import best, train_each
+from sknn_simple._scene import Recipe
 from sknn_simple._training import Trained, train
 from sknn_simple._training_set import TrainingSet, split
 

@@ -10,19 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._approach import (
-    Recipe,
-    Scene,
-    choose_approach,
-    cut,
-    set_scene,
-)
+from sknn_simple._approach import choose_approach, refine
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.scaling import Change, ScaledProblem
 from sknn_simple._optim.solvers import Iterate, Limits, Result, minimise
 from sknn_simple._optim.threads import single_blas_thread
+from sknn_simple._scene import Recipe, Scene, cut, set_scene
 from sknn_simple._training_set import TrainingSet
 
 
@@ -98,19 +93,22 @@ def train(
         bounds = sign_bounds(recipe.signs)
         stopping = _early_stopping(recipe, scene, validation, workers)
 
+        problem = ScaledProblem(scene.objective, change)
+
         def to_raw(x: np.ndarray) -> np.ndarray:
-            theta = scene.raw.to_original(change.to_original(x))
+            theta = scene.raw.to_original(problem.change.to_original(x))
             return theta.astype(scene.dtype, copy=False)
 
         watching = [*monitors, stopping] if stopping else monitors
         first = reflected(change.to_scaled(start), bounds)
         result = minimise(
-            ScaledProblem(scene.objective, change),
+            problem,
             first,
             solver=solver,
             limits=limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
+            refinement=refine(recipe, scene, solver, problem),
         )
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")

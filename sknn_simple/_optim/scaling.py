@@ -122,7 +122,7 @@ class Change(Protocol):
 
 
 class Whitening:
-    """θ = S (I ⊗ L⁻ᵀ) u: a column scaling S, and then a matrix that undoes correlation.
+    """θ = S L⁻ᵀ u: a column scaling S, and then matrices that undo correlation.
 
     With L Lᵀ close to the Hessian in the coordinates of S, the Hessian over u is close
     to the identity, and a gradient method converges in a handful of steps.
@@ -131,43 +131,40 @@ class Whitening:
     ----------
     base : ColumnScaling
         S.
-    matrix : ndarray of shape (q, q)
-        Symmetric and positive definite. It acts along the first axis of the first
-        ``q · n_columns`` parameters seen as (q, n_columns); the others are left alone.
-    n_columns : int, default=1
-        1 for a Hessian of all parameters; the number of outputs for a Gram matrix of
-        the features, which all outputs share.
+    matrices : ndarray of shape (k, q, q)
+        Symmetric and positive definite. The parameters are seen as (q, k), and column
+        i is transformed by matrix i: one matrix for the Hessian of all parameters, or
+        one per output for its diagonal blocks.
     """
 
-    def __init__(
-        self, base: ColumnScaling, matrix: np.ndarray, n_columns: int = 1
-    ) -> None:
+    def __init__(self, base: ColumnScaling, matrices: np.ndarray) -> None:
         self.columns = base.columns
         self._base = base
-        self._end = len(matrix) * n_columns
-        self._n_columns = n_columns
-        self._factor = np.linalg.cholesky(matrix).T
+        self._factors = np.linalg.cholesky(matrices).transpose(0, 2, 1)
         # Applied twice per evaluation: a product by the inverse is faster than a
         # triangular solve, and any inverse close to it serves as well.
-        self._inverse = solve_triangular(self._factor, np.eye(len(matrix)))
+        identity = np.eye(matrices.shape[1])
+        self._inverses = np.stack(
+            [solve_triangular(factor, identity) for factor in self._factors]
+        )
 
-    def _apply(self, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
-        mixed = x.copy()
-        block = x[: self._end].reshape(-1, self._n_columns)
-        mixed[: self._end] = (matrix @ block).ravel()
-        return mixed
+    def _apply(self, matrices: np.ndarray, x: np.ndarray) -> np.ndarray:
+        columns = np.ascontiguousarray(x.reshape(-1, len(matrices)).T)
+        return np.matmul(matrices, columns[:, :, None])[:, :, 0].T.ravel()
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = S L⁻ᵀ u."""
-        return self._base.to_original(self._apply(self._inverse, u))
+        return self._base.to_original(self._apply(self._inverses, u))
 
     def to_scaled(self, theta: np.ndarray) -> np.ndarray:
         """Return u = Lᵀ S⁻¹ θ."""
-        return self._apply(self._factor, self._base.to_scaled(theta))
+        return self._apply(self._factors, self._base.to_scaled(theta))
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """Return L⁻¹ Sᵀ g."""
-        return self._apply(self._inverse.T, self._base.pull_back(gradient))
+        return self._apply(
+            self._inverses.transpose(0, 2, 1), self._base.pull_back(gradient)
+        )
 
 
 class ScaledProblem:
@@ -178,7 +175,7 @@ class ScaledProblem:
     problem : Problem
         The problem over θ.
     change : Change
-        T.
+        T. It may be replaced on the way; what was over u then has no meaning any more.
     """
 
     def __init__(self, problem: Problem, change: Change) -> None:

@@ -159,6 +159,22 @@ class Result(NamedTuple):
     outcome: str
 
 
+class Refinement(NamedTuple):
+    """Better coordinates, to go on in once a minimum is near.
+
+    Attributes
+    ----------
+    tol : float
+        How near: as ``Limits.tol``.
+    move : callable
+        Changes the problem's coordinates at the point given in the old ones; returns
+        the same point in the new ones.
+    """
+
+    tol: float
+    move: Callable[[np.ndarray], np.ndarray]
+
+
 class Observer(Protocol):
     """What follows a minimisation from iteration to iteration."""
 
@@ -209,6 +225,19 @@ class _Journey:
         stop = self._observer is not None and self._observer.ended(iterate)
         self.outcome = self._decide(stop)
         if self.outcome is None and self._observer is not None:
+            self._observer.begins(self.x)
+
+    def go_on(self, limits: Limits) -> None:
+        """Decide anew whether to go on, by other limits."""
+        self._limits = limits
+        self.outcome = self._decide(False)
+
+    def move(self, memory: Memory, x: np.ndarray) -> None:
+        """Take x as the same point in the coordinates of `memory`."""
+        self._memory, self.x = memory, x
+        _, gradient = memory.value_and_grad(x)
+        self.grad_norm = float(np.abs(gradient).max(initial=0.0))
+        if self._observer is not None:
             self._observer.begins(self.x)
 
     def _decide(self, asked_to_stop: bool) -> str | None:
@@ -294,6 +323,7 @@ def minimise(
     limits: Limits,
     bounds: Bounds | None = None,
     observer: Observer | None = None,
+    refinement: Refinement | None = None,
 ) -> Result:
     """Minimise a problem with one of the ``SOLVERS``.
 
@@ -311,6 +341,8 @@ def minimise(
         Arrays of shape (size,); only for solvers with `bounds`.
     observer : Observer, optional
         Told about the start and every iteration; it may ask to stop.
+    refinement : Refinement, optional
+        Coordinates to go on in once a minimum is near; not with `bounds`.
 
     Returns
     -------
@@ -319,20 +351,19 @@ def minimise(
         solver could not go on.
     """
     memory = Memory(problem)
+    near = limits
+    if refinement is not None:
+        near = limits._replace(tol=max(limits.tol, refinement.tol))
     journey: _Journey | None = None
     try:
-        journey = _Journey(memory, start, bounds, limits, observer)
-        # A line search may fail at a kink, where the curvature remembered is that of
-        # the other side, and a trust region may shrink to nothing: starting afresh goes
-        # on. A run that lowers nothing ends it.
-        fell = True
-        while journey.outcome is None and fell:
-            before = journey.values[-1]
-            journey.idle = 0
-            _run(problem, memory, journey, SOLVERS[solver], bounds, limits)
-            fell = journey.values[-1] < before
-        if journey.outcome is None:
-            journey.end_without_step()
+        journey = _Journey(memory, start, bounds, near, observer)
+        _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
+        if refinement is not None and journey.outcome == "gradient":
+            journey.go_on(limits)
+            if journey.outcome is None:
+                memory = Memory(problem)
+                journey.move(memory, refinement.move(journey.x))
+                _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
     except KeyboardInterrupt:
         if journey is None:
             journey = _Journey(memory, start, bounds, limits, None)
@@ -341,6 +372,30 @@ def minimise(
         if observer is not None:
             observer.abandoned()
     return journey.result()
+
+
+def _descend(
+    problem: Problem,
+    memory: Memory,
+    journey: _Journey,
+    solver: Solver,
+    bounds: Bounds | None,
+    limits: Limits,
+) -> None:
+    """Run a solver, afresh as long as that helps, until the journey has an outcome.
+
+    A line search may fail at a kink, where the curvature remembered is that of the
+    other side, and a trust region may shrink to nothing: starting afresh goes on. A
+    run that lowers nothing ends it.
+    """
+    fell = True
+    while journey.outcome is None and fell:
+        before = journey.values[-1]
+        journey.idle = 0
+        _run(problem, memory, journey, solver, bounds, limits)
+        fell = journey.values[-1] < before
+    if journey.outcome is None:
+        journey.end_without_step()
 
 
 def _run(

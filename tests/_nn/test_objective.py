@@ -238,6 +238,22 @@ def test_hessian_is_what_hessp_multiplies_by(case, container):
 
 
 @every_linear
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_hessian_blocks_are_those_of_the_hessian(case, container):
+    center, scale = np.array([0.3, -2.0, 1.0]), np.array([2.0, 0.5, 1.0])
+    objective = case.objective(container(case.X))
+    n_outputs = case.network.n_outputs
+    shape = (case.size // n_outputs, n_outputs) * 2
+    hessian = objective.hessian(case.theta, center, scale).reshape(shape)
+    blocks = objective.hessian_blocks(case.theta, center, scale)
+    assert blocks.shape == (n_outputs, shape[0], shape[0])
+    for k in range(n_outputs):
+        np.testing.assert_allclose(
+            blocks[k], hessian[:, k, :, k], rtol=1e-11, atol=1e-14
+        )
+
+
+@every_linear
 @pytest.mark.parametrize("kept_bytes", [0, 2**25])
 def test_hessian_after_an_evaluation_and_in_other_coordinates(
     case, kept_bytes, monkeypatch

@@ -37,18 +37,17 @@ LAYOUTS = {
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
-# A whitening acts on the first parameters, seen as (q, n_columns).
+# A whitening sees the parameters as (q, k), each column with a matrix of its own.
 WHITENED = {
-    "a Gram matrix of the inputs": ("others between", 4, 2),
-    "a Gram matrix of inputs and biases": ("weights and biases", 4, 2),
+    "a block per output": ("weights and biases", 4, 2),
     "a Hessian of all parameters": ("one output", 4, 1),
 }
 every_change = pytest.mark.parametrize("layout", [*LAYOUTS, *WHITENED])
 
 
-def positive_definite(q):
-    A = np.random.default_rng(3).standard_normal((2 * q, q))
-    return A.T @ A
+def positive_definite(k, q):
+    A = np.random.default_rng(3).standard_normal((k, 2 * q, q))
+    return A.transpose(0, 2, 1) @ A
 
 
 def scaling(layout, cols=None):
@@ -58,9 +57,9 @@ def scaling(layout, cols=None):
 
 def make(layout, cols=None):
     if layout in WHITENED:
-        base, q, n_columns = WHITENED[layout]
+        base, q, k = WHITENED[layout]
         change, size = scaling(base, cols)
-        return Whitening(change, positive_definite(q), n_columns), size
+        return Whitening(change, positive_definite(k, q)), size
     return scaling(layout, cols)
 
 
@@ -196,23 +195,24 @@ def test_scale_zero_moves_the_part_of_a_constant_column_into_the_bias():
     assert found[:3] @ x + found[3] == pytest.approx(theta[:3] @ x + theta[3], rel=1e-9)
 
 
-@pytest.mark.parametrize(("base", "q", "n_columns"), WHITENED.values(), ids=WHITENED)
-def test_whitening_makes_the_hessian_the_identity(base, q, n_columns):
-    """Where the Hessian in scaled coordinates is the matrix, once per output."""
+@pytest.mark.parametrize(("base", "q", "k"), WHITENED.values(), ids=WHITENED)
+def test_whitening_makes_the_hessian_the_identity(base, q, k):
+    """Where the Hessian in scaled coordinates has the matrices as diagonal blocks."""
     base_change, size = scaling(base)
-    matrix_ = positive_definite(q)
-    whitened = q * n_columns
-    scaled_hessian = np.eye(size)
-    scaled_hessian[:whitened, :whitened] = np.kron(matrix_, np.eye(n_columns))
+    matrices = positive_definite(k, q)
+    scaled_hessian = np.zeros((q, k, q, k))
+    for i in range(k):
+        scaled_hessian[:, i, :, i] = matrices[i]
+    scaled_hessian = scaled_hessian.reshape(size, size)
     S = matrix(base_change, size)
-    T = matrix(Whitening(base_change, matrix_, n_columns), size)
+    T = matrix(Whitening(base_change, matrices), size)
     W = np.linalg.solve(S, T)
     np.testing.assert_allclose(W.T @ scaled_hessian @ W, np.eye(size), atol=1e-9)
 
 
 def test_whitening_keeps_the_columns_of_its_scaling():
     base, _ = scaling("one output")
-    assert Whitening(base, np.eye(4)).columns is base.columns
+    assert Whitening(base, np.eye(4)[None]).columns is base.columns
 
 
 @every_change

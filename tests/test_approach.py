@@ -1,0 +1,104 @@
+"""Coordinates and solvers that are chosen by shape: none moves the optimum."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification
+from sklearn.exceptions import ConvergenceWarning
+
+from sknn_simple import LogisticNN, _approach
+
+
+def digits(n=600):
+    X, y = load_digits(return_X_y=True)
+    return X[:n], y[:n]
+
+
+def many_columns(n=1200, p=450, n_classes=2):
+    return make_classification(
+        n, p, n_informative=20, n_classes=n_classes, random_state=0
+    )
+
+
+BLOCKS = {
+    "ten classes": (digits, {}),
+    "ten classes, sparse": (lambda: (sparse.csr_array(digits()[0]), digits()[1]), {}),
+    "ten classes, raw": (digits, {"standardize": False}),
+    "two classes": (many_columns, {}),
+    "without intercept": (digits, {"fit_intercept": False}),
+    "labels": (lambda: (digits()[0], np.eye(10, dtype=int)[digits()[1]]), {}),
+}
+
+
+@pytest.mark.parametrize(("load", "settings"), BLOCKS.values(), ids=BLOCKS)
+def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypatch):
+    X, y = load()
+    formed = []
+    original = _approach.LinearObjective.hessian_blocks
+
+    def spy(*args):
+        formed.append(original(*args))
+        return formed[-1]
+
+    monkeypatch.setattr(_approach.LinearObjective, "hessian_blocks", spy)
+    model = LogisticNN(**settings).fit(X, y)
+    assert model.solver_ == "lbfgs"
+    assert len(formed) == 1
+    exact = LogisticNN(solver="newton-cg", tol=1e-8, **settings).fit(X, y)
+    assert len(formed) == 1
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
+    assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=2e-4)
+
+
+def test_blocks_of_the_hessian_save_iterations(monkeypatch):
+    X, y = digits()
+    refined = LogisticNN().fit(X, y)
+    monkeypatch.setattr(_approach, "refine", lambda *args: None)
+    monkeypatch.setattr("sknn_simple._training.refine", lambda *args: None)
+    plain = LogisticNN(solver="lbfgs").fit(X, y)
+    assert_allclose(refined.loss_, plain.loss_, rtol=1e-7)
+    assert 2 * refined.n_iter_ < plain.n_iter_
+
+
+def test_the_record_goes_on_over_a_change_of_coordinates():
+    X, y = digits()
+    model = LogisticNN().fit(X, y)
+    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert np.all(np.diff(model.loss_curve_) < 0.0)
+    for max_iter in (2, model.n_iter_ - 3):
+        short = LogisticNN(max_iter=max_iter)
+        with pytest.warns(ConvergenceWarning, match="max_iter"):
+            short.fit(X, y)
+        assert short.n_iter_ == max_iter
+        assert short.loss_curve_ == model.loss_curve_[: max_iter + 1]
+        assert short.loss_ == pytest.approx(objective(short, X, y), rel=1e-10)
+
+
+def objective(model, X, y):
+    probability = model.predict_proba(X)[np.arange(len(y)), y]
+    weights = model.coef_ * X.std(axis=0)
+    return (-np.log(probability).sum() + 0.5 * (weights**2).sum()) / len(y)
+
+
+def test_a_warm_start_from_the_optimum_takes_no_iteration():
+    X, y = digits()
+    model = LogisticNN(warm_start=True).fit(X, y)
+    loss = model.loss_
+    model.fit(X, y)
+    assert model.n_iter_ <= 2
+    assert model.loss_ == pytest.approx(loss, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "solver"),
+    [(100, 40, "newton-cholesky"), (1200, 450, "lbfgs"), (500, 450, "newton-cg")],
+)
+def test_solver_by_shape(n, p, solver):
+    X, y = many_columns(n, p)
+    assert LogisticNN().fit(X, y).solver_ == solver
+    # Rounding of J ends L-BFGS before so small a gradient.
+    tight = clone(LogisticNN(tol=1e-8)).fit(X, y)
+    assert tight.solver_ != "lbfgs"
+    assert tight.converged_
