@@ -51,6 +51,19 @@ def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
     total += X.T @ delta
 
 
+def _product_back(
+    delta: np.ndarray, W: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return δ Wᵀ.
+
+    With one output NumPy has no BLAS call for it; a second one of zeros makes it three
+    times as fast and changes no bit.
+    """
+    if delta.shape[1] == 1:
+        delta, W = (np.hstack([array, np.zeros_like(array)]) for array in (delta, W))
+    return np.matmul(delta, W.T, out=out)
+
+
 def _stored(X: Features) -> int:
     """Return the number of stored values."""
     return X.nnz if sparse.issparse(X) else X.size
@@ -213,7 +226,7 @@ class OneHiddenNetwork:
         _add_product(total["output_coef"], A, delta)
         total["output_intercept"][...] += delta.sum(axis=0, dtype=np.float64)
         # A has been used for the last time: its memory takes δ₁.
-        delta_hidden = np.matmul(delta, params["output_coef"].T, out=A)
+        delta_hidden = _product_back(delta, params["output_coef"], out=A)
         delta_hidden *= slope
         self._add_input_gradient(X, delta_hidden, delta, total)
 
@@ -260,10 +273,10 @@ class OneHiddenNetwork:
         _add_product(total["output_coef"], RA, delta)
         _add_product(total["output_coef"], A, tangent_delta)
         total["output_intercept"][...] += tangent_delta.sum(axis=0, dtype=np.float64)
-        back = np.matmul(delta, params["output_coef"].T, out=RA)
+        back = _product_back(delta, params["output_coef"], out=RA)
         back *= tangent_slope
-        tangent_back = np.matmul(tangent_delta, params["output_coef"].T, out=A)
-        tangent_back += delta @ direction["output_coef"].T
+        tangent_back = _product_back(tangent_delta, params["output_coef"], out=A)
+        tangent_back += _product_back(delta, direction["output_coef"])
         tangent_back *= slope
         tangent_back += back
         self._add_input_gradient(X, tangent_back, tangent_delta, total)

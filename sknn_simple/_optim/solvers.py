@@ -408,7 +408,8 @@ def _run(
 ) -> None:
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
-    unit = _power_of_two(journey.grad_norm)
+    # L-BFGS has none, and its first step is right where the curvature is near 1.
+    unit = _power_of_two(journey.grad_norm) if solver.derivatives else 1.0
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(getattr(problem, name), unit)
         for name in solver.derivatives
