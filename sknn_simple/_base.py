@@ -21,10 +21,13 @@ from sknn_simple._compat import (
     InvalidParameterError,
     StrOptions,
     check_monotonic_cst,
+    drop_callbacks,
     fit_context,
+    in_callback_context,
     with_callbacks,
 )
 from sknn_simple._documentation import PACKAGE, documentation_address
+from sknn_simple._interrupts import interrupts, kept_interrupts
 from sknn_simple._monitors import Monitor, ProgressTable
 from sknn_simple._nn.blocks import Workspace, block_edges
 from sknn_simple._nn.losses import LOSSES, Loss
@@ -80,10 +83,15 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         Warns
         -----
         ConvergenceWarning
-            If the solver stopped before the fit had converged, or was interrupted.
+            If the solver stopped before the fit had converged, or was interrupted:
+            Ctrl-C keeps the best iterate so far. A second Ctrl-C raises at once and
+            leaves the estimator as it was.
         """
-        with _unchanged_on_failure(self):
+        with kept_interrupts() as kept, _unchanged_on_failure(self):
             result, limits = self._fit(X, y, sample_weight)
+        if kept.pending and result.outcome != "interrupted":  # it came after training
+            result = result._replace(outcome="interrupted")
+            self.converged_ = False
         self._warn_unless_converged(result, limits)
         return self
 
@@ -171,8 +179,8 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
     def _monitors(
         self, recipe: Recipe, data: TrainingSet, hooks: dict[str, Any], context: Any
     ) -> list[Monitor]:
-        """Return what watches a minimisation: the printed table, and callbacks."""
-        monitors: list[Monitor] = []
+        """Return what watches a minimisation: Ctrl-C, the printed table, callbacks."""
+        monitors: list[Monitor] = [interrupts()]
         if self.verbose:
             monitors.append(ProgressTable(type(self).__name__))
         if context is not None:
@@ -369,8 +377,8 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
 
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state["_sknn_simple_version"] = __version__
-        if hasattr(self, "n_iter_") and not hasattr(self, "_callback_fit_ctx"):
-            state.pop("_skl_callbacks", None)
+        if hasattr(self, "n_iter_") and not in_callback_context(self):
+            drop_callbacks(state)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

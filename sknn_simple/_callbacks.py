@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sknn_simple._compat import callback_context, has_callbacks
 from sknn_simple._monitors import Theta
 from sknn_simple._optim.solvers import Iterate
 
@@ -89,13 +90,12 @@ def fit_task(
     **subtasks
         ``max_subtasks`` and ``sequential_subtasks`` of the context.
     """
-    if not hasattr(estimator, "_init_callback_context"):
+    context = callback_context(estimator, **subtasks)
+    if context is None:
         yield None
         return
-    context = estimator._init_callback_context(**subtasks)
     context.call_on_fit_task_begin(estimator=estimator, **hooks)
-    listened_to = hasattr(estimator, "_skl_callbacks")
-    yield context if listened_to else None
+    yield context if has_callbacks(estimator) else None
     context.call_on_fit_task_end(estimator=estimator, **hooks)
 
 

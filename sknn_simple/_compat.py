@@ -2,6 +2,7 @@
 
 from functools import partial
 from inspect import signature
+from typing import Any
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
@@ -28,6 +29,27 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         return method
 
 
+def callback_context(estimator: Any, **subtasks: Any) -> Any | None:
+    """Return the context of a fit, None where scikit-learn has no callbacks."""
+    init = getattr(estimator, "_init_callback_context", None)
+    return None if init is None else init(**subtasks)
+
+
+def in_callback_context(estimator: Any) -> bool:
+    """Return whether an estimator is in a fit that has a context."""
+    return hasattr(estimator, "_callback_fit_ctx")
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether callbacks follow an estimator: its own or a search's around it."""
+    return hasattr(estimator, "_skl_callbacks")
+
+
+def drop_callbacks(state: dict[str, Any]) -> None:
+    """Remove the callbacks from the state of an estimator."""
+    state.pop("_skl_callbacks", None)
+
+
 # scikit-learn ≥ 1.9 refuses weights that are all zero, without naming sample_weight.
 _ZEROS_ARE_CHECKED = (
     "allow_all_zero_weights" in signature(_check_sample_weight).parameters
@@ -43,8 +65,12 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "callback_context",
     "check_monotonic_cst",
     "check_sample_weight",
+    "drop_callbacks",
     "fit_context",
+    "has_callbacks",
+    "in_callback_context",
     "with_callbacks",
 ]

@@ -1,4 +1,7 @@
-"""Where the documentation of the installed package is."""
+"""Where the documentation of the installed package is.
+
+The one place of its address is "Documentation" under [project.urls] in pyproject.toml.
+"""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata

@@ -42,7 +42,7 @@ class LogisticNN(BaseNN):
         LogisticRegression to the last term.
     solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov", \
 "newton-cholesky"}, default="auto"
-        How J is minimised. "auto" chooses by the number of parameters.
+        How J is minimised. "auto" chooses by shape.
     max_iter : int, default=1000
         Largest number of iterations.
     tol : float, default=1e-5

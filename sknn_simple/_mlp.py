@@ -1,6 +1,6 @@
 """OneHiddenMLP, the network with one hidden layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -333,10 +333,11 @@ default="auto"
         tasks: StartTasks,
         number: int,
         start: np.ndarray,
+        watching: Sequence[Monitor],
     ) -> tuple[Trained, bool]:
         """Train from one start, as a task of its own; True to leave out the others."""
         task = tasks.begin(number)
-        trained = train_start(start, make_monitors(task))
+        trained = train_start(start, [*make_monitors(task), *watching])
         return trained, tasks.end(task)
 
     def _draw(self, network: Network, seed: int) -> np.ndarray:

@@ -90,9 +90,12 @@ class ProgressTable(SilentMonitor):
 
     def ended(self, iterate: Iterate, theta: Theta) -> bool:
         seconds = time.perf_counter() - self._begun
+        # The end of the line is written with it: starts in several processes share the
+        # output.
         print(
             f"{iterate.n_iter:>9}  {iterate.value:>14.8g}  {iterate.grad_norm:>10.3g}"
-            f"  {seconds:>8.3f}",
+            f"  {seconds:>8.3f}\n",
+            end="",
             flush=True,
         )
         return False

@@ -181,10 +181,16 @@ def split(
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and, as codes, their numbers or the indicator matrix."""
-    kind = type_of_target(y, input_name="y")
+    if sparse.issparse(y):
+        y = y.toarray()
+    try:
+        kind = type_of_target(y, input_name="y")
+    except TypeError as error:
+        raise ValueError(
+            f"y must hold labels that can be sorted, none of them missing: {error}."
+        ) from None
     if kind == "multilabel-indicator":
-        indicator = y.toarray() if sparse.issparse(y) else y
-        return np.arange(y.shape[1]), np.asarray(indicator, dtype=np.float64)
+        return np.arange(y.shape[1]), _indicator(y)
     if kind not in ("binary", "multiclass"):
         check_classification_targets(y)
         raise ValueError(
@@ -195,6 +201,18 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     classes, codes = np.unique(labels, return_inverse=True)
     _check_two_classes(classes)
     return classes, codes
+
+
+def _indicator(y: np.ndarray) -> np.ndarray:
+    """Return zeros and ones; scikit-learn lets any two values pass as them."""
+    indicator = np.asarray(y, dtype=np.float64)
+    strange = indicator[(indicator != 0.0) & (indicator != 1.0)]
+    if strange.size:
+        raise ValueError(
+            "y as a multilabel indicator matrix must hold 0 and 1 only; got "
+            f"{strange[0]:g}."
+        )
+    return indicator
 
 
 def _check_two_classes(classes: np.ndarray) -> None:

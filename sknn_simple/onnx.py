@@ -6,10 +6,13 @@ float32 their difference is lost (load_breast_cancer's columns shifted by 1e4, t
 weights: probabilities of LogisticNN off by 0.1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sknn_simple._base import BaseNN
 from sknn_simple._logistic import LogisticNN
@@ -23,6 +26,15 @@ _OPTIONS: dict[str, list[Any]] = {
     "raw_scores": [False, True],
     "zipmap": [True, False, "columns"],
 }
+_OPTIONS_OF = {
+    LogisticNN: _OPTIONS,
+    OneHiddenMLP: {**_OPTIONS, "transform": [False, True]},
+}
+
+# Stands for OneHiddenMLP where it is a transformer.
+_HIDDEN_LAYER = "SknnSimpleHiddenLayer"
+# Those of skl2onnx for composite models.
+_PARSERS: dict[type, Callable[..., Any]] = {}
 
 
 def register() -> None:
@@ -30,7 +42,8 @@ def register() -> None:
 
     Call it once per process, before :func:`skl2onnx.to_onnx` or
     :func:`skl2onnx.convert_sklearn`. The classifiers may then stand alone, at the end
-    of a pipeline, or inside a grid search.
+    of a pipeline, or inside a grid search. OneHiddenMLP may also be a transformer
+    before the last step of a pipeline, in a feature union or a column transformer.
 
     The graph has the outputs ``label`` and ``probabilities``. Labels are strings or
     int64, to which booleans and floats are converted; for a multilabel target they are
@@ -43,6 +56,10 @@ def register() -> None:
     - ``raw_scores``: raw outputs in place of probabilities; -z and z for two classes.
     - ``output_class_labels``: ``classes_`` as one more output; needs ``zipmap=False``.
     - ``nocl``: class numbers in place of labels.
+
+    OneHiddenMLP has one more, set by itself where another model calls ``transform``:
+
+    - ``transform``: the hidden activations as the only output.
 
     Raises
     ------
@@ -80,14 +97,88 @@ def register() -> None:
             "sknn_simple.onnx needs skl2onnx, and onnxruntime to run what it converts: "
             'pip install "sknn_simple[onnx]"'
         ) from error
-    for classifier in (LogisticNN, OneHiddenMLP):
+    for classifier, options in _OPTIONS_OF.items():
         update_registered_converter(
             classifier,
             f"SknnSimple{classifier.__name__}",
             _infer_outputs,
             _convert,
-            options=_OPTIONS,
+            options=options,
         )
+    _register_transform()
+
+
+def _register_transform() -> None:
+    """Have OneHiddenMLP parsed by the place that it has in a model."""
+    from skl2onnx import update_registered_parser
+    from skl2onnx._parse import sklearn_parsers_map
+    from skl2onnx.common._registration import (
+        register_converter,
+        register_shape_calculator,
+    )
+
+    register_shape_calculator(_HIDDEN_LAYER, _infer_hidden, overwrite=True)
+    register_converter(_HIDDEN_LAYER, _convert_hidden, overwrite=True)
+    as_classifier = sklearn_parsers_map[OneHiddenMLP]
+    update_registered_parser(OneHiddenMLP, _parser_of_network(as_classifier))
+    for kind in (Pipeline, FeatureUnion, ColumnTransformer):
+        parser = _PARSERS.setdefault(kind, sklearn_parsers_map[kind])
+        update_registered_parser(kind, _parser_of_composite(parser))
+
+
+def _parser_of_composite(parser: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the parser, which first marks the networks that are transformers."""
+
+    @wraps(parser)
+    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        for network in _transforming(model):
+            scope.add_options(id(network), {"transform": True})
+        return parser(scope, model, inputs, custom_parsers=custom_parsers)
+
+    return parse
+
+
+def _transforming(model: Any, wanted: bool = False) -> Iterator[OneHiddenMLP]:
+    """Yield the networks whose ``transform`` a model calls.
+
+    Parameters
+    ----------
+    model : object
+        A network, or what may contain one.
+    wanted : bool, default=False
+        Whether ``transform`` of `model` itself is called.
+    """
+    if isinstance(model, Pipeline):
+        for _, step in model.steps[:-1]:
+            yield from _transforming(step, True)
+        yield from _transforming(model.steps[-1][1], wanted)
+    elif isinstance(model, FeatureUnion):
+        for _, part in model.transformer_list:
+            yield from _transforming(part, True)
+    elif isinstance(model, ColumnTransformer):
+        for _, part, _ in model.transformers_:
+            yield from _transforming(part, True)
+    elif isinstance(model, OneHiddenMLP) and wanted:
+        yield model
+
+
+def _parser_of_network(as_classifier: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the parser of a classifier, with one output where it is a transformer."""
+
+    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        from skl2onnx.common.data_types import guess_tensor_type
+
+        if not scope.get_options(model, {"transform": False})["transform"]:
+            return as_classifier(scope, model, inputs, custom_parsers=custom_parsers)
+        operator = scope.declare_local_operator(_HIDDEN_LAYER, model)
+        operator.inputs = inputs
+        hidden = scope.declare_local_variable(
+            "hidden", guess_tensor_type(inputs[0].type)
+        )
+        operator.outputs.append(hidden)
+        return operator.outputs
+
+    return parse
 
 
 def _infer_outputs(operator: Any) -> None:
@@ -135,6 +226,24 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph.node("Cast", raw, to=kind, output=probabilities.full_name)
 
 
+def _infer_hidden(operator: Any) -> None:
+    """Set the shape of a hidden layer."""
+    [hidden] = operator.outputs
+    hidden.type.shape = [None, operator.raw_operator.coefs_[0].shape[1]]
+
+
+def _convert_hidden(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of a hidden layer to the graph."""
+    from skl2onnx.common.data_types import guess_proto_type
+
+    [output] = operator.outputs
+    graph = Graph(scope, container)
+    X = graph.float64(operator.inputs[0].full_name)
+    hidden = _hidden(graph, operator.raw_operator, X)
+    kind = guess_proto_type(output.type)
+    graph.node("Cast", hidden, to=kind, output=output.full_name)
+
+
 def _labels(classes: np.ndarray) -> np.ndarray:
     """Return class labels as int64 or as text."""
     return classes.astype(np.int64 if classes.dtype.kind in "biuf" else np.str_)
@@ -145,12 +254,17 @@ def _raw_outputs(graph: "Graph", model: BaseNN, X: str) -> str:
     params = model._parameters()
     if not isinstance(model, OneHiddenMLP):
         return graph.affine(X, params["coef"], params.get("intercept"))
-    hidden = graph.affine(X, params["hidden_coef"], params["hidden_intercept"])
-    hidden = ACTIVATION_NODES[model.activation](graph, hidden)
+    hidden = _hidden(graph, model, X)
     raw = graph.affine(hidden, params["output_coef"], params["output_intercept"])
     if "skip_coef" in params:
         raw = graph.node("Add", raw, graph.affine(X, params["skip_coef"], None))
     return raw
+
+
+def _hidden(graph: "Graph", model: OneHiddenMLP, X: str) -> str:
+    """Add φ(W₁ x + b₁); return its name."""
+    raw = graph.affine(X, model.coefs_[0], model.intercepts_[0])
+    return ACTIVATION_NODES[model.activation](graph, raw)
 
 
 class Graph:

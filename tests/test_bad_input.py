@@ -169,6 +169,84 @@ def test_size_of_weights_with_the_same_alpha_over_size(model, size):
     assert np.isfinite(other.predict_log_proba(X)).all()
 
 
+# The same for sparse data and for labels ----------------------------------------------
+
+SPARSE_DATA = {
+    f"{name}, {container.__name__}": (container(bad_X), bad_y, match)
+    for name, (bad_X, bad_y, match) in BAD_DATA.items()
+    if not sparse.issparse(bad_X) and bad_X.ndim == 2 and bad_X.dtype.kind != "U"
+    for container in (sparse.csr_array, sparse.csc_matrix)
+}
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", SPARSE_DATA)
+@each_model
+def test_bad_data_beside_or_in_sparse_features(model, case):
+    bad_X, bad_y, match = SPARSE_DATA[case]
+    assert_refused(model, match, bad_X, bad_y)
+
+
+LABELS = np.eye(3, dtype=int)[Y]
+BAD_LABELS = {
+    "NaN": (with_value(LABELS, np.nan), "Input y contains NaN"),
+    "infinity": (with_value(LABELS, np.inf), "Input y contains infinity"),
+    "None": (np.array([[0, None, 1]] * 60), "y must hold labels that can be sorted"),
+    "three values": (with_value(LABELS, 2), "y .*multiclass-multioutput"),
+    "two other values": (2 * LABELS - 1, "y .* must hold 0 and 1 only; got -1"),
+    "another value than 1": (3 * LABELS, "y .* must hold 0 and 1 only; got 3"),
+    "words": (np.where(LABELS == 1, "yes", "no"), "y .*multiclass-multioutput"),
+    "fractions": (LABELS + 0.25, "Unknown label type: continuous-multioutput"),
+    "short": (LABELS[:-3], r"inconsistent numbers of samples: \[60, 57\]"),
+    "no labels": (LABELS[:, :0], "0 feature"),
+    "three dimensions": (LABELS[:, :, None], "dim 3"),
+    "lists of labels": ([[0, 1], [1]] * 30, "inhomogeneous"),
+}
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", BAD_LABELS)
+@each_model
+def test_bad_labels(model, case):
+    bad_y, match = BAD_LABELS[case]
+    assert_refused(model, match, X, bad_y)
+    if isinstance(bad_y, np.ndarray) and bad_y.ndim == 2 and bad_y.dtype.kind in "if":
+        assert_refused(model, match, X, sparse.csr_array(bad_y))
+        assert_refused(model, match, sparse.csr_array(X), sparse.csc_matrix(bad_y))
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("y", [LABELS, sparse.csr_array(LABELS)], ids=["dense", "csr"])
+@pytest.mark.parametrize("case", [*BAD_DATA, *BAD_WEIGHTS])
+@each_model
+def test_bad_data_and_weights_beside_labels(model, case, y):
+    if case in BAD_WEIGHTS:
+        weight, match = BAD_WEIGHTS[case]
+        if case != "one class left":  # labels are not exclusive: one row is enough
+            assert_refused(model, match, X, y, sample_weight=weight)
+    elif BAD_DATA[case][1] is Y:
+        bad_X, _, match = BAD_DATA[case]
+        assert_refused(model, match, bad_X, y)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("class_weight", [{}, {0: 1.0}, {"a": 2.0}, {0: np.nan}])
+@each_model
+def test_weights_of_classes_for_labels(model, class_weight):
+    model = clone(model).set_params(class_weight=class_weight)
+    for y in (LABELS, sparse.csr_array(LABELS)):
+        match = "class_weight must be None or 'balanced' for a multilabel y"
+        assert_refused(model, match, X, y)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+@each_model
+def test_bad_weights_of_sparse_rows(model, case):
+    weight, match = BAD_WEIGHTS[case]
+    assert_refused(model, match, sparse.csr_array(X), Y, sample_weight=weight)
+
+
 # Class weights ------------------------------------------------------------------------
 
 BAD_CLASS_WEIGHTS = {
@@ -319,6 +397,97 @@ def test_solver_that_cannot_keep_a_constraint(model, solver):
 def test_too_few_rows_to_set_any_aside():
     model = OneHiddenMLP(4, early_stopping=True, random_state=0)
     assert_refused(model, "early_stopping=True.*validation_fraction=0.1", X[:9], Y[:9])
+
+
+# The same where callbacks listen ------------------------------------------------------
+
+
+class Listener:
+    """A callback that notes that it was called."""
+
+    def __init__(self):
+        self.called = []
+
+    def setup(self, estimator, context):
+        self.called.append("setup")
+
+    def teardown(self, estimator, context):
+        self.called.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.called.append("begin")
+
+    def on_fit_task_end(self, estimator, context):
+        self.called.append("end")
+
+
+def assert_refused_unheard(model, match, *args, **kwargs):
+    """`fit` raises, calls no hook, and leaves the model and its callbacks."""
+    listener = Listener()
+    model = clone(model).set_callbacks(listener)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=match):
+        model.fit(*args, **kwargs)
+    assert listener.called == []
+    assert vars(model) == before
+
+
+needs_callbacks = pytest.mark.skipif(
+    not hasattr(LogisticNN, "set_callbacks"), reason="scikit-learn < 1.9"
+)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("case", [*BAD_DATA, *SPARSE_DATA, *BAD_LABELS])
+@each_model
+def test_bad_data_reach_no_callback(model, case):
+    if case in BAD_LABELS:
+        bad_y, match = BAD_LABELS[case]
+        assert_refused_unheard(model, match, X, bad_y)
+    else:
+        bad_X, bad_y, match = {**BAD_DATA, **SPARSE_DATA}[case]
+        assert_refused_unheard(model, match, bad_X, bad_y)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+@each_model
+def test_bad_weights_reach_no_callback(model, case):
+    weight, match = BAD_WEIGHTS[case]
+    assert_refused_unheard(model, match, X, Y, sample_weight=weight)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("case", BAD_CLASS_WEIGHTS)
+@each_model
+def test_bad_class_weights_reach_no_callback(model, case):
+    class_weight, match = BAD_CLASS_WEIGHTS[case]
+    model = clone(model).set_params(class_weight=class_weight)
+    assert_refused_unheard(model, match, X, Y)
+
+
+@needs_callbacks
+@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS)
+@each_model
+def test_bad_parameters_reach_no_callback(model, name, value):
+    if name in model.get_params():
+        model = clone(model).set_params(**{name: value})
+        assert_refused_unheard(model, f"The '{name}' parameter", X, Y)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("params", [{"solver": "newton-cg"}, {"alpha": 1.0}])
+@each_model
+def test_constraints_that_cannot_be_kept_reach_no_callback(model, params):
+    model = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0], **params)
+    y = Y > 0 if "solver" in params else Y
+    assert_refused_unheard(model, "monotonic_cst", X, y)
+
+
+@needs_callbacks
+def test_too_few_rows_to_set_aside_reach_no_callback():
+    model = OneHiddenMLP(4, early_stopping=True, random_state=0)
+    assert_refused_unheard(model, "early_stopping=True", X[:9], Y[:9])
 
 
 # Prediction ---------------------------------------------------------------------------

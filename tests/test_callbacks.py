@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_classification
@@ -280,6 +281,20 @@ def test_stop_at_the_end_of_a_start_leaves_the_others_out():
     model = fitted(NETWORK, recorder, n_init=4)
     recorder.assert_nested()
     assert len(recorder.paths("start")) == len(model.init_losses_) == 2
+
+
+@needs_callbacks
+def test_stop_at_the_end_of_a_start_that_runs_beside_others():
+    stopping = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
+    with parallel_config("threading"):
+        model = fitted(NETWORK, stopping, n_init=200, n_jobs=2)
+    alone = clone(NETWORK).set_params(n_init=2).fit(X, Y)
+    assert_array_equal(model.init_losses_, alone.init_losses_)
+    assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+    begun = stopping.paths("start", "begin")
+    assert sorted(stopping.paths("start")) == sorted(begun)
+    assert len(begun) < 200
+    assert stopping.events[-1][0] == "teardown"
 
 
 @needs_callbacks

@@ -1,5 +1,9 @@
 """Both classifiers inside scikit-learn's meta-estimators, searches and plots."""
 
+import re
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sklearn
@@ -33,7 +37,9 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._documentation import documentation_address
 
+API = Path(__file__).parents[1] / "docs" / "api.rst"
 LINEAR = LogisticNN()
 NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
 MODELS = [LINEAR, NETWORK]
@@ -332,8 +338,76 @@ def test_html_representation(model):
         html = fitted._repr_html_()
         assert type(model).__name__ in html
         assert "random_state" in html or isinstance(model, LogisticNN)
-        assert "scikit-learn.org/stable/modules/generated/sknn_simple" not in html
     assert "LogisticNN" in make_pipeline(StandardScaler(), LogisticNN())._repr_html_()
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """Stand in for the installed package, with the links that it is given."""
+
+    def install(*links):
+        info = tmp_path / "sknn_simple-1.0.dist-info"
+        info.mkdir()
+        lines = ["Metadata-Version: 2.1", "Name: sknn_simple", "Version: 1.0"]
+        lines += [f"Project-URL: {link}" for link in links]
+        (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        documentation_address.cache_clear()
+
+    yield install
+    documentation_address.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "address", ["https://docs.example/v1", "https://docs.example/"]
+)
+@each_model
+def test_html_links_to_the_documentation_of_the_installed_package(
+    model, address, installed
+):
+    installed("Source, https://source.example", f"Documentation, {address}")
+    page = f"{address.rstrip('/')}/generated/sknn_simple.{type(model).__name__}.html"
+    for shown in (clone(model), make_pipeline(StandardScaler(), clone(model))):
+        assert f'href="{page}"' in shown._repr_html_()
+
+
+@pytest.mark.skipif(not API.exists(), reason="the docs are not in this archive")
+@each_model
+def test_the_page_that_html_links_to_is_one_that_the_docs_build(model):
+    text = API.read_text("utf-8")
+    assert ".. currentmodule:: sknn_simple\n" in text
+    pages = r"\.\. autosummary::\n   :toctree: generated/\n\n((?:   [\w.]+\n)+)"
+    names = " ".join(re.findall(pages, text)).split()
+    assert type(model).__name__ in names
+
+
+@pytest.mark.parametrize("links", [[], ["Source, https://source.example"]])
+@each_model
+def test_html_links_nowhere_without_an_address(model, links, installed):
+    installed(*links)
+    assert model._get_doc_link() == ""
+    html = clone(model)._repr_html_()
+    assert "Online documentation" not in html
+    assert "sknn_simple" not in "".join(re.findall('href="[^"]*"', html))
+
+
+def test_a_checkout_that_is_not_installed_links_nowhere(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("sknn_simple._documentation.metadata", missing)
+    documentation_address.cache_clear()
+    assert LogisticNN()._get_doc_link() == ""
+    documentation_address.cache_clear()
+
+
+class Derived(LogisticNN):
+    """A class of another package."""
+
+
+def test_a_class_of_another_package_is_not_in_our_documentation(installed):
+    installed("Documentation, https://docs.example")
+    assert "docs.example" not in Derived()._repr_html_()
 
 
 @each_model

@@ -15,8 +15,9 @@ from sklearn.datasets import (
     load_wine,
     make_multilabel_classification,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_simple.onnx
@@ -25,6 +26,7 @@ from sknn_simple._nn.activations import ACTIVATIONS
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+sklearn_parsers_map = pytest.importorskip("skl2onnx._parse").sklearn_parsers_map
 
 ATOL = 1e-5
 MODELS = [
@@ -272,13 +274,92 @@ def test_grid_search():
     assert_same(search, X)
 
 
+# As a transformer ---------------------------------------------------------------------
+
+HIDDEN = OneHiddenMLP(5, "tanh", skip_connections=True, random_state=0)
+BEFORE = {
+    "scaler": lambda: make_pipeline(StandardScaler(), clone(HIDDEN)),
+    "another network": lambda: make_pipeline(clone(HIDDEN), clone(HIDDEN)),
+    "union": lambda: FeatureUnion([("raw", StandardScaler()), ("net", clone(HIDDEN))]),
+    "weighted union": lambda: FeatureUnion(
+        [("raw", StandardScaler()), ("net", clone(HIDDEN))],
+        transformer_weights={"net": 0.5},
+    ),
+    "columns": lambda: ColumnTransformer(
+        [("net", clone(HIDDEN), [0, 1, 2]), ("raw", "passthrough", [3])]
+    ),
+    "pipeline in columns": lambda: ColumnTransformer(
+        [("net", make_pipeline(StandardScaler(), clone(HIDDEN)), [0, 1, 2, 3])]
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("last", [LogisticRegression(), LogisticNN(), HIDDEN], ids=str)
+@pytest.mark.parametrize("before", BEFORE)
+def test_hidden_units_before_another_model(before, last, dtype):
+    X, y = data("strings")
+    pipeline = make_pipeline(BEFORE[before](), clone(last)).fit(X, y)
+    assert_same(pipeline, X.astype(dtype))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_hidden_units_of_every_target(target):
+    X, y = data(target)
+    assert_same(make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_hidden_units_alone(activation, dtype):
+    X, y = data("strings")
+    model = OneHiddenMLP(4, activation, random_state=0, tol=1e-2).fit(X, y)
+    X = X.astype(dtype)
+    session = converted(model, X, {"transform": True})
+    [hidden] = session.run(None, {"X": X})
+    assert hidden.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert session.get_outputs()[0].shape[1:] == [4]
+    assert_allclose(hidden, model.transform(X), rtol=0, atol=ATOL)
+
+
+def test_a_search_over_hidden_units_before_another_model():
+    X, y = data("strings")
+    pipeline = make_pipeline(clone(HIDDEN), LogisticNN())
+    search = GridSearchCV(pipeline, {"onehiddenmlp__alpha": [0.1, 1.0]}, cv=2)
+    assert_same(search.fit(X, y), X)
+
+
+def test_a_union_alone():
+    X, y = data("strings")
+    union = BEFORE["union"]().fit(X, y)
+    graph = skl2onnx.to_onnx(union, X[:1])
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    [found] = session.run(None, {"X": X})
+    assert_allclose(found, union.transform(X), rtol=0, atol=ATOL)
+
+
+def test_models_without_a_network_are_parsed_as_before():
+    X, y = data("strings")
+    model = make_pipeline(
+        ColumnTransformer([("some", StandardScaler(), [0, 3])]),
+        FeatureUnion([("a", StandardScaler()), ("b", StandardScaler())]),
+        LogisticRegression(),
+    )
+    assert_same(model.fit(X, y), X)
+
+
 # Registration -------------------------------------------------------------------------
 
 
 def test_register_can_be_called_again():
     sknn_simple.onnx.register()
+    for kind in (Pipeline, FeatureUnion, ColumnTransformer):
+        assert sklearn_parsers_map[kind].__wrapped__.__module__ == "skl2onnx._parse"
     X, y = data("multiclass")
     assert_same(LogisticNN().fit(X, y), X)
+    assert_same(make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y), X)
 
 
 def test_example_of_the_docstring():

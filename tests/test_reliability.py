@@ -6,6 +6,7 @@ import sys
 import threading
 import tracemalloc
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -109,6 +110,28 @@ def test_sparse_data_are_not_made_dense(model, container):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * n * p / 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["read-only", "Fortran", "mapped", "csr"])
+@each_model
+def test_large_data_are_not_copied(model, kind, tmp_path):
+    n, p = 100_000, 50
+    X = np.random.default_rng(0).normal(size=(n, p))
+    y = (X[:, 0] > 0).astype(int)
+    X = np.asfortranarray(X) if kind == "Fortran" else X
+    X.setflags(write=False)
+    if kind == "mapped":
+        joblib.dump(X, tmp_path / "X")
+        X = joblib.load(tmp_path / "X", mmap_mode="r")
+    elif kind == "csr":
+        X = sparse.csr_array(X)
+    model = clone(model).set_params(max_iter=2, solver="lbfgs")
+    tracemalloc.start()
+    model.fit(X, y).predict_proba(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * n * p
 
 
 # The solver that "auto" chooses -------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the displays share: checks of their arguments, names, choices and colours."""
+"""What the displays share: axes, checks of arguments, names, choices and colours."""
 
 from numbers import Integral
 from typing import Any
@@ -14,26 +14,38 @@ from sknn_simple._training_set import validate_features
 _MAX_NAME = 30
 
 
-def import_pyplot(caller: str) -> Any:
-    """Return matplotlib.pyplot, or say how to install it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} draws with matplotlib, which cannot be imported. "
-            'Install it with: pip install "sknn_simple[plots]"'
-        ) from error
-    return plt
+class Display:
+    """Base of the displays: what they draw with, on and about."""
 
+    @classmethod
+    def _check_estimator(cls, estimator: Any) -> None:
+        """Raise unless ``estimator`` is a fitted network of this package."""
+        if not isinstance(estimator, LogisticNN | OneHiddenMLP):
+            raise TypeError(
+                f"{cls.__name__}.from_estimator takes a fitted LogisticNN or "
+                f"OneHiddenMLP; got {_described(estimator)}"
+            )
+        check_is_fitted(estimator)
 
-def check_estimator(estimator: Any, caller: str) -> None:
-    """Raise unless ``estimator`` is a fitted network of this package."""
-    if not isinstance(estimator, LogisticNN | OneHiddenMLP):
-        raise TypeError(
-            f"{caller} takes a fitted LogisticNN or OneHiddenMLP; got "
-            f"{_described(estimator)}"
-        )
-    check_is_fitted(estimator)
+    def _import_pyplot(self) -> Any:
+        """Return matplotlib.pyplot, or say how to install it."""
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__}.plot draws with matplotlib, which cannot be "
+                'imported. Install it with: pip install "sknn_simple[plots]"'
+            ) from error
+        return plt
+
+    def _set_axes(
+        self, plt: Any, ax: Any, figsize: tuple[float, float] | None = None
+    ) -> Any:
+        """Return the axes to draw on, a new figure's for None; keep both."""
+        if ax is None:
+            _, ax = plt.subplots(figsize=figsize, layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
 
 
 def _described(estimator: Any) -> str:
@@ -57,7 +69,12 @@ def layer_weights(estimator: Any) -> list[np.ndarray]:
 
 
 def column_deviations(estimator: Any, X: Any) -> np.ndarray:
-    """Return the standard deviation of each column of X, (n_features, 1)."""
+    """Return the standard deviation of each column of X, (n_features, 1).
+
+    Without X each column counts as it is.
+    """
+    if X is None:
+        return np.ones((1, 1))
     X = validate_features(estimator, X, reset=False)
     return np.sqrt(StandardScaler(with_mean=False).fit(X).var_)[:, None]
 

@@ -1,15 +1,15 @@
 """HiddenUnitsDisplay: the weights into each hidden unit, as images or as bars."""
 
+from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any, Self
 
 import numpy as np
 
 from sknn_simple._displays.common import (
-    check_estimator,
+    Display,
     check_limit,
     column_deviations,
-    import_pyplot,
     input_names,
     layer_weights,
     output_names,
@@ -19,7 +19,8 @@ from sknn_simple._displays.common import (
 )
 
 
-class HiddenUnitsDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class HiddenUnitsDisplay(Display):
     """Weights into each hidden unit, as images or as bars.
 
     Use :meth:`from_estimator` to create one from a fitted model. The weights of all
@@ -73,22 +74,12 @@ class HiddenUnitsDisplay:
     (9,)
     """
 
-    def __init__(
-        self,
-        *,
-        weights: np.ndarray,
-        feature_names: Any,
-        unit_names: Any,
-        strength: np.ndarray | None = None,
-        image_shape: tuple[int, int] | None = None,
-        per_deviation: bool = False,
-    ) -> None:
-        self.weights = weights
-        self.feature_names = feature_names
-        self.unit_names = unit_names
-        self.strength = strength
-        self.image_shape = image_shape
-        self.per_deviation = per_deviation
+    weights: np.ndarray
+    feature_names: Any
+    unit_names: Any
+    strength: np.ndarray | None = None
+    image_shape: tuple[int, int] | None = None
+    per_deviation: bool = False
 
     @classmethod
     def from_estimator(
@@ -147,15 +138,13 @@ class HiddenUnitsDisplay:
         display : HiddenUnitsDisplay
             The display that was plotted.
         """
-        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        cls._check_estimator(estimator)
         names = input_names(estimator, feature_names)
         if image_shape is not None:
             image_shape = _checked_shape(image_shape, len(names))
         weights, *outgoing = layer_weights(estimator)
-        if X is not None:
-            weights = weights * column_deviations(estimator, X)
         display = cls(
-            weights=weights,
+            weights=weights * column_deviations(estimator, X),
             feature_names=names,
             unit_names=(
                 np.array([f"Unit {j}" for j in range(weights.shape[1])])
@@ -212,7 +201,7 @@ class HiddenUnitsDisplay:
         self : HiddenUnitsDisplay
             The display.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
+        plt = self._import_pyplot()
         check_limit("max_features", max_features)
         self.units_ = self._choose_units(units, max_units)
         if self.image_shape is not None:
@@ -321,12 +310,9 @@ class HiddenUnitsDisplay:
     ) -> tuple[int, int]:
         """Set ``ax_``, ``figure_`` and ``axes_``: a panel per unit; return the grid."""
         n_rows, n_columns = _grid_shape(len(self.units_))
-        if ax is None:
-            size = np.multiply(inches, (n_columns, n_rows)) + margin
-            size = np.maximum(size, (4.0, 1.7))
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+        width, height = np.multiply(inches, (n_columns, n_rows)) + margin
+        ax = self._set_axes(plt, ax, (max(width, 4.0), max(height, 1.7)))
         ax.set_axis_off()
-        self.ax_, self.figure_ = ax, ax.figure
         grid = _grid_in_place_of(ax, n_rows, n_columns)
         panels: list[Any] = []
         for i in range(len(self.units_)):

@@ -1,13 +1,15 @@
 """LossCurveDisplay: how the loss fell during training."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from sknn_simple._displays.common import check_estimator, import_pyplot
+from sknn_simple._displays.common import Display
 
 
-class LossCurveDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class LossCurveDisplay(Display):
     """Loss at each iteration of a fit.
 
     Use :meth:`from_estimator` to create one from a fitted model. The training curve is
@@ -55,16 +57,9 @@ class LossCurveDisplay:
     'log'
     """
 
-    def __init__(
-        self,
-        *,
-        loss_curve: Any,
-        validation_loss_curve: Any = None,
-        name: str | None = None,
-    ) -> None:
-        self.loss_curve = loss_curve
-        self.validation_loss_curve = validation_loss_curve
-        self.name = name
+    loss_curve: Any
+    validation_loss_curve: Any = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -100,7 +95,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display that was plotted.
         """
-        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        cls._check_estimator(estimator)
         validation = getattr(estimator, "validation_loss_curve_", None)
         display = cls(
             loss_curve=np.asarray(estimator.loss_curve_),
@@ -143,9 +138,7 @@ class LossCurveDisplay:
         self : LossCurveDisplay
             The display.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = self._set_axes(self._import_pyplot(), ax)
         name = self.name if name is None else name
         line_kw = line_kw or {}
         self.line_ = self._plot_training(ax, name, line_kw)
@@ -157,7 +150,6 @@ class LossCurveDisplay:
         _scale_axes(ax, yscale)
         ax.set(xlabel="Iteration", ylabel="Loss")
         ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _plot_training(self, ax: Any, name: str | None, line_kw: dict[str, Any]) -> Any:

@@ -1,14 +1,14 @@
 """NetworkDisplay: the network drawn, with its units, signs and sizes of weights."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from sknn_simple._displays.common import (
-    check_estimator,
+    Display,
     check_limit,
     column_deviations,
-    import_pyplot,
     input_names,
     layer_weights,
     output_names,
@@ -19,7 +19,8 @@ from sknn_simple._displays.network_drawing import NetworkDrawing, place
 from sknn_simple._mlp import OneHiddenMLP
 
 
-class NetworkDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkDisplay(Display):
     """A network drawn: units as circles, weights as lines.
 
     Use :meth:`from_estimator` to create one from a fitted model. The colour of a line
@@ -71,20 +72,11 @@ class NetworkDisplay:
     [4, 3, 3]
     """
 
-    def __init__(
-        self,
-        *,
-        weights: list[np.ndarray],
-        unit_names: list[Any],
-        layer_names: list[str],
-        skip_weights: np.ndarray | None = None,
-        per_deviation: bool = False,
-    ) -> None:
-        self.weights = weights
-        self.unit_names = unit_names
-        self.layer_names = layer_names
-        self.skip_weights = skip_weights
-        self.per_deviation = per_deviation
+    weights: list[np.ndarray]
+    unit_names: list[Any]
+    layer_names: list[str]
+    skip_weights: np.ndarray | None = None
+    per_deviation: bool = False
 
     @classmethod
     def from_estimator(
@@ -132,7 +124,7 @@ class NetworkDisplay:
         display : NetworkDisplay
             The display that was drawn.
         """
-        check_estimator(estimator, f"{cls.__name__}.from_estimator")
+        cls._check_estimator(estimator)
         weights = layer_weights(estimator)
         skip = getattr(estimator, "skip_coef_", None)
         names = [
@@ -143,15 +135,12 @@ class NetworkDisplay:
         layers = ["Inputs", "Outputs"]
         if isinstance(estimator, OneHiddenMLP):
             layers.insert(1, f"Hidden units ({estimator.activation})")
-        if X is not None:
-            deviations = column_deviations(estimator, X)
-            weights[0] = weights[0] * deviations
-            skip = skip if skip is None else skip * deviations
+        deviations = column_deviations(estimator, X)
         display = cls(
-            weights=weights,
+            weights=[weights[0] * deviations, *weights[1:]],
             unit_names=names,
             layer_names=layers,
-            skip_weights=skip,
+            skip_weights=None if skip is None else skip * deviations,
             per_deviation=X is not None,
         )
         return display.plot(ax, max_units=max_units, max_width=max_width, cmap=cmap)
@@ -183,16 +172,13 @@ class NetworkDisplay:
         self : NetworkDisplay
             The display.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
+        plt = self._import_pyplot()
         check_limit("max_units", max_units)
         strengths = self._strengths()
         self.units_ = [strongest(strength, max_units) for strength in strengths]
         columns = place(self.units_, [len(strength) for strength in strengths])
-        if ax is None:
-            n_rows = max(len(column.rows) for column in columns)
-            size = (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
+        n_rows = max(len(column.rows) for column in columns)
+        ax = self._set_axes(plt, ax, (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8))
         drawing = NetworkDrawing(ax, columns, sign_colours(plt, cmap), max_width)
         self.skip_lines_: Any = None
         if self.skip_weights is not None:

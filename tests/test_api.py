@@ -1,0 +1,392 @@
+"""The names, defaults, shapes and types that users rely on."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.metrics import accuracy_score
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import sknn_simple
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._nn.activations import ACTIVATIONS
+from sknn_simple._nn.blocks import Workers
+from sknn_simple._optim import solvers
+
+P, H = 5, 4
+LINEAR = LogisticNN()
+NETWORK = OneHiddenMLP(H, "tanh", random_state=0)
+SKIPPING = clone(NETWORK).set_params(skip_connections=True)
+MODELS = [LINEAR, NETWORK, SKIPPING]
+each_model = pytest.mark.parametrize("model", MODELS, ids=["linear", "hidden", "skip"])
+
+# Name of the target, number of outputs, and what out_activation_ is called.
+TARGETS = [("two", 1, "logistic"), ("three", 3, "softmax"), ("labels", 3, "logistic")]
+each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[0])
+
+
+def data(target="two", n=60):
+    if target == "labels":
+        return make_multilabel_classification(n, P, n_classes=3, random_state=0)
+    return make_classification(
+        n,
+        P,
+        n_informative=4,
+        n_redundant=0,
+        n_classes={"two": 2, "three": 3}[target],
+        random_state=0,
+    )
+
+
+# Names and defaults -------------------------------------------------------------------
+
+ANY_INT, ANY_FLOAT = object(), object()  # defaults that may be tuned
+
+SHARED = {
+    "class_weight": None,
+    "monotonic_cst": None,
+    "warm_start": False,
+    "verbose": 0,
+}
+SIGNATURES = {
+    LogisticNN: (
+        {"alpha": 1.0},
+        {
+            "fit_intercept": True,
+            "standardize": True,
+            "solver": "auto",
+            "max_iter": ANY_INT,
+            "tol": ANY_FLOAT,
+            **SHARED,
+        },
+    ),
+    OneHiddenMLP: (
+        {"hidden_layer_size": 100, "activation": "relu"},
+        {
+            "alpha": 1.0,
+            "standardize": True,
+            "skip_connections": False,
+            "solver": "auto",
+            "max_iter": ANY_INT,
+            "tol": ANY_FLOAT,
+            "n_init": 1,
+            "n_jobs": None,
+            "early_stopping": False,
+            "validation_fraction": 0.1,
+            "n_iter_no_change": 10,
+            "random_state": None,
+            **SHARED,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_parameters_and_defaults(kind):
+    positional, keywords = SIGNATURES[kind]
+    parameters = inspect.signature(kind).parameters.values()
+    by_kind = [
+        [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD],
+        {p.name for p in parameters if p.kind is p.KEYWORD_ONLY},
+    ]
+    assert by_kind == [list(positional), set(keywords)]
+    for name, default in kind().get_params().items():
+        expected = {**positional, **keywords}[name]
+        if expected is ANY_INT or expected is ANY_FLOAT:
+            assert type(default) is (int if expected is ANY_INT else float)
+            assert default > 0
+        else:
+            assert default == expected
+            assert type(default) is type(expected)
+
+
+def test_names_of_the_package():
+    assert set(sknn_simple.__all__) == {
+        "HiddenUnitsDisplay",
+        "LogisticNN",
+        "LossCurveDisplay",
+        "NetworkDisplay",
+        "OneHiddenMLP",
+        "__version__",
+    }
+    for name in sknn_simple.__all__:
+        assert getattr(sknn_simple, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'TwoHiddenMLP'"):
+        _ = sknn_simple.TwoHiddenMLP
+
+
+@pytest.mark.parametrize(
+    "name", ["HiddenUnitsDisplay", "LossCurveDisplay", "NetworkDisplay"]
+)
+def test_displays_have_the_interface_of_scikit_learns(name):
+    display = getattr(sknn_simple, name)
+    assert display.__name__ == name
+    for method in (display.from_estimator, display.plot):
+        assert inspect.signature(method).parameters["ax"].default is None
+    code = (
+        f"import sys; from sknn_simple import {name}\n"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_fit_takes_weights_last(kind):
+    X, y = data()
+    parameters = inspect.signature(kind.fit).parameters
+    assert list(parameters) == ["self", "X", "y", "sample_weight"]
+    assert parameters["sample_weight"].default is None
+    model = kind()
+    assert model.fit(X, y) is model
+
+
+def test_activations():
+    names = {"identity", "logistic", "sigmoid", "tanh", "relu", "softplus", "silu"}
+    assert set(ACTIVATIONS) == names | {"gelu"}
+
+
+def test_solvers():
+    every = {"lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"}
+    assert set(solvers.SOLVERS) == every
+
+
+# The fitted model ---------------------------------------------------------------------
+
+RECORD = {"loss_", "loss_curve_", "n_iter_", "grad_norm_", "converged_", "solver_"}
+LINEAR_ATTRIBUTES = {"classes_", "coef_", "intercept_", "n_features_in_", *RECORD}
+NETWORK_ATTRIBUTES = {
+    "classes_",
+    "coefs_",
+    "intercepts_",
+    "out_activation_",
+    "n_layers_",
+    "n_outputs_",
+    "init_losses_",
+    "n_features_in_",
+    *RECORD,
+}
+
+
+def fitted_attributes(model):
+    return {name for name in vars(model) if name.endswith("_") and name[0] != "_"}
+
+
+@each_target
+def test_attributes_of_logistic_nn(target):
+    name, n_outputs, _ = target
+    model = LogisticNN().fit(*data(name))
+    assert fitted_attributes(model) == LINEAR_ATTRIBUTES
+    assert model.coef_.shape == (n_outputs, P)
+    assert model.intercept_.shape == (n_outputs,)
+    assert model.classes_.tolist() == list(range(2 if name == "two" else 3))
+    assert model.n_features_in_ == P
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@each_target
+def test_attributes_of_the_network(target, skip):
+    name, n_outputs, out_activation = target
+    model = clone(NETWORK).set_params(skip_connections=skip).fit(*data(name))
+    optional = {"skip_coef_"} if skip else set()
+    assert fitted_attributes(model) == NETWORK_ATTRIBUTES | optional
+    assert [coef.shape for coef in model.coefs_] == [(P, H), (H, n_outputs)]
+    assert [b.shape for b in model.intercepts_] == [(H,), (n_outputs,)]
+    assert model.out_activation_ == out_activation
+    assert (model.n_layers_, model.n_outputs_) == (3, n_outputs)
+    if skip:
+        assert model.skip_coef_.shape == (P, n_outputs)
+        model.set_params(skip_connections=False).fit(*data(name))
+        assert not hasattr(model, "skip_coef_")
+
+
+@each_model
+def test_feature_names_are_those_of_a_frame(model):
+    pandas = pytest.importorskip("pandas")
+    X, y = data()
+    frame = pandas.DataFrame(X, columns=list("abcde"))
+    assert clone(model).fit(frame, y).feature_names_in_.tolist() == list("abcde")
+
+
+@each_model
+def test_types_of_the_record(model):
+    model = clone(model).fit(*data())
+    assert type(model.loss_) is type(model.grad_norm_) is float
+    assert type(model.n_iter_) is int
+    assert type(model.converged_) is bool
+    assert type(model.solver_) is str
+    assert type(model.loss_curve_) is list
+    assert {type(loss) for loss in model.loss_curve_} == {float}
+
+
+@each_target
+@each_model
+def test_score_is_the_accuracy_of_predict(model, target):
+    X, y = data(target[0])
+    weight = np.linspace(1.0, 3.0, len(X))
+    model = clone(model).set_params(alpha=20.0).fit(X, y)
+    predicted = model.predict(X)
+    assert 0.0 < model.score(X, y) < 1.0
+    assert model.score(X, y) == accuracy_score(y, predicted)
+    weighted = accuracy_score(y, predicted, sample_weight=weight)
+    assert model.score(X, y, sample_weight=weight) == weighted
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_array])
+@each_model
+def test_a_constant_column_gets_weight_0(model, container):
+    X, y = data("three")
+    X = np.column_stack([X, np.full(len(X), 0.1), np.zeros(len(X))])
+    model = clone(model).fit(container(X), y)
+    arrays = [model.coef_.T] if model is LINEAR else getattr(model, "coefs_", [])[:1]
+    arrays += [model.skip_coef_] if hasattr(model, "skip_coef_") else []
+    for array in arrays:
+        assert_array_equal(array[P:], 0.0)
+        assert (array[:P] != 0.0).any()
+
+
+@each_target
+@each_model
+def test_balanced_counts_a_row_of_weight_2_as_two_rows(model, target):
+    X, y = data(target[0])
+    times = np.random.default_rng(0).integers(1, 4, len(X))
+    model = clone(model).set_params(class_weight="balanced", tol=1e-2)
+    weighted = clone(model).fit(X, y, sample_weight=times)
+    repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times, 0))
+    assert_allclose(weighted.loss_curve_[0], repeated.loss_curve_[0], rtol=1e-9)
+    assert_allclose(weighted.loss_, repeated.loss_, rtol=1e-5)
+
+
+# How it is trained --------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_without_a_penalty_standardize_changes_nothing(activation):
+    # The optimiser works in scaled coordinates either way; only the penalty differs.
+    X, y = data(n=200)
+    X = X * 10.0 ** np.arange(-4, 6, 2)
+    model = OneHiddenMLP(H, activation, alpha=0.0, max_iter=10, tol=0.0, random_state=0)
+    one, other = (
+        clone(model).set_params(standardize=standardize).fit(X, y)
+        for standardize in (True, False)
+    )
+    assert one.loss_ < 0.9 * one.loss_curve_[0]
+    assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-5)
+
+
+def every_solver():
+    for name in solvers.SOLVERS:
+        yield LINEAR, name
+        if "hessian" not in solvers.SOLVERS[name].derivatives:
+            yield NETWORK, name
+
+
+@pytest.fixture
+def minimisations(monkeypatch):
+    """The problem, the observed result and the limits of each minimisation."""
+    seen, minimise = [], solvers.minimise
+
+    def spied(problem, start, **options):
+        seen.append((problem, minimise(problem, start, **options), options["limits"]))
+        return seen[-1][1]
+
+    monkeypatch.setattr("sknn_simple._training.minimise", spied)
+    return seen
+
+
+@pytest.mark.parametrize(("model", "solver"), list(every_solver()))
+def test_grad_norm_is_the_largest_entry_in_the_coordinates_of_tol(
+    model, solver, minimisations
+):
+    model = clone(model).set_params(solver=solver).fit(*data())
+    [(problem, result, limits)] = minimisations
+    _, gradient = problem.value_and_grad(result.x)
+    assert model.grad_norm_ == pytest.approx(np.abs(gradient).max(), rel=1e-6)
+    assert model.converged_
+    assert limits.tol == model.tol
+    # tol a little above what an iteration reached ends the fit there.
+    with pytest.warns(match="max_iter=2"):
+        stopped = clone(model).set_params(max_iter=2, tol=1e-12).fit(*data())
+    reached = stopped.grad_norm_ / min(1.0, stopped.loss_)
+    ended = clone(model).set_params(tol=1.001 * reached).fit(*data())
+    assert ended.converged_
+    assert ended.n_iter_ <= 2
+
+
+@pytest.mark.parametrize(("model", "solver"), list(every_solver()))
+def test_every_solver_runs_through_scipy(model, solver, monkeypatch):
+    methods, minimize = [], solvers.minimize
+
+    def spied(*args, method, **options):
+        methods.append(method)
+        return minimize(*args, method=method, **options)
+
+    monkeypatch.setattr(solvers, "minimize", spied)
+    clone(model).set_params(solver=solver).fit(*data())
+    assert set(methods) == {solvers.SOLVERS[solver].method}
+    assert minimize.__module__.startswith("scipy.optimize")
+
+
+# Threads ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """The number of threads that each fit gave its work to."""
+    numbers, init = [], Workers.__init__
+
+    def spied(self, n_threads):
+        numbers.append(n_threads)
+        init(self, n_threads)
+
+    monkeypatch.setattr(Workers, "__init__", spied)
+    return numbers
+
+
+needs_openblas = pytest.mark.skipif(
+    not any(pool["internal_api"] == "openblas" for pool in threadpool_info()),
+    reason="no OpenBLAS is loaded",
+)
+
+
+@needs_openblas
+@pytest.mark.parametrize("allowed", [1, 2, 3])
+@each_model
+def test_as_many_threads_as_the_blas_is_allowed(model, allowed, workers):
+    with threadpool_limits(allowed):
+        clone(model).fit(*data())
+    assert set(workers) == {allowed}
+
+
+PROGRAM = """
+import numpy as np
+from sknn_simple import LogisticNN
+from sknn_simple._nn.blocks import Workers
+
+numbers, init = set(), Workers.__init__
+Workers.__init__ = lambda self, n: (numbers.add(n), init(self, n))[1]
+LogisticNN().fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+print(*numbers)
+"""
+
+
+@needs_openblas
+@pytest.mark.parametrize("allowed", [1, 2])
+def test_the_environment_limits_the_threads(allowed):
+    if (os.cpu_count() or 1) < allowed:
+        pytest.skip("OpenBLAS starts no more threads than there are cores")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "OMP_NUM_THREADS": str(allowed)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [str(allowed)]
