@@ -84,7 +84,9 @@ def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
 def _blocks_pay(scene: Scene) -> bool:
     """Return whether the Hessian is too large, and its diagonal blocks are not."""
     n_rows, n_columns = scene.data.X.shape
-    too_large = scene.objective.size > NEWTON_CHOLESKY_SIZE
+    many_rows = _sample_size(n_rows, scene.objective.size) > 0
+    limit = NEWTON_CHOLESKY_SIZE_MANY_ROWS if many_rows else NEWTON_CHOLESKY_SIZE
+    too_large = scene.objective.size > limit
     return too_large and n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
 
 
@@ -119,12 +121,19 @@ def refine(
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
     """Return rows spread evenly over the data, None where sampling does not pay."""
     n_rows = data.X.shape[0]
-    wanted = max(SAMPLE_ROWS, 2 * size, n_rows // 250)
-    if size > WHITENING_SIZE or wanted > SAMPLE_PART * n_rows:
+    wanted = _sample_size(n_rows, size)
+    if not wanted:
         return None
     sample = data.rows(np.arange(wanted) * n_rows // wanted)
     enough = np.all(_class_rows(sample) >= SAMPLE_CLASS_ROWS)
     return sample if enough else None
+
+
+def _sample_size(n_rows: int, size: int) -> int:
+    """Return how many rows a sample takes, 0 where sampling does not pay."""
+    wanted = max(SAMPLE_ROWS, 2 * size, n_rows // 250)
+    pays = size <= WHITENING_SIZE and wanted <= SAMPLE_PART * n_rows
+    return wanted if pays else 0
 
 
 def _class_rows(data: TrainingSet) -> np.ndarray:

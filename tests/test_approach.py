@@ -102,3 +102,18 @@ def test_solver_by_shape(n, p, solver):
     tight = clone(LogisticNN(tol=1e-8)).fit(X, y)
     assert tight.solver_ != "lbfgs"
     assert tight.converged_
+
+
+def test_a_rare_column_that_the_sample_misrepresents():
+    """The sample's optimum is a start only, the Hessian that of the whole data."""
+    rng = np.random.default_rng(0)
+    n, p = 8000, 40
+    X = rng.normal(size=(n, p))
+    X[:, 0] = 0.0
+    X[1 : n : n // 7, 0] = 1.0
+    y = (X[:, 1:4].sum(axis=1) + 2.0 * X[:, 0] + rng.logistic(size=n) > 0.0).astype(int)
+    model = LogisticNN().fit(X, y)
+    assert model.solver_ == "lbfgs"
+    exact = LogisticNN(solver="newton-cholesky", tol=1e-8).fit(X, y)
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
+    assert model.n_iter_ < 20
