@@ -46,9 +46,20 @@ def _raw_product(X: Features, W: np.ndarray) -> np.ndarray:
     return np.asarray(product, dtype=np.float64, order="F")
 
 
+def _transposed(X: Features) -> Features:
+    """Return Xᵀ of a CSR matrix without the copy that ``X.T`` makes of its values."""
+    transposed = sparse.csc_array(X.shape[::-1], dtype=X.dtype)
+    transposed.data, transposed.indices, transposed.indptr = (
+        X.data,
+        X.indices,
+        X.indptr,
+    )
+    return transposed
+
+
 def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
     """Add Xᵀ delta to `total`, in float64 whatever the precision of the product."""
-    total += X.T @ delta
+    total += (_transposed(X) if sparse.issparse(X) else X.T) @ delta
 
 
 def _product_back(
