@@ -13,7 +13,7 @@ The monitor's own time is taken off. Targets:
 
 The peer is taken as installed, and with its BLAS pools limited by hand in several ways,
 the best of which counts. A random start of ours may end in a minimum above the target:
-"reached" says how many did not, and for such a seed the ratio is 0. Ratios are medians
+"reached" says how many did; for one that did not the ratio is 0. Ratios are medians
 over seeds of the peer's time / ours.
 """
 
