@@ -124,14 +124,12 @@ class EarlyStopping(SilentMonitor):
         self._patience = patience
         self.curve: list[float] = []
         self.best: Iterate | None = None
-        self.best_theta = np.empty(0)
         self.triggered = False
 
     def ended(self, iterate: Iterate, theta: Theta) -> bool:
-        parameters = theta()
-        loss = self._validation_loss(parameters)
+        loss = self._validation_loss(theta())
         if not self.curve or loss < min(self.curve):
-            self.best, self.best_theta = iterate, parameters
+            self.best = iterate
         self.curve.append(loss)
         since_best = len(self.curve) - 1 - int(np.argmin(self.curve))
         self.triggered = since_best >= self._patience

@@ -113,21 +113,15 @@ def train(
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")
 
-        def finished(result: Result) -> Result:
-            return _without_rounding(recipe, scene, result, first, change, workers)
-
-        if stopping is None:
-            return Trained(to_raw(result.x), finished(result), solver, None)
-        if len(stopping.curve) < len(result.values):
-            # An interrupt fell into the measurement of the last iterate.
-            last = Iterate(result.n_iter, result.x, result.value, result.grad_norm)
-            stopping.ended(last, lambda: to_raw(result.x))
-        return Trained(
-            stopping.best_theta,
-            finished(_best_of(result, stopping)),
-            solver,
-            stopping.curve,
-        )
+        if stopping is not None:
+            if len(stopping.curve) < len(result.values):
+                # An interrupt fell into the measurement of the last iterate.
+                last = Iterate(result.n_iter, result.x, result.value, result.grad_norm)
+                stopping.ended(last, lambda: to_raw(last.x))
+            result = _best_of(result, stopping)
+        theta = to_raw(result.x)
+        result = _without_rounding(recipe, scene, result, first, change, workers)
+        return Trained(theta, result, solver, stopping.curve if stopping else None)
 
 
 def _approach(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from sknn_simple._nn.blocks import RowBlocks, Workers
+from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.losses import LOSSES
+from sknn_simple._scene import cut
 from sknn_simple._training_set import validate_training_set
 
 
@@ -12,19 +13,12 @@ def objective_of(model, X, y):
     data = validate_training_set(model, X, y, None, None)
     recipe = model._recipe(data)
     network = recipe.network
-    blocks = RowBlocks(
-        data.X,
-        data.y,
-        data.weight,
-        row_bytes=network.row_bytes(data.X),
-        work=network.work(data.X),
-    )
     weights = network.layout.pack(
         {name: float(name.endswith("coef")) for name in network.layout.shapes}
     )
     decay = np.sqrt(model.alpha / data.total_weight) * weights
     return recipe.objective(
-        network, LOSSES[data.out_activation], blocks, decay, Workers(1)
+        network, LOSSES[data.out_activation], cut(network, data), decay, Workers(1)
     )
 
 

@@ -273,9 +273,7 @@ class LinearObjective(Objective):
 
         def term(block: Block, total: np.ndarray) -> float:
             features = self._features(block, center, scale)
-            diagonal, root = self.loss.covariance_factors(
-                self._probability[block.rows], block.weight
-            )
+            diagonal, root = self._covariance_factors(block)
             if root is not None:
                 spread = (features[:, :, None] * root[:, None, :]).reshape(
                     len(features), -1
@@ -305,9 +303,7 @@ class LinearObjective(Objective):
 
         def term(block: Block, total: np.ndarray) -> float:
             features = self._features(block, center, scale)
-            diagonal, root = self.loss.covariance_factors(
-                self._probability[block.rows], block.weight
-            )
+            diagonal, root = self._covariance_factors(block)
             if root is not None:
                 diagonal = np.maximum(diagonal - root * root, 0.0)
             for k in range(n_outputs):
@@ -318,6 +314,10 @@ class LinearObjective(Objective):
         diagonal = np.arange(size)
         blocks[:, diagonal, diagonal] += self._scaled_decay(scale).T ** 2
         return blocks
+
+    def _covariance_factors(self, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the loss's factors of C for a block, at the last θ."""
+        return self.loss.covariance_factors(self._probability[block.rows], block.weight)
 
     def _scaled_decay(self, scale: np.ndarray) -> np.ndarray:
         """Return the penalty's factors for scaled features, (size/K, K)."""

@@ -24,6 +24,7 @@ from scipy.linalg.lapack import dtrtrs
 from scipy.optimize import Bounds, OptimizeResult, line_search, minimize
 
 from sknn_simple._optim.backtracking import ARMIJO, backtrack
+from sknn_simple._optim.iteration import iterate
 
 # The curvature condition; the value of Nocedal and Wright, section 3.1.
 _WOLFE = 0.9
@@ -157,28 +158,21 @@ def lbfgs(
             callback=callback,
             options=options,
         )
-    x, value, gradient = x0, fun(x0, *args), jac(x0, *args)
-    inverse = InverseHessian(maxcor, x.size)
-    status, nit = 0, 0
-    while nit < maxiter:
+    gradient = jac(x0, *args)
+    inverse = InverseHessian(maxcor, x0.size)
+
+    def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
+        nonlocal gradient
         direction = inverse.descent(gradient)
         found = _search(fun, jac, x, direction, value, gradient, args)
         if found is None:
-            status = 2
-            break
-        new_x, value, new_gradient = found
+            return None
+        new_x, new_value, new_gradient = found
         inverse.add(new_x - x, new_gradient - gradient)
-        x, gradient = new_x, new_gradient
-        nit += 1
-        try:
-            if callback is not None:
-                callback(intermediate_result=OptimizeResult(x=x, fun=value))
-        except StopIteration:
-            status = 99
-            break
-    return OptimizeResult(
-        x=x, fun=value, nit=nit, status=status, success=status == 99, message=""
-    )
+        gradient = new_gradient
+        return new_x, new_value
+
+    return iterate(advance, x0, fun(x0, *args), callback, maxiter)
 
 
 def _search(

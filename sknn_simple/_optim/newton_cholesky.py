@@ -14,6 +14,7 @@ from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
 
 from sknn_simple._optim.backtracking import backtrack
+from sknn_simple._optim.iteration import iterate
 
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
 # same amount without changing J: H is singular in that direction and g is 0 there, so
@@ -71,24 +72,10 @@ def newton_cholesky(
         With status 0 (maxiter reached), 2 (no decrease along the Newton step) or 99
         (stopped by the callback).
     """
-    x, value = x0, fun(x0, *args)
-    status, nit = 0, 0
-    while nit < maxiter:
+
+    def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         gradient = jac(x, *args)
         step = newton_step(hess(x, *args), gradient)
-        slope = float(gradient @ step)
-        found = backtrack(fun, x, step, value, slope, args)
-        if found is None:
-            status = 2
-            break
-        x, value = found
-        nit += 1
-        try:
-            if callback is not None:
-                callback(intermediate_result=OptimizeResult(x=x, fun=value))
-        except StopIteration:
-            status = 99
-            break
-    return OptimizeResult(
-        x=x, fun=value, nit=nit, status=status, success=status == 99, message=""
-    )
+        return backtrack(fun, x, step, value, float(gradient @ step), args)
+
+    return iterate(advance, x0, fun(x0, *args), callback, maxiter)
