@@ -9,7 +9,7 @@ import numpy as np
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.scaling import Change, ColumnScaling, ScaledProblem, Whitening
-from sknn_simple._optim.solvers import SOLVERS, Limits, Refinement, minimise
+from sknn_simple._optim.solvers import SOLVERS, Limits, Renewal, minimise
 from sknn_simple._scene import Recipe, Scene, cut
 from sknn_simple._training_set import TrainingSet
 
@@ -37,9 +37,14 @@ LBFGS_TOL = 1e-7
 # most as many as this part of the rows.
 BLOCK_COLUMNS = 1000
 BLOCK_PART = 0.5
-# How near the optimum they are formed. At 0 they are multiples of one matrix, and too
-# unlike those at the optimum.
-BLOCK_TOL = 2e-2
+# After how many iterations they are first formed. At 0 they are multiples of one
+# matrix, and too unlike those at the optimum.
+BLOCK_ITERATIONS = 8
+# The rows that they are formed from hold this part of an output's curvature; of classes
+# that are nearly told apart they are few.
+BLOCK_CURVATURE = 0.999
+# As RIDGE. Blocks of the whole data leave fewer directions open than a sample does.
+BLOCK_RIDGE = 1e-6
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
 RIDGE = 1e-4
 
@@ -90,10 +95,10 @@ def _blocks_pay(scene: Scene) -> bool:
     return too_large and n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
 
 
-def refine(
+def renewal(
     recipe: Recipe, scene: Scene, solver: str, problem: ScaledProblem
-) -> Refinement | None:
-    """Return better coordinates for near the optimum, None where they do not pay.
+) -> Renewal | None:
+    """Return how coordinates are renewed on the way, None where that does not pay.
 
     One block of the Hessian per output undoes the correlation of the columns, weighted
     as the output weights the rows there; what the outputs share remains.
@@ -103,19 +108,18 @@ def refine(
         return None
     if solver != "lbfgs" or problem.change is not columns or not _blocks_pay(scene):
         return None
+    softmax = scene.data.out_activation == "softmax"
 
     def move(x: np.ndarray) -> np.ndarray:
-        theta = columns.to_original(x)
-        blocks = objective.hessian_blocks(theta, *columns.columns)
+        theta = problem.change.to_original(x)
+        blocks = objective.hessian_blocks(theta, *columns.columns, part=BLOCK_CURVATURE)
         diagonal = np.arange(blocks.shape[1])
-        ridge = RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
+        ridge = BLOCK_RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
         blocks[:, diagonal, diagonal] += ridge[:, None]
-        change = Whitening(columns, blocks)
-        x = change.to_scaled(theta)
-        problem.change = change
-        return x
+        problem.change = Whitening(columns, blocks, zero_sum=softmax)
+        return problem.change.to_scaled(theta)
 
-    return Refinement(BLOCK_TOL, move)
+    return Renewal(BLOCK_ITERATIONS, move)
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._approach import choose_approach, refine
+from sknn_simple._approach import choose_approach, renewal
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
@@ -108,7 +108,7 @@ def train(
             limits=limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
-            refinement=refine(recipe, scene, solver, problem),
+            renewal=renewal(recipe, scene, solver, problem),
         )
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")

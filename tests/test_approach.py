@@ -38,28 +38,53 @@ def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypat
     formed = []
     original = _approach.LinearObjective.hessian_blocks
 
-    def spy(*args):
-        formed.append(original(*args))
+    def spy(*args, **options):
+        formed.append(original(*args, **options))
         return formed[-1]
 
     monkeypatch.setattr(_approach.LinearObjective, "hessian_blocks", spy)
     model = LogisticNN(**settings).fit(X, y)
     assert model.solver_ == "lbfgs"
-    assert len(formed) == 1
+    # After 8 iterations, and when their number has doubled.
+    assert len(formed) == sum(n < model.n_iter_ for n in (8, 16, 32, 64)) > 0
+    formed.clear()
     exact = LogisticNN(solver="newton-cg", tol=1e-8, **settings).fit(X, y)
-    assert len(formed) == 1
+    assert not formed
     assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
     assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=2e-4)
 
 
 def test_blocks_of_the_hessian_save_iterations(monkeypatch):
     X, y = digits()
-    refined = LogisticNN().fit(X, y)
-    monkeypatch.setattr(_approach, "refine", lambda *args: None)
-    monkeypatch.setattr("sknn_simple._training.refine", lambda *args: None)
+    renewed = LogisticNN().fit(X, y)
+    monkeypatch.setattr("sknn_simple._training.renewal", lambda *args: None)
     plain = LogisticNN(solver="lbfgs").fit(X, y)
-    assert_allclose(refined.loss_, plain.loss_, rtol=1e-7)
-    assert 2 * refined.n_iter_ < plain.n_iter_
+    assert_allclose(renewed.loss_, plain.loss_, rtol=1e-7)
+    assert 4 * renewed.n_iter_ < plain.n_iter_
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_classes_nearly_told_apart_converge(standardize):
+    """A penalty so small that J's curvature changes a thousandfold on the way."""
+    X, y = digits()
+    settings = {"alpha": 1e-2, "standardize": standardize}
+    model = LogisticNN(solver="lbfgs", **settings).fit(X, y)
+    exact = LogisticNN(solver="newton-cg", **settings).fit(X, y)
+    assert model.converged_
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
+
+
+def test_going_on_from_weights_whose_classes_do_not_sum_to_zero():
+    """Raising all outputs alike changes no probability; the penalty undoes it."""
+    X, y = digits()
+    model = LogisticNN(warm_start=True).fit(X, y)
+    loss = model.loss_
+    model.coef_ += np.linspace(0.0, 1.0, X.shape[1]) / X.std(axis=0).clip(1.0)
+    model.fit(X, y)
+    assert model.loss_curve_[0] > 1.5 * loss
+    assert_allclose(model.loss_, loss, rtol=1e-7)
+    weights = model.coef_ * X.std(axis=0)
+    assert_allclose(weights.sum(axis=0), 0.0, atol=1e-4 * abs(weights).max())
 
 
 def test_the_record_goes_on_over_a_change_of_coordinates():

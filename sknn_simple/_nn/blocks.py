@@ -155,7 +155,7 @@ class RowBlocks:
     ) -> None:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
-        self.y, self.weight = y, weight
+        self._X, self.y, self.weight = X, y, weight
         self._view: View | None = None
         self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
         self.blocks = [
@@ -180,7 +180,11 @@ class RowBlocks:
         if self._n_bytes > KEPT_BYTES:
             self._view = view
             return
-        self.blocks = [block._replace(X=view(block.X)) for block in self.blocks]
+        self._X = view(self._X)
+        self.blocks = [
+            block._replace(X=_rows(self._X, block.rows.start, block.rows.stop))
+            for block in self.blocks
+        ]
 
     def features(self, block: Block, workspace: Workspace) -> Features:
         """Return a block's X as it is seen."""
@@ -191,6 +195,11 @@ class RowBlocks:
         return self._view(
             block.X, out=workspace.array("features", block.X.shape, self.dtype)
         )
+
+    def chosen_features(self, rows: np.ndarray) -> Features:
+        """Return the rows of X with these numbers, as they are seen; a copy."""
+        X = self._X[rows]
+        return X if self._view is None else self._view(X)
 
     def _lanes(self, n_lanes: int) -> list[list[Block]]:
         edges = [len(self.blocks) * i // n_lanes for i in range(n_lanes + 1)]

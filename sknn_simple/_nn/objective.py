@@ -23,6 +23,13 @@ from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
 from sknn_simple._nn.view import Features, scaled_difference
 
+# Up to this size keeping ∂ℓ/∂z at each evaluation costs less than the forward pass that
+# it saves a Hessian.
+KEPT_GRADIENT_BYTES = 2**20
+# Chosen rows are multiplied so many at a time: adding up the products, matrices of the
+# square of the columns, then costs little beside them.
+GATHERED_ROWS = 2048
+
 
 class Network(Protocol):
     """What the objective asks of a network; shapes as in ``networks``."""
@@ -206,11 +213,10 @@ class LinearObjective(Objective):
         self._probability = np.empty(0)
         self._evaluated_at: np.ndarray | None = None
         self._raw_gradient: np.ndarray | None = None
-        if 8 * blocks.n_rows * network.n_outputs <= KEPT_BYTES:
+        if 8 * blocks.n_rows * network.n_outputs <= KEPT_GRADIENT_BYTES:
             self._raw_gradient = np.empty((blocks.n_rows, network.n_outputs))
-        self._center: np.ndarray | None = None
-        self._scale: np.ndarray | None = None
-        self._standardised: dict[int, np.ndarray] = {}
+        self._columns: tuple[np.ndarray, np.ndarray] | None = None
+        self._standardised: np.ndarray | None = None
 
     @property
     def input_curvature(self) -> float:
@@ -269,10 +275,10 @@ class LinearObjective(Objective):
         self._keep_probability(theta)
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
-        self._keep_features(center, scale)
+        self._see_columns(center, scale)
 
         def term(block: Block, total: np.ndarray) -> float:
-            features = self._features(block, center, scale)
+            features = self._features(block)
             diagonal, root = self._covariance_factors(block)
             if root is not None:
                 spread = (features[:, :, None] * root[:, None, :]).reshape(
@@ -290,29 +296,39 @@ class LinearObjective(Objective):
         return hessian
 
     def hessian_blocks(
-        self, theta: np.ndarray, center: np.ndarray, scale: np.ndarray
+        self,
+        theta: np.ndarray,
+        center: np.ndarray,
+        scale: np.ndarray,
+        part: float = 1.0,
     ) -> np.ndarray:
         """Return the diagonal blocks of `hessian`, (K, size/K, size/K): one per output.
 
-        They take K products where the Hessian takes K + K²/2.
+        They take K products where the Hessian takes K + K²/2, and fewer rows where
+        `part` is less than 1: those that hold this part of an output's curvature.
         """
         self._keep_probability(theta)
+        self._see_columns(center, scale)
+        diagonal, root = self.loss.covariance_factors(
+            self._probability, self.blocks.weight
+        )
+        if root is not None:
+            diagonal = np.maximum(diagonal - root * root, 0.0)
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
-        self._keep_features(center, scale)
+        blocks = np.zeros((n_outputs, size, size))
 
-        def term(block: Block, total: np.ndarray) -> float:
-            features = self._features(block, center, scale)
-            diagonal, root = self._covariance_factors(block)
-            if root is not None:
-                diagonal = np.maximum(diagonal - root * root, 0.0)
-            for k in range(n_outputs):
-                total[k] += _gram(features, np.sqrt(diagonal[:, k]))
-            return 0.0
+        def form(k: int) -> None:
+            heavy = _heaviest(diagonal[:, k], part)
+            for start in range(0, len(heavy), GATHERED_ROWS):
+                rows = heavy[start : start + GATHERED_ROWS]
+                features = self._chosen_features(rows)
+                features *= np.sqrt(diagonal[rows, k])[:, None]
+                blocks[k] += features.T @ features
 
-        _, blocks = self.blocks.sum(term, (n_outputs, size, size), self.workers)
-        diagonal = np.arange(size)
-        blocks[:, diagonal, diagonal] += self._scaled_decay(scale).T ** 2
+        self.workers.run(form, n_outputs)
+        inner = np.arange(size)
+        blocks[:, inner, inner] += self._scaled_decay(scale).T ** 2
         return blocks
 
     def _covariance_factors(self, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
@@ -325,23 +341,34 @@ class LinearObjective(Objective):
         factor[: scale.size] *= scale[:, None]
         return factor
 
-    def _keep_features(self, center: np.ndarray, scale: np.ndarray) -> None:
-        """Forget the features that are kept if they were seen otherwise."""
-        if self._center is not center or self._scale is not scale:
-            self._center, self._scale = center, scale
-            self._standardised.clear()
+    def _see_columns(self, center: np.ndarray, scale: np.ndarray) -> None:
+        """See the features of `hessian` in these columns; small ones are kept so."""
+        seen = self._columns
+        if seen is not None and seen[0] is center and seen[1] is scale:
+            return
+        self._columns, self._standardised = (center, scale), None
+        shape = self.blocks.n_rows, self.size // self.network.n_outputs
+        if 8 * shape[0] * shape[1] <= KEPT_BYTES:
+            kept = np.empty(shape)
+            for block in self.blocks.blocks:
+                kept[block.rows] = self._features(block)
+            self._standardised = kept
 
-    def _features(
-        self, block: Block, center: np.ndarray, scale: np.ndarray
-    ) -> np.ndarray:
-        """Return a block's features for `hessian`, kept from call to call if small."""
-        features = self._standardised.get(block.rows.start)
-        if features is None:
-            X = self.blocks.features(block, self._workspace)
-            features = _standardised(X, center, scale, self.network.has_bias)
-            if 8 * self.blocks.n_rows * features.shape[1] <= KEPT_BYTES:
-                self._standardised[block.rows.start] = features
-        return features
+    def _features(self, block: Block) -> np.ndarray:
+        """Return a block's features for `hessian`."""
+        if self._standardised is not None:
+            return self._standardised[block.rows]
+        return self._in_columns(self.blocks.features(block, self._workspace))
+
+    def _chosen_features(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of the features for `hessian`, a copy."""
+        if self._standardised is not None:
+            return self._standardised[rows]
+        return self._in_columns(self.blocks.chosen_features(rows))
+
+    def _in_columns(self, X: Features) -> np.ndarray:
+        assert self._columns is not None
+        return _standardised(X, *self._columns, self.network.has_bias)
 
     def _keep_probability(self, theta: np.ndarray) -> None:
         if self._at is not None and np.array_equal(self._at, theta):
@@ -380,6 +407,14 @@ def _standardised(
     scaled_difference(dense, center, scale, out=inputs)
     features[:, X.shape[1] :] = 1.0
     return features
+
+
+def _heaviest(weight: np.ndarray, part: float) -> np.ndarray:
+    """Return, in order, the rows that hold at least this part of all the weight."""
+    ascending = np.sort(weight)
+    sums = np.cumsum(ascending)
+    lightest = ascending[np.searchsorted(sums, (1.0 - part) * sums[-1])]
+    return np.flatnonzero(weight >= lightest)
 
 
 def _gram(features: np.ndarray, root: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ Networks: Tricks of the Trade.
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtrmv
+from scipy.linalg.lapack import dtrtri
 
 from sknn_simple._optim.problem import Problem, ProblemWithHessian
 
@@ -135,26 +136,46 @@ class Whitening:
         Symmetric and positive definite. The parameters are seen as (q, k), and column
         i is transformed by matrix i: one matrix for the Hessian of all parameters, or
         one per output for its diagonal blocks.
+    zero_sum : bool, default=False
+        Whether the k columns sum to 0, at the optimum and at any point that is asked
+        for: so it is with softmax, whose outputs may all be raised by the same amount.
+        The transformed columns then have their mean subtracted. Matrices that know
+        nothing of each other would take the loss to be curved in that direction, and
+        make it the slowest of all.
     """
 
-    def __init__(self, base: ColumnScaling, matrices: np.ndarray) -> None:
+    def __init__(
+        self, base: ColumnScaling, matrices: np.ndarray, zero_sum: bool = False
+    ) -> None:
         self.columns = base.columns
         self._base = base
-        self._factors = np.linalg.cholesky(matrices).transpose(0, 2, 1)
+        self._zero_sum = zero_sum
+        self._factors = [lower.T for lower in np.linalg.cholesky(matrices)]
         # Applied twice per evaluation: a product by the inverse is faster than a
         # triangular solve, and any inverse close to it serves as well.
-        identity = np.eye(matrices.shape[1])
-        self._inverses = np.stack(
-            [solve_triangular(factor, identity) for factor in self._factors]
-        )
+        self._inverses = [dtrtri(factor)[0] for factor in self._factors]
 
-    def _apply(self, matrices: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def _apply(
+        self, matrices: list[np.ndarray], x: np.ndarray, transposed: bool = False
+    ) -> np.ndarray:
+        """Return each upper triangular matrix, or its transpose, times its column."""
         columns = np.ascontiguousarray(x.reshape(-1, len(matrices)).T)
-        return np.matmul(matrices, columns[:, :, None])[:, :, 0].T.ravel()
+        products = [
+            dtrmv(matrix, column, trans=transposed)
+            for matrix, column in zip(matrices, columns, strict=True)
+        ]
+        return np.stack(products, axis=1).ravel()
+
+    def _project(self, x: np.ndarray) -> np.ndarray:
+        if not self._zero_sum:
+            return x
+        rows = x.reshape(-1, len(self._factors))
+        return (rows - rows.mean(axis=1, keepdims=True)).ravel()
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = S L⁻ᵀ u."""
-        return self._base.to_original(self._apply(self._inverses, u))
+        scaled = self._project(self._apply(self._inverses, u))
+        return self._base.to_original(scaled)
 
     def to_scaled(self, theta: np.ndarray) -> np.ndarray:
         """Return u = Lᵀ S⁻¹ θ."""
@@ -162,9 +183,8 @@ class Whitening:
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """Return L⁻¹ Sᵀ g."""
-        return self._apply(
-            self._inverses.transpose(0, 2, 1), self._base.pull_back(gradient)
-        )
+        pulled = self._project(self._base.pull_back(gradient))
+        return self._apply(self._inverses, pulled, transposed=True)
 
 
 class ScaledProblem:

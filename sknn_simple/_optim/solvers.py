@@ -124,6 +124,10 @@ class Limits(NamedTuple):
         """Return the largest gradient entry that counts as converged at f = value."""
         return self.tol * min(1.0, max(value, _SMALLEST_VALUE))
 
+    def until(self, n_iter: int) -> "Limits":
+        """Return the same limits with an end after `n_iter` iterations, if earlier."""
+        return self._replace(max_iter=min(self.max_iter, n_iter))
+
 
 class Iterate(NamedTuple):
     """One iterate, as an observer sees it; `x` is in the solver's coordinates."""
@@ -159,19 +163,20 @@ class Result(NamedTuple):
     outcome: str
 
 
-class Refinement(NamedTuple):
-    """Better coordinates, to go on in once a minimum is near.
+class Renewal(NamedTuple):
+    """Coordinates that are renewed on the way, because the curvature changes there.
 
     Attributes
     ----------
-    tol : float
-        How near: as ``Limits.tol``.
+    first : int
+        After how many iterations; and again each time their number has doubled, so
+        that the renewals cost a fixed part of the whole.
     move : callable
         Changes the problem's coordinates at the point given in the old ones; returns
         the same point in the new ones.
     """
 
-    tol: float
+    first: int
     move: Callable[[np.ndarray], np.ndarray]
 
 
@@ -227,17 +232,13 @@ class _Journey:
         if self.outcome is None and self._observer is not None:
             self._observer.begins(self.x)
 
-    def go_on(self, limits: Limits) -> None:
-        """Decide anew whether to go on, by other limits."""
-        self._limits = limits
-        self.outcome = self._decide(False)
-
-    def move(self, memory: Memory, x: np.ndarray) -> None:
-        """Take x as the same point in the coordinates of `memory`."""
-        self._memory, self.x = memory, x
+    def move(self, memory: Memory, x: np.ndarray, limits: Limits) -> None:
+        """Take x as the same point in the coordinates of `memory`, and go on."""
+        self._memory, self.x, self._limits = memory, x, limits
         _, gradient = memory.value_and_grad(x)
         self.grad_norm = float(np.abs(gradient).max(initial=0.0))
-        if self._observer is not None:
+        self.outcome = self._decide(False)
+        if self.outcome is None and self._observer is not None:
             self._observer.begins(self.x)
 
     def _decide(self, asked_to_stop: bool) -> str | None:
@@ -323,7 +324,7 @@ def minimise(
     limits: Limits,
     bounds: Bounds | None = None,
     observer: Observer | None = None,
-    refinement: Refinement | None = None,
+    renewal: Renewal | None = None,
 ) -> Result:
     """Minimise a problem with one of the ``SOLVERS``.
 
@@ -341,8 +342,8 @@ def minimise(
         Arrays of shape (size,); only for solvers with `bounds`.
     observer : Observer, optional
         Told about the start and every iteration; it may ask to stop.
-    refinement : Refinement, optional
-        Coordinates to go on in once a minimum is near; not with `bounds`.
+    renewal : Renewal, optional
+        How the problem's coordinates are renewed on the way; not with `bounds`.
 
     Returns
     -------
@@ -351,19 +352,16 @@ def minimise(
         solver could not go on.
     """
     memory = Memory(problem)
-    near = limits
-    if refinement is not None:
-        near = limits._replace(tol=max(limits.tol, refinement.tol))
+    due = limits.max_iter if renewal is None else renewal.first
     journey: _Journey | None = None
     try:
-        journey = _Journey(memory, start, bounds, near, observer)
+        journey = _Journey(memory, start, bounds, limits.until(due), observer)
         _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
-        if refinement is not None and journey.outcome == "gradient":
-            journey.go_on(limits)
-            if journey.outcome is None:
-                memory = Memory(problem)
-                journey.move(memory, refinement.move(journey.x))
-                _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
+        while renewal and journey.outcome == "max_iter" and due < limits.max_iter:
+            due *= 2
+            memory = Memory(problem)
+            journey.move(memory, renewal.move(journey.x), limits.until(due))
+            _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
     except KeyboardInterrupt:
         if journey is None:
             journey = _Journey(memory, start, bounds, limits, None)

@@ -7,7 +7,7 @@ from scipy import sparse
 from sknn_simple._nn import blocks as blocks_module
 from sknn_simple._nn import objective as objective_module
 from sknn_simple._nn.activations import ACTIVATIONS
-from sknn_simple._nn.blocks import RowBlocks, Workers
+from sknn_simple._nn.blocks import RowBlocks, Workers, Workspace
 from sknn_simple._nn.losses import LOSSES
 from sknn_simple._nn.networks import LinearNetwork, OneHiddenNetwork
 from sknn_simple._nn.objective import LinearObjective, Objective
@@ -255,11 +255,53 @@ def test_hessian_blocks_are_those_of_the_hessian(case, container):
 
 @every_linear
 @pytest.mark.parametrize("kept_bytes", [0, 2**25])
+@pytest.mark.parametrize("gathered_rows", [3, 2048])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_hessian_blocks_of_the_heaviest_rows(
+    case, kept_bytes, gathered_rows, container, monkeypatch
+):
+    """Row by row: those left out hold less than the rest of the curvature."""
+    monkeypatch.setattr(objective_module, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(objective_module, "GATHERED_ROWS", gathered_rows)
+    center, scale = np.array([0.3, -2.0, 1.0]), np.array([2.0, 0.5, 1.0])
+    objective = case.objective(container(case.X))
+    part = 0.8
+    found = objective.hessian_blocks(case.theta, center, scale, part=part)
+    features = np.ones((len(case.X), found.shape[1]))
+    features[:, :N_FEATURES] = (case.X - center) * scale
+    decay = case.decay.reshape(-1, case.network.n_outputs).copy()
+    decay[:N_FEATURES] *= scale[:, None]
+    for k, curvature in enumerate(output_curvature(case)):
+        order = np.argsort(-curvature)
+        enough = np.searchsorted(np.cumsum(curvature[order]), part * curvature.sum())
+        heavy = order[: enough + 1]
+        expected = (features[heavy].T * curvature[heavy]) @ features[heavy]
+        expected += np.diag(decay[:, k] ** 2)
+        np.testing.assert_allclose(found[k], expected, rtol=1e-10, atol=1e-13)
+
+
+def output_curvature(case):
+    """Return wᵢ ∂²ℓ/∂zₖ² of each output k, (K, n_rows), by Hessian products."""
+    columns = []
+    for unit in np.eye(case.network.n_outputs):
+        probability = case.network.forward(
+            case.network.layout.views(case.theta), case.X, Workspace()
+        )
+        case.loss.probabilities(probability)
+        v = np.tile(unit, (len(case.X), 1))
+        case.loss.curvature_product(probability, case.weight, v)
+        columns.append(v @ unit)
+    return columns
+
+
+@every_linear
+@pytest.mark.parametrize("kept_bytes", [0, 2**25])
 def test_hessian_after_an_evaluation_and_in_other_coordinates(
     case, kept_bytes, monkeypatch
 ):
     """What is kept between calls is used for the same θ and coordinates only."""
     monkeypatch.setattr(objective_module, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(objective_module, "KEPT_GRADIENT_BYTES", kept_bytes)
     zero, one = np.zeros(N_FEATURES), np.ones(N_FEATURES)
     objective = case.objective()
     for theta in (case.theta, 2.0 * case.theta):

@@ -259,3 +259,45 @@ def test_hessian_is_asked_for_in_the_coordinates_of_the_columns():
     expected = (change.to_original(u), *change.columns)
     for found, array in zip(problem.asked, expected, strict=True):
         np.testing.assert_array_equal(found, array)
+
+
+# Softmax: columns that sum to 0 -------------------------------------------------------
+
+
+def zero_sum(x, k):
+    rows = x.reshape(-1, k)
+    return (rows - rows.mean(axis=1, keepdims=True)).ravel()
+
+
+@pytest.fixture(name="projecting")
+def make_projecting():
+    base, q, k = WHITENED["a block per output"]
+    change, size = scaling(base)
+    return Whitening(change, positive_definite(k, q), zero_sum=True), size, k
+
+
+def test_every_point_has_columns_that_sum_to_zero(projecting):
+    change, size, k = projecting
+    for u in vectors(size, 5):
+        theta = change.to_original(u)
+        np.testing.assert_allclose(
+            theta, zero_sum(theta, k), atol=1e-9 * abs(theta).max()
+        )
+
+
+def test_a_point_whose_columns_sum_to_zero_stays_where_it_is(projecting):
+    change, size, k = projecting
+    theta = zero_sum(vectors(size, 1)[0], k)
+    np.testing.assert_allclose(
+        change.to_original(change.to_scaled(theta)), theta, rtol=1e-9, atol=1e-9
+    )
+
+
+def test_pull_back_is_the_adjoint_of_the_projection_too(projecting):
+    change, size, _ = projecting
+    T = matrix(change, size)
+    for g in vectors(size, 5):
+        expected = T.T @ g
+        np.testing.assert_allclose(
+            change.pull_back(g), expected, atol=1e-12 * abs(T).max()
+        )

@@ -13,6 +13,7 @@ from sknn_simple._optim.solvers import (
     OUTCOMES,
     SOLVERS,
     Limits,
+    Renewal,
     check_capability,
     minimise,
 )
@@ -591,3 +592,77 @@ def test_start_at_the_optimum_on_a_bound_takes_no_iteration(solver):
     first = solve(problem, solver, tol=TOL, bounds=bounds)
     again = solve(problem, solver, tol=TOL, bounds=bounds, start=first.x)
     assert (again.outcome, again.n_iter) == ("gradient", 0)
+
+
+# Coordinates renewed on the way -------------------------------------------------------
+
+
+class Scaled:
+    """A problem over x = u · scale; its scale may be changed."""
+
+    def __init__(self, problem):
+        self.problem, self.scale, self.size = problem, 1.0, problem.size
+
+    def value_and_grad(self, u):
+        value, gradient = self.problem.value_and_grad(u * self.scale)
+        return value, gradient * self.scale
+
+    def hessp(self, u, v):
+        return self.scale * self.problem.hessp(u * self.scale, v * self.scale)
+
+    def hessian(self, u):
+        return self.scale**2 * self.problem.hessian(u * self.scale)
+
+
+def renewed(first, **options):
+    """Minimise with renewals; return the result in x, and the points moved from."""
+    problem, moved_from = Scaled(Rosenbrock()), []
+
+    def move(u):
+        x = u * problem.scale
+        moved_from.append(x)
+        problem.scale *= 0.7
+        return x / problem.scale
+
+    renewal = Renewal(first, move)
+    result = minimise(problem, problem.problem.start, renewal=renewal, **options)
+    return result._replace(x=result.x * problem.scale), moved_from
+
+
+@every_solver
+@pytest.mark.parametrize("first", [1, 3, 1000])
+def test_renewed_coordinates_end_at_the_same_minimum(solver, first):
+    limits = Limits(1e-6, 500)
+    result, moved_from = renewed(first, solver=solver, limits=limits)
+    assert result.outcome == "gradient"
+    np.testing.assert_allclose(result.x, [1.0, 1.0], atol=1e-4)
+    assert len(result.values) == result.n_iter + 1
+    due = [first * 2**i for i in range(20) if first * 2**i < result.n_iter]
+    assert len(moved_from) == len(due)
+    for x, n_iter in zip(moved_from, due, strict=True):
+        assert Rosenbrock().value_and_grad(x)[0] == result.values[n_iter]
+
+
+def test_renewals_respect_max_iter():
+    for max_iter in (1, 2, 3, 5):
+        limits = Limits(1e-6, max_iter)
+        result, moved_from = renewed(2, solver="lbfgs", limits=limits)
+        assert (result.outcome, result.n_iter) == ("max_iter", max_iter)
+        assert len(moved_from) == (max_iter > 2) + (max_iter > 4)
+
+
+def test_a_request_to_stop_where_a_renewal_is_due_is_heard():
+    class Stopping:
+        def ended(self, iterate):
+            return iterate.n_iter == 2
+
+        def begins(self, x):
+            pass
+
+        def abandoned(self):
+            pass
+
+    limits = Limits(1e-6, 100)
+    result, moved_from = renewed(2, solver="lbfgs", limits=limits, observer=Stopping())
+    assert (result.outcome, result.n_iter) == ("observer", 2)
+    assert not moved_from
