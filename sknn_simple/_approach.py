@@ -13,16 +13,24 @@ from sknn_simple._optim.solvers import SOLVERS, Limits, Renewal, minimise
 from sknn_simple._scene import Recipe, Scene, cut
 from sknn_simple._training_set import TrainingSet
 
-# Measured with benchmarks/shape.py. Up to this many parameters the exact Hessian of a
-# linear network is cheaper to form and factorise than Newton-CG's products are.
-NEWTON_CHOLESKY_SIZE = 400
+# Measured with benchmarks/shape.py. Up to so many parameters Newton's method with the
+# exact Hessian is the quickest for a linear network: with one output and with several,
+# where L-BFGS may have blocks of the Hessian, and where it may not.
+NEWTON_CHOLESKY_SIZE = 150
+NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS = 60
+NEWTON_CHOLESKY_SIZE_MANY_COLUMNS = 400
 # Where rows are many, so few: its cost grows with the square of the parameters, that
 # of L-BFGS, which then is the alternative, does not.
 NEWTON_CHOLESKY_SIZE_MANY_ROWS = 32
 # Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
 WHITENING_SIZE = 1500
-# The sample: at least this many rows, and two per parameter.
+# The sample: at least this many rows, and so many per parameter. With m rows for each
+# of them the Hessian's eigenvalues are 1 ± 2/√m in the coordinates of the sample's.
 SAMPLE_ROWS = 1000
+SAMPLE_ROWS_PER_PARAMETER = 8
+# Of many rows it takes one in so many, or one in as many as there are parameters: its
+# optimum then takes about as long as an evaluation over all of them.
+SAMPLE_STEP = 50
 # Sampling pays where the sample is at most this part of the rows.
 SAMPLE_PART = 0.25
 # Fewer observations of a class say too little about its weights.
@@ -43,10 +51,8 @@ BLOCK_ITERATIONS = 8
 # The rows that they are formed from hold this part of an output's curvature; of classes
 # that are nearly told apart they are few.
 BLOCK_CURVATURE = 0.999
-# As RIDGE. Blocks of the whole data leave fewer directions open than a sample does.
-BLOCK_RIDGE = 1e-6
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
-RIDGE = 1e-4
+RIDGE = 1e-6
 
 
 def choose_approach(
@@ -79,20 +85,32 @@ def choose_approach(
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
     if recipe.solver != "auto":
         return recipe.solver
-    if not many_rows and _blocks_pay(scene) and recipe.limits.tol >= LBFGS_TOL:
-        return "lbfgs"
-    limit = NEWTON_CHOLESKY_SIZE_MANY_ROWS if many_rows else NEWTON_CHOLESKY_SIZE
-    small = scene.objective.size <= limit
-    return "newton-cholesky" if small else "lbfgs" if many_rows else "newton-cg"
+    if scene.objective.size <= _newton_cholesky_size(scene, many_rows):
+        return "newton-cholesky"
+    return "lbfgs" if many_rows or recipe.limits.tol >= LBFGS_TOL else "newton-cg"
+
+
+def _newton_cholesky_size(scene: Scene, many_rows: bool) -> int:
+    if many_rows:
+        return NEWTON_CHOLESKY_SIZE_MANY_ROWS
+    if not _few_columns(scene):
+        return NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
+    if scene.objective.network.n_outputs > 1:
+        return NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
+    return NEWTON_CHOLESKY_SIZE
+
+
+def _few_columns(scene: Scene) -> bool:
+    """Return whether a Gram matrix of the columns is cheap to form and to apply."""
+    n_rows, n_columns = scene.data.X.shape
+    return n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
 
 
 def _blocks_pay(scene: Scene) -> bool:
     """Return whether the Hessian is too large, and its diagonal blocks are not."""
-    n_rows, n_columns = scene.data.X.shape
-    many_rows = _sample_size(n_rows, scene.objective.size) > 0
-    limit = NEWTON_CHOLESKY_SIZE_MANY_ROWS if many_rows else NEWTON_CHOLESKY_SIZE
-    too_large = scene.objective.size > limit
-    return too_large and n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
+    many_rows = _sample_size(scene.data.X.shape[0], scene.objective.size) > 0
+    too_large = scene.objective.size > _newton_cholesky_size(scene, many_rows)
+    return too_large and _few_columns(scene)
 
 
 def renewal(
@@ -114,7 +132,7 @@ def renewal(
         theta = problem.change.to_original(x)
         blocks = objective.hessian_blocks(theta, *columns.columns, part=BLOCK_CURVATURE)
         diagonal = np.arange(blocks.shape[1])
-        ridge = BLOCK_RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
+        ridge = RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
         blocks[:, diagonal, diagonal] += ridge[:, None]
         problem.change = Whitening(columns, blocks, zero_sum=softmax)
         return problem.change.to_scaled(theta)
@@ -135,7 +153,11 @@ def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
 
 def _sample_size(n_rows: int, size: int) -> int:
     """Return how many rows a sample takes, 0 where sampling does not pay."""
-    wanted = max(SAMPLE_ROWS, 2 * size, n_rows // 250)
+    wanted = max(
+        SAMPLE_ROWS,
+        SAMPLE_ROWS_PER_PARAMETER * size,
+        n_rows // max(SAMPLE_STEP, size),
+    )
     pays = size <= WHITENING_SIZE and wanted <= SAMPLE_PART * n_rows
     return wanted if pays else 0
 
@@ -152,7 +174,7 @@ def _optimum_of_sample(
     objective: LinearObjective, columns: ColumnScaling, start: np.ndarray
 ) -> np.ndarray:
     """Return the sample's optimum, roughly."""
-    small = objective.size <= NEWTON_CHOLESKY_SIZE
+    small = objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
     rough = minimise(
         ScaledProblem(objective, columns),
         columns.to_scaled(start),

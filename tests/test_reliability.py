@@ -151,16 +151,16 @@ def test_solver_is_one_of_the_table(kind):
 
 @pytest.mark.parametrize(
     ("n", "p", "solver"),
-    [(60, 5, "newton-cholesky"), (60, 800, "newton-cg"), (8000, 5, "lbfgs")],
+    [(60, 5, "newton-cholesky"), (60, 800, "lbfgs"), (8000, 5, "lbfgs")],
 )
 def test_auto_goes_by_shape(n, p, solver):
     X, y = data(n, p)
     model = LogisticNN().fit(X, y)
     assert model.solver_ == solver
     assert model.converged_
-    assert_allclose(
-        LogisticNN(solver="lbfgs", tol=1e-7).fit(X, y).loss_, model.loss_, rtol=1e-6
-    )
+    for other in ("lbfgs", "newton-cg"):
+        exact = LogisticNN(solver=other, tol=1e-7).fit(X, y)
+        assert_allclose(exact.loss_, model.loss_, rtol=1e-6)
 
 
 def test_auto_goes_by_what_is_asked_for():

@@ -77,10 +77,15 @@ def _second_pass(
 def _dense_term(
     mean: np.ndarray, scale: np.ndarray
 ) -> Callable[[Block, np.ndarray], float]:
+    scaled = bool(np.any(scale != 1.0))
+
     def term(block: Block, total: np.ndarray) -> float:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             difference = np.empty(block.X.shape)
-            scaled_difference(block.X, mean, scale, out=difference)
+            if scaled:
+                scaled_difference(block.X, mean, scale, out=difference)
+            else:
+                np.subtract(block.X, mean, out=difference)
             total[0] += block.weight @ difference
             np.multiply(difference, difference, out=difference)
             total[1] += block.weight @ difference

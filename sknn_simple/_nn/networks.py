@@ -89,6 +89,11 @@ def _stored(X: Features) -> int:
     return X.nnz if sparse.issparse(X) else X.size
 
 
+def _multiply_adds(X: Features) -> float:
+    """Return the multiply-adds of a product X w; by column numbers each counts as 4."""
+    return (4.0 if sparse.issparse(X) else 1.0) * _stored(X)
+
+
 def _feature_bytes(X: Features) -> float:
     """Return the bytes of one row of X; a sparse value comes with a column number."""
     per_value = X.dtype.itemsize + (4 if sparse.issparse(X) else 0)
@@ -116,7 +121,7 @@ class LinearNetwork:
 
     def work(self, X: Features) -> float:
         """Return the multiply-adds of an evaluation; an exponential counts as 10."""
-        return (2.0 * _stored(X) + 20.0 * X.shape[0]) * self.n_outputs
+        return (2.0 * _multiply_adds(X) + 20.0 * X.shape[0]) * self.n_outputs
 
     def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
         """Return the raw outputs, (m, K) in float64."""
@@ -206,7 +211,7 @@ class OneHiddenNetwork:
 
     def work(self, X: Features) -> float:
         """Return the multiply-adds of an evaluation; a hidden unit's φ counts as 10."""
-        per_unit = 2.0 * _stored(X) + (10.0 + 3.0 * self.n_outputs) * X.shape[0]
+        per_unit = 2.0 * _multiply_adds(X) + (10.0 + 3.0 * self.n_outputs) * X.shape[0]
         return per_unit * self.n_hidden
 
     def hidden(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
