@@ -29,6 +29,9 @@ KEPT_GRADIENT_BYTES = 2**20
 # Chosen rows are multiplied so many at a time: adding up the products, matrices of the
 # square of the columns, then costs little beside them.
 GATHERED_ROWS = 2048
+# Multiply-adds from which a block of the Hessian is worth a thread: around its product
+# there are steps that hold Python's lock.
+BLOCK_WORK = 1e8
 
 
 class Network(Protocol):
@@ -326,7 +329,8 @@ class LinearObjective(Objective):
                 features *= np.sqrt(diagonal[rows, k])[:, None]
                 blocks[k] += features.T @ features
 
-        self.workers.run(form, n_outputs)
+        pays = part * self.blocks.n_rows * size**2 > BLOCK_WORK
+        (self.workers if pays else Workers(1)).run(form, n_outputs)
         inner = np.arange(size)
         blocks[:, inner, inner] += self._scaled_decay(scale).T ** 2
         return blocks
