@@ -277,7 +277,7 @@ default="auto"
             monotone = sorted(name for name, row in ACTIVATIONS.items() if row.monotone)
             raise ValueError(
                 f"monotonic_cst needs an activation that never decreases; "
-                f"activation={self.activation!r} does. Use one of {monotone}."
+                f"activation='{self.activation}' does. Use one of {monotone}."
             )
         signs: dict[str, ArrayLike] = dict.fromkeys(network.layout.shapes, 0.0)
         if inputs.any():

@@ -1,5 +1,6 @@
 """From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
 
+import sys
 from numbers import Real
 from typing import Any, NamedTuple, Self
 
@@ -119,15 +120,19 @@ def validate_training_set(
         continuous or of one class only, lengths that differ, weights that are negative
         or all zero, class weights for classes that do not exist.
     """
+    y = _as_numpy(y)
+    _check_none_missing(y)
     with config_context(array_api_dispatch=False):
         X, y = validate_data(
             estimator,
             _as_numpy(X),
-            _as_numpy(y),
+            y,
             accept_sparse="csr",
             dtype=_precision(X),
             multi_output=True,
         )
+    if isinstance(class_weight, dict):
+        class_weight = {_plain(k): _plain(w) for k, w in class_weight.items()}
     X = _canonical(X)
     classes, codes = _encode(y)
     multilabel = codes.ndim == 2
@@ -179,6 +184,36 @@ def split(
     return data.rows(np.sort(rest)), data.rows(np.sort(aside))
 
 
+def _check_none_missing(y: Any) -> None:
+    """Refuse y where a label is None, NaN, NaT or pandas.NA.
+
+    scikit-learn refuses some of these with a TypeError, and reads NaN in a list of
+    words as the word "nan".
+    """
+    if y is None or sparse.issparse(y):
+        return
+    # A list becomes objects: as NumPy's text it would hold that word.
+    labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
+    missing = _missing(labels) if labels.dtype == object else labels != labels
+    if missing.any():
+        label = labels[missing][0]
+        raise ValueError(
+            f"Input y contains {'NaN' if isinstance(label, Real) else label}: the "
+            f"label of sample {missing.nonzero()[0][0]} is missing."
+        )
+
+
+def _missing(labels: np.ndarray) -> np.ndarray:
+    # Whoever has a pandas.NA has imported pandas.
+    na = getattr(sys.modules.get("pandas"), "NA", None)
+
+    def is_missing(label: Any) -> bool:
+        is_nan = isinstance(label, float) and label != label
+        return is_nan or label is None or label is na
+
+    return np.vectorize(is_missing, otypes=[bool])(labels)
+
+
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and, as codes, their numbers or the indicator matrix."""
     if sparse.issparse(y):
@@ -186,9 +221,7 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     try:
         kind = type_of_target(y, input_name="y")
     except TypeError as error:
-        raise ValueError(
-            f"y must hold labels that can be sorted, none of them missing: {error}."
-        ) from None
+        raise ValueError(f"y must hold labels that can be sorted: {error}.") from None
     if kind == "multilabel-indicator":
         return np.arange(y.shape[1]), _indicator(y)
     if kind not in ("binary", "multiclass"):
@@ -219,8 +252,13 @@ def _check_two_classes(classes: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(
             "y must hold samples of at least 2 classes with a positive weight; got one "
-            f"class only: {classes[0]!r}."
+            f"class only: {_plain(classes[0])!r}."
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's own of a NumPy scalar, whose repr tells its type."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _weights(

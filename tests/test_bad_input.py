@@ -1,5 +1,6 @@
 """One clear error for bad input; a finite, silent model for input that is only odd."""
 
+import sys
 import warnings
 
 import joblib
@@ -92,12 +93,17 @@ BAD_DATA = {
     ),
     "NaN in y": (X, with_value(Y, np.nan), "Input y contains NaN"),
     "infinity in y": (X, with_value(Y, np.inf), "Input y contains infinity"),
-    "None in y": (X, np.array([None, *Y[1:]], dtype=object), "y|None"),
+    "None in y": (X, [None, *Y[1:]], "Input y contains None: the label of sample 0 is"),
     "no rows": (X[:0], Y[:0], r"Found array with 0 sample\(s\)"),
     "no columns": (X[:, :0], Y, r"Found array with 0 feature\(s\)"),
     "no columns, sparse": (sparse.csr_array((60, 0)), Y, r"0 feature\(s\)"),
     "one class": (X, np.full(60, 7), r"2 classes.* one class only: .*7"),
     "one class of text": (X, np.full(60, "a"), r"2 classes.* one class only: .*a"),
+    "labels that cannot be sorted": (
+        X,
+        np.array(["a", *Y[1:]], dtype=object),
+        "y must hold labels that can be sorted",
+    ),
     "continuous y": (X, Y + 0.25, "Unknown label type: continuous"),
     "short y": (X, Y[:-3], r"inconsistent numbers of samples: \[60, 57\]"),
     "short X": (X[:-3], Y, r"inconsistent numbers of samples: \[57, 60\]"),
@@ -130,6 +136,82 @@ def test_columns_of_text_in_a_frame(model):
     assert_refused(model, "could not convert string to float: 'high'", frame, Y)
     missing = pd.DataFrame(X, columns=list("abcde")).assign(c=np.nan)
     assert_refused(model, "Input X contains NaN", missing, Y)
+
+
+# A label that is missing --------------------------------------------------------------
+
+WITHOUT = "Input y contains (None|NaN|NaT|<NA>): the label of sample 3 is missing"
+NAMES = {
+    "integers": [0, 1, 2],
+    "floats": [0.0, 1.0, 2.0],
+    "booleans": [False, True],
+    "words": ["a", "b", "c"],
+}
+
+
+def named(names, missing=None):
+    """Return Y by other names, with the label of sample 3 missing."""
+    labels = [names[code % len(names)] for code in Y]
+    labels[3] = missing
+    return labels
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("missing", [None, np.nan, np.float64(np.nan), "pandas.NA"])
+@pytest.mark.parametrize("names", NAMES.values(), ids=list(NAMES))
+@each_model
+def test_a_missing_label(model, names, missing):
+    if missing == "pandas.NA":
+        missing = pytest.importorskip("pandas").NA
+    labels = named(names, missing)
+    column = np.array(labels, dtype=object)
+    for y in (labels, column, column[:, None]):
+        assert_refused(model, WITHOUT, X, y)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [
+        ("Int64", "integers"),
+        ("UInt8", "integers"),
+        ("Float32", "floats"),
+        ("boolean", "booleans"),
+        ("string", "words"),
+        ("datetime64[ns]", "integers"),
+        *[(dtype, kind) for dtype in ("category", "object") for kind in NAMES],
+    ],
+)
+@each_model
+def test_a_missing_label_in_pandas(model, dtype, kind):
+    pd = pytest.importorskip("pandas")
+    series = pd.Series(named(NAMES[kind]), dtype=dtype)
+    for y in (series, series.to_frame(), series.to_numpy()):
+        assert_refused(model, WITHOUT, X, y)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "object"])
+@each_model
+def test_a_missing_label_of_several_in_pandas(model, dtype):
+    frame = pytest.importorskip("pandas").DataFrame(LABELS).astype(dtype)
+    frame.iloc[3, 1] = None
+    assert_refused(model, WITHOUT, X, frame)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("kind", NAMES)
+@each_model
+def test_a_missing_label_in_polars(model, kind):
+    series = pytest.importorskip("polars").Series("y", named(NAMES[kind]))
+    for y in (series, series.to_frame()):
+        assert_refused(model, WITHOUT, X, y)
+
+
+def test_missing_labels_import_no_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ValueError, match=WITHOUT):
+        LogisticNN().fit(X, named(NAMES["words"]))
 
 
 BAD_WEIGHTS = {
@@ -191,7 +273,7 @@ LABELS = np.eye(3, dtype=int)[Y]
 BAD_LABELS = {
     "NaN": (with_value(LABELS, np.nan), "Input y contains NaN"),
     "infinity": (with_value(LABELS, np.inf), "Input y contains infinity"),
-    "None": (np.array([[0, None, 1]] * 60), "y must hold labels that can be sorted"),
+    "None": (np.array([[0, None, 1]] * 60), "Input y contains None: the label of"),
     "three values": (with_value(LABELS, 2), "y .*multiclass-multioutput"),
     "two other values": (2 * LABELS - 1, "y .* must hold 0 and 1 only; got -1"),
     "another value than 1": (3 * LABELS, "y .* must hold 0 and 1 only; got 3"),
@@ -270,6 +352,44 @@ def test_bad_class_weight(model, case):
     class_weight, match = BAD_CLASS_WEIGHTS[case]
     model = clone(model).set_params(class_weight=class_weight)
     assert_refused(model, match, X, Y)
+
+
+# Messages -----------------------------------------------------------------------------
+
+
+def of_numpy(class_weight):
+    return {np.int64(label): np.float64(w) for label, w in class_weight.items()}
+
+
+PRINTED = {
+    "float class": ({}, np.full(60, 7.0), r"one class only: 7\.0\."),
+    "text class": ({}, np.full(60, "a"), r"one class only: 'a'\."),
+    "boolean class": ({}, np.full(60, True), r"one class only: True\."),
+    "unknown class": ({"class_weight": of_numpy({9: 1})}, Y, r"not have: \[9\]\."),
+    "negative": ({"class_weight": of_numpy({0: -1})}, Y, r"got \{0: -1\.0\}"),
+    "all zero": (
+        {"class_weight": of_numpy({0: 0, 1: 0, 2: 0})},
+        Y,
+        r"class_weight=\{0: 0\.0, 1: 0\.0, 2: 0\.0\} leaves",
+    ),
+    "weight of a label": (
+        {"class_weight": of_numpy({0: 1})},
+        np.eye(3)[Y],
+        r"Got class_weight=\{0: 1\.0\}\.",
+    ),
+    "solver": (
+        {"solver": np.str_("newton-cg"), "monotonic_cst": np.ones(5, int)},
+        Y > 0,
+        "solver='newton-cg' cannot",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PRINTED)
+@each_model
+def test_messages_print_values_of_numpy_as_those_of_python(model, case):
+    params, y, match = PRINTED[case]
+    assert_refused(clone(model).set_params(**params), match, X, y)
 
 
 # Parameters ---------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sklearn.datasets import (
     make_classification,
     make_multilabel_classification,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -521,16 +522,28 @@ def test_labels_of_three_classes(model, labels):
 
 
 @each_model
-@pytest.mark.parametrize("dtype", ["category", "string", "boolean", "Int64", "object"])
-def test_labels_in_pandas(model, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "names"),
+    [
+        ("category", ["no", "yes"]),
+        ("string", ["no", "yes"]),
+        ("object", ["no", "yes"]),
+        ("boolean", [False, True]),
+        ("Int64", [3, 8]),
+        ("UInt8", [3, 8]),
+        ("Float32", [1.0, 2.0]),
+    ],
+)
+def test_labels_in_pandas(model, dtype, names):
     pd = pytest.importorskip("pandas")
     X, y = data(2)
-    names = {"boolean": [False, True], "Int64": [3, 8]}.get(dtype, ["no", "yes"])
     target = pd.Series([names[code] for code in y], dtype=dtype)
     expected, other = fit(model, X, y), fit(model, X, target)
     assert_same_bits(other, expected)
     assert list(other.classes_) == names
     assert [names[c] for c in expected.predict(X)] == other.predict(X).tolist()
+    peer = LogisticRegression().fit(X, target)
+    assert other.classes_.dtype == peer.classes_.dtype
 
 
 @each_model

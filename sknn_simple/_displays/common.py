@@ -141,7 +141,8 @@ def check_limit(name: str, limit: Any) -> None:
     """Raise unless a limit is a positive integer or None."""
     if limit is not None and not (isinstance(limit, Integral) and int(limit) >= 1):
         raise ValueError(
-            f"{name} must be a positive integer, or None for no limit; got {limit!r}."
+            f"{name} must be a positive integer, or None for no limit; got "
+            f"{np.asarray(limit).tolist()!r}."
         )
 
 

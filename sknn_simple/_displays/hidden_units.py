@@ -227,7 +227,7 @@ class HiddenUnitsDisplay(Display):
         if not (whole and (numbers >= 0).all() and (numbers < n_units).all()):
             raise ValueError(
                 f"units must hold numbers of units, from 0 to {n_units - 1}; got "
-                f"{units!r}."
+                f"{np.asarray(units).tolist()!r}."
             )
         return numbers
 
@@ -360,7 +360,7 @@ def _checked_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
     if not (whole and shape.shape == (2,) and (shape > 0).all()):
         raise ValueError(
             "image_shape must be a height and a width in pixels, as in (8, 8); got "
-            f"{image_shape!r}."
+            f"{shape.tolist()!r}."
         )
     height, width = shape.tolist()
     if height * width != n_features:

@@ -302,14 +302,14 @@ def check_capability(solver: str, size: int, bounded: bool) -> None:
     if bounded and not SOLVERS[solver].bounds:
         able = [name for name, row in SOLVERS.items() if row.bounds]
         raise ValueError(
-            f"solver={solver!r} cannot keep weights within bounds, which monotonic_cst "
+            f"solver='{solver}' cannot keep weights within bounds, which monotonic_cst "
             f"needs. Use solver='auto' or one of {able}."
         )
     hessian_bytes = 8 * size * size
     if "hessian" in SOLVERS[solver].derivatives and hessian_bytes > MAX_HESSIAN_BYTES:
         able = [n for n, row in SOLVERS.items() if "hessian" not in row.derivatives]
         raise ValueError(
-            f"solver={solver!r} needs the Hessian of {size} parameters, "
+            f"solver='{solver}' needs the Hessian of {size} parameters, "
             f"{hessian_bytes / 2**30:.1f} GiB; at most "
             f"{MAX_HESSIAN_BYTES / 2**30:.1f} GiB are taken. Use solver='auto' or one "
             f"of {able}."
