@@ -1,6 +1,8 @@
 """What every test runs under; each setting can be overridden from the environment."""
 
 import os
+import threading
+import warnings
 
 # Before numpy is imported: the wheels of NumPy and SciPy each bring a pool of BLAS
 # threads, and on fits this small the two fight for the cores.
@@ -9,10 +11,39 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Before scipy is imported: scikit-learn asks for it where its array API dispatch is on.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import numpy as np
+import pytest
 from hypothesis import settings
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info, threadpool_limits
 
 # A gate must give the same answer twice, on a machine of any speed. To search further:
 # pytest --hypothesis-profile=explore
 settings.register_profile("gate", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("gate")
+
+
+@pytest.fixture
+def interrupted():
+    """Return a function that fits, and checks what every interrupt has in common."""
+
+    def fit(model, X, y):
+        threads = threading.active_count()
+        with threadpool_limits(2):
+            limits = threadpool_info()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                model.fit(X, y)
+            assert threadpool_info() == limits
+        assert threading.active_count() <= threads
+        [warning] = caught
+        assert warning.category is ConvergenceWarning
+        assert "was interrupted" in str(warning.message)
+        assert warning.filename == __file__
+        assert not model.converged_
+        assert len(model.loss_curve_) == model.n_iter_ + 1
+        assert np.isfinite(model.predict_proba(X)).all()
+        return model
+
+    return fit

@@ -4,7 +4,6 @@ Here the exception is raised by hand; test_interrupts.py sends signals.
 """
 
 import threading
-import warnings
 
 import joblib
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._monitors import EarlyStopping, SilentMonitor
@@ -66,30 +64,6 @@ def watched_by(monkeypatch):
     return watch
 
 
-def blas_threads():
-    return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
-
-
-def interrupted(model):
-    """Fit; return the model after checking what every interrupt has in common."""
-    threads = threading.active_count()
-    with threadpool_limits(2):
-        limits = blas_threads()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            model.fit(X, Y)
-        assert blas_threads() == limits
-    assert threading.active_count() <= threads
-    [warning] = caught
-    assert warning.category is ConvergenceWarning
-    assert "was interrupted" in str(warning.message)
-    assert warning.filename == __file__
-    assert not model.converged_
-    assert len(model.loss_curve_) == model.n_iter_ + 1
-    assert np.isfinite(model.predict_proba(X)).all()
-    return model
-
-
 def stopped_by_max_iter(model, n):
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         return clone(model).set_params(max_iter=n).fit(X, Y)
@@ -98,12 +72,12 @@ def stopped_by_max_iter(model, n):
 @pytest.mark.parametrize("when", ["ended", "begins"])
 @pytest.mark.parametrize("at", [2, 3])
 @each_solver
-def test_between_iterations(model, solver, at, when, monkeypatch):
+def test_between_iterations(model, solver, at, when, monkeypatch, interrupted):
     model = clone(model).set_params(solver=solver)
     with monkeypatch.context() as patch:
         watch = Interrupting((0, at), when)
         patch.setattr(type(model), "_monitors", lambda *args: [watch])
-        model = interrupted(model)
+        model = interrupted(model, X, Y)
     # An iteration counts also where the interrupt comes while its end is told.
     assert model.n_iter_ == at
     expected = stopped_by_max_iter(clone(model), model.n_iter_)
@@ -114,9 +88,9 @@ def test_between_iterations(model, solver, at, when, monkeypatch):
 
 @pytest.mark.parametrize("when", ["ended", "begins"])
 @each_solver
-def test_at_the_start(model, solver, when, watched_by):
+def test_at_the_start(model, solver, when, watched_by, interrupted):
     watched_by(Interrupting((0, 0), when))
-    model = interrupted(clone(model).set_params(solver=solver))
+    model = interrupted(clone(model).set_params(solver=solver), X, Y)
     assert model.n_iter_ == 0
     assert model.loss_ == model.loss_curve_[0]
     if isinstance(model, LogisticNN):
@@ -125,7 +99,7 @@ def test_at_the_start(model, solver, when, watched_by):
 
 @pytest.mark.parametrize("evaluation", [1, 2, 3])
 @each_solver
-def test_within_an_evaluation(model, solver, evaluation, monkeypatch):
+def test_within_an_evaluation(model, solver, evaluation, monkeypatch, interrupted):
     evaluate, calls = Objective.value_and_grad, []
 
     def broken_off(self, theta):
@@ -135,41 +109,41 @@ def test_within_an_evaluation(model, solver, evaluation, monkeypatch):
         return evaluate(self, theta)
 
     monkeypatch.setattr(Objective, "value_and_grad", broken_off)
-    model = interrupted(clone(model).set_params(solver=solver))
+    model = interrupted(clone(model).set_params(solver=solver), X, Y)
     assert model.n_iter_ < evaluation
     # The first evaluation of all: the start is what there is.
     assert evaluation > 1 or model.n_iter_ == 0
     assert model.loss_ <= model.loss_curve_[0]
 
 
-def test_in_a_fit_that_had_gone_before(watched_by):
+def test_in_a_fit_that_had_gone_before(watched_by, interrupted):
     # The record is that of the interrupted fit, not of the one before.
     model = clone(NETWORK).fit(X, Y)
     assert model.converged_
     watched_by(Interrupting((0, 2), "begins"))
-    assert interrupted(model).n_iter_ == 2
+    assert interrupted(model, X, Y).n_iter_ == 2
 
 
-def test_a_fit_goes_on_after_an_interrupt(watched_by, monkeypatch):
+def test_a_fit_goes_on_after_an_interrupt(watched_by, monkeypatch, interrupted):
     model = clone(NETWORK).set_params(warm_start=True)
     with monkeypatch.context() as patch:
         patch.setattr(OneHiddenMLP, "_monitors", lambda *args: [Interrupting((0, 3))])
-        reached = interrupted(model).loss_
+        reached = interrupted(model, X, Y).loss_
     assert model.fit(X, Y).converged_
     assert model.loss_curve_[0] == pytest.approx(reached, rel=1e-10)
 
 
 @pytest.mark.parametrize("at", [0, 1, 4])
-def test_with_early_stopping(at, watched_by):
+def test_with_early_stopping(at, watched_by, interrupted):
     watched_by(Interrupting((0, at), "begins"))
-    model = interrupted(clone(NETWORK).set_params(early_stopping=True))
+    model = interrupted(clone(NETWORK).set_params(early_stopping=True), X, Y)
     curve = model.validation_loss_curve_
     assert len(curve) == model.n_iter_ + 1 == at + 1
     assert model.init_losses_ == [min(curve)]
     assert model.loss_ == model.loss_curve_[int(np.argmin(curve))]
 
 
-def test_during_the_validation_loss(monkeypatch):
+def test_during_the_validation_loss(monkeypatch, interrupted):
     watch, calls = EarlyStopping.ended, []
 
     def broken_off(self, iterate, theta):
@@ -179,7 +153,7 @@ def test_during_the_validation_loss(monkeypatch):
         return watch(self, iterate, theta)
 
     monkeypatch.setattr(EarlyStopping, "ended", broken_off)
-    model = interrupted(clone(NETWORK).set_params(early_stopping=True))
+    model = interrupted(clone(NETWORK).set_params(early_stopping=True), X, Y)
     assert len(model.validation_loss_curve_) == model.n_iter_ + 1 == 4
     assert model.init_losses_ == [min(model.validation_loss_curve_)]
 
@@ -244,11 +218,11 @@ def test_in_the_sample_of_a_fit_that_goes_on(broken_off):
 
 @pytest.mark.parametrize("iteration", [0, 1, 5])
 @pytest.mark.parametrize("start", [0, 1, 3])
-def test_inside_restarts(start, iteration, watched_by):
+def test_inside_restarts(start, iteration, watched_by, interrupted):
     model = clone(NETWORK).set_params(n_init=4)
     whole = clone(model).fit(X, Y)
     watched_by(Interrupting((start, iteration)))
-    model = interrupted(model)
+    model = interrupted(model, X, Y)
     # The starts that have ended are kept, and so is what the interrupted one reached.
     assert model.init_losses_.shape == (start + 1,)
     assert_array_equal(model.init_losses_[:start], whole.init_losses_[:start])

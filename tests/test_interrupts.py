@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from threadpoolctl import threadpool_info, threadpool_limits
+from sklearn.exceptions import NotFittedError
+from threadpoolctl import threadpool_info
 
 from sknn_simple import LogisticNN, OneHiddenMLP, _base, _mlp, _training
 from sknn_simple._interrupts import shared_interruption
@@ -68,24 +67,6 @@ def ctrl_c(monkeypatch):
     return at
 
 
-def interrupted(model):
-    """Fit; return the model after checking what every interrupt has in common."""
-    with threadpool_limits(2):
-        limits = threadpool_info()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            model.fit(X, Y)
-        assert threadpool_info() == limits
-    [warning] = caught
-    assert warning.category is ConvergenceWarning
-    assert "was interrupted" in str(warning.message)
-    assert warning.filename == __file__
-    assert not model.converged_
-    assert len(model.loss_curve_) == model.n_iter_ + 1
-    assert np.isfinite(model.predict_proba(X)).all()
-    return model
-
-
 class AtIteration(SilentMonitor):
     """Ctrl-C at the end of an iteration of one of the starts."""
 
@@ -121,9 +102,9 @@ BEFORE = [
 
 @pytest.mark.parametrize(("owner", "name"), BEFORE)
 @each_model
-def test_before_the_first_iteration(model, owner, name, ctrl_c):
+def test_before_the_first_iteration(model, owner, name, ctrl_c, interrupted):
     ctrl_c(owner, name)
-    model = interrupted(clone(model))
+    model = interrupted(clone(model), X, Y)
     assert model.n_iter_ == 0
     if model is not LINEAR and hasattr(model, "init_losses_"):
         assert len(model.init_losses_) == 1
@@ -131,21 +112,21 @@ def test_before_the_first_iteration(model, owner, name, ctrl_c):
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 @each_model
-def test_in_an_iteration(model, at, monkeypatch):
+def test_in_an_iteration(model, at, monkeypatch, interrupted):
     watched_by(AtIteration(0, at), monkeypatch)
-    assert interrupted(clone(model)).n_iter_ == at
+    assert interrupted(clone(model), X, Y).n_iter_ == at
 
 
 @each_model
-def test_after_the_last_iteration(model, ctrl_c):
+def test_after_the_last_iteration(model, ctrl_c, interrupted):
     whole = clone(model).fit(X, Y)
     ctrl_c(type(model), "_record")
-    model = interrupted(clone(model))
+    model = interrupted(clone(model), X, Y)
     assert model.loss_curve_ == whole.loss_curve_
     assert_array_equal(model.predict_proba(X), whole.predict_proba(X))
 
 
-def test_between_two_starts(monkeypatch):
+def test_between_two_starts(monkeypatch, interrupted):
     # In the tasks of callbacks, for one: what the first start reached is not lost.
     whole = clone(RESTARTS).fit(X, Y)
     train_from = OneHiddenMLP._train_from
@@ -156,7 +137,7 @@ def test_between_two_starts(monkeypatch):
         return train_from(train_start, make_monitors, tasks, number, *args)
 
     monkeypatch.setattr(OneHiddenMLP, "_train_from", staticmethod(pressed))
-    model = interrupted(clone(RESTARTS))
+    model = interrupted(clone(RESTARTS), X, Y)
     assert len(model.init_losses_) == 2
     assert model.loss_ == model.init_losses_[0] == whole.init_losses_[0]
 
@@ -196,7 +177,7 @@ def test_a_handler_of_the_program_is_left_alone(model, monkeypatch):
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_a_fit_within_a_fit(monkeypatch):
+def test_a_fit_within_a_fit(monkeypatch, interrupted):
     # As a callback may do: Ctrl-C ends both.
     inner = []
 
@@ -207,11 +188,11 @@ def test_a_fit_within_a_fit(monkeypatch):
                 press_at = AtIteration(0, 1)
                 with monkeypatch.context() as patch:
                     watched_by(press_at, patch)
-                    inner.append(interrupted(inner[0]))
+                    inner.append(interrupted(inner[0], X, Y))
             return False
 
     watched_by(Fitting(), monkeypatch)
-    assert interrupted(clone(NETWORK)).n_iter_ == 3
+    assert interrupted(clone(NETWORK), X, Y).n_iter_ == 3
     assert inner[1].n_iter_ == 1
 
 
@@ -225,7 +206,7 @@ def test_in_a_thread_a_fit_knows_nothing_of_it():
     assert model.converged_
 
 
-def test_a_fit_in_a_thread_goes_on_while_the_main_one_ends(monkeypatch):
+def test_a_fit_in_a_thread_goes_on_while_the_main_one_ends(monkeypatch, interrupted):
     validate, beside = _base.validate_training_set, clone(NETWORK)
 
     def pressed(estimator, *args):
@@ -237,24 +218,24 @@ def test_a_fit_in_a_thread_goes_on_while_the_main_one_ends(monkeypatch):
         return validate(estimator, *args)
 
     monkeypatch.setattr(_base, "validate_training_set", pressed)
-    assert interrupted(clone(NETWORK)).n_iter_ == 0
+    assert interrupted(clone(NETWORK), X, Y).n_iter_ == 0
     assert beside.converged_
 
 
 # Several starts at a time -------------------------------------------------------------
 
 
-def test_before_any_start_has_begun(ctrl_c):
+def test_before_any_start_has_begun(ctrl_c, interrupted):
     ctrl_c(_base, "validate_training_set")
     with parallel_config("threading"):
-        model = interrupted(clone(RESTARTS).set_params(n_jobs=2))
+        model = interrupted(clone(RESTARTS).set_params(n_jobs=2), X, Y)
     assert model.n_iter_ == 0
     whole = clone(NETWORK).fit(X, Y)
     assert model.loss_curve_ == [pytest.approx(whole.loss_curve_[0])]
 
 
 @pytest.mark.parametrize("n_iter", [0, 3])
-def test_in_the_threads_of_the_starts(n_iter, monkeypatch):
+def test_in_the_threads_of_the_starts(n_iter, monkeypatch, interrupted):
     # Signals reach the main thread only, which hands them on.
     class AtFirst(SilentMonitor):
         pressed = False
@@ -267,7 +248,7 @@ def test_in_the_threads_of_the_starts(n_iter, monkeypatch):
 
     watched_by(AtFirst(), monkeypatch)
     with parallel_config("threading"):
-        model = interrupted(clone(NETWORK).set_params(n_init=50, n_jobs=2))
+        model = interrupted(clone(NETWORK).set_params(n_init=50, n_jobs=2), X, Y)
     assert 1 <= len(model.init_losses_) < 50
     assert model.loss_ == min(model.init_losses_)
 
