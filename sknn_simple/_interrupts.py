@@ -25,17 +25,19 @@ class Interrupts(SilentMonitor):
     ----------
     pending : bool
         Whether Ctrl-C was pressed.
+    repeated : bool
+        Whether it was pressed again.
     """
 
     def __init__(self) -> None:
-        self.pending = False
+        self.pending = self.repeated = False
         self._minimising = False
         self._tell: Callable[[], None] | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal; the arguments are Python's contract."""
-        again, self.pending = self.pending, True
-        if again or self._minimising:
+        self.repeated, self.pending = self.pending, True
+        if self.repeated or self._minimising:
             self._minimising = False
             raise KeyboardInterrupt
         if self._tell is not None:
@@ -109,8 +111,8 @@ class Interruption(SilentMonitor):
         self._file.touch()
 
     def requested(self) -> bool:
-        """Whether they should end."""
-        return self._file.exists()
+        """Whether they should end, as they also should when the fit has ended."""
+        return self._file.exists() or not self._folder.exists()
 
     def ended(self, iterate: Iterate, theta: Theta) -> bool:
         """End the minimisation as if it had been interrupted itself."""

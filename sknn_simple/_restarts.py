@@ -7,7 +7,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from sknn_simple._interrupts import Interruption, shared_interruption
+from sknn_simple._interrupts import Interruption, interrupts, shared_interruption
 from sknn_simple._monitors import Monitor
 from sknn_simple._training import Trained
 
@@ -47,6 +47,8 @@ def train_each(
                     interruption.request()
         except KeyboardInterrupt:
             interruption.request()
+            if interrupts().repeated:
+                raise
         except BrokenExecutor:
             # Ctrl-C in a terminal reaches the workers too, and ends those that it finds
             # before their first start.

@@ -17,7 +17,7 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from threadpoolctl import threadpool_info
 
-from sknn_simple import LogisticNN, OneHiddenMLP, _base, _mlp, _training
+from sknn_simple import LogisticNN, OneHiddenMLP, _base, _interrupts, _mlp, _training
 from sknn_simple._interrupts import shared_interruption
 from sknn_simple._monitors import SilentMonitor
 from sknn_simple._optim import threads
@@ -46,6 +46,12 @@ def handler():
 
 def press():
     signal.raise_signal(signal.SIGINT)
+
+
+def soon(happens):
+    """Return whether something happens within ten seconds."""
+    pause = threading.Event()
+    return any(happens() or pause.wait(0.05) for _ in range(200))
 
 
 @pytest.fixture
@@ -253,6 +259,28 @@ def test_in_the_threads_of_the_starts(n_iter, monkeypatch, interrupted):
     assert model.loss_ == min(model.init_losses_)
 
 
+def test_a_second_one_raises_while_several_starts_are_trained(monkeypatch):
+    class Twice(SilentMonitor):
+        first = threading.Lock()
+
+        def ended(self, iterate, theta):
+            if self.first.acquire(blocking=False):
+                press()
+                assert soon(lambda: _interrupts._current.pending)
+                press()
+            return False
+
+    model = clone(NETWORK).fit(X, Y)
+    before, threads = dict(vars(model)), threading.active_count()
+    model.set_params(n_init=50, n_jobs=2, tol=0.0, max_iter=10**6)
+    watched_by(Twice(), monkeypatch)
+    with parallel_config("threading"), pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    assert vars(model) == {**before, **model.get_params()}
+    # The threads, which joblib does not wait for, end with the fit.
+    assert soon(lambda: threading.active_count() <= threads)
+
+
 class Job:
     """Stands for training from two starts, in the second of which something happens."""
 
@@ -328,12 +356,11 @@ def test_a_worker_obeys_again_when_the_fit_has_ended(monkeypatch):
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_a_second_one_leaves_the_workers_alone(trained):
-    # It raises in joblib, which then hands nothing over any more.
+def test_one_that_raises_in_joblib_leaves_the_workers_alone(trained):
+    # As a handler of the program may; joblib then hands nothing over any more.
     def wait(interruption):
         os.kill(os.getpid(), signal.SIGINT)
-        pause = threading.Event()
-        assert any(interruption.requested() or pause.wait(0.05) for _ in range(200))
+        assert soon(interruption.requested)
 
     [fit] = train_two(Job(trained, wait), "threading", trained)
     assert fit.result.outcome == "interrupted"
