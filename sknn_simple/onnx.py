@@ -332,6 +332,14 @@ class Graph:
         """Add σ(z)."""
         return self.node("Sigmoid", z)
 
+    def silu(self, z: str) -> str:
+        """Add z / (1 + exp(-z)).
+
+        From z σ(z) onnxruntime < 1.31 makes one node, which it has in float32 only.
+        """
+        tail = self.node("Exp", self.node("Neg", z))
+        return self.node("Div", z, self.node("Add", tail, self.constant(np.ones(1))))
+
     def softplus(self, z: str) -> str:
         """Add max(z, 0) + log(1 + exp(-|z|)); onnxruntime's Softplus has no float64."""
         tail = self.node("Exp", self.node("Neg", self.node("Abs", z)))
@@ -357,6 +365,6 @@ ACTIVATION_NODES: dict[str, Callable[[Graph, str], str]] = {
     "tanh": lambda graph, z: graph.node("Tanh", z),
     "relu": lambda graph, z: graph.node("Relu", z),
     "softplus": Graph.softplus,
-    "silu": lambda graph, z: graph.node("Mul", z, graph.sigmoid(z)),
+    "silu": Graph.silu,
     "gelu": Graph.gelu,
 }
