@@ -1,8 +1,10 @@
 """Both classifiers inside scikit-learn's meta-estimators, searches and plots."""
 
 import re
+import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -39,7 +41,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._documentation import documentation_address
 
-API = Path(__file__).parents[1] / "docs" / "api.rst"
+ROOT = Path(__file__).parents[1]
+API = ROOT / "docs" / "api.rst"
+PYPROJECT = ROOT / "pyproject.toml"
 LINEAR = LogisticNN()
 NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
 MODELS = [LINEAR, NETWORK]
@@ -379,6 +383,14 @@ def test_the_page_that_html_links_to_is_one_that_the_docs_build(model):
     pages = r"\.\. autosummary::\n   :toctree: generated/\n\n((?:   [\w.]+\n)+)"
     names = " ".join(re.findall(pages, text)).split()
     assert type(model).__name__ in names
+
+
+def test_the_address_of_the_documentation_is_one():
+    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    address = urlparse(project["urls"]["Documentation"])
+    assert address.scheme == "https"
+    assert address.netloc
+    assert address.query == address.fragment == ""
 
 
 @pytest.mark.parametrize("links", [[], ["Source, https://source.example"]])

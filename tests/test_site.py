@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -259,6 +260,23 @@ def test_pages_fetch_nothing_from_elsewhere(links):
         and urlparse(target).scheme not in ("", "data")
     ]
     assert not fetched
+
+
+@pytest.mark.parametrize("model", [LogisticNN(), OneHiddenMLP()], ids=str)
+def test_html_representation_links_to_what_the_site_has(model, site, monkeypatch):
+    address = "https://docs.example"
+    monkeypatch.setattr("sknn_simple._base.documentation_address", lambda: address)
+    targets = re.findall(f'href="{address}/([^"]*)"', model._repr_html_())
+    assert targets
+    # Sphinx curls quotes, and browsers take either kind for the other.
+    straight = str.maketrans("“”‘’", "\"\"''")
+    for target in targets:
+        page, _, words = target.partition("#:~:text=")
+        text = (site / page).read_text("utf-8").translate(straight)
+        if words:  # scikit-learn ≥ 1.9: a parameter, followed by its type
+            name, kind = map(unquote, words.split(",-", 1))
+            row = f'<dt><strong>{name}</strong><span class="classifier">{kind}</span>'
+            assert row in unescape(text)
 
 
 @pytest.fixture(scope="module")
