@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import time
 import warnings
 
 import joblib
@@ -690,6 +691,45 @@ def test_same_seed_same_bits(model):
     assert_same_bits(fit(model, X, y), fit(model, X, y), X)
     once = clone(model).fit(X, y)
     assert_same_bits(fit(model, X, y), once.fit(X, y), X)
+
+
+EVERY_SOLVER = [
+    clone(model).set_params(solver=solver)
+    for model in (LogisticNN(1e-4), clone(NETWORK).set_params(alpha=1e-4))
+    for solver in SOLVERS
+    if solver != "newton-cholesky" or isinstance(model, LogisticNN)
+]
+
+
+@pytest.mark.parametrize(
+    "model", EVERY_SOLVER, ids=lambda m: f"{type(m).__name__}-{m.solver}"
+)
+def test_memory_that_was_never_written_is_not_read(model, monkeypatch):
+    X, y = data(2)
+    weight = np.where(y == 1, 1e-4, 1e3)
+    expected = fit(model, X, y, weight)
+
+    def filled(allocate):
+        def with_nan(*args, **kwargs):
+            array = allocate(*args, **kwargs)
+            if array.dtype.kind == "f":
+                array.fill(np.nan)
+            return array
+
+        return with_nan
+
+    monkeypatch.setattr(np, "empty", filled(np.empty))
+    monkeypatch.setattr(np, "empty_like", filled(np.empty_like))
+    assert_same_bits(fit(model, X, y, weight), expected, X)
+
+
+def test_the_clock_does_not_matter():
+    X, y = data(2)
+    weight = np.where(y == 1, 1e-4, 1e3)
+    before = [fit(model, X, y, weight) for model in EVERY_SOLVER]
+    time.sleep(1.1)  # a random generator may be seeded by the second
+    for model, expected in zip(EVERY_SOLVER, before, strict=True):
+        assert_same_bits(fit(model, X, y, weight), expected, X)
 
 
 def test_random_state_draws_the_start():

@@ -17,6 +17,7 @@ from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import Memory, Problem, projected_gradient
 from sknn_simple._optim.threads import no_line_search_warnings
+from sknn_simple._optim.trust_krylov import trust_krylov
 
 
 class Solver(NamedTuple):
@@ -46,7 +47,7 @@ SOLVERS: dict[str, Solver] = {
     # Older SciPy does not begin at all with xtol = 0.
     "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}),
     "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
-    "trust-krylov": Solver("trust-krylov", ("hessp",), False, {"gtol": 0.0}),
+    "trust-krylov": Solver(trust_krylov, ("hessp",), False, {}),
     "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
 }
 
