@@ -27,9 +27,10 @@ MAX_BLOCK_ROWS = 8192
 # Lanes bound the useful number of threads; each holds a vector of parameters.
 MAX_LANES = 16
 LANE_BYTES = 2**26
-# Handing work to a thread costs about 50 µs. A lane of 5 million multiply-adds takes
-# three times that or more, so that a second thread pays.
-LANE_WORK = 5e6
+# Multiply-adds of a lane. Handing work to a thread costs about 50 µs, and so does each
+# of the dozen steps on a block at which two threads wait for Python's lock: with less
+# than this a second thread loses time, with ten times as much it saves a third.
+LANE_WORK = 1e7
 # Features seen otherwise than they are stored are kept up to this size.
 KEPT_BYTES = 2**25
 

@@ -90,8 +90,8 @@ def _stored(X: Features) -> int:
 
 
 def _multiply_adds(X: Features) -> float:
-    """Return the multiply-adds of a product X w; by column numbers each counts as 4."""
-    return (4.0 if sparse.issparse(X) else 1.0) * _stored(X)
+    """Return the multiply-adds of a product X w; by column numbers each counts as 8."""
+    return (8.0 if sparse.issparse(X) else 1.0) * _stored(X)
 
 
 def _feature_bytes(X: Features) -> float:
