@@ -45,6 +45,9 @@ LBFGS_TOL = 1e-7
 # most as many as this part of the rows.
 BLOCK_COLUMNS = 1000
 BLOCK_PART = 0.5
+# And all together no larger than this: with their factors, and those before, five times
+# as much is held at a time.
+BLOCKS_BYTES = 2**26
 # After how many iterations they are first formed. At 0 they are multiples of one
 # matrix, and too unlike those at the optimum.
 BLOCK_ITERATIONS = 8
@@ -101,9 +104,11 @@ def _newton_cholesky_size(scene: Scene, many_rows: bool) -> int:
 
 
 def _few_columns(scene: Scene) -> bool:
-    """Return whether a Gram matrix of the columns is cheap to form and to apply."""
+    """Return whether the blocks are cheap to form, to apply and to hold."""
     n_rows, n_columns = scene.data.X.shape
-    return n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
+    n_bytes = 8 * n_columns**2 * scene.objective.network.n_outputs
+    few = n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
+    return few and n_bytes <= BLOCKS_BYTES
 
 
 def _blocks_pay(scene: Scene) -> bool:

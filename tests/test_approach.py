@@ -74,6 +74,16 @@ def test_classes_nearly_told_apart_converge(standardize):
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
 
 
+def test_blocks_that_take_too_much_memory_are_not_formed(monkeypatch):
+    X, y = digits()
+    model = LogisticNN().fit(X, y)
+    monkeypatch.setattr(_approach, "BLOCKS_BYTES", 8 * 10 * 64**2 - 1)
+    monkeypatch.delattr(_approach.LinearObjective, "hessian_blocks")
+    plain = LogisticNN().fit(X, y)
+    assert plain.n_iter_ > 2 * model.n_iter_
+    assert_allclose(plain.loss_, model.loss_, rtol=1e-7)
+
+
 def test_going_on_from_weights_whose_classes_do_not_sum_to_zero():
     """Raising all outputs alike changes no probability; the penalty undoes it."""
     X, y = digits()
