@@ -4,10 +4,13 @@ The coordinates are a change of variables: they decide how long the way to the o
 is, and never where it lies.
 """
 
+from typing import cast
+
 import numpy as np
 
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import Change, ColumnScaling, ScaledProblem, Whitening
 from sknn_simple._optim.solvers import SOLVERS, Limits, Renewal, minimise
 from sknn_simple._scene import Recipe, Scene, cut
@@ -25,7 +28,8 @@ NEWTON_CHOLESKY_SIZE_MANY_ROWS = 32
 # Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
 WHITENING_SIZE = 1500
 # The sample: at least this many rows, and so many per parameter. With m rows for each
-# of them the Hessian's eigenvalues are 1 ± 2/√m in the coordinates of the sample's.
+# of them the Hessian's eigenvalues are about 1 ± 2/√m in the coordinates of the
+# sample's.
 SAMPLE_ROWS = 1000
 SAMPLE_ROWS_PER_PARAMETER = 8
 # Of many rows it takes one in so many, or one in as many as there are parameters: its
@@ -54,6 +58,8 @@ BLOCK_ITERATIONS = 8
 # The rows that they are formed from hold this part of an output's curvature; of classes
 # that are nearly told apart they are few.
 BLOCK_CURVATURE = 0.999
+# Where their mean diagonal, 1 at the start, is below this, they are rounding.
+NO_CURVATURE = 1e-14
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
 RIDGE = 1e-6
 
@@ -88,22 +94,22 @@ def choose_approach(
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
     if recipe.solver != "auto":
         return recipe.solver
-    if scene.objective.size <= _newton_cholesky_size(scene, many_rows):
+    if scene.objective.size <= _newton_cholesky_size(recipe, scene, many_rows):
         return "newton-cholesky"
     return "lbfgs" if many_rows or recipe.limits.tol >= LBFGS_TOL else "newton-cg"
 
 
-def _newton_cholesky_size(scene: Scene, many_rows: bool) -> int:
+def _newton_cholesky_size(recipe: Recipe, scene: Scene, many_rows: bool) -> int:
     if many_rows:
         return NEWTON_CHOLESKY_SIZE_MANY_ROWS
-    if not _few_columns(scene):
+    if not _blocks_are_cheap(scene) or recipe.limits.tol < LBFGS_TOL:
         return NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
     if scene.objective.network.n_outputs > 1:
         return NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
     return NEWTON_CHOLESKY_SIZE
 
 
-def _few_columns(scene: Scene) -> bool:
+def _blocks_are_cheap(scene: Scene) -> bool:
     """Return whether the blocks are cheap to form, to apply and to hold."""
     n_rows, n_columns = scene.data.X.shape
     n_bytes = 8 * n_columns**2 * scene.objective.network.n_outputs
@@ -111,38 +117,43 @@ def _few_columns(scene: Scene) -> bool:
     return few and n_bytes <= BLOCKS_BYTES
 
 
-def _blocks_pay(scene: Scene) -> bool:
+def _blocks_pay(recipe: Recipe, scene: Scene) -> bool:
     """Return whether the Hessian is too large, and its diagonal blocks are not."""
     many_rows = _sample_size(scene.data.X.shape[0], scene.objective.size) > 0
-    too_large = scene.objective.size > _newton_cholesky_size(scene, many_rows)
-    return too_large and _few_columns(scene)
+    limit = _newton_cholesky_size(recipe, scene, many_rows)
+    return scene.objective.size > limit and _blocks_are_cheap(scene)
 
 
 def renewal(
-    recipe: Recipe, scene: Scene, solver: str, problem: ScaledProblem
+    recipe: Recipe, scene: Scene, solver: str, change: Change
 ) -> Renewal | None:
     """Return how coordinates are renewed on the way, None where that does not pay.
 
     One block of the Hessian per output undoes the correlation of the columns, weighted
-    as the output weights the rows there; what the outputs share remains.
+    as the output weights the rows there; what the outputs share remains. Without a
+    penalty classes that can be told apart have no optimum, near which a Hessian would
+    be worth knowing: it vanishes with J.
     """
     objective, columns = scene.objective, scene.columns
     if not isinstance(objective, LinearObjective) or recipe.signs.any():
         return None
-    if solver != "lbfgs" or problem.change is not columns or not _blocks_pay(scene):
+    if solver != "lbfgs" or change is not columns or not _blocks_pay(recipe, scene):
+        return None
+    if not objective.decay.any():
         return None
     softmax = scene.data.out_activation == "softmax"
 
-    def move(x: np.ndarray) -> np.ndarray:
-        theta = problem.change.to_original(x)
+    def renew(problem: Problem, x: np.ndarray) -> tuple[Problem, np.ndarray]:
+        theta = cast(ScaledProblem, problem).change.to_original(x)
         blocks = objective.hessian_blocks(theta, *columns.columns, part=BLOCK_CURVATURE)
         diagonal = np.arange(blocks.shape[1])
-        ridge = RIDGE * blocks[:, diagonal, diagonal].mean(axis=1)
+        mean = blocks[:, diagonal, diagonal].mean(axis=1)
+        ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)
         blocks[:, diagonal, diagonal] += ridge[:, None]
-        problem.change = Whitening(columns, blocks, zero_sum=softmax)
-        return problem.change.to_scaled(theta)
+        whitening = Whitening(columns, blocks, zero_sum=softmax)
+        return ScaledProblem(objective, whitening), whitening.to_scaled(theta)
 
-    return Renewal(BLOCK_ITERATIONS, move)
+    return Renewal(BLOCK_ITERATIONS, renew)
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
@@ -202,7 +213,7 @@ def _approach_by_sample(
     """Start from a sample's optimum, in coordinates that whiten its Hessian there.
 
     The Hessian of the whole data is then the identity but for sampling noise, and
-    L-BFGS needs about ten passes over the rows. A small ridge stands for directions
+    L-BFGS needs four to ten passes over the rows. A small ridge stands for directions
     of which the sample says nothing. Where it misrepresents a column grossly (one-hot
     columns of a rare category), only the start is taken from it.
     """

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.solvers import Iterate
 
 Theta = Callable[[], np.ndarray]
@@ -48,36 +49,36 @@ class Monitors:
     monitors : sequence of Monitor
         All of them see every iteration, also when an earlier one asks to stop.
     to_original : callable
-        From the solver's coordinates to the network's parameters; called only where a
-        monitor asks for them.
+        From a problem and a point in its coordinates to the network's parameters;
+        called only where a monitor asks for them.
     """
 
     def __init__(
         self,
         monitors: Sequence[Monitor],
-        to_original: Callable[[np.ndarray], np.ndarray],
+        to_original: Callable[[Problem, np.ndarray], np.ndarray],
     ) -> None:
         self._monitors = monitors
         self._to_original = to_original
 
     def ended(self, iterate: Iterate) -> bool:
         """Tell every monitor; True if one of them asks to stop."""
-        theta = self._theta(iterate.x)
+        theta = self._theta(iterate.problem, iterate.x)
         asked = [monitor.ended(iterate, theta) for monitor in self._monitors]
         return any(asked)
 
-    def begins(self, x: np.ndarray) -> None:
+    def begins(self, problem: Problem, x: np.ndarray) -> None:
         """Tell every monitor."""
         for monitor in self._monitors:
-            monitor.begins(self._theta(x))
+            monitor.begins(self._theta(problem, x))
 
     def abandoned(self) -> None:
         """Tell every monitor."""
         for monitor in self._monitors:
             monitor.abandoned()
 
-    def _theta(self, x: np.ndarray) -> Theta:
-        return lambda: self._to_original(x)
+    def _theta(self, problem: Problem, x: np.ndarray) -> Theta:
+        return lambda: self._to_original(problem, x)
 
 
 class ProgressTable(SilentMonitor):

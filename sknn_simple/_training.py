@@ -6,7 +6,7 @@ restarts may run in other processes.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from sknn_simple._approach import choose_approach, renewal
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
+from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import Change, ScaledProblem
 from sknn_simple._optim.solvers import Iterate, Limits, Result, minimise
 from sknn_simple._optim.threads import single_blas_thread
@@ -93,22 +94,20 @@ def train(
         bounds = sign_bounds(recipe.signs)
         stopping = _early_stopping(recipe, scene, validation, workers)
 
-        problem = ScaledProblem(scene.objective, change)
-
-        def to_raw(x: np.ndarray) -> np.ndarray:
-            theta = scene.raw.to_original(problem.change.to_original(x))
+        def to_raw(problem: Problem, x: np.ndarray) -> np.ndarray:
+            theta = scene.raw.to_original(_original(problem, x))
             return theta.astype(scene.dtype, copy=False)
 
         watching = [*monitors, stopping] if stopping else monitors
         first = reflected(change.to_scaled(start), bounds)
         result = minimise(
-            problem,
+            ScaledProblem(scene.objective, change),
             first,
             solver=solver,
             limits=limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
-            renewal=renewal(recipe, scene, solver, problem),
+            renewal=renewal(recipe, scene, solver, change),
         )
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")
@@ -116,12 +115,23 @@ def train(
         if stopping is not None:
             if len(stopping.curve) < len(result.values):
                 # An interrupt fell into the measurement of the last iterate.
-                last = Iterate(result.n_iter, result.x, result.value, result.grad_norm)
-                stopping.ended(last, lambda: to_raw(last.x))
+                last = Iterate(
+                    result.n_iter,
+                    result.x,
+                    result.value,
+                    result.grad_norm,
+                    result.problem,
+                )
+                stopping.ended(last, lambda: to_raw(last.problem, last.x))
             result = _best_of(result, stopping)
-        theta = to_raw(result.x)
+        theta = to_raw(result.problem, result.x)
         result = _without_rounding(recipe, scene, result, first, change, workers)
         return Trained(theta, result, solver, stopping.curve if stopping else None)
+
+
+def _original(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """Return x, in the coordinates of a problem, as parameters of the objective."""
+    return cast(ScaledProblem, problem).change.to_original(x)
 
 
 def _approach(
@@ -173,7 +183,7 @@ def _without_rounding(
     )
     try:
         first = objective.value(change.to_original(start))
-        last = objective.value(change.to_original(result.x))
+        last = objective.value(_original(result.problem, result.x))
     except KeyboardInterrupt:
         return result._replace(outcome="interrupted")
     fall = result.values[0] - result.value
@@ -192,5 +202,9 @@ def _best_of(result: Result, stopping: EarlyStopping) -> Result:
     if stopping.triggered and outcome == "observer":
         outcome = "early_stopping"
     return result._replace(
-        x=best.x, value=best.value, grad_norm=best.grad_norm, outcome=outcome
+        x=best.x,
+        value=best.value,
+        grad_norm=best.grad_norm,
+        outcome=outcome,
+        problem=best.problem,
     )

@@ -1,7 +1,8 @@
 """From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
 
 import sys
-from numbers import Real
+from datetime import datetime
+from numbers import Number, Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -140,8 +141,8 @@ def validate_training_set(
     kept = weight > 0.0
     if not kept.all():
         X, codes, weight = X[kept], codes[kept], weight[kept]
-    if not multilabel:
-        _check_two_classes(classes[np.unique(codes)])
+        if not multilabel:
+            _check_two_classes(classes[np.unique(codes)])
     if len(classes) == 2 and not multilabel:
         codes = codes[:, None].astype(np.float64)
     # Divided by the largest first: the sum of huge weights may overflow.
@@ -194,6 +195,8 @@ def _check_none_missing(y: Any) -> None:
         return
     # A list becomes objects: as NumPy's text it would hold that word.
     labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
+    if labels.dtype.kind in "iub":
+        return
     missing = _missing(labels) if labels.dtype == object else labels != labels
     if missing.any():
         label = labels[missing][0]
@@ -208,8 +211,10 @@ def _missing(labels: np.ndarray) -> np.ndarray:
     na = getattr(sys.modules.get("pandas"), "NA", None)
 
     def is_missing(label: Any) -> bool:
-        is_nan = isinstance(label, float) and label != label
-        return is_nan or label is None or label is na
+        if label is None or label is na:
+            return True
+        # pandas.NaT is a datetime.
+        return isinstance(label, Number | np.generic | datetime) and label != label
 
     return np.vectorize(is_missing, otypes=[bool])(labels)
 
@@ -218,6 +223,13 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and, as codes, their numbers or the indicator matrix."""
     if sparse.issparse(y):
         y = y.toarray()
+    if y.ndim == 1 and y.dtype.kind in "iub":
+        classes = np.unique(y)
+        # scikit-learn warns of more classes; of fewer it has nothing to say, and not to
+        # ask it is a tenth of a small fit.
+        if 2 * len(classes) <= len(y):
+            _check_two_classes(classes)
+            return classes, np.searchsorted(classes, y)
     try:
         kind = type_of_target(y, input_name="y")
     except TypeError as error:

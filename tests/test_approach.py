@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_simple import LogisticNN, _approach
+from sknn_simple._optim import solvers
 
 
 def digits(n=600):
@@ -64,14 +65,70 @@ def test_blocks_of_the_hessian_save_iterations(monkeypatch):
 
 
 @pytest.mark.parametrize("standardize", [True, False])
-def test_classes_nearly_told_apart_converge(standardize):
+@pytest.mark.parametrize("alpha", [1e-2, 1e-3])
+def test_classes_nearly_told_apart_converge(alpha, standardize):
     """A penalty so small that J's curvature changes a thousandfold on the way."""
     X, y = digits()
-    settings = {"alpha": 1e-2, "standardize": standardize}
+    settings = {"alpha": alpha, "standardize": standardize}
     model = LogisticNN(solver="lbfgs", **settings).fit(X, y)
     exact = LogisticNN(solver="newton-cg", **settings).fit(X, y)
     assert model.converged_
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
+
+
+def test_classes_told_apart_without_a_penalty_converge():
+    """J goes to 0, and a Hessian with it."""
+    model = LogisticNN(alpha=0.0).fit(*digits(900))
+    assert model.solver_ == "lbfgs"
+    assert model.converged_
+    assert model.n_iter_ < 100
+
+
+def test_an_output_without_curvature():
+    """All probabilities of a label are 0 or 1 on the way: its block is 0."""
+    X, _ = make_classification(400, 80, n_informative=20, random_state=0)
+    rng = np.random.default_rng(0)
+    labels = np.column_stack([X[:, 0] > 0.0, rng.integers(2, size=(400, 2))])
+    labels = labels.astype(int)
+    model = LogisticNN(1e-300, solver="lbfgs", warm_start=True)
+    model.fit(X, labels)
+    model.coef_[0] = 0.0
+    model.coef_[0, 0] = 1e6
+    model.coef_[1:] = 0.0
+    model.fit(X, labels)
+    assert model.converged_
+    assert_allclose(model.predict(X)[:, 0], labels[:, 0])
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0])
+def test_the_loss_is_that_of_the_model_after_a_start_off_the_sum_of_zero(size):
+    X, y = digits()
+    model = LogisticNN(standardize=False, warm_start=True).fit(X, y)
+    model.coef_ += size * np.random.default_rng(0).random(64) / X.std(axis=0).clip(1.0)
+    model.fit(X, y)
+    probability = model.predict_proba(X)[np.arange(len(y)), y]
+    J = (-np.log(probability).sum() + 0.5 * (model.coef_**2).sum()) / len(y)
+    assert model.loss_ == pytest.approx(J, rel=1e-9)
+    assert model.loss_curve_[-1] == model.loss_
+
+
+@pytest.mark.parametrize("name", ["hessian_blocks", "to_scaled", "move"])
+def test_ctrl_c_during_a_renewal_keeps_the_iterate(name, monkeypatch):
+    X, y = digits()
+    owner = {
+        "hessian_blocks": _approach.LinearObjective,
+        "to_scaled": _approach.Whitening,
+        "move": solvers._Journey,
+    }[name]
+
+    def press(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, press)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        model = LogisticNN().fit(X, y)
+    assert model.n_iter_ == 8
+    assert model.loss_ == pytest.approx(objective(model, X, y), rel=1e-9)
 
 
 def test_blocks_that_take_too_much_memory_are_not_formed(monkeypatch):
@@ -137,6 +194,12 @@ def test_solver_by_shape(n, p, solver):
     tight = clone(LogisticNN(tol=1e-8)).fit(X, y)
     assert tight.solver_ != "lbfgs"
     assert tight.converged_
+
+
+def test_the_exact_hessian_where_lbfgs_cannot_reach_tol():
+    X, y = make_classification(600, 30, n_informative=9, n_classes=4, random_state=0)
+    assert LogisticNN().fit(X, y).solver_ == "lbfgs"
+    assert LogisticNN(tol=1e-8).fit(X, y).solver_ == "newton-cholesky"
 
 
 def test_a_rare_column_that_the_sample_misrepresents():

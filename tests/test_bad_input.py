@@ -171,6 +171,18 @@ def test_a_missing_label(model, names, missing):
 
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
+    "missing", [np.float32(np.nan), np.datetime64("NaT"), np.timedelta64("NaT"), "NaT"]
+)
+@each_model
+def test_a_missing_label_among_objects(model, missing):
+    if missing == "NaT":
+        missing = pytest.importorskip("pandas").NaT
+    labels = np.array(named(NAMES["words"], missing), dtype=object)
+    assert_refused(model, WITHOUT, X, labels)
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
     ("dtype", "kind"),
     [
         ("Int64", "integers"),

@@ -55,6 +55,10 @@ class Loss(Protocol):
         """Write wᵢ (∂²ℓ/∂zᵢ²) vᵢ over `v`, both (n_rows, K)."""
         ...
 
+    def curvature(self, probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return wᵢ ∂²ℓ/∂zᵢₖ² of one output k, (n_rows,), from its probabilities."""
+        ...
+
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -88,6 +92,11 @@ def _shift_below_zero(raw: np.ndarray) -> None:
     """
     with np.errstate(over="ignore"):
         raw -= raw.max(axis=1, keepdims=True)
+
+
+def _variance(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return w p (1 - p), the weighted variance of an output's indicator."""
+    return weight * (probability * (1.0 - probability))
 
 
 class BernoulliLoss:
@@ -151,11 +160,13 @@ class BernoulliLoss:
         v *= 1.0 - probability
         v *= weight[:, None]
 
+    curvature = staticmethod(_variance)
+
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The outputs are independent: d = w p (1 - p), and no r."""
-        return weight[:, None] * (probability * (1.0 - probability)), None
+        return _variance(probability, weight[:, None]), None
 
 
 class SoftmaxLoss:
@@ -212,6 +223,8 @@ class SoftmaxLoss:
         v *= probability
         v -= probability * v.sum(axis=1, keepdims=True)
         v *= weight[:, None]
+
+    curvature = staticmethod(_variance)
 
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray

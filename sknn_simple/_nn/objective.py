@@ -312,21 +312,17 @@ class LinearObjective(Objective):
         """
         self._keep_probability(theta)
         self._see_columns(center, scale)
-        diagonal, root = self.loss.covariance_factors(
-            self._probability, self.blocks.weight
-        )
-        if root is not None:
-            diagonal = np.maximum(diagonal - root * root, 0.0)
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
         blocks = np.zeros((n_outputs, size, size))
 
         def form(k: int) -> None:
-            heavy = _heaviest(diagonal[:, k], part)
+            curvature = self.loss.curvature(self._probability[:, k], self.blocks.weight)
+            heavy = _heaviest(curvature, part)
             for start in range(0, len(heavy), GATHERED_ROWS):
                 rows = heavy[start : start + GATHERED_ROWS]
                 features = self._chosen_features(rows)
-                features *= np.sqrt(diagonal[rows, k])[:, None]
+                features *= np.sqrt(curvature[rows])[:, None]
                 blocks[k] += features.T @ features
 
         pays = part * self.blocks.n_rows * size**2 > BLOCK_WORK

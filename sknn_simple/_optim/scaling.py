@@ -137,11 +137,10 @@ class Whitening:
         i is transformed by matrix i: one matrix for the Hessian of all parameters, or
         one per output for its diagonal blocks.
     zero_sum : bool, default=False
-        Whether the k columns sum to 0, at the optimum and at any point that is asked
-        for: so it is with softmax, whose outputs may all be raised by the same amount.
-        The transformed columns then have their mean subtracted. Matrices that know
-        nothing of each other would take the loss to be curved in that direction, and
-        make it the slowest of all.
+        Whether θ's k columns are made to sum to 0, by subtracting their mean: they do
+        at the optimum of softmax, whose outputs may all be raised by the same amount.
+        Matrices that know nothing of each other would take the loss to be curved in
+        that direction, and make it the slowest of all.
     """
 
     def __init__(
@@ -195,7 +194,7 @@ class ScaledProblem:
     problem : Problem
         The problem over θ.
     change : Change
-        T. It may be replaced on the way; what was over u then has no meaning any more.
+        T.
     """
 
     def __init__(self, problem: Problem, change: Change) -> None:

@@ -131,12 +131,13 @@ class Limits(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """One iterate, as an observer sees it; `x` is in the solver's coordinates."""
+    """One iterate, as an observer sees it; `x` is in the coordinates of `problem`."""
 
     n_iter: int
     x: np.ndarray
     value: float
     grad_norm: float
+    problem: Problem
 
 
 class Result(NamedTuple):
@@ -154,6 +155,8 @@ class Result(NamedTuple):
         f at the start and after each iteration.
     outcome : str
         A key of ``OUTCOMES``.
+    problem : Problem
+        The one in whose coordinates `x` is.
     """
 
     x: np.ndarray
@@ -162,6 +165,7 @@ class Result(NamedTuple):
     n_iter: int
     values: list[float]
     outcome: str
+    problem: Problem
 
 
 class Renewal(NamedTuple):
@@ -171,14 +175,14 @@ class Renewal(NamedTuple):
     ----------
     first : int
         After how many iterations; and again each time their number has doubled, so
-        that the renewals cost a fixed part of the whole.
-    move : callable
-        Changes the problem's coordinates at the point given in the old ones; returns
-        the same point in the new ones.
+        that ever less of the whole is spent on it.
+    renew : callable
+        From a problem and a point to the same problem in other coordinates and the
+        point there: f must not be higher.
     """
 
     first: int
-    move: Callable[[np.ndarray], np.ndarray]
+    renew: Callable[[Problem, np.ndarray], tuple[Problem, np.ndarray]]
 
 
 class Observer(Protocol):
@@ -188,8 +192,8 @@ class Observer(Protocol):
         """Note the start (n_iter 0) or an iteration's end; True asks to stop."""
         ...
 
-    def begins(self, x: np.ndarray) -> None:
-        """Note that an iteration begins at x."""
+    def begins(self, problem: Problem, x: np.ndarray) -> None:
+        """Note that an iteration begins at x, in the coordinates of the problem."""
         ...
 
     def abandoned(self) -> None:
@@ -202,45 +206,60 @@ class _Journey:
 
     def __init__(
         self,
-        memory: Memory,
+        problem: Problem,
         start: np.ndarray,
         bounds: Bounds | None,
         limits: Limits,
         observer: Observer | None,
     ) -> None:
-        self._memory = memory
+        # One attribute for both: an interrupt must not part a point from the problem in
+        # whose coordinates it is.
+        self._at = Memory(problem), start
         self._bounds = bounds
         self._limits = limits
         self._observer = observer
         self.idle = 0
         self.values: list[float] = []
         self.outcome: str | None = None
-        self.x = start
         self.accept(start)
+
+    @property
+    def memory(self) -> Memory:
+        """The problem in hand, and its last evaluations."""
+        return self._at[0]
+
+    @property
+    def x(self) -> np.ndarray:
+        """The last iterate."""
+        return self._at[1]
 
     def accept(self, x: np.ndarray) -> None:
         """Take x as the next iterate and decide whether to go on from it."""
-        value, gradient = self._memory.value_and_grad(x)
+        value, gradient = self.memory.value_and_grad(x)
         free = projected_gradient(x, gradient, self._bounds)
         grad_norm = float(np.abs(free).max(initial=0.0))
         fell = not self.values or value < self.values[-1]
         self.idle = 0 if fell else self.idle + 1
-        self.x, self.grad_norm = x.copy(), grad_norm
+        self._at, self.grad_norm = (self.memory, x.copy()), grad_norm
         self.values.append(value)
-        iterate = Iterate(len(self.values) - 1, self.x, value, grad_norm)
+        problem, n_iter = self.memory.problem, len(self.values) - 1
+        iterate = Iterate(n_iter, self.x, value, grad_norm, problem)
         stop = self._observer is not None and self._observer.ended(iterate)
-        self.outcome = self._decide(stop)
-        if self.outcome is None and self._observer is not None:
-            self._observer.begins(self.x)
+        self._go_on_unless(self._decide(stop))
 
-    def move(self, memory: Memory, x: np.ndarray, limits: Limits) -> None:
-        """Take x as the same point in the coordinates of `memory`, and go on."""
-        self._memory, self.x, self._limits = memory, x, limits
-        _, gradient = memory.value_and_grad(x)
+    def move(self, problem: Problem, x: np.ndarray, limits: Limits) -> None:
+        """Take x, in the coordinates of `problem`, for the same point, and go on."""
+        memory = Memory(problem)
+        value, gradient = memory.value_and_grad(x)
+        self._at, self._limits = (memory, x), limits
         self.grad_norm = float(np.abs(gradient).max(initial=0.0))
-        self.outcome = self._decide(False)
-        if self.outcome is None and self._observer is not None:
-            self._observer.begins(self.x)
+        self.values[-1] = min(value, self.values[-1])
+        self._go_on_unless(self._decide(False))
+
+    def _go_on_unless(self, outcome: str | None) -> None:
+        self.outcome = outcome
+        if outcome is None and self._observer is not None:
+            self._observer.begins(self.memory.problem, self.x)
 
     def _decide(self, asked_to_stop: bool) -> str | None:
         reasons = {
@@ -278,6 +297,7 @@ class _Journey:
             len(self.values) - 1,
             self.values,
             self.outcome or "no_decrease",
+            self.memory.problem,
         )
 
 
@@ -344,7 +364,7 @@ def minimise(
     observer : Observer, optional
         Told about the start and every iteration; it may ask to stop.
     renewal : Renewal, optional
-        How the problem's coordinates are renewed on the way; not with `bounds`.
+        How coordinates are renewed on the way; not with `bounds`.
 
     Returns
     -------
@@ -352,20 +372,23 @@ def minimise(
         Of the last iterate, also after an interrupt (KeyboardInterrupt) or when the
         solver could not go on.
     """
-    memory = Memory(problem)
     due = limits.max_iter if renewal is None else renewal.first
     journey: _Journey | None = None
     try:
-        journey = _Journey(memory, start, bounds, limits.until(due), observer)
-        _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
-        while renewal and journey.outcome == "max_iter" and due < limits.max_iter:
+        journey = _Journey(problem, start, bounds, limits.until(due), observer)
+        _descend(journey, SOLVERS[solver], bounds, limits)
+        while (
+            renewal is not None
+            and journey.outcome == "max_iter"
+            and due < limits.max_iter
+        ):
             due *= 2
-            memory = Memory(problem)
-            journey.move(memory, renewal.move(journey.x), limits.until(due))
-            _descend(problem, memory, journey, SOLVERS[solver], bounds, limits)
+            renewed = renewal.renew(journey.memory.problem, journey.x)
+            journey.move(*renewed, limits.until(due))
+            _descend(journey, SOLVERS[solver], bounds, limits)
     except KeyboardInterrupt:
         if journey is None:
-            journey = _Journey(memory, start, bounds, limits, None)
+            journey = _Journey(problem, start, bounds, limits, None)
         journey.outcome = "interrupted"
     finally:
         if observer is not None:
@@ -374,12 +397,7 @@ def minimise(
 
 
 def _descend(
-    problem: Problem,
-    memory: Memory,
-    journey: _Journey,
-    solver: Solver,
-    bounds: Bounds | None,
-    limits: Limits,
+    journey: _Journey, solver: Solver, bounds: Bounds | None, limits: Limits
 ) -> None:
     """Run a solver, afresh as long as that helps, until the journey has an outcome.
 
@@ -391,26 +409,24 @@ def _descend(
     while journey.outcome is None and fell:
         before = journey.values[-1]
         journey.idle = 0
-        _run(problem, memory, journey, solver, bounds, limits)
+        _run(journey, solver, bounds, limits)
         fell = journey.values[-1] < before
     if journey.outcome is None:
         journey.end_without_step()
 
 
 def _run(
-    problem: Problem,
-    memory: Memory,
-    journey: _Journey,
-    solver: Solver,
-    bounds: Bounds | None,
-    limits: Limits,
+    journey: _Journey, solver: Solver, bounds: Bounds | None, limits: Limits
 ) -> None:
+    memory = journey.memory
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
     # L-BFGS has none, and its first step is right where the curvature is near 1.
     unit = _power_of_two(journey.grad_norm) if solver.derivatives else 1.0
     derivatives = {
-        {"hessian": "hess"}.get(name, name): _in_units(getattr(problem, name), unit)
+        {"hessian": "hess"}.get(name, name): _in_units(
+            getattr(memory.problem, name), unit
+        )
         for name in solver.derivatives
     }
     # A line search may step to where f is not finite; it comes back by itself.

@@ -96,12 +96,15 @@ def trust_krylov(
             candidate = x + step.step
             candidate_value = fun(candidate, *args)
             share = (value - candidate_value + rounding) / (step.decrease + rounding)
+            before = radius
             if not share >= _SHRUNK:  # also where f is not a number
                 radius = _SHRUNK * float(norm(step.step))
             elif share > _GROWN and step.bounded:
                 radius = min(2.0 * radius, _LARGEST_RADIUS)
             if share > _TAKEN and candidate_value <= value:
                 return candidate, candidate_value
+            if radius == before:  # the same step again
+                return None
         return None
 
     return iterate(advance, x0, fun(x0, *args), callback, maxiter)

@@ -125,6 +125,7 @@ def cut_finely(monkeypatch):
         monkeypatch.setattr(blocks_module, "MIN_BLOCK_ROWS", 4)
         monkeypatch.setattr(blocks_module, "MAX_LANES", 4)
         monkeypatch.setattr(blocks_module, "LANE_WORK", 1.0)
+        monkeypatch.setattr(objective_module, "BLOCK_WORK", 0.0)
 
     return cut
 
@@ -140,6 +141,7 @@ def evaluate(objective, case):
     if case.linear:
         center, scale = np.array([0.5, -1.0, 0.0]), np.array([2.0, 0.5, 1.0])
         found["hessian"] = objective.hessian(case.theta, center, scale)
+        found["blocks"] = objective.hessian_blocks(case.theta, center, scale)
     return found
 
 

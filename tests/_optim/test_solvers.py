@@ -177,7 +177,7 @@ class Diary:
             raise self.error
         return iterate.n_iter == self.stop_at
 
-    def begins(self, x):
+    def begins(self, problem, x):
         self.events += "B"
         assert np.array_equal(x, self.iterates[-1].x)
 
@@ -598,10 +598,10 @@ def test_start_at_the_optimum_on_a_bound_takes_no_iteration(solver):
 
 
 class Scaled:
-    """A problem over x = u · scale; its scale may be changed."""
+    """A problem over x = u · scale."""
 
-    def __init__(self, problem):
-        self.problem, self.scale, self.size = problem, 1.0, problem.size
+    def __init__(self, problem, scale=1.0):
+        self.problem, self.scale, self.size = problem, scale, problem.size
 
     def value_and_grad(self, u):
         value, gradient = self.problem.value_and_grad(u * self.scale)
@@ -616,17 +616,18 @@ class Scaled:
 
 def renewed(first, **options):
     """Minimise with renewals; return the result in x, and the points moved from."""
-    problem, moved_from = Scaled(Rosenbrock()), []
+    problems, moved_from = [Scaled(Rosenbrock())], []
 
-    def move(u):
+    def renew(problem, u):
         x = u * problem.scale
         moved_from.append(x)
-        problem.scale *= 0.7
-        return x / problem.scale
+        problems.append(Scaled(problem.problem, 0.7 * problem.scale))
+        return problems[-1], x / problems[-1].scale
 
-    renewal = Renewal(first, move)
-    result = minimise(problem, problem.problem.start, renewal=renewal, **options)
-    return result._replace(x=result.x * problem.scale), moved_from
+    start, renewal = Rosenbrock().start, Renewal(first, renew)
+    result = minimise(problems[0], start, renewal=renewal, **options)
+    assert result.problem is problems[-1]
+    return result._replace(x=result.x * problems[-1].scale), moved_from
 
 
 @every_solver
@@ -640,7 +641,8 @@ def test_renewed_coordinates_end_at_the_same_minimum(solver, first):
     due = [first * 2**i for i in range(20) if first * 2**i < result.n_iter]
     assert len(moved_from) == len(due)
     for x, n_iter in zip(moved_from, due, strict=True):
-        assert Rosenbrock().value_and_grad(x)[0] == result.values[n_iter]
+        value, _ = Rosenbrock().value_and_grad(x)
+        assert result.values[n_iter] == pytest.approx(value, rel=1e-12)
 
 
 def test_renewals_respect_max_iter():
@@ -656,7 +658,7 @@ def test_a_request_to_stop_where_a_renewal_is_due_is_heard():
         def ended(self, iterate):
             return iterate.n_iter == 2
 
-        def begins(self, x):
+        def begins(self, problem, x):
             pass
 
         def abandoned(self):
@@ -666,3 +668,58 @@ def test_a_request_to_stop_where_a_renewal_is_due_is_heard():
     result, moved_from = renewed(2, solver="lbfgs", limits=limits, observer=Stopping())
     assert (result.outcome, result.n_iter) == ("observer", 2)
     assert not moved_from
+
+
+def test_an_observer_sees_one_path_through_all_coordinates():
+    events = []
+
+    class Recorder:
+        def ended(self, iterate):
+            events.append(("ended", iterate.x * iterate.problem.scale))
+            return False
+
+        def begins(self, problem, x):
+            events.append(("begins", x * problem.scale))
+
+        def abandoned(self):
+            events.append(("abandoned", None))
+
+    limits = Limits(1e-6, 100)
+    result, moved_from = renewed(2, solver="lbfgs", limits=limits, observer=Recorder())
+    assert len(moved_from) > 1
+    names = [name for name, _ in events]
+    assert names == ["ended", "begins"] * result.n_iter + ["ended", "abandoned"]
+    # An iteration begins where the last one has ended.
+    points = [x for _, x in events[:-1]]
+    for ended, begun in zip(points[::2], points[1::2], strict=False):
+        np.testing.assert_allclose(ended, begun, rtol=1e-12)
+
+
+def test_an_interrupt_of_a_renewal_keeps_the_point_and_its_coordinates():
+    problem = Scaled(Rosenbrock())
+
+    def renew(problem, u):
+        raise KeyboardInterrupt
+
+    result = minimise(
+        problem,
+        problem.problem.start,
+        solver="lbfgs",
+        limits=Limits(1e-6, 100),
+        renewal=Renewal(3, renew),
+    )
+    assert (result.outcome, result.n_iter) == ("interrupted", 3)
+    assert result.problem.value_and_grad(result.x)[0] == result.value
+
+
+def test_a_renewal_may_lower_the_value():
+    def renew(problem, u):
+        return problem, np.array([1.0, 1.0]) + 1e-9
+
+    problem = Rosenbrock()
+    limits = Limits(1e-6, 100)
+    result = minimise(
+        problem, problem.start, solver="lbfgs", limits=limits, renewal=Renewal(2, renew)
+    )
+    assert (result.outcome, result.n_iter) == ("gradient", 2)
+    assert result.value == problem.value_and_grad(result.x)[0] == result.values[-1]
