@@ -106,6 +106,9 @@ copybutton_prompt_is_regexp = True
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
+# Quotes of defaults stay as they are typed: curled ones cannot be pasted into code.
+smartquotes = False
+
 html_theme = "pydata_sphinx_theme"
 html_title = "sknn_simple"
 html_static_path = ["_static"]
