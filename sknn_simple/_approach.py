@@ -60,6 +60,9 @@ BLOCK_ITERATIONS = 8
 BLOCK_CURVATURE = 0.999
 # Where their mean diagonal, 1 at the start, is below this, they are rounding.
 NO_CURVATURE = 1e-14
+# And below this, without a penalty, the classes can be told apart: J has no optimum,
+# and a Hessian, which goes to 0 with it, is of no use for the way there.
+VANISHING = 0.03
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
 RIDGE = 1e-6
 
@@ -130,16 +133,12 @@ def renewal(
     """Return how coordinates are renewed on the way, None where that does not pay.
 
     One block of the Hessian per output undoes the correlation of the columns, weighted
-    as the output weights the rows there; what the outputs share remains. Without a
-    penalty classes that can be told apart have no optimum, near which a Hessian would
-    be worth knowing: it vanishes with J.
+    as the output weights the rows there; what the outputs share remains.
     """
     objective, columns = scene.objective, scene.columns
     if not isinstance(objective, LinearObjective) or recipe.signs.any():
         return None
     if solver != "lbfgs" or change is not columns or not _blocks_pay(recipe, scene):
-        return None
-    if not objective.decay.any():
         return None
     softmax = scene.data.out_activation == "softmax"
 
@@ -148,6 +147,8 @@ def renewal(
         blocks = objective.hessian_blocks(theta, *columns.columns, part=BLOCK_CURVATURE)
         diagonal = np.arange(blocks.shape[1])
         mean = blocks[:, diagonal, diagonal].mean(axis=1)
+        if mean.max() < VANISHING and not objective.decay.any():
+            return problem, x
         ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)
         blocks[:, diagonal, diagonal] += ridge[:, None]
         whitening = Whitening(columns, blocks, zero_sum=softmax)

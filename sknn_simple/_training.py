@@ -94,7 +94,7 @@ def train(
         bounds = sign_bounds(recipe.signs)
         stopping = _early_stopping(recipe, scene, validation, workers)
 
-        def to_raw(problem: Problem, x: np.ndarray) -> np.ndarray:
+        def to_raw(problem: Problem | None, x: np.ndarray) -> np.ndarray:
             theta = scene.raw.to_original(_original(problem, x))
             return theta.astype(scene.dtype, copy=False)
 
@@ -115,6 +115,7 @@ def train(
         if stopping is not None:
             if len(stopping.curve) < len(result.values):
                 # An interrupt fell into the measurement of the last iterate.
+                assert result.problem is not None
                 last = Iterate(
                     result.n_iter,
                     result.x,
@@ -126,10 +127,12 @@ def train(
             result = _best_of(result, stopping)
         theta = to_raw(result.problem, result.x)
         result = _without_rounding(recipe, scene, result, first, change, workers)
+        # Processes that train other starts send their results, not the data.
+        result = result._replace(problem=None)
         return Trained(theta, result, solver, stopping.curve if stopping else None)
 
 
-def _original(problem: Problem, x: np.ndarray) -> np.ndarray:
+def _original(problem: Problem | None, x: np.ndarray) -> np.ndarray:
     """Return x, in the coordinates of a problem, as parameters of the objective."""
     return cast(ScaledProblem, problem).change.to_original(x)
 

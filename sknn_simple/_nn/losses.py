@@ -55,14 +55,13 @@ class Loss(Protocol):
         """Write wᵢ (∂²ℓ/∂zᵢ²) vᵢ over `v`, both (n_rows, K)."""
         ...
 
-    def curvature(self, probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Return wᵢ ∂²ℓ/∂zᵢₖ² of one output k, (n_rows,), from its probabilities."""
-        ...
-
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Split wᵢ ∂²ℓ/∂zᵢ² into diag(dᵢ) - rᵢ rᵢᵀ; return d and r (or None)."""
+        """Split wᵢ ∂²ℓ/∂zᵢ² into diag(dᵢ) - rᵢ rᵢᵀ; return d and r (or None).
+
+        Of the probabilities of some of the outputs only, those of these outputs.
+        """
         ...
 
 
@@ -92,11 +91,6 @@ def _shift_below_zero(raw: np.ndarray) -> None:
     """
     with np.errstate(over="ignore"):
         raw -= raw.max(axis=1, keepdims=True)
-
-
-def _variance(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return w p (1 - p), the weighted variance of an output's indicator."""
-    return weight * (probability * (1.0 - probability))
 
 
 class BernoulliLoss:
@@ -160,13 +154,11 @@ class BernoulliLoss:
         v *= 1.0 - probability
         v *= weight[:, None]
 
-    curvature = staticmethod(_variance)
-
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The outputs are independent: d = w p (1 - p), and no r."""
-        return _variance(probability, weight[:, None]), None
+        return weight[:, None] * (probability * (1.0 - probability)), None
 
 
 class SoftmaxLoss:
@@ -223,8 +215,6 @@ class SoftmaxLoss:
         v *= probability
         v -= probability * v.sum(axis=1, keepdims=True)
         v *= weight[:, None]
-
-    curvature = staticmethod(_variance)
 
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray

@@ -317,7 +317,12 @@ class LinearObjective(Objective):
         blocks = np.zeros((n_outputs, size, size))
 
         def form(k: int) -> None:
-            curvature = self.loss.curvature(self._probability[:, k], self.blocks.weight)
+            diagonal, root = self.loss.covariance_factors(
+                self._probability[:, k : k + 1], self.blocks.weight
+            )
+            if root is not None:
+                diagonal = np.maximum(diagonal - root * root, 0.0)
+            curvature = diagonal[:, 0]
             heavy = _heaviest(curvature, part)
             for start in range(0, len(heavy), GATHERED_ROWS):
                 rows = heavy[start : start + GATHERED_ROWS]

@@ -155,8 +155,9 @@ class Result(NamedTuple):
         f at the start and after each iteration.
     outcome : str
         A key of ``OUTCOMES``.
-    problem : Problem
-        The one in whose coordinates `x` is.
+    problem : Problem or None
+        The one in whose coordinates `x` is; None where `x` is of no more use, because
+        the problem holds the data.
     """
 
     x: np.ndarray
@@ -165,7 +166,7 @@ class Result(NamedTuple):
     n_iter: int
     values: list[float]
     outcome: str
-    problem: Problem
+    problem: Problem | None
 
 
 class Renewal(NamedTuple):

@@ -709,7 +709,8 @@ def test_an_interrupt_of_a_renewal_keeps_the_point_and_its_coordinates():
         renewal=Renewal(3, renew),
     )
     assert (result.outcome, result.n_iter) == ("interrupted", 3)
-    assert result.problem.value_and_grad(result.x)[0] == result.value
+    assert result.problem is problem
+    assert problem.value_and_grad(result.x)[0] == result.value
 
 
 def test_a_renewal_may_lower_the_value():
