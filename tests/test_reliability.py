@@ -143,7 +143,9 @@ def test_solver_is_one_of_the_table(kind):
     names = {"auto", *SOLVERS}
     assert options == (names if kind is LogisticNN else names - {"newton-cholesky"})
     for solver in sorted(options):
-        params = {} if kind is LogisticNN else {"hidden_layer_size": 3}
+        # From one start in forty Newton-CG ends at a kink of relu.
+        network = {"hidden_layer_size": 3, "random_state": 0}
+        params = {} if kind is LogisticNN else network
         model = kind(solver=solver, **params).fit(X, Y)
         assert model.solver_ in SOLVERS
         assert solver in ("auto", model.solver_)
