@@ -61,7 +61,7 @@ class Path:
         self.points.append(iterate.x)
         return False
 
-    def begins(self, x):
+    def begins(self, problem, x):
         """Do nothing."""
 
     def abandoned(self):
