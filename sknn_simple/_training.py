@@ -5,7 +5,7 @@ coordinates, solver, result. All that it takes and returns can be pickled, so th
 restarts may run in other processes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -113,18 +113,7 @@ def train(
             result = result._replace(outcome="interrupted")
 
         if stopping is not None:
-            if len(stopping.curve) < len(result.values):
-                # An interrupt fell into the measurement of the last iterate.
-                assert result.problem is not None
-                last = Iterate(
-                    result.n_iter,
-                    result.x,
-                    result.value,
-                    result.grad_norm,
-                    result.problem,
-                )
-                stopping.ended(last, lambda: to_raw(last.problem, last.x))
-            result = _best_of(result, stopping)
+            result = _best_of(_all_measured(result, stopping, to_raw), stopping)
         theta = to_raw(result.problem, result.x)
         result = _without_rounding(recipe, scene, result, first, change, workers)
         # Processes that train other starts send their results, not the data.
@@ -195,6 +184,20 @@ def _without_rounding(
     slope = slope if 0.5 < slope < 2.0 else 1.0
     values = [last + slope * (value - result.value) for value in result.values]
     return result._replace(value=last, values=values)
+
+
+def _all_measured(
+    result: Result,
+    stopping: EarlyStopping,
+    to_raw: Callable[[Problem, np.ndarray], np.ndarray],
+) -> Result:
+    """Measure the last iterate if an interrupt fell into its measurement."""
+    x, problem = result.x, result.problem
+    assert problem is not None
+    if len(stopping.curve) < len(result.values):
+        last = Iterate(result.n_iter, x, result.value, result.grad_norm, problem)
+        stopping.ended(last, lambda: to_raw(problem, x))
+    return result
 
 
 def _best_of(result: Result, stopping: EarlyStopping) -> Result:
