@@ -4,6 +4,23 @@ Each iteration solves H d = -g by a Cholesky factorisation and searches along d 
 backtracking until the sufficient-decrease condition of Armijo holds (Nocedal and Wright
 2006, algorithms 3.1 and 3.2). On a convex log-loss this is iteratively reweighted least
 squares (Bishop 2006, section 4.3.3): fewer than ten iterations are usual.
+
+Where most rows are on the right side a log-loss falls like exp(-t) along d, and the
+whole step, t = 1, goes a part of the way only. A longer one is then tried, which saves
+every third or fourth Hessian. With φ the function along d, φ″(0) = -φ′(0), because d is
+Newton's step. Among the slopes of the form
+
+    φ′(t) = φ′(0) (1 - βt) exp(-(1 - β) t),    which have this curvature at 0,
+
+r = φ′(1)/φ′(0) determines u = 1 - β by r = u exp(-u), u = -W(-r) with Lambert's W
+(Corless et al. 1996), and the minimum lies at 1/β. For r ≥ 1/e the model has none.
+
+References
+----------
+Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition. Springer.
+Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer.
+Corless, R. M., Gonnet, G. H., Hare, D. E. G., Jeffrey, D. J., Knuth, D. E. (1996). On
+the Lambert W function. Advances in Computational Mathematics 5, 329-359.
 """
 
 from collections.abc import Callable
@@ -12,8 +29,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
+from scipy.special import lambertw
 
-from sknn_simple._optim.backtracking import backtrack
+from sknn_simple._optim.backtracking import ARMIJO, backtrack
 from sknn_simple._optim.iteration import iterate
 
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
@@ -21,6 +39,10 @@ from sknn_simple._optim.iteration import iterate
 # a ridge of this size changes no step and keeps the factorisation possible.
 _FIRST_RIDGE = 1e-13
 _RIDGE_GROWTH = 1e3
+# From this part of the slope left after the whole step on, a longer one is tried; it is
+# no longer than this. Both measured: iterations of eleven fits of seven data sets.
+_STEEP = 0.2
+_LONGEST_STEP = 3.0
 
 
 def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -37,6 +59,15 @@ def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         if not failed:
             return step
         ridge *= _RIDGE_GROWTH
+
+
+def _step_length(slope_left: float) -> float:
+    """Return how many of Newton's steps to take, from φ′(1)/φ′(0) of the first."""
+    if slope_left <= _STEEP:
+        return 1.0
+    if slope_left >= np.exp(-1.0):
+        return _LONGEST_STEP
+    return min(_LONGEST_STEP, 1.0 / (1.0 + lambertw(-slope_left).real))
 
 
 def newton_cholesky(
@@ -76,6 +107,18 @@ def newton_cholesky(
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         gradient = jac(x, *args)
         step = newton_step(hess(x, *args), gradient)
-        return backtrack(fun, x, step, value, float(gradient @ step), args)
+        slope = float(gradient @ step)
+        whole = x + step
+        whole_value = fun(whole, *args)
+        if not (slope < 0.0 and whole_value <= value + ARMIJO * slope):
+            return backtrack(fun, x, step, value, slope, args)
+        length = _step_length(float(jac(whole, *args) @ step) / slope)
+        if length == 1.0:
+            return whole, whole_value
+        longer = x + length * step
+        longer_value = fun(longer, *args)
+        if longer_value < whole_value + ARMIJO * (length - 1.0) * slope:
+            return longer, longer_value
+        return whole, whole_value
 
     return iterate(advance, x0, fun(x0, *args), callback, maxiter)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from sknn_simple._optim.newton_cholesky import newton_cholesky, newton_step
+from sknn_simple._optim.newton_cholesky import (
+    _step_length,
+    newton_cholesky,
+    newton_step,
+)
 
 
 def spd(size, seed=0, condition=1e4):
@@ -131,6 +135,63 @@ def test_steps_that_are_too_long_are_halved(start):
         *(f for _, f in seen.iterates),
     ]
     assert (np.diff(values) <= 0.0).all()
+
+
+class Apart(Hyperbola):
+    """A log-loss that falls like exp(-x), with a penalty; counts Hessians."""
+
+    penalty = 1e-4
+
+    def __init__(self):
+        self.n_hessians = 0
+
+    def fun(self, x):
+        return float((np.log1p(np.exp(-x)) + 0.5 * self.penalty * x * x).sum())
+
+    def jac(self, x):
+        return self.penalty * x - 1.0 / (1.0 + np.exp(x))
+
+    def hess(self, x):
+        self.n_hessians += 1
+        p = 1.0 / (1.0 + np.exp(x))
+        return np.diag(self.penalty + p * (1.0 - p))
+
+
+def test_longer_steps_save_hessians_where_the_loss_falls_exponentially():
+    problem, seen = Apart(), Until()
+    solve(problem, [0.0], callback=seen, maxiter=7)
+    assert abs(problem.jac(seen.iterates[-1][0])) < 1e-9
+    assert (np.diff([f for _, f in seen.iterates]) <= 0.0).all()
+
+    plain, x, n_whole_steps = Apart(), np.zeros(1), 0
+    while abs(plain.jac(x)) >= 1e-9:
+        x = x + newton_step(plain.hess(x), plain.jac(x))
+        n_whole_steps += 1
+    assert n_whole_steps > problem.n_hessians
+
+
+@pytest.mark.parametrize("beta", [0.4, 0.6, 0.7])
+def test_step_length_is_the_minimum_of_the_model(beta):
+    slope_left = (1.0 - beta) * np.exp(beta - 1.0)
+    assert _step_length(slope_left) == pytest.approx(1.0 / beta)
+
+
+def test_step_length_has_limits():
+    assert [_step_length(left) for left in (-2.0, 0.0, 0.19)] == [1.0] * 3
+    longest = _step_length(1.0)
+    assert _step_length(np.exp(-1.0)) == _step_length(0.9 / np.e + 0.03) == longest
+
+
+def test_a_longer_step_that_does_not_lower_f_more_is_not_taken():
+    class Wall(Apart):
+        """Infinite a little beyond the whole step from 0, which is 2."""
+
+        def fun(self, x):
+            return super().fun(x) if x[0] <= 2.6 else np.inf
+
+    problem, seen = Wall(), Until()
+    result = solve(problem, [0.0], callback=seen, maxiter=1)
+    assert result.x[0] == pytest.approx(2.0, rel=1e-2)
 
 
 @pytest.mark.parametrize("count", [1, 3])
