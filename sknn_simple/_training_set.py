@@ -224,12 +224,12 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     if sparse.issparse(y):
         y = y.toarray()
     if y.ndim == 1 and y.dtype.kind in "iub":
-        classes = np.unique(y)
+        classes, codes = _encode_integers(y)
         # scikit-learn warns of more classes; of fewer it has nothing to say, and not to
         # ask it is a tenth of a small fit.
         if 2 * len(classes) <= len(y):
             _check_two_classes(classes)
-            return classes, np.searchsorted(classes, y)
+            return classes, codes
     try:
         kind = type_of_target(y, input_name="y")
     except TypeError as error:
@@ -246,6 +246,18 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     classes, codes = np.unique(labels, return_inverse=True)
     _check_two_classes(classes)
     return classes, codes
+
+
+def _encode_integers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return np.unique's classes and inverse, without sorting where a count will do."""
+    low, high = int(y.min()), int(y.max())
+    if high - low >= len(y) or high > np.iinfo(np.intp).max:
+        return np.unique(y, return_inverse=True)
+    offset = y.astype(np.intp) - low
+    values = np.flatnonzero(np.bincount(offset))
+    codes = np.empty(high - low + 1, dtype=np.intp)
+    codes[values] = np.arange(len(values))
+    return (values + low).astype(y.dtype), codes[offset]
 
 
 def _indicator(y: np.ndarray) -> np.ndarray:
