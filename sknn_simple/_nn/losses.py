@@ -66,22 +66,22 @@ class Loss(Protocol):
 
 
 def _exp_minus_abs(raw: np.ndarray) -> np.ndarray:
-    tail = np.abs(raw)
-    np.negative(tail, out=tail)
+    tail = np.copysign(raw, -1.0)
     return np.exp(tail, out=tail)
 
 
-def _half_exp(raw: np.ndarray) -> None:
-    """Write exp(min(z, 0)) over z; a mask of the sign would take twice as long."""
-    np.minimum(raw, 0.0, out=raw)
-    np.exp(raw, out=raw)
+def _clip_to_probabilities(regained: np.ndarray) -> None:
+    """Undo what rounding has put below 0 or above 1; np.clip takes longer."""
+    np.maximum(regained, 0.0, out=regained)
+    np.minimum(regained, 1.0, out=regained)
 
 
-def _log_sigmoid(raw: np.ndarray) -> np.ndarray:
-    """Return log σ(z) = min(z, 0) - log(1 + exp(-|z|))."""
+def _log_sigmoid(raw: np.ndarray) -> None:
+    """Write log σ(z) = min(z, 0) - log(1 + exp(-|z|)) over z."""
     tail = _exp_minus_abs(raw)
     np.log1p(tail, out=tail)
-    return np.minimum(raw, 0.0) - tail
+    np.minimum(raw, 0.0, out=raw)
+    raw -= tail
 
 
 def _shift_below_zero(raw: np.ndarray) -> None:
@@ -99,8 +99,9 @@ class BernoulliLoss:
     ℓ(y, z) = Σₖ log(1 + exp(zₖ)) - yₖ zₖ,    ∂ℓ/∂zₖ = σ(zₖ) - yₖ,
     ∂²ℓ/∂zₖ² = σ(zₖ) (1 - σ(zₖ)).
 
-    ``y`` is (n_rows, K) of zeros and ones. With m = 1 - 2y the loss is
-    log(1 + exp(m z)) = max(m z, 0) + log(1 + exp(-|z|)).
+    ``y`` is (n_rows, K) of zeros and ones. With s = 2y - 1 the loss is -log σ(s z), and
+    its derivative -s (1 - σ(s z)) is s times exp(-ℓ) - 1: exact to the last bit also
+    where the probability of the observed class is nearly 1.
     """
 
     def start_curvature(self, n_outputs: int) -> float:
@@ -108,33 +109,29 @@ class BernoulliLoss:
         return 0.25
 
     def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
-        tail = _exp_minus_abs(raw)
-        np.log1p(tail, out=tail)
-        raw *= 1.0 - 2.0 * y
-        tail += np.maximum(raw, 0.0, out=raw)
-        return float((weight @ tail).sum())
+        raw *= 2.0 * y - 1.0
+        _log_sigmoid(raw)
+        return -float((weight @ raw).sum())
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> float:
-        sign = 1.0 - 2.0 * y
+        sign = 2.0 * y
+        sign -= 1.0
         raw *= sign
-        tail = _exp_minus_abs(raw)
-        loss = np.log1p(tail)
-        loss += np.maximum(raw, 0.0)
-        # ∂ℓ/∂z = m σ(m z), with σ(t) = exp(min(t, 0)) / (1 + exp(-|t|)): exact to the
-        # last bit also where the probability of the observed class is nearly 1.
-        _half_exp(raw)
-        tail += 1.0
-        raw /= tail
+        _log_sigmoid(raw)
+        value = -float((weight @ raw).sum())
+        np.expm1(raw, out=raw)
         raw *= sign
         raw *= weight[:, None]
-        return float((weight @ loss).sum())
+        return value
 
     def probabilities(self, raw: np.ndarray) -> None:
         tail = _exp_minus_abs(raw)
         tail += 1.0
-        _half_exp(raw)
+        # A mask of the sign would take twice as long as this exponential.
+        np.minimum(raw, 0.0, out=raw)
+        np.exp(raw, out=raw)
         raw /= tail
 
     def probabilities_of_gradient(
@@ -142,10 +139,11 @@ class BernoulliLoss:
     ) -> None:
         gradient /= weight[:, None]
         gradient += y
-        np.clip(gradient, 0.0, 1.0, out=gradient)
+        _clip_to_probabilities(gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
-        return _log_sigmoid(raw)
+        _log_sigmoid(raw)
+        return raw
 
     def curvature_product(
         self, probability: np.ndarray, weight: np.ndarray, v: np.ndarray
@@ -202,7 +200,7 @@ class SoftmaxLoss:
     ) -> None:
         gradient /= weight[:, None]
         gradient[np.arange(len(y)), y] += 1.0
-        np.clip(gradient, 0.0, 1.0, out=gradient)
+        _clip_to_probabilities(gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         _shift_below_zero(raw)
