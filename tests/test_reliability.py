@@ -77,7 +77,7 @@ def test_fits_that_fail_leak_nothing(model):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "trust-krylov"])
 def test_memory_does_not_grow_with_rows_times_hidden_units(solver):
-    few, many, h = 2_000, 20_000, 200
+    few, many, h = 10_000, 40_000, 200
     X, y = data(many)
     model = OneHiddenMLP(h, "tanh", solver=solver, max_iter=2, random_state=0)
 
@@ -92,7 +92,7 @@ def test_memory_does_not_grow_with_rows_times_hidden_units(solver):
         return np.array([fitting, predicting])
 
     peaks(100)
-    # One array of every unit for every row would add 29 MB.
+    # One array of every unit for every row would add 48 MB.
     assert (peaks(many) - peaks(few) < 8 * (many - few) * h / 4).all()
 
 

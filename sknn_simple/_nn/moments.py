@@ -4,7 +4,7 @@ References
 ----------
 Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms for computing the sample
 variance: analysis and recommendations. The American Statistician 37(3), 242-247
-(the two-pass algorithm, and its correction term).
+(shifted data, and the correction term of the two-pass algorithm).
 """
 
 from collections.abc import Callable
@@ -14,10 +14,19 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._nn.blocks import Block, RowBlocks, Workers
-from sknn_simple._nn.view import HUGE, TINY, scaled_difference
+from sknn_simple._nn.view import HUGE, TINY, scaled_difference, transposed
 
 # 2 to this power is the largest power of two in float64.
 _LARGEST_EXPONENT = 1023.0
+# Rows, spread evenly, whose mean all rows are measured from; of twice as many, all are.
+SHIFT_ROWS = 1000
+# Where the mean is this many deviations off, σ² has lost two digits.
+FAR = 10.0
+# Differences that are made at a time: with the rows themselves they should stay in a
+# core's cache.
+DIFFERENCE_BYTES = 2**20
+# Below this part of the weight, zeros of a sparse column may be rounding.
+NEARLY_FULL = 1e-9
 
 
 def column_moments(
@@ -25,8 +34,10 @@ def column_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted mean and standard deviation of each column.
 
-    Two passes: μ = Σᵢ wᵢ xᵢ, then σ² = Σᵢ wᵢ (xᵢ - μ)². A column all of whose values
-    are equal has exactly σ = 0, whatever μ is rounded to.
+    One pass, for δ = Σᵢ wᵢ (xᵢ - c) and σ² = Σᵢ wᵢ (xᵢ - c)² - δ², μ = c + δ, where c
+    is the mean of some of the rows. σ² loses (δ/σ)² in precision, about as much as a
+    mean of 1000 rows is off; where it is more, there is a second pass. A column all of
+    whose values are equal has exactly σ = 0, whatever c is rounded to.
 
     Parameters
     ----------
@@ -39,77 +50,87 @@ def column_moments(
     -------
     mean, deviation : ndarray of shape (n_features,), float64
     """
-    p = blocks.n_features
-
-    def first(block: Block, total: np.ndarray) -> float:
-        total += block.X.T @ block.weight
-        return 0.0
-
-    _, mean = blocks.sum(first, (p,), workers)
-    scale = np.ones(p)
-    corrected, deviation = _second_pass(blocks, mean, scale, workers)
-    mean = np.where(np.isfinite(corrected), corrected, mean)
-    suspect = np.flatnonzero(
-        ~np.isfinite(deviation)
-        | (deviation > HUGE)
-        | (deviation < TINY)
-        | (deviation <= 1e-7 * np.abs(mean))
-    )
-    if suspect.size:
-        _settle(blocks, mean, deviation, suspect, workers)
+    scale = np.ones(blocks.n_features)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        shift = _mean_of_some(blocks)
+        mean, deviation = _shifted_moments(blocks, shift, scale, workers)
+        suspect = (
+            ~np.isfinite(deviation)
+            | (deviation > HUGE)
+            | (deviation < TINY)
+            | (deviation <= 1e-7 * np.abs(mean))
+        )
+        if np.any(~suspect & (np.abs(mean - shift) > FAR * deviation)):
+            shift = np.where(suspect, shift, mean)
+            mean, deviation = _shifted_moments(blocks, shift, scale, workers)
+        if suspect.any():
+            mean = np.where(np.isfinite(mean), mean, shift)
+            _settle(blocks, mean, deviation, np.flatnonzero(suspect), workers)
     return mean, deviation
 
 
-def _second_pass(
-    blocks: RowBlocks, mean: np.ndarray, scale: np.ndarray, workers: Workers
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean corrected for rounding, and σ, from deviations times `scale`."""
-    p = blocks.n_features
-    term = _sparse_term if sparse.issparse(blocks.blocks[0].X) else _dense_term
+def _mean_of_some(blocks: RowBlocks) -> np.ndarray:
+    """Return the weighted mean of rows that are spread evenly."""
+    some = slice(None, None, max(1, blocks.n_rows // SHIFT_ROWS))
+    weight = blocks.weight[some]
+    return blocks.chosen_features(some).T @ (weight / weight.sum())
 
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        _, total = blocks.sum(term(mean, scale), (2, p), workers)
-        drift, square = total
-        deviation = np.sqrt(np.maximum(square - drift * drift, 0.0)) / scale
-        return mean + drift / scale, deviation
+
+def _shifted_moments(
+    blocks: RowBlocks, shift: np.ndarray, scale: np.ndarray, workers: Workers
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return μ and σ, from deviations from `shift` times `scale`."""
+    term = _sparse_term if sparse.issparse(blocks.blocks[0].X) else _dense_term
+    _, total = blocks.sum(term(shift, scale), (2, blocks.n_features), workers)
+    drift, square = total
+    deviation = np.sqrt(np.maximum(square - drift * drift, 0.0)) / scale
+    return shift + drift / scale, deviation
 
 
 def _dense_term(
-    mean: np.ndarray, scale: np.ndarray
+    shift: np.ndarray, scale: np.ndarray
 ) -> Callable[[Block, np.ndarray], float]:
     scaled = bool(np.any(scale != 1.0))
+    step = max(1, DIFFERENCE_BYTES // (8 * shift.size))
+
+    def add(X: np.ndarray, weight: np.ndarray, total: np.ndarray) -> None:
+        difference = np.empty(X.shape)
+        if scaled:
+            scaled_difference(X, shift, scale, out=difference)
+        else:
+            np.subtract(X, shift, out=difference)
+        total[0] += weight @ difference
+        np.multiply(difference, difference, out=difference)
+        total[1] += weight @ difference
 
     def term(block: Block, total: np.ndarray) -> float:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            difference = np.empty(block.X.shape)
-            if scaled:
-                scaled_difference(block.X, mean, scale, out=difference)
-            else:
-                np.subtract(block.X, mean, out=difference)
-            total[0] += block.weight @ difference
-            np.multiply(difference, difference, out=difference)
-            total[1] += block.weight @ difference
+        for start in range(0, len(block.X), step):
+            part = slice(start, start + step)
+            add(block.X[part], block.weight[part], total)
         return 0.0
 
     return term
 
 
 def _sparse_term(
-    mean: np.ndarray, scale: np.ndarray
+    shift: np.ndarray, scale: np.ndarray
 ) -> Callable[[Block, np.ndarray], float]:
+    scaled = bool(np.any(scale != 1.0))
+    zero = -shift * scale
+
     def term(block: Block, total: np.ndarray) -> float:
-        X, p = block.X, mean.size
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            weight = np.repeat(block.weight, np.diff(X.indptr))
-            difference = (X.data - mean[X.indices]) * scale[X.indices]
-            at_zero = block.weight.sum() - np.bincount(X.indices, weight, p)
+        X, weight = block.X, block.weight.sum()
+        difference = X.data - shift[X.indices]
+        if scaled:
+            difference *= scale[X.indices]
+        at_zero = weight - transposed(X, np.ones(X.nnz)) @ block.weight
+        if at_zero.min() < NEARLY_FULL * weight:
             # The difference of two sums that are equal is rounding, not 0.
-            at_zero[np.bincount(X.indices, minlength=p) == X.shape[0]] = 0.0
-            zero = -mean * scale
-            total[0] += np.bincount(X.indices, weight * difference, p) + at_zero * zero
-            total[1] += (
-                np.bincount(X.indices, weight * difference**2, p) + at_zero * zero**2
-            )
+            stored = np.bincount(X.indices, minlength=zero.size)
+            at_zero[stored == X.shape[0]] = 0.0
+        total[0] += transposed(X, difference) @ block.weight + at_zero * zero
+        np.multiply(difference, difference, out=difference)
+        total[1] += transposed(X, difference) @ block.weight + at_zero * zero**2
         return 0.0
 
     return term
@@ -139,15 +160,15 @@ def _settle(
     extreme = suspect[~constant[suspect]]
     if extreme.size:
         reach = np.maximum(np.abs(high), np.abs(low))[extreme]
-        with np.errstate(over="ignore"):
-            near = np.maximum(high - mean, mean - low)[extreme]
+        near = np.maximum(high - mean, mean - low)[extreme]
         reach = np.where(np.isfinite(near) & (near > 0.0), near, reach)
         scale = np.ones(blocks.n_features)
         # The nearest power of two: scaling by it is exact.
         exponent = np.minimum(-np.round(np.log2(reach)), _LARGEST_EXPONENT)
         scale[extreme] = np.exp2(exponent)
-        _, rescaled = _second_pass(blocks, mean, scale, workers)
-        deviation[extreme] = rescaled[extreme]
+        settled = _shifted_moments(blocks, mean, scale, workers)
+        for moment, rescaled in zip((mean, deviation), settled, strict=True):
+            moment[extreme] = rescaled[extreme]
 
 
 def _dense(row: Any) -> np.ndarray:

@@ -22,8 +22,9 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._nn.activations import Activation
-from sknn_simple._nn.blocks import Features, Workspace
+from sknn_simple._nn.blocks import Workspace
 from sknn_simple._nn.parameters import Layout
+from sknn_simple._nn.view import Features, transposed
 
 Arrays = Mapping[str, np.ndarray]
 Kept = tuple[np.ndarray, ...]
@@ -46,17 +47,6 @@ def _raw_product(X: Features, W: np.ndarray) -> np.ndarray:
     return np.asarray(product, dtype=np.float64, order="F")
 
 
-def _transposed(X: Features) -> Features:
-    """Return Xᵀ of a CSR matrix without the copy that ``X.T`` makes of its values."""
-    transposed = sparse.csc_array(X.shape[::-1], dtype=X.dtype)
-    transposed.data, transposed.indices, transposed.indptr = (
-        X.data,
-        X.indices,
-        X.indptr,
-    )
-    return transposed
-
-
 def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
     """Add Xᵀ delta to `total`, in float64 whatever the precision of the product.
 
@@ -64,7 +54,7 @@ def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
     up to 1.5 times for 784 features and 10 outputs.
     """
     if sparse.issparse(X):
-        total += _transposed(X) @ delta
+        total += transposed(X) @ delta
     elif X.shape[1] > delta.shape[1]:
         total += (delta.T @ X).T
     else:

@@ -6,7 +6,7 @@ with decayⱼ = √(alpha/S) dⱼ. For a connection weight dⱼ is 1, or the fea
 deviation when the penalty is on standardised features; for a bias it is 0.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -32,6 +32,10 @@ GATHERED_ROWS = 2048
 # Multiply-adds from which a block of the Hessian is worth a thread: around its product
 # there are steps that hold Python's lock.
 BLOCK_WORK = 1e8
+EMPTY = np.empty(0)
+
+# Of arrays in memory: row after row or column after column.
+Order = Literal["C", "F"]
 
 
 class Network(Protocol):
@@ -154,8 +158,8 @@ class Objective:
 
         def term(block: Block, total: np.ndarray) -> float:
             X = self.blocks.features(block, self._workspace)
-            features = _standardised(X, center, scale, False)
-            total += _gram(features, np.sqrt(block.weight))
+            features = _standardised(X, center, scale, False, "F")
+            total += _gram(features.T, np.sqrt(block.weight))
             return 0.0
 
         _, total = self.blocks.sum(term, (p, p), self.workers)
@@ -213,12 +217,15 @@ class LinearObjective(Objective):
     ) -> None:
         super().__init__(network, loss, blocks, decay, workers)
         self._at: np.ndarray | None = None
-        self._probability = np.empty(0)
+        self._probability = EMPTY
         self._evaluated_at: np.ndarray | None = None
         self._raw_gradient: np.ndarray | None = None
         if 8 * blocks.n_rows * network.n_outputs <= KEPT_GRADIENT_BYTES:
-            self._raw_gradient = np.empty((blocks.n_rows, network.n_outputs))
-        self._columns: tuple[np.ndarray, np.ndarray] | None = None
+            shape = blocks.n_rows, network.n_outputs
+            self._raw_gradient = np.empty(shape, order="F")
+        # The columns that a Hessian was last asked for: centre, scale, and the order of
+        # the features in memory.
+        self._columns: tuple[np.ndarray, np.ndarray, Order] = (EMPTY, EMPTY, "C")
         self._standardised: np.ndarray | None = None
 
     @property
@@ -278,24 +285,25 @@ class LinearObjective(Objective):
         self._keep_probability(theta)
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
-        self._see_columns(center, scale)
+        # Products along the rows are quicker where each column is contiguous.
+        self._see_columns(center, scale, order="F")
 
         def term(block: Block, total: np.ndarray) -> float:
-            features = self._features(block)
+            columns = self._features(block).T
             diagonal, root = self._covariance_factors(block)
             if root is not None:
-                spread = (features[:, :, None] * root[:, None, :]).reshape(
-                    len(features), -1
-                )
-                total.reshape(self.size, self.size)[...] -= spread.T @ spread
+                spread = columns[:, None] * root.T
+                spread = spread.reshape(self.size, -1)
+                total.reshape(self.size, self.size)[...] -= spread @ spread.T
             for k in range(n_outputs):
-                total[:, k, :, k] += _gram(features, np.sqrt(diagonal[:, k]))
+                total[:, k, :, k] += _gram(columns, np.sqrt(diagonal[:, k]))
             return 0.0
 
         shape = (size, n_outputs, size, n_outputs)
         _, total = self.blocks.sum(term, shape, self.workers)
         hessian = total.reshape(self.size, self.size)
-        hessian[np.diag_indices(self.size)] += self._scaled_decay(scale).ravel() ** 2
+        diagonal = total.reshape(-1)[:: self.size + 1]
+        diagonal += self._scaled_decay(scale).ravel() ** 2
         return hessian
 
     def hessian_blocks(
@@ -311,7 +319,8 @@ class LinearObjective(Objective):
         `part` is less than 1: those that hold this part of an output's curvature.
         """
         self._keep_probability(theta)
-        self._see_columns(center, scale)
+        # Chosen rows are quicker to gather where each of them is contiguous.
+        self._see_columns(center, scale, order="C")
         n_outputs = self.network.n_outputs
         size = self.size // n_outputs
         blocks = np.zeros((n_outputs, size, size))
@@ -346,15 +355,15 @@ class LinearObjective(Objective):
         factor[: scale.size] *= scale[:, None]
         return factor
 
-    def _see_columns(self, center: np.ndarray, scale: np.ndarray) -> None:
+    def _see_columns(self, center: np.ndarray, scale: np.ndarray, order: Order) -> None:
         """See the features of `hessian` in these columns; small ones are kept so."""
         seen = self._columns
-        if seen is not None and seen[0] is center and seen[1] is scale:
+        if seen[0] is center and seen[1] is scale and seen[2] == order:
             return
-        self._columns, self._standardised = (center, scale), None
+        self._columns, self._standardised = (center, scale, order), None
         shape = self.blocks.n_rows, self.size // self.network.n_outputs
         if 8 * shape[0] * shape[1] <= KEPT_BYTES:
-            kept = np.empty(shape)
+            kept = np.empty(shape, order=order)
             for block in self.blocks.blocks:
                 kept[block.rows] = self._features(block)
             self._standardised = kept
@@ -372,8 +381,8 @@ class LinearObjective(Objective):
         return self._in_columns(self.blocks.chosen_features(rows))
 
     def _in_columns(self, X: Features) -> np.ndarray:
-        assert self._columns is not None
-        return _standardised(X, *self._columns, self.network.has_bias)
+        center, scale, order = self._columns
+        return _standardised(X, center, scale, self.network.has_bias, order)
 
     def _keep_probability(self, theta: np.ndarray) -> None:
         if self._at is not None and np.array_equal(self._at, theta):
@@ -384,13 +393,14 @@ class LinearObjective(Objective):
             and raw_gradient is not None
             and np.array_equal(known, theta)
         ):
-            self._at, self._probability = known, raw_gradient.copy()
+            self._at, self._probability = known, raw_gradient.copy(order="F")
             self.loss.probabilities_of_gradient(
                 self._probability, self.blocks.y, self.blocks.weight
             )
             return
         params = self._params(theta)
-        probability = np.empty((self.blocks.n_rows, self.network.n_outputs))
+        shape = self.blocks.n_rows, self.network.n_outputs
+        probability = np.empty(shape, order="F")
 
         def fill(block: Block) -> None:
             X = self.blocks.features(block, self._workspace)
@@ -403,11 +413,11 @@ class LinearObjective(Objective):
 
 
 def _standardised(
-    X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool
+    X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool, order: Order
 ) -> np.ndarray:
     """Return (X - center) * scale in float64, with a last column of ones for biases."""
     dense = X.toarray() if sparse.issparse(X) else X
-    features = np.empty((X.shape[0], X.shape[1] + has_bias))
+    features = np.empty((X.shape[0], X.shape[1] + has_bias), order=order)
     inputs = features[:, : X.shape[1]]
     scaled_difference(dense, center, scale, out=inputs)
     features[:, X.shape[1] :] = 1.0
@@ -422,7 +432,7 @@ def _heaviest(weight: np.ndarray, part: float) -> np.ndarray:
     return np.flatnonzero(weight >= lightest)
 
 
-def _gram(features: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """Return Σᵢ rᵢ² xᵢ xᵢᵀ, written Aᵀ A so that BLAS does half the work (syrk)."""
-    weighted = features * root[:, None]
-    return weighted.T @ weighted
+def _gram(columns: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return Σᵢ rᵢ² xᵢ xᵢᵀ of (p, m) columns, as A Aᵀ: BLAS does half of it (syrk)."""
+    weighted = columns * root
+    return weighted @ weighted.T

@@ -79,6 +79,17 @@ class View:
         return seen
 
 
+def transposed(X: Features, data: np.ndarray | None = None) -> Features:
+    """Return Xᵀ of a CSR matrix without the copy that ``X.T`` makes of its values.
+
+    With `data`, (nnz,), they are in place of its values.
+    """
+    csc = sparse.csc_array(X.shape[::-1], dtype=X.dtype)
+    csc.data = X.data if data is None else data
+    csc.indices, csc.indptr = X.indices, X.indptr
+    return csc
+
+
 def scaled_difference(
     X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
 ) -> None:

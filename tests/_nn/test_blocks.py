@@ -20,6 +20,7 @@ PATIENCE = 10.0  # seconds after which a test that waits for a thread gives up
 def many_lanes(monkeypatch):
     """Cut small data into blocks of 4 rows and as many lanes as are allowed."""
     monkeypatch.setattr(module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(module, "SHARED_BLOCK_BYTES", 1)
     monkeypatch.setattr(module, "MIN_BLOCK_ROWS", 4)
     monkeypatch.setattr(module, "LANE_WORK", 1.0)
 
@@ -51,7 +52,38 @@ def test_blocks_fit_the_cache_unless_rows_are_long(n_rows, row_bytes):
     assert rows * row_bytes <= module.BLOCK_BYTES or rows <= module.MIN_BLOCK_ROWS
 
 
+@pytest.mark.parametrize("n_lanes", [2, 4, 16])
+@pytest.mark.parametrize("n_rows", [5, 20_000, 100_001, 1_000_000])
+def test_lanes_take_as_many_blocks_each(n_rows, n_lanes):
+    edges = block_edges(n_rows, 500.0, n_lanes=n_lanes)
+    assert len(edges) % n_lanes == 0 or len(edges) < n_lanes
+    assert edges[-1][1] == n_rows
+    assert min(stop - start for start, stop in edges) >= 1
+
+
 # RowBlocks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("work", "n_lanes"), [(0.0, 1), (1.9, 1), (2.0, 2), (3.9, 2), (7.0, 4), (1e9, 16)]
+)
+def test_lanes_are_a_power_of_two(many_lanes, work, n_lanes):
+    assert row_blocks(np.zeros((400, 1)), work=work)._n_lanes == n_lanes
+
+
+@pytest.mark.parametrize("n_columns", [10, 1000, 100_000])
+def test_blocks_of_sparse_data_have_values_enough_for_their_columns(n_columns):
+    """Adding up arrays of all columns should cost little beside the products."""
+    columns = np.random.default_rng(0).integers(n_columns, size=80_000)
+    X = sparse.csr_array(
+        (np.ones(80_000), columns, np.arange(0, 80_001, 2)), (40_000, n_columns)
+    )
+    data = row_blocks(X, row_bytes=1e4)
+    values = min(block.X.nnz for block in data.blocks)
+    longest = max(block.X.shape[0] for block in data.blocks)
+    assert longest <= module.MAX_BLOCK_ROWS
+    enough = values >= 0.5 * module.BLOCK_VALUES_PER_COLUMN * n_columns
+    assert enough or longest > 0.5 * module.MAX_BLOCK_ROWS
 
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from sknn_simple._nn import blocks as blocks_module
+from sknn_simple._nn import moments as moments_module
 from sknn_simple._nn.blocks import RowBlocks, Workers
 from sknn_simple._nn.moments import column_moments
 
@@ -18,9 +19,13 @@ CONTAINERS = {"dense": np.asarray, "sparse": sparse.csr_array}
 EVERY = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 
 
-@pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch):
+@pytest.fixture(autouse=True, params=[1000, 3], ids=["of all", "of few"])
+def _small_blocks(monkeypatch, request):
+    """Small blocks, and deviations from the mean of all rows or of a few."""
+    monkeypatch.setattr(moments_module, "SHIFT_ROWS", request.param)
+    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 8 * 5)
     monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks_module, "SHARED_BLOCK_BYTES", 1)
     monkeypatch.setattr(blocks_module, "MIN_BLOCK_ROWS", 16)
     monkeypatch.setattr(blocks_module, "LANE_WORK", 1.0)
 
@@ -98,6 +103,30 @@ def test_columns_far_from_zero(container, shift, seed):
     """σ keeps its digits however far the column is from 0."""
     X = shift + np.random.default_rng(seed).standard_normal((200, 2))
     assert_exact(X, weights(200, seed), container)
+
+
+@EVERY
+@pytest.mark.parametrize("n_odd", [1, 400])
+def test_a_mean_far_from_the_chosen_rows_takes_a_second_pass(
+    container, n_odd, monkeypatch
+):
+    """Every 400th row is chosen; it is 0, and what the others are is far from it."""
+    monkeypatch.setattr(moments_module, "SHIFT_ROWS", 2)
+    shifts, once = [], moments_module._shifted_moments
+
+    def noted(blocks, shift, *args):
+        shifts.append(shift)
+        return once(blocks, shift, *args)
+
+    monkeypatch.setattr(moments_module, "_shifted_moments", noted)
+    rng = np.random.default_rng(0)
+    X = 1e3 + rng.standard_normal((800, 1))
+    X[::400] *= 0.0
+    if n_odd > 1:
+        X[200:600] = 0.0
+    assert_exact(X, np.full(800, 1.0 / 800.0), container, rtol=1e-14)
+    assert [shift[0] for shift in shifts[:1]] == [0.0]
+    assert len(shifts) == (2 if n_odd == 1 else 1)
 
 
 @EVERY
