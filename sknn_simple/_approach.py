@@ -37,12 +37,16 @@ SAMPLE_ROWS_PER_PARAMETER = 8
 SAMPLE_STEP = 50
 # Sampling pays where the sample is at most this part of the rows.
 SAMPLE_PART = 0.25
+# Below so many rows times parameters it takes longer, 1 ms, than it saves.
+SAMPLE_WORK = 6e4
 # Fewer observations of a class say too little about its weights.
 SAMPLE_CLASS_ROWS = 10
 # The sample represents a column if it has its variance within this factor.
 SAMPLE_VARIANCE = 4.0
 # The sample's own optimum need not be accurate: it is a start.
 SAMPLE_LIMITS = Limits(tol=1e-3, max_iter=50)
+# Newton's method finds it sooner up to so many parameters of several outputs.
+SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS = 120
 # Rounding of J ends the line search of L-BFGS not far below this.
 LBFGS_TOL = 1e-7
 # Where the blocks of the Hessian are worth forming: up to this many columns, and at
@@ -175,8 +179,8 @@ def _sample_size(n_rows: int, size: int) -> int:
         SAMPLE_ROWS_PER_PARAMETER * size,
         n_rows // max(SAMPLE_STEP, size),
     )
-    pays = size <= WHITENING_SIZE and wanted <= SAMPLE_PART * n_rows
-    return wanted if pays else 0
+    pays = n_rows * size >= SAMPLE_WORK and wanted <= SAMPLE_PART * n_rows
+    return wanted if pays and size <= WHITENING_SIZE else 0
 
 
 def _class_rows(data: TrainingSet) -> np.ndarray:
@@ -191,7 +195,10 @@ def _optimum_of_sample(
     objective: LinearObjective, columns: ColumnScaling, start: np.ndarray
 ) -> np.ndarray:
     """Return the sample's optimum, roughly."""
-    small = objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
+    limit = NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
+    if objective.network.n_outputs > 1:
+        limit = SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
+    small = objective.size <= limit
     rough = minimise(
         ScaledProblem(objective, columns),
         columns.to_scaled(start),

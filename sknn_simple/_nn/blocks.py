@@ -209,6 +209,8 @@ class RowBlocks:
         return X if self._view is None else self._view(X)
 
     def _lanes(self, n_lanes: int) -> list[list[Block]]:
+        if n_lanes == 1:
+            return [self.blocks]
         edges = [len(self.blocks) * i // n_lanes for i in range(n_lanes + 1)]
         return [self.blocks[start:stop] for start, stop in pairwise(edges)]
 

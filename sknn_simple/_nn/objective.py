@@ -131,7 +131,8 @@ class Objective:
             return self.loss.value(raw, block.y, block.weight)
 
         value, _ = self.blocks.sum(term, (0,), self.workers)
-        return value + self._penalty(theta)
+        decayed = self.decay * theta
+        return value + 0.5 * float(decayed @ decayed)
 
     def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return J(θ) and ∂J/∂θ, by one forward and one backward pass per block."""
@@ -146,8 +147,9 @@ class Objective:
             return value
 
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
-        gradient += self.decay * (self.decay * theta)
-        return value + self._penalty(theta), gradient
+        decayed = self.decay * theta
+        gradient += self.decay * decayed
+        return value + 0.5 * float(decayed @ decayed), gradient
 
     def _evaluated(self, block: Block, raw_gradient: np.ndarray) -> None:
         """Note wᵢ ∂ℓ/∂zᵢ of a block, (m, K), for a subclass that can use it."""
@@ -193,10 +195,6 @@ class Objective:
     def _views(self, total: np.ndarray) -> Arrays:
         return self.network.layout.views(total)
 
-    def _penalty(self, theta: np.ndarray) -> float:
-        decayed = self.decay * theta
-        return 0.5 * float(decayed @ decayed)
-
 
 class LinearObjective(Objective):
     """J of the linear network: convex, with a Hessian that can be written down.
@@ -216,9 +214,10 @@ class LinearObjective(Objective):
         workers: Workers,
     ) -> None:
         super().__init__(network, loss, blocks, decay, workers)
-        self._at: np.ndarray | None = None
+        # The bytes of θ: compared faster than arrays are.
+        self._at: bytes | None = None
         self._probability = EMPTY
-        self._evaluated_at: np.ndarray | None = None
+        self._evaluated_at: bytes | None = None
         self._raw_gradient: np.ndarray | None = None
         if 8 * blocks.n_rows * network.n_outputs <= KEPT_GRADIENT_BYTES:
             shape = blocks.n_rows, network.n_outputs
@@ -237,7 +236,7 @@ class LinearObjective(Objective):
         """Return J(θ) and ∂J/∂θ, by one pass over X."""
         self._evaluated_at = None
         result = super().value_and_grad(theta)
-        self._evaluated_at = theta.copy()
+        self._evaluated_at = theta.tobytes()
         return result
 
     def _evaluated(self, block: Block, raw_gradient: np.ndarray) -> None:
@@ -303,7 +302,7 @@ class LinearObjective(Objective):
         _, total = self.blocks.sum(term, shape, self.workers)
         hessian = total.reshape(self.size, self.size)
         diagonal = total.reshape(-1)[:: self.size + 1]
-        diagonal += self._scaled_decay(scale).ravel() ** 2
+        diagonal += self._penalty(scale).ravel()
         return hessian
 
     def hessian_blocks(
@@ -342,18 +341,18 @@ class LinearObjective(Objective):
         pays = part * self.blocks.n_rows * size**2 > BLOCK_WORK
         (self.workers if pays else Workers(1)).run(form, n_outputs)
         inner = np.arange(size)
-        blocks[:, inner, inner] += self._scaled_decay(scale).T ** 2
+        blocks[:, inner, inner] += self._penalty(scale).T
         return blocks
 
     def _covariance_factors(self, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the loss's factors of C for a block, at the last θ."""
         return self.loss.covariance_factors(self._probability[block.rows], block.weight)
 
-    def _scaled_decay(self, scale: np.ndarray) -> np.ndarray:
-        """Return the penalty's factors for scaled features, (size/K, K)."""
+    def _penalty(self, scale: np.ndarray) -> np.ndarray:
+        """Return what the penalty adds to the diagonal for scaled features, (·, K)."""
         factor = self.decay.reshape(-1, self.network.n_outputs).copy()
         factor[: scale.size] *= scale[:, None]
-        return factor
+        return np.multiply(factor, factor, out=factor)
 
     def _see_columns(self, center: np.ndarray, scale: np.ndarray, order: Order) -> None:
         """See the features of `hessian` in these columns; small ones are kept so."""
@@ -385,19 +384,19 @@ class LinearObjective(Objective):
         return _standardised(X, center, scale, self.network.has_bias, order)
 
     def _keep_probability(self, theta: np.ndarray) -> None:
-        if self._at is not None and np.array_equal(self._at, theta):
+        at, raw_gradient = theta.tobytes(), self._raw_gradient
+        if at == self._at:
             return
-        known, raw_gradient = self._evaluated_at, self._raw_gradient
-        if (
-            known is not None
-            and raw_gradient is not None
-            and np.array_equal(known, theta)
-        ):
-            self._at, self._probability = known, raw_gradient.copy(order="F")
+        if raw_gradient is not None and at == self._evaluated_at:
+            probability = raw_gradient.copy(order="F")
             self.loss.probabilities_of_gradient(
-                self._probability, self.blocks.y, self.blocks.weight
+                probability, self.blocks.y, self.blocks.weight
             )
-            return
+        else:
+            probability = self._probabilities(theta)
+        self._at, self._probability = at, probability
+
+    def _probabilities(self, theta: np.ndarray) -> np.ndarray:
         params = self._params(theta)
         shape = self.blocks.n_rows, self.network.n_outputs
         probability = np.empty(shape, order="F")
@@ -409,7 +408,7 @@ class LinearObjective(Objective):
             probability[block.rows] = raw
 
         self.blocks.for_each(fill, self.workers)
-        self._at, self._probability = theta.copy(), probability
+        return probability
 
 
 def _standardised(

@@ -422,8 +422,9 @@ def _run(
     memory = journey.memory
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
-    # L-BFGS has none, and its first step is right where the curvature is near 1.
-    unit = _power_of_two(journey.grad_norm) if solver.derivatives else 1.0
+    # Our own methods have none, and the first step of L-BFGS is right where the
+    # curvature is near 1.
+    unit = _power_of_two(journey.grad_norm) if "hessp" in solver.derivatives else 1.0
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(
             getattr(memory.problem, name), unit
@@ -457,4 +458,4 @@ def _power_of_two(value: float) -> float:
 def _in_units(
     derivative: Callable[..., np.ndarray], unit: float
 ) -> Callable[..., np.ndarray]:
-    return lambda *args: derivative(*args) / unit
+    return derivative if unit == 1.0 else lambda *args: derivative(*args) / unit
