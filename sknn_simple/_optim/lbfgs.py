@@ -48,12 +48,12 @@ class InverseHessian:
 
     def __init__(self, n_pairs: int, size: int) -> None:
         self._pairs = np.empty((n_pairs, 2, size))
-        # Sᵀ and Yᵀ times Y: row and column i belong to the pair at place i.
+        # Where the pairs are, from the oldest to the newest; the rest is in this order.
+        self._places = np.empty(0, dtype=np.intp)
+        # Sᵀ and Yᵀ times Y.
         self._products = np.zeros((n_pairs, 2, n_pairs))
         # Sᵀ and Yᵀ times the last gradient.
         self._projected = np.zeros((n_pairs, 2))
-        # From the oldest pair to the newest.
-        self._places: list[int] = []
         self._newest: tuple[float, float] | None = None
 
     def add(self, step: np.ndarray, change: np.ndarray) -> None:
@@ -61,36 +61,41 @@ class InverseHessian:
         curvature, square = float(step @ change), float(change @ change)
         if curvature <= _MIN_CURVATURE * square:
             return
-        full = len(self._places) == len(self._pairs)
-        place = self._places.pop(0) if full else len(self._places)
-        self._places.append(place)
-        self._pairs[place] = step, change
+        used = len(self._places)
+        if used < len(self._pairs):
+            self._places = np.append(self._places, used)
+        else:
+            self._places = np.append(self._places[1:], self._places[0])
+            self._products[:-1, :, :-1] = self._products[1:, :, 1:]
+            self._projected[:-1] = self._projected[1:]
+        self._pairs[self._places[-1]] = step, change
         self._newest = curvature, square
 
     def descent(self, gradient: np.ndarray) -> np.ndarray:
         """Return -H g; without pairs, a step along -g of length 1 at most."""
-        if self._places:
+        if self._places.size:
             direction = -(self @ gradient)
             if gradient @ direction < 0.0:
                 return direction
             # Rounding has cost H its definiteness: all of it is forgotten.
-            self._places.clear()
+            self._places = self._places[:0]
             self._newest = None
         return -gradient / max(1.0, float(np.linalg.norm(gradient)))
 
     def __matmul__(self, gradient: np.ndarray) -> np.ndarray:
         """Return H g; there must be a pair."""
-        order = np.array(self._places)
-        rows = self._pairs[: len(order)].reshape(2 * len(order), -1)
-        self._note((rows @ gradient).reshape(-1, 2))
-        steps, changes = self._projected[order].T
-        sy, yy = (self._products[:, i][order][:, order] for i in (0, 1))
+        used = len(self._places)
+        rows = self._pairs[:used].reshape(2 * used, -1)
+        self._note((rows @ gradient).reshape(used, 2)[self._places])
+        steps, changes = self._projected[:used].T
+        sy, yy = self._products[:used, 0, :used], self._products[:used, 1, :used]
         gamma = sy[-1, -1] / yy[-1, -1]
         p, _ = dtrtrs(sy, steps)
         inner = sy.diagonal() * p + gamma * (yy @ p - changes)
         a, _ = dtrtrs(sy, inner, trans=1)
-        back = np.empty((len(order), 2))
-        back[order] = np.column_stack([a, -gamma * p])
+        back = np.empty((used, 2))
+        back[self._places, 0] = a
+        back[self._places, 1] = -gamma * p
         product = gamma * gradient
         product += back.ravel() @ rows
         return product
@@ -99,11 +104,10 @@ class InverseHessian:
         """Take Sᵀ g and Yᵀ g of a new gradient; by Sᵀ y and Yᵀ y they have changed."""
         used = len(projected)
         if self._newest is not None:
-            place = self._places[-1]
             change = projected - self._projected[:used]
-            self._products[:used, :, place] = change
-            self._products[place, 1, :used] = change[:, 1]
-            self._products[place, :, place] = self._newest
+            self._products[:used, :, used - 1] = change
+            self._products[used - 1, 1, :used] = change[:, 1]
+            self._products[used - 1, :, used - 1] = self._newest
         self._projected[:used] = projected
         self._newest = None
 
