@@ -160,7 +160,7 @@ def test_during_the_validation_loss(monkeypatch, interrupted):
 
 # Many rows: the fit begins with a sample of them --------------------------------------
 
-MANY, MANY_Y = make_classification(8000, 6, random_state=0)
+MANY, MANY_Y = make_classification(12_000, 6, random_state=0)
 
 
 @pytest.fixture

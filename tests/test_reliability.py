@@ -153,7 +153,12 @@ def test_solver_is_one_of_the_table(kind):
 
 @pytest.mark.parametrize(
     ("n", "p", "solver"),
-    [(60, 5, "newton-cholesky"), (60, 800, "lbfgs"), (8000, 5, "lbfgs")],
+    [
+        (60, 5, "newton-cholesky"),
+        (60, 800, "lbfgs"),
+        (8000, 5, "newton-cholesky"),
+        (8000, 10, "lbfgs"),
+    ],
 )
 def test_auto_goes_by_shape(n, p, solver):
     X, y = data(n, p)

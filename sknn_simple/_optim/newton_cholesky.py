@@ -19,6 +19,8 @@ References
 ----------
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition. Springer.
 Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer.
+Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
+and an efficient line search. SIAM Journal on Optimization 16, 170-192.
 Corless, R. M., Gonnet, G. H., Hare, D. E. G., Jeffrey, D. J., Knuth, D. E. (1996). On
 the Lambert W function. Advances in Computational Mathematics 5, 329-359.
 """
@@ -39,6 +41,11 @@ from sknn_simple._optim.iteration import iterate
 # a ridge of this size changes no step and keeps the factorisation possible.
 _FIRST_RIDGE = 1e-13
 _RIDGE_GROWTH = 1e3
+# Near the minimum f says less about a step than its slope does: a value higher by no
+# more than this part is as good as a lower one where the slope has become less (the
+# approximate Wolfe conditions; Hager and Zhang 2005).
+_ROUNDING = 1e-15
+_LESS_SLOPE = 0.5
 # From this part of the slope left after the whole step on, a longer one is tried; it is
 # no longer than this. Both measured: iterations of eleven fits of seven data sets.
 _STEEP = 0.2
@@ -108,11 +115,16 @@ def newton_cholesky(
         gradient = jac(x, *args)
         step = newton_step(hess(x, *args), gradient)
         slope = float(gradient @ step)
+        if slope >= 0.0:
+            return None
         whole = x + step
         whole_value = fun(whole, *args)
-        if not (slope < 0.0 and whole_value <= value + ARMIJO * slope):
+        slope_left = float(jac(whole, *args) @ step) / slope
+        low = whole_value <= value + ARMIJO * slope
+        level = whole_value <= value + _ROUNDING * abs(value)
+        if not (low or (level and abs(slope_left) <= _LESS_SLOPE)):
             return backtrack(fun, x, step, value, slope, args)
-        length = _step_length(float(jac(whole, *args) @ step) / slope)
+        length = _step_length(slope_left)
         if length == 1.0:
             return whole, whole_value
         longer = x + length * step

@@ -55,6 +55,8 @@ SOLVERS: dict[str, Solver] = {
 # chance; ten in a row are not.
 _DECREASE_WINDOW = 10
 _SMALLEST_VALUE = 1e-6
+# Near the minimum a step that lessens the gradient may raise f by this part.
+_ROUNDING = 1e-15
 # A dense Hessian above this size is refused: forming and factorising it takes three
 # arrays of that size.
 MAX_HESSIAN_BYTES = 2**31
@@ -239,8 +241,10 @@ class _Journey:
         value, gradient = self.memory.value_and_grad(x)
         free = projected_gradient(x, gradient, self._bounds)
         grad_norm = float(np.abs(free).max(initial=0.0))
-        fell = not self.values or value < self.values[-1]
-        self.idle = 0 if fell else self.idle + 1
+        before = self.values[-1] if self.values else np.inf
+        self.idle = 0 if value < before else self.idle + 1
+        if before < value <= before + _ROUNDING * abs(before):
+            value = before
         self._at, self.grad_norm = (self.memory, x.copy()), grad_norm
         self.values.append(value)
         problem, n_iter = self.memory.problem, len(self.values) - 1

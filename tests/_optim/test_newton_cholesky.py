@@ -170,6 +170,27 @@ def test_longer_steps_save_hessians_where_the_loss_falls_exponentially():
     assert n_whole_steps > problem.n_hessians
 
 
+@pytest.mark.parametrize("ulps", [1, 100])
+def test_rounding_of_f_does_not_end_it_before_the_gradient_is_small(ulps):
+    problem = Quadratic()
+    start = problem.c + 1e-9
+
+    calls = []
+
+    def rounded(x):
+        calls.append(x)
+        return 1.0 if len(calls) == 1 else 1.0 + ulps * 2.0**-52
+
+    result = newton_cholesky(
+        rounded, start, jac=problem.jac, hess=problem.hess, maxiter=1
+    )
+    if ulps > 1:
+        assert (result.nit, result.status) == (0, 2)
+        return
+    np.testing.assert_allclose(result.x, problem.c, rtol=1e-14)
+    assert result.nit == 1
+
+
 @pytest.mark.parametrize("beta", [0.4, 0.6, 0.7])
 def test_step_length_is_the_minimum_of_the_model(beta):
     slope_left = (1.0 - beta) * np.exp(beta - 1.0)
