@@ -33,19 +33,24 @@ class Solver(NamedTuple):
         Whether it can keep parameters within bounds.
     options : dict
         For ``minimize``; its own tests of convergence are switched off.
+    reach : float, default=0.0
+        By what factor the gradient may fall in one run; then the method is started
+        afresh.
     """
 
     method: str | Callable[..., OptimizeResult]
     derivatives: tuple[str, ...]
     bounds: bool
     options: dict[str, Any]
+    reach: float = 0.0
 
 
 SOLVERS: dict[str, Solver] = {
     # 20 pairs, not SciPy's 10: measured best on networks.
     "lbfgs": Solver(lbfgs, (), True, {"maxcor": 20}),
-    # Older SciPy does not begin at all with xtol = 0.
-    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}),
+    # Older SciPy does not begin at all with xtol = 0. Its inner iteration ends at once
+    # where gᵀHg is below 7e-16, in units of the gradient at the start of a run.
+    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-7),
     "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
     "trust-krylov": Solver(trust_krylov, ("hessp",), False, {}),
     "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
@@ -222,6 +227,8 @@ class _Journey:
         self._limits = limits
         self._observer = observer
         self.idle = 0
+        # A run ends where the gradient is smaller than this.
+        self.least_gradient = 0.0
         self.values: list[float] = []
         self.outcome: str | None = None
         self.accept(start)
@@ -291,7 +298,8 @@ class _Journey:
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Follow one iteration of SciPy's; the parameter's name is SciPy's contract."""
         self.accept(intermediate_result.x)
-        if self.outcome is not None or self.idle >= _MAX_IDLE:
+        out_of_reach = self.grad_norm < self.least_gradient
+        if self.outcome is not None or self.idle >= _MAX_IDLE or out_of_reach:
             raise StopIteration
 
     def result(self) -> Result:
@@ -414,6 +422,7 @@ def _descend(
     while journey.outcome is None and fell:
         before = journey.values[-1]
         journey.idle = 0
+        journey.least_gradient = solver.reach * journey.grad_norm
         _run(journey, solver, bounds, limits)
         fell = journey.values[-1] < before
     if journey.outcome is None:
@@ -426,8 +435,8 @@ def _run(
     memory = journey.memory
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
-    # Our own methods have none, and the first step of L-BFGS is right where the
-    # curvature is near 1.
+    # Without Hessian products there are none, and the first step of L-BFGS is right
+    # where the curvature is near 1.
     unit = _power_of_two(journey.grad_norm) if "hessp" in solver.derivatives else 1.0
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from sknn_simple._optim import solvers as module
 from sknn_simple._optim.solvers import (
@@ -339,6 +340,24 @@ def test_a_value_that_is_not_finite_is_not_a_step(solver):
     result = solve(Wall(), solver)
     assert np.isfinite(result.values).all()
     assert result.values[-1] <= result.values[0]
+
+
+def test_newton_cg_is_started_afresh_where_the_gradient_has_become_tiny(monkeypatch):
+    """SciPy's inner iteration ends at once where gᵀHg is below an absolute constant."""
+    starts = []
+
+    def noted(fun, x, *, jac, **kwargs):
+        starts.append(largest(jac(x)))
+        return minimize(fun, x, jac=jac, **kwargs)
+
+    monkeypatch.setattr(module, "minimize", noted)
+    often = SOLVERS["newton-cg"]._replace(reach=1e-2)
+    monkeypatch.setitem(SOLVERS, "newton-cg", often)
+    result = solve(Logistic(), "newton-cg", tol=1e-9)
+    assert result.outcome == "gradient"
+    assert len(starts) > 1
+    # In the units of each run its gradient is near 1.
+    assert all(0.5 <= start <= 2.0 for start in starts)
 
 
 def test_outcomes_say_either_converged_or_why_not():
