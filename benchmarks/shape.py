@@ -157,7 +157,7 @@ def measure(calls: CappedCalls, shape: Shape, settings: Settings) -> dict[str, A
                 again = calls(fit, shape, solver, cap=settings.cap)
             if again is not None:
                 runs.append(again)
-    lowest = min(run[1] for runs in done.values() for run in runs)
+    lowest = min((run[1] for runs in done.values() for run in runs), default=np.nan)
     return {
         "shape": shape._asdict(),
         "model": shape.model,
