@@ -137,7 +137,7 @@ def _many_sparse_columns(data: TrainingSet) -> bool:
 
 def _blocks_pay(recipe: Recipe, scene: Scene) -> bool:
     """Return whether the Hessian is too large, and its diagonal blocks are not."""
-    many_rows = _sample_size(scene.data.X.shape[0], scene.objective.size) > 0
+    many_rows = _sample_size(scene.data, scene.objective.size) > 0
     limit = _newton_cholesky_size(recipe, scene, many_rows)
     return scene.objective.size > limit and _blocks_are_cheap(scene)
 
@@ -174,24 +174,26 @@ def renewal(
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
     """Return rows spread evenly over the data, None where sampling does not pay."""
-    n_rows = data.X.shape[0]
-    wanted = _sample_size(n_rows, size)
-    if not wanted or _many_sparse_columns(data):
+    wanted = _sample_size(data, size)
+    if not wanted:
         return None
-    sample = data.rows(np.arange(wanted) * n_rows // wanted)
+    sample = data.rows(np.arange(wanted) * data.X.shape[0] // wanted)
     enough = np.all(_class_rows(sample) >= SAMPLE_CLASS_ROWS)
     return sample if enough else None
 
 
-def _sample_size(n_rows: int, size: int) -> int:
+def _sample_size(data: TrainingSet, size: int) -> int:
     """Return how many rows a sample takes, 0 where sampling does not pay."""
+    if size > WHITENING_SIZE or _many_sparse_columns(data):
+        return 0
+    n_rows = data.X.shape[0]
     wanted = max(
         SAMPLE_ROWS,
         SAMPLE_ROWS_PER_PARAMETER * size,
         n_rows // max(SAMPLE_STEP, size),
     )
     pays = n_rows * size >= SAMPLE_WORK and wanted <= SAMPLE_PART * n_rows
-    return wanted if pays and size <= WHITENING_SIZE else 0
+    return wanted if pays else 0
 
 
 def _class_rows(data: TrainingSet) -> np.ndarray:

@@ -228,3 +228,17 @@ def test_a_rare_column_that_the_sample_misrepresents():
     exact = LogisticNN(solver="newton-cholesky", tol=1e-8).fit(X, y)
     assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
     assert model.n_iter_ < 20
+
+
+@pytest.mark.parametrize(("tol", "solver"), [(1e-4, "lbfgs"), (1e-8, "newton-cg")])
+def test_no_dense_matrices_of_many_sparse_columns(tol, solver, monkeypatch):
+    """Rows enough for a sample and for blocks, but products with X cost far less."""
+    X = sparse.random(15_000, 450, 0.01, format="csr", random_state=0)
+    y = X @ np.random.default_rng(0).normal(size=450) > 0.1
+    exact = LogisticNN(solver="trust-ncg", tol=1e-8).fit(X, y)
+    for name in ("hessian", "hessian_blocks", "gram"):
+        monkeypatch.setattr(_approach.LinearObjective, name, None)
+    model = LogisticNN(tol=tol).fit(X, y)
+    assert model.converged_
+    assert model.solver_ == solver
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-6)

@@ -165,9 +165,9 @@ class RowBlocks:
         self._X, self.y, self.weight = X, y, weight
         self._view: View | None = None
         self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
-        most = _power_of_two(min(MAX_LANES, work / LANE_WORK))
+        most = _power_of_two_up_to(min(MAX_LANES, work / LANE_WORK))
         edges = block_edges(self.n_rows, row_bytes, _min_rows(X), most)
-        self._n_lanes = _power_of_two(min(most, len(edges)))
+        self._n_lanes = _power_of_two_up_to(min(most, len(edges)))
         self.blocks = [
             Block(
                 _rows(X, start, stop),
@@ -238,7 +238,7 @@ class RowBlocks:
         total : ndarray of float64 of the given shape
         """
         affordable = LANE_BYTES // (8 * prod(shape) + 1)
-        lanes = self._lanes(_power_of_two(min(self._n_lanes, affordable)))
+        lanes = self._lanes(_power_of_two_up_to(min(self._n_lanes, affordable)))
         numbers = [0.0] * len(lanes)
         totals: list[np.ndarray] = [np.empty(0)] * len(lanes)
 
@@ -274,7 +274,7 @@ def block_edges(
 ) -> list[tuple[int, int]]:
     """Return the (start, stop) of row blocks of nearly equal length.
 
-    Where there are at least `n_lanes`, their number is a multiple of it, so that no
+    Where there are more than `n_lanes`, their number is a multiple of it, so that no
     thread waits for another with one block more.
     """
     block_bytes = BLOCK_BYTES if n_lanes == 1 else SHARED_BLOCK_BYTES
@@ -295,7 +295,7 @@ def _min_rows(X: Features) -> float:
     return max(MIN_BLOCK_ROWS, worth)
 
 
-def _power_of_two(count: float) -> int:
+def _power_of_two_up_to(count: float) -> int:
     """Return the largest power of two up to a count, at least 1.
 
     As many lanes are shared evenly by as many threads as processors mostly have.

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+# Near the minimum a step that lessens the gradient may raise f by this part.
+ROUNDING = 1e-15
+
 
 def iterate(
     advance: Callable[[np.ndarray, float], tuple[np.ndarray, float] | None],

@@ -34,17 +34,16 @@ from scipy.optimize import OptimizeResult
 from scipy.special import lambertw
 
 from sknn_simple._optim.backtracking import ARMIJO, backtrack
-from sknn_simple._optim.iteration import iterate
+from sknn_simple._optim.iteration import ROUNDING, iterate
 
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
 # same amount without changing J: H is singular in that direction and g is 0 there, so
 # a ridge of this size changes no step and keeps the factorisation possible.
 _FIRST_RIDGE = 1e-13
 _RIDGE_GROWTH = 1e3
-# Near the minimum f says less about a step than its slope does: a value higher by no
-# more than this part is as good as a lower one where the slope has become less (the
-# approximate Wolfe conditions; Hager and Zhang 2005).
-_ROUNDING = 1e-15
+# Near the minimum f says less about a step than its slope does: a value higher by
+# rounding is as good as a lower one where no more than this part of the slope is left
+# (the approximate Wolfe conditions; Hager and Zhang 2005).
 _LESS_SLOPE = 0.5
 # From this part of the slope left after the whole step on, a longer one is tried; it is
 # no longer than this. Both by the iterations of fourteen fits of seven data sets.
@@ -126,7 +125,7 @@ def _search(
     whole_value = fun(whole, *args)
     slope_left = float(jac(whole, *args) @ step) / slope
     low = whole_value <= value + ARMIJO * slope
-    level = whole_value <= value + _ROUNDING * abs(value)
+    level = whole_value <= value + ROUNDING * abs(value)
     if not (low or (level and abs(slope_left) <= _LESS_SLOPE)):
         return backtrack(fun, x, step, value, slope, args)
     length = _step_length(slope_left)

@@ -13,6 +13,7 @@ from scipy import optimize
 from scipy.optimize import OptimizeResult, minimize
 
 from sknn_simple._optim.constraints import Bounds
+from sknn_simple._optim.iteration import ROUNDING
 from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import Memory, Problem, projected_gradient
@@ -60,8 +61,6 @@ SOLVERS: dict[str, Solver] = {
 # chance; ten in a row are not.
 _DECREASE_WINDOW = 10
 _SMALLEST_VALUE = 1e-6
-# Near the minimum a step that lessens the gradient may raise f by this part.
-_ROUNDING = 1e-15
 # A dense Hessian above this size is refused: forming and factorising it takes three
 # arrays of that size.
 MAX_HESSIAN_BYTES = 2**31
@@ -250,7 +249,7 @@ class _Journey:
         grad_norm = float(np.abs(free).max(initial=0.0))
         before = self.values[-1] if self.values else np.inf
         self.idle = 0 if value < before else self.idle + 1
-        if before < value <= before + _ROUNDING * abs(before):
+        if before < value <= before + ROUNDING * abs(before):
             value = before
         self._at, self.grad_norm = (self.memory, x.copy()), grad_norm
         self.values.append(value)
@@ -437,7 +436,7 @@ def _run(
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
     # Without Hessian products there are none, and the first step of L-BFGS is right
     # where the curvature is near 1.
-    unit = _power_of_two(journey.grad_norm) if "hessp" in solver.derivatives else 1.0
+    unit = _nearest_power_of_two(journey.grad_norm) if "hessp" in solver.derivatives else 1.0
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(
             getattr(memory.problem, name), unit
@@ -461,7 +460,7 @@ def _run(
         )
 
 
-def _power_of_two(value: float) -> float:
+def _nearest_power_of_two(value: float) -> float:
     """Return the power of two nearest to a value, 1 for one that has none."""
     if not 0.0 < value < np.inf:
         return 1.0
