@@ -32,7 +32,7 @@ from sknn_simple._monitors import Monitor, ProgressTable
 from sknn_simple._nn.blocks import Workspace, block_edges
 from sknn_simple._nn.losses import LOSSES, Loss
 from sknn_simple._nn.objective import Network
-from sknn_simple._optim.solvers import OUTCOMES, Limits, Result
+from sknn_simple._optim.journey import OUTCOMES, Limits, Result
 from sknn_simple._scene import Recipe
 from sknn_simple._training import Trained
 from sknn_simple._training_set import (

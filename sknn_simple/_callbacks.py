@@ -9,7 +9,7 @@ import numpy as np
 
 from sknn_simple._compat import callback_context, has_callbacks
 from sknn_simple._monitors import Theta
-from sknn_simple._optim.solvers import Iterate
+from sknn_simple._optim.journey import Iterate
 
 # Restarts may run in threads of a worker process, where scikit-learn sends what hooks
 # report over one connection that it does not lock.

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 from sknn_simple._monitors import SilentMonitor, Theta
-from sknn_simple._optim.solvers import Iterate
+from sknn_simple._optim.journey import Iterate
 
 
 class Interrupts(SilentMonitor):

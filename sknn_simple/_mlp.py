@@ -55,6 +55,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         weights, so that predictions do not depend on the unit and origin of a column:
         float64 features are rounded to 1.5e-8 deviations while the network trains,
         which keeps every path the same in all units; ``loss_`` is that of the data.
+        Large fits then make most of their steps with products in float32 and the last
+        ones, down to ``tol``, in float64.
         ``coefs_`` act on the raw columns all the same. A constant column gets weight
         0. With False, J is the objective of MLPClassifier to the last term; the first
         weights are still drawn for features near unit size.

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from sknn_simple._optim.journey import Iterate
 from sknn_simple._optim.problem import Problem
-from sknn_simple._optim.solvers import Iterate
 
 Theta = Callable[[], np.ndarray]
 

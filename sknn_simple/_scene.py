@@ -10,8 +10,8 @@ from sknn_simple._nn.losses import LOSSES
 from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective, Network, Objective
 from sknn_simple._nn.view import Features, View
+from sknn_simple._optim.journey import Limits
 from sknn_simple._optim.scaling import Columns, ColumnScaling, InputWeights
-from sknn_simple._optim.solvers import Limits
 from sknn_simple._training_set import TrainingSet
 
 # Columns whose deviation is below this, or above its inverse, are trained in float64.
@@ -180,17 +180,24 @@ def _far_from_zero(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool
     return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
 
 
-def cut(network: Network, data: TrainingSet, view: View | None = None) -> RowBlocks:
-    """Return the rows in blocks that suit the network."""
+def cut(
+    network: Network,
+    data: TrainingSet,
+    view: View | None = None,
+    dtype: np.dtype | None = None,
+) -> RowBlocks:
+    """Return the rows in blocks that suit the network, on demand seen in a dtype."""
+    X = data.X
+    smaller = 1.0 if dtype is None else dtype.itemsize / X.dtype.itemsize
     blocks = RowBlocks(
-        data.X,
+        X,
         data.y,
         data.weight,
-        row_bytes=network.row_bytes(data.X),
-        work=network.work(data.X),
+        row_bytes=smaller * network.row_bytes(X),
+        work=network.work(X),
     )
     if view is not None:
-        blocks.see(view)
+        blocks.see(view, dtype)
     return blocks
 
 

@@ -10,13 +10,14 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from sknn_simple._approach import choose_approach, renewal
+from sknn_simple._approach import choose_approach, draft, renewal
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
+from sknn_simple._optim.journey import Iterate, Limits, Result
 from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import Change, ScaledProblem
-from sknn_simple._optim.solvers import Iterate, Limits, Result, minimise
+from sknn_simple._optim.solvers import minimise
 from sknn_simple._optim.threads import single_blas_thread
 from sknn_simple._scene import Recipe, Scene, cut, set_scene
 from sknn_simple._training_set import TrainingSet
@@ -108,6 +109,7 @@ def train(
             bounds=bounds,
             observer=Monitors(watching, to_raw),
             renewal=renewal(recipe, scene, solver, change),
+            draft=draft(recipe, scene, solver, change, start, workers),
         )
         if limits.max_iter == 0:
             result = result._replace(outcome="interrupted")
@@ -209,7 +211,7 @@ def _best_of(result: Result, stopping: EarlyStopping) -> Result:
         outcome = "early_stopping"
     return result._replace(
         x=best.x,
-        value=best.value,
+        value=result.values[best.n_iter],
         grad_norm=best.grad_norm,
         outcome=outcome,
         problem=best.problem,

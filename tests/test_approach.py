@@ -5,10 +5,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_classification
+from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 
-from sknn_simple import LogisticNN, _approach
+from sknn_simple import LogisticNN, OneHiddenMLP, _approach
+from sknn_simple._nn.objective import Objective
 from sknn_simple._optim import solvers
 
 
@@ -131,7 +132,7 @@ def test_ctrl_c_during_a_renewal_keeps_the_iterate(name, monkeypatch):
     owner = {
         "hessian_blocks": _approach.LinearObjective,
         "to_scaled": _approach.Whitening,
-        "move": solvers._Journey,
+        "move": solvers.Journey,
     }[name]
 
     def press(*args, **options):
@@ -242,3 +243,104 @@ def test_no_dense_matrices_of_many_sparse_columns(tol, solver, monkeypatch):
     assert model.converged_
     assert model.solver_ == solver
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
+
+
+def breast_cancer(**settings):
+    X, y = load_breast_cancer(return_X_y=True)
+    return X, y, OneHiddenMLP(random_state=0).set_params(**settings)
+
+
+def precisions(monkeypatch):
+    """Draft small fits too, and note the dtype of the products of every evaluation."""
+    monkeypatch.setattr(_approach, "DRAFT_WORK", 2e6)
+    seen, evaluate = [], Objective.value_and_grad
+
+    def noted(self, theta):
+        seen.append(self.blocks.dtype)
+        return evaluate(self, theta)
+
+    monkeypatch.setattr(Objective, "value_and_grad", noted)
+    return seen
+
+
+@pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"activation": "tanh"},
+        {"activation": "relu"},
+        {"activation": "tanh", "tol": 1e-6, "alpha": 1.0},
+        {"skip_connections": True, "n_init": 2},
+        {"solver": "lbfgs", "monotonic_cst": [1] * 30},
+        {"early_stopping": True},
+    ],
+    ids=str,
+)
+def test_a_draft_in_float32_ends_where_j_itself_says(settings, container, monkeypatch):
+    X, y, model = breast_cancer(**settings)
+    seen = precisions(monkeypatch)
+    model.fit(container(X), y)
+    exact = seen.count(np.float64)
+    assert seen.count(np.float32) + exact == len(seen)
+    if settings.get("early_stopping"):
+        assert exact == 0
+    elif settings.get("tol", 1e-4) < 1e-5:
+        assert 10 < exact < 0.9 * len(seen)
+    else:
+        assert 0 < exact < 0.1 * len(seen)
+    assert model.converged_
+    assert model.coefs_[0].dtype == np.float64
+    curve = model.loss_curve_
+    best = model.n_iter_
+    if settings.get("early_stopping"):
+        best = int(np.argmin(model.validation_loss_curve_))
+    assert curve[best] == model.loss_
+    assert np.all(np.diff(curve) < 1e-9)
+    if settings.get("early_stopping"):
+        return
+    probability = model.predict_proba(X)[np.arange(len(y)), y]
+    square = ((model.coefs_[0] * X.std(axis=0)[:, None]) ** 2).sum()
+    square += (model.coefs_[1] ** 2).sum()
+    if settings.get("skip_connections"):
+        square += ((model.skip_coef_ * X.std(axis=0)[:, None]) ** 2).sum()
+    J = (-np.log(probability).sum() + 0.5 * model.alpha * square) / len(y)
+    assert model.loss_ == pytest.approx(J, rel=1e-9)
+
+
+def test_a_draft_leads_to_as_low_a_loss(monkeypatch):
+    losses = {}
+    for work in (2e6, np.inf):
+        monkeypatch.setattr(_approach, "DRAFT_WORK", work)
+        X, y, model = breast_cancer(activation="tanh", alpha=1.0)
+        losses[work] = [
+            model.set_params(random_state=seed).fit(X, y).loss_ for seed in range(5)
+        ]
+    first, second = losses.values()
+    assert first != second
+    assert_allclose(first, second, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({}, 100),
+        ({"standardize": False}, 569),
+        ({"solver": "newton-cg", "hidden_layer_size": 20, "tol": 1e-1}, 569),
+    ],
+)
+def test_no_draft_where_it_is_no_use(settings, rows, monkeypatch):
+    X, y, model = breast_cancer(activation="tanh", **settings)
+    if not model.standardize:
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    seen = precisions(monkeypatch)
+    model.fit(X[-rows:], y[-rows:])
+    assert set(seen) == {np.dtype(np.float64)}
+
+
+def test_no_draft_from_weights_too_large_for_it(monkeypatch):
+    X, y, model = breast_cancer(activation="tanh", warm_start=True)
+    model.fit(X, y)
+    model.coefs_[1] *= 1e5
+    seen = precisions(monkeypatch)
+    model.fit(X, y)
+    assert set(seen) == {np.dtype(np.float64)}

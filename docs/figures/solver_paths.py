@@ -11,7 +11,8 @@ from sklearn.preprocessing import scale
 from slices import Path, Slice, objective_of
 
 from sknn_simple import OneHiddenMLP
-from sknn_simple._optim.solvers import Limits, minimise
+from sknn_simple._optim.journey import Limits
+from sknn_simple._optim.solvers import minimise
 
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X)

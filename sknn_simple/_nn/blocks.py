@@ -178,16 +178,17 @@ class RowBlocks:
             for start, stop in edges
         ]
 
-    def see(self, view: View) -> None:
-        """See the features through `view` from now on.
+    def see(self, view: View, dtype: np.dtype | None = None) -> None:
+        """See the features through `view`, and in another dtype, from now on.
 
         Where they are small a copy is kept; else they are computed block by block at
         each evaluation, into the same memory.
         """
+        self.dtype = dtype or self.dtype
         if self._n_bytes > KEPT_BYTES:
             self._view = view
             return
-        self._X = view(self._X)
+        self._X = view(self._X).astype(self.dtype, copy=False)
         self.blocks = [
             block._replace(X=_rows(self._X, block.rows.start, block.rows.stop))
             for block in self.blocks
@@ -197,16 +198,22 @@ class RowBlocks:
         """Return a block's X as it is seen."""
         if self._view is None:
             return block.X
-        if sparse.issparse(block.X):
-            return self._view(block.X)
-        return self._view(
-            block.X, out=workspace.array("features", block.X.shape, self.dtype)
-        )
+        X = block.X
+        if sparse.issparse(X):
+            return self._view(X).astype(self.dtype, copy=False)
+        seen = self._view(X, out=workspace.array("features", X.shape, X.dtype))
+        if X.dtype == self.dtype:
+            return seen
+        rounded = workspace.array("rounded features", X.shape, self.dtype)
+        np.copyto(rounded, seen, casting="same_kind")
+        return rounded
 
     def chosen_features(self, rows: np.ndarray | slice) -> Features:
         """Return rows of X as they are seen: of numbers a copy, of a slice a view."""
         X = self._X[rows]
-        return X if self._view is None else self._view(X)
+        if self._view is not None:
+            X = self._view(X)
+        return X.astype(self.dtype, copy=False)
 
     def _lanes(self, n_lanes: int) -> list[list[Block]]:
         if n_lanes == 1:

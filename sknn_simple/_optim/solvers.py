@@ -6,17 +6,17 @@ method (some on the step, some on the 2-norm), are switched off.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize
 from scipy.optimize import OptimizeResult, minimize
 
 from sknn_simple._optim.constraints import Bounds
-from sknn_simple._optim.iteration import ROUNDING
+from sknn_simple._optim.journey import Journey, Limits, Observer, Result
 from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
-from sknn_simple._optim.problem import Memory, Problem, projected_gradient
+from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.threads import no_line_search_warnings
 from sknn_simple._optim.trust_krylov import trust_krylov
 
@@ -57,122 +57,9 @@ SOLVERS: dict[str, Solver] = {
     "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
 }
 
-# Over how many iterations a decrease is measured. One step of L-BFGS may be short by
-# chance; ten in a row are not.
-_DECREASE_WINDOW = 10
-_SMALLEST_VALUE = 1e-6
 # A dense Hessian above this size is refused: forming and factorising it takes three
 # arrays of that size.
 MAX_HESSIAN_BYTES = 2**31
-
-# At a kink a line search may find no step before the decrease is below its limit.
-_KINK_FACTOR = 100.0
-# A trust region that rejects this many steps in a row has shrunk by 4^-25: no step that
-# float64 can represent lowers the objective.
-_MAX_IDLE = 25
-
-
-class Outcome(NamedTuple):
-    """Why a minimisation ended, and whether that counts as converged.
-
-    `explanation` completes the sentence "… stopped after n iterations because …", and
-    `advice` says what to do; they are empty where there is nothing to warn about.
-    """
-
-    converged: bool
-    explanation: str = ""
-    advice: str = ""
-
-
-OUTCOMES: dict[str, Outcome] = {
-    "gradient": Outcome(True),
-    "decrease": Outcome(True),
-    "early_stopping": Outcome(True),
-    "observer": Outcome(False),
-    "max_iter": Outcome(
-        False,
-        "it reached max_iter={max_iter}",
-        "Raise max_iter to go on, or tol if this accuracy is enough.",
-    ),
-    "no_decrease": Outcome(
-        False,
-        "the {solver} solver found no step that lowers the objective",
-        "Raise tol if this accuracy is enough, or try another solver.",
-    ),
-    "interrupted": Outcome(
-        False, "it was interrupted", "The best iterate so far is kept."
-    ),
-}
-
-
-class Limits(NamedTuple):
-    """When a minimisation ends.
-
-    Attributes
-    ----------
-    tol : float
-        Converged where the largest absolute entry of the gradient is at most
-        ``tol · min(1, f)``: relative to f, so that a minimum near 0 is as accurate as
-        one near 1, but no smaller than ``tol · 1e-6``, because separable classes
-        without a penalty have no minimum and gradient and f vanish together.
-    max_iter : int
-        Largest number of iterations.
-    min_decrease : float
-        Converged also where f fell by at most this, relative to f, over 10 iterations:
-        a function with kinks has minima at which the gradient is not 0. Also where no
-        step lowers f any more and it fell by at most 100 times this. 0 for never.
-    """
-
-    tol: float
-    max_iter: int
-    min_decrease: float = 0.0
-
-    def threshold(self, value: float) -> float:
-        """Return the largest gradient entry that counts as converged at f = value."""
-        return self.tol * min(1.0, max(value, _SMALLEST_VALUE))
-
-    def until(self, n_iter: int) -> "Limits":
-        """Return the same limits with an end after `n_iter` iterations, if earlier."""
-        return self._replace(max_iter=min(self.max_iter, n_iter))
-
-
-class Iterate(NamedTuple):
-    """One iterate, as an observer sees it; `x` is in the coordinates of `problem`."""
-
-    n_iter: int
-    x: np.ndarray
-    value: float
-    grad_norm: float
-    problem: Problem
-
-
-class Result(NamedTuple):
-    """How a minimisation ended.
-
-    Attributes
-    ----------
-    x : ndarray of shape (size,)
-        The last iterate, which has the lowest value.
-    value, grad_norm : float
-        f and the largest absolute entry of its (projected) gradient at `x`.
-    n_iter : int
-        Number of iterations.
-    values : list of float
-        f at the start and after each iteration.
-    outcome : str
-        A key of ``OUTCOMES``.
-    problem : Problem or None
-        The one in whose coordinates `x` is; None where `x` is of no more use, because
-        the problem holds the data.
-    """
-
-    x: np.ndarray
-    value: float
-    grad_norm: float
-    n_iter: int
-    values: list[float]
-    outcome: str
-    problem: Problem | None
 
 
 class Renewal(NamedTuple):
@@ -192,125 +79,19 @@ class Renewal(NamedTuple):
     renew: Callable[[Problem, np.ndarray], tuple[Problem, np.ndarray]]
 
 
-class Observer(Protocol):
-    """What follows a minimisation from iteration to iteration."""
+class Draft(NamedTuple):
+    """The same function computed faster and less exactly, to be minimised first.
 
-    def ended(self, iterate: Iterate) -> bool:
-        """Note the start (n_iter 0) or an iteration's end; True asks to stop."""
-        ...
+    Attributes
+    ----------
+    problem : Problem
+        In the coordinates of the exact one.
+    limits : Limits
+        When its minimisation ends: before its errors matter.
+    """
 
-    def begins(self, problem: Problem, x: np.ndarray) -> None:
-        """Note that an iteration begins at x, in the coordinates of the problem."""
-        ...
-
-    def abandoned(self) -> None:
-        """Note the end: an iteration that has begun and not ended came to nothing."""
-        ...
-
-
-class _Journey:
-    """Follows the iterates of one minimisation and decides when it ends."""
-
-    def __init__(
-        self,
-        problem: Problem,
-        start: np.ndarray,
-        bounds: Bounds | None,
-        limits: Limits,
-        observer: Observer | None,
-    ) -> None:
-        # One attribute for both: an interrupt must not part a point from the problem in
-        # whose coordinates it is.
-        self._at = Memory(problem), start
-        self._bounds = bounds
-        self._limits = limits
-        self._observer = observer
-        self.idle = 0
-        # A run ends where the gradient is smaller than this.
-        self.least_gradient = 0.0
-        self.values: list[float] = []
-        self.outcome: str | None = None
-        self.accept(start)
-
-    @property
-    def memory(self) -> Memory:
-        """The problem in hand, and its last evaluations."""
-        return self._at[0]
-
-    @property
-    def x(self) -> np.ndarray:
-        """The last iterate."""
-        return self._at[1]
-
-    def accept(self, x: np.ndarray) -> None:
-        """Take x as the next iterate and decide whether to go on from it."""
-        value, gradient = self.memory.value_and_grad(x)
-        free = projected_gradient(x, gradient, self._bounds)
-        grad_norm = float(np.abs(free).max(initial=0.0))
-        before = self.values[-1] if self.values else np.inf
-        self.idle = 0 if value < before else self.idle + 1
-        if before < value <= before + ROUNDING * abs(before):
-            value = before
-        self._at, self.grad_norm = (self.memory, x.copy()), grad_norm
-        self.values.append(value)
-        problem, n_iter = self.memory.problem, len(self.values) - 1
-        iterate = Iterate(n_iter, self.x, value, grad_norm, problem)
-        stop = self._observer is not None and self._observer.ended(iterate)
-        self._go_on_unless(self._decide(stop))
-
-    def move(self, problem: Problem, x: np.ndarray, limits: Limits) -> None:
-        """Take x, in the coordinates of `problem`, for the same point, and go on."""
-        memory = Memory(problem)
-        value, gradient = memory.value_and_grad(x)
-        self._at, self._limits = (memory, x), limits
-        self.grad_norm = float(np.abs(gradient).max(initial=0.0))
-        self.values[-1] = min(value, self.values[-1])
-        self._go_on_unless(self._decide(False))
-
-    def _go_on_unless(self, outcome: str | None) -> None:
-        self.outcome = outcome
-        if outcome is None and self._observer is not None:
-            self._observer.begins(self.memory.problem, self.x)
-
-    def _decide(self, asked_to_stop: bool) -> str | None:
-        reasons = {
-            "gradient": self.grad_norm <= self._limits.threshold(self.values[-1]),
-            "observer": asked_to_stop,
-            "decrease": self._levelled_out(self._limits.min_decrease),
-            "max_iter": len(self.values) > self._limits.max_iter,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), None)
-
-    def end_without_step(self) -> None:
-        """Note that no step lowers f: converged where it had all but levelled out."""
-        if self._levelled_out(_KINK_FACTOR * self._limits.min_decrease):
-            self.outcome = "decrease"
-
-    def _levelled_out(self, smallest: float) -> bool:
-        enough = len(self.values) > _DECREASE_WINDOW
-        # Steps that a trust region rejects say nothing about how far f can fall.
-        if smallest == 0.0 or not enough or self.idle > _DECREASE_WINDOW // 2:
-            return False
-        before, now = self.values[-1 - _DECREASE_WINDOW], self.values[-1]
-        return before - now <= smallest * abs(now)
-
-    def __call__(self, intermediate_result: OptimizeResult) -> None:
-        """Follow one iteration of SciPy's; the parameter's name is SciPy's contract."""
-        self.accept(intermediate_result.x)
-        out_of_reach = self.grad_norm < self.least_gradient
-        if self.outcome is not None or self.idle >= _MAX_IDLE or out_of_reach:
-            raise StopIteration
-
-    def result(self) -> Result:
-        return Result(
-            self.x,
-            self.values[-1],
-            self.grad_norm,
-            len(self.values) - 1,
-            self.values,
-            self.outcome or "no_decrease",
-            self.memory.problem,
-        )
+    problem: Problem
+    limits: Limits
 
 
 def check_capability(solver: str, size: int, bounded: bool) -> None:
@@ -358,6 +139,7 @@ def minimise(
     bounds: Bounds | None = None,
     observer: Observer | None = None,
     renewal: Renewal | None = None,
+    draft: Draft | None = None,
 ) -> Result:
     """Minimise a problem with one of the ``SOLVERS``.
 
@@ -377,6 +159,8 @@ def minimise(
         Told about the start and every iteration; it may ask to stop.
     renewal : Renewal, optional
         How coordinates are renewed on the way; not with `bounds`.
+    draft : Draft, optional
+        What to minimise first; not with `renewal`.
 
     Returns
     -------
@@ -385,10 +169,15 @@ def minimise(
         solver could not go on.
     """
     due = limits.max_iter if renewal is None else renewal.first
-    journey: _Journey | None = None
+    journey: Journey | None = None
     try:
-        journey = _Journey(problem, start, bounds, limits.until(due), observer)
+        first = Draft(problem, limits) if draft is None else draft
+        begun = first.limits.until(due)
+        journey = Journey(first.problem, start, bounds, begun, observer)
         _descend(journey, SOLVERS[solver], bounds, limits)
+        if draft is not None and journey.outcome != "observer":
+            journey.refine(problem, limits)
+            _descend(journey, SOLVERS[solver], bounds, limits)
         while (
             renewal is not None
             and journey.outcome == "max_iter"
@@ -400,7 +189,7 @@ def minimise(
             _descend(journey, SOLVERS[solver], bounds, limits)
     except KeyboardInterrupt:
         if journey is None:
-            journey = _Journey(problem, start, bounds, limits, None)
+            journey = Journey(problem, start, bounds, limits, None)
         journey.outcome = "interrupted"
     finally:
         if observer is not None:
@@ -409,7 +198,7 @@ def minimise(
 
 
 def _descend(
-    journey: _Journey, solver: Solver, bounds: Bounds | None, limits: Limits
+    journey: Journey, solver: Solver, bounds: Bounds | None, limits: Limits
 ) -> None:
     """Run a solver, afresh as long as that helps, until the journey has an outcome.
 
@@ -429,14 +218,18 @@ def _descend(
 
 
 def _run(
-    journey: _Journey, solver: Solver, bounds: Bounds | None, limits: Limits
+    journey: Journey, solver: Solver, bounds: Bounds | None, limits: Limits
 ) -> None:
     memory = journey.memory
     # SciPy's Newton-CG compares curvatures with absolute constants. In units of its
     # largest entry at the start the gradient is near 1; a power of two keeps every bit.
     # Without Hessian products there are none, and the first step of L-BFGS is right
     # where the curvature is near 1.
-    unit = _nearest_power_of_two(journey.grad_norm) if "hessp" in solver.derivatives else 1.0
+    unit = (
+        _nearest_power_of_two(journey.grad_norm)
+        if "hessp" in solver.derivatives
+        else 1.0
+    )
     derivatives = {
         {"hessian": "hess"}.get(name, name): _in_units(
             getattr(memory.problem, name), unit

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sknn_simple._nn import blocks as module
 from sknn_simple._nn.blocks import RowBlocks, Workers, Workspace, block_edges
+from sknn_simple._nn.view import View
 
 THREADS = [1, 2, 3]
 PATIENCE = 10.0  # seconds after which a test that waits for a thread gives up
@@ -355,3 +356,29 @@ def test_workspace_gives_every_thread_its_own_memory():
     thread.start()
     thread.join()
     assert not np.shares_memory(mine, others[0])
+
+
+@pytest.mark.parametrize("sparse_too", [False, True])
+def test_features_seen_in_another_dtype(many_lanes, sparse_too, monkeypatch):
+    """Kept or computed at each evaluation: the same bits, those of a rounded copy."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((23, 5)) * rng.integers(0, 2, (23, 5))
+    center = np.zeros(5) if sparse_too else X.mean(axis=0)
+    view = View(center, 1.0 / X.std(axis=0), 2.0**-26)
+    wanted = view(X.copy()).astype(np.float32)
+    X = sparse.csr_array(X) if sparse_too else X
+    for kept in (module.KEPT_BYTES, 0):
+        monkeypatch.setattr(module, "KEPT_BYTES", kept)
+        data = row_blocks(X)
+        data.see(view, np.dtype(np.float32))
+        assert data.dtype == np.float32
+        workspace = module.Workspace()
+        for block in data.blocks:
+            seen = data.features(block, workspace)
+            assert seen.dtype == np.float32
+            seen = seen.toarray() if sparse_too else seen
+            np.testing.assert_array_equal(seen, wanted[block.rows])
+        chosen = data.chosen_features(np.array([3, 20]))
+        assert chosen.dtype == np.float32
+        chosen = chosen.toarray() if sparse_too else chosen
+        np.testing.assert_array_equal(chosen, wanted[[3, 20]])

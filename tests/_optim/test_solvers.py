@@ -10,10 +10,10 @@ import pytest
 from scipy.optimize import minimize
 
 from sknn_simple._optim import solvers as module
+from sknn_simple._optim.journey import OUTCOMES, Limits
 from sknn_simple._optim.solvers import (
-    OUTCOMES,
     SOLVERS,
-    Limits,
+    Draft,
     Renewal,
     check_capability,
     minimise,
@@ -743,3 +743,134 @@ def test_a_renewal_may_lower_the_value():
     )
     assert (result.outcome, result.n_iter) == ("gradient", 2)
     assert result.value == problem.value_and_grad(result.x)[0] == result.values[-1]
+
+
+# Drafts -----------------------------------------------------------------------------
+
+
+class Rough(Rosenbrock):
+    """Rosenbrock's function in float32, 1e-3 too high."""
+
+    def value_and_grad(self, x):
+        rounded = x.astype(np.float32).astype(np.float64)
+        value, gradient = super().value_and_grad(rounded)
+        return float(np.float32(value + 1e-3)), gradient
+
+
+class Following:
+    """Notes what an observer is told, and asks to stop after some iterations."""
+
+    def __init__(self, stop_after=None):
+        self.told = []
+        self.problems = []
+        self._stop_after = stop_after
+
+    def ended(self, iterate):
+        self.told.append(("ended", iterate.n_iter))
+        self.problems.append(iterate.problem)
+        return iterate.n_iter == self._stop_after
+
+    def begins(self, problem, x):
+        self.told.append(("begins", len(self.problems)))
+
+    def abandoned(self):
+        self.told.append(("abandoned",))
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+@every_nonconvex
+def test_a_draft_ends_at_the_exact_minimum(solver, tol):
+    exact, rough = Rosenbrock(), Rough()
+    following = Following()
+    result = minimise(
+        exact,
+        exact.start,
+        solver=solver,
+        limits=Limits(tol, 500),
+        observer=following,
+        draft=Draft(rough, Limits(max(tol, 1e-4), 500)),
+    )
+    value, gradient = exact.value_and_grad(result.x)
+    assert result.outcome == "gradient"
+    assert result.problem is exact
+    assert result.value == value == result.values[-1]
+    assert result.grad_norm == np.abs(gradient).max() <= tol
+    assert len(result.values) == result.n_iter + 1
+    assert np.all(np.diff(result.values) < 1e-6)
+    changed = following.problems.index(exact) if exact in following.problems else None
+    assert (changed is None) == (tol == 1e-2)
+    assert set(following.problems[:changed]) == {rough}
+    steps = result.n_iter
+    told = [("ended", 0)]
+    for n in range(1, steps + 1):
+        told += [("begins", n), ("ended", n)]
+    assert following.told == [*told, ("abandoned",)]
+
+
+@pytest.mark.parametrize("draft_iterations", [0, 3, 1000])
+def test_a_draft_counts_towards_max_iter(draft_iterations):
+    exact = Rosenbrock()
+    result = minimise(
+        exact,
+        exact.start,
+        solver="lbfgs",
+        limits=Limits(1e-9, 5),
+        draft=Draft(Rough(), Limits(1e-3, draft_iterations)),
+    )
+    assert (result.outcome, result.n_iter) == ("max_iter", 5)
+    assert result.value == exact.value_and_grad(result.x)[0]
+
+
+def test_a_request_to_stop_during_a_draft_is_heard():
+    exact, rough, following = Rosenbrock(), Rough(), Following(stop_after=3)
+    result = minimise(
+        exact,
+        exact.start,
+        solver="lbfgs",
+        limits=Limits(1e-9, 50),
+        observer=following,
+        draft=Draft(rough, Limits(1e-3, 50)),
+    )
+    assert (result.outcome, result.n_iter) == ("observer", 3)
+    assert result.problem is rough
+    assert following.told[-1] == ("abandoned",)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_draft_that_cannot_begin_is_left_out(value):
+    class Hopeless(Rosenbrock):
+        def value_and_grad(self, x):
+            return value, np.full_like(x, np.nan)
+
+    exact, following = Rosenbrock(), Following()
+    options = {"solver": "lbfgs", "limits": Limits(1e-6, 100)}
+    draft = Draft(Hopeless(), Limits(1e-3, 100))
+    result = minimise(exact, exact.start, draft=draft, observer=following, **options)
+    alone = minimise(exact, exact.start, **options)
+    assert result.values == alone.values
+    assert result.outcome == "gradient"
+    assert following.told[:3] == [("ended", 0), ("begins", 1), ("ended", 1)]
+
+
+def test_an_interrupted_draft_keeps_its_iterate():
+    class Interrupted(Rough):
+        count = 0
+
+        def value_and_grad(self, x):
+            self.count += 1
+            if self.count == 6:
+                raise KeyboardInterrupt
+            return super().value_and_grad(x)
+
+    exact, rough = Rosenbrock(), Interrupted()
+    result = minimise(
+        exact,
+        exact.start,
+        solver="lbfgs",
+        limits=Limits(1e-9, 50),
+        draft=Draft(rough, Limits(1e-3, 50)),
+    )
+    assert result.outcome == "interrupted"
+    assert result.problem is rough
+    assert result.value == min(result.values)
+    assert 0 < result.n_iter < 6
