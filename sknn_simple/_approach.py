@@ -75,10 +75,10 @@ VANISHING = 0.03
 # A ridge, relative to the Hessian's mean diagonal, for directions that it leaves open.
 RIDGE = 1e-6
 
-# Multiply-adds of an evaluation from which hidden layers are drafted in float32. A
-# fifth of them would do for the time; but as long as sums run over one block of rows,
-# a weight of 2 gives what writing the row twice gives, to the last digits.
-DRAFT_WORK = 1e7
+# Multiply-adds of an evaluation from which a draft in float32 pays for hidden layers.
+# Below, a fifth of the time would be saved; but on few rows the path in float64 is
+# mostly the same for the same data in another form, such as rows repeated for weights.
+DRAFT_WORK = 2e6
 # In float32 J has errors of about 1e-7 of itself, and so has its gradient.
 DRAFT_TOL = 1e-5
 # Larger weights at the start would cost it digits.
@@ -200,7 +200,9 @@ def draft(
     small = recipe.network.work(scene.data.X) < DRAFT_WORK
     if small or np.abs(start).max() > DRAFT_WEIGHT:
         return None
-    blocks = cut(recipe.network, scene.data, scene.view, np.dtype(np.float32))
+    # Rounding to float32 makes the features the same in any unit, as a grid does.
+    view = scene.view.exact()
+    blocks = cut(recipe.network, scene.data, view, np.dtype(np.float32))
     objective = recipe.objective(
         recipe.network, scene.objective.loss, blocks, scene.objective.decay, workers
     )

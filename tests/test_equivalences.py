@@ -26,7 +26,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple import LogisticNN, OneHiddenMLP, _approach
 from sknn_simple._nn import blocks
 
 SKLEARN = parse_version(sklearn_version).release[:2]
@@ -362,6 +362,13 @@ def rescaled(X, seed):
     return (X + 3.0 * rng.normal(size=X.shape[1]) * X.std(axis=0)) * factor
 
 
+@pytest.fixture(params=["as by work", "always"])
+def draft(request, monkeypatch):
+    """Whether small networks, too, take most of their steps in float32."""
+    if request.param == "always":
+        monkeypatch.setattr(_approach, "DRAFT_WORK", 0.0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
@@ -378,7 +385,9 @@ def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
-def test_unit_and_origin_of_columns_do_not_matter_to_networks(load, activation, seed):
+def test_unit_and_origin_of_columns_do_not_matter_to_networks(
+    load, activation, seed, draft
+):
     # A whole fit: features rounded to a grid lead every path through the same points.
     X, y = load(return_X_y=True)
     Z = rescaled(X, seed)
@@ -403,7 +412,7 @@ def test_unit_and_origin_of_columns_do_not_matter_to_networks(load, activation, 
     ],
     ids=str,
 )
-def test_unit_and_origin_of_columns_do_not_matter_to_settings(settings):
+def test_unit_and_origin_of_columns_do_not_matter_to_settings(settings, draft):
     X, y = load_breast_cancer(return_X_y=True)
     Z = rescaled(X, 0)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
@@ -413,7 +422,7 @@ def test_unit_and_origin_of_columns_do_not_matter_to_settings(settings):
     assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
 
 
-def test_unit_of_sparse_columns_does_not_matter_to_networks():
+def test_unit_of_sparse_columns_does_not_matter_to_networks(draft):
     X, y = load_digits(return_X_y=True)
     factor = 10.0 ** np.resize(np.arange(-6, 7), X.shape[1])
     Z = sparse.csr_array(X * factor)
@@ -422,7 +431,7 @@ def test_unit_of_sparse_columns_does_not_matter_to_networks():
     assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
 
 
-def test_features_too_large_to_keep_are_seen_the_same(monkeypatch):
+def test_features_too_large_to_keep_are_seen_the_same(draft, monkeypatch):
     X, y = load_breast_cancer(return_X_y=True)
     model = OneHiddenMLP(5, random_state=0)
     for data in (X, sparse.csr_array(X)):
