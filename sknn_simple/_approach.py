@@ -208,7 +208,8 @@ def draft(
     )
     tol, max_iter, min_decrease = recipe.limits
     limits = Limits(max(tol, DRAFT_TOL), max_iter, max(min_decrease, DRAFT_TOL))
-    return Draft(ScaledProblem(objective, change), limits)
+    problem = ScaledProblem(objective, change)
+    return Draft(problem, limits, {"dtype": np.float32})
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:

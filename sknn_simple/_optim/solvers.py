@@ -88,10 +88,13 @@ class Draft(NamedTuple):
         In the coordinates of the exact one.
     limits : Limits
         When its minimisation ends: before its errors matter.
+    options : dict
+        Of the solver, beside those that it has anyway.
     """
 
     problem: Problem
     limits: Limits
+    options: dict[str, Any]
 
 
 def check_capability(solver: str, size: int, bounded: bool) -> None:
@@ -168,16 +171,18 @@ def minimise(
         Of the last iterate, also after an interrupt (KeyboardInterrupt) or when the
         solver could not go on.
     """
+    row = SOLVERS[solver]
+    first = Draft(problem, limits, {}) if draft is None else draft
     due = limits.max_iter if renewal is None else renewal.first
     journey: Journey | None = None
     try:
-        first = Draft(problem, limits) if draft is None else draft
         begun = first.limits.until(due)
         journey = Journey(first.problem, start, bounds, begun, observer)
-        _descend(journey, SOLVERS[solver], bounds, limits)
+        drafting = row._replace(options={**row.options, **first.options})
+        _descend(journey, drafting, bounds, limits)
         if draft is not None and journey.outcome != "observer":
             journey.refine(problem, limits)
-            _descend(journey, SOLVERS[solver], bounds, limits)
+            _descend(journey, row, bounds, limits)
         while (
             renewal is not None
             and journey.outcome == "max_iter"
@@ -186,7 +191,7 @@ def minimise(
             due *= 2
             renewed = renewal.renew(journey.memory.problem, journey.x)
             journey.move(*renewed, limits.until(due))
-            _descend(journey, SOLVERS[solver], bounds, limits)
+            _descend(journey, row, bounds, limits)
     except KeyboardInterrupt:
         if journey is None:
             journey = Journey(problem, start, bounds, limits, None)

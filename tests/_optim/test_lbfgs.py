@@ -22,12 +22,15 @@ def bfgs_matrix(pairs):
     return H
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"), [(np.float64, 1e-8, 1e-10), (np.float32, 1e-3, 1e-3)]
+)
 @pytest.mark.parametrize("n_pairs", [1, 3, 7])
-def test_inverse_hessian_is_that_of_the_recursion(n_pairs):
+def test_inverse_hessian_is_that_of_the_recursion(n_pairs, dtype, rtol, atol):
     rng = np.random.default_rng(n_pairs)
     root = rng.normal(size=(8, 8))
     A = root @ root.T + np.eye(8)
-    inverse, pairs = InverseHessian(n_pairs, 8), []
+    inverse, pairs = InverseHessian(n_pairs, 8, dtype), []
     gradient = rng.normal(size=8)
     for _ in range(10):
         step = rng.normal(size=8)
@@ -35,7 +38,9 @@ def test_inverse_hessian_is_that_of_the_recursion(n_pairs):
         gradient = gradient + A @ step
         pairs = [*pairs, (step, A @ step)][-n_pairs:]
         expected = bfgs_matrix(pairs) @ gradient
-        np.testing.assert_allclose(inverse @ gradient, expected, rtol=1e-8, atol=1e-10)
+        product = inverse @ gradient
+        assert product.dtype == np.float64
+        np.testing.assert_allclose(product, expected, rtol=rtol, atol=atol)
 
 
 def test_without_pairs_a_step_is_at_most_of_length_one():
@@ -59,11 +64,12 @@ def test_indefinite_memory_is_forgotten():
     np.testing.assert_array_equal(inverse.descent(np.array([0.5, 0.0])), [-0.5, 0.0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("maxcor", [1, 5, 20])
 @pytest.mark.parametrize("size", [2, 10])
-def test_minimum_of_rosenbrock(maxcor, size):
+def test_minimum_of_rosenbrock(maxcor, size, dtype):
     start = np.full(size, -0.5)
-    options = {"maxcor": maxcor, "maxiter": 2000}
+    options = {"maxcor": maxcor, "maxiter": 2000, "dtype": dtype}
     found = minimize(rosen, start, jac=rosen_der, method=lbfgs, options=options)
     np.testing.assert_allclose(found.x, 1.0, atol=1e-6)
 

@@ -788,7 +788,7 @@ def test_a_draft_ends_at_the_exact_minimum(solver, tol):
         solver=solver,
         limits=Limits(tol, 500),
         observer=following,
-        draft=Draft(rough, Limits(max(tol, 1e-4), 500)),
+        draft=Draft(rough, Limits(max(tol, 1e-4), 500), {}),
     )
     value, gradient = exact.value_and_grad(result.x)
     assert result.outcome == "gradient"
@@ -815,7 +815,7 @@ def test_a_draft_counts_towards_max_iter(draft_iterations):
         exact.start,
         solver="lbfgs",
         limits=Limits(1e-9, 5),
-        draft=Draft(Rough(), Limits(1e-3, draft_iterations)),
+        draft=Draft(Rough(), Limits(1e-3, draft_iterations), {}),
     )
     assert (result.outcome, result.n_iter) == ("max_iter", 5)
     assert result.value == exact.value_and_grad(result.x)[0]
@@ -829,7 +829,7 @@ def test_a_request_to_stop_during_a_draft_is_heard():
         solver="lbfgs",
         limits=Limits(1e-9, 50),
         observer=following,
-        draft=Draft(rough, Limits(1e-3, 50)),
+        draft=Draft(rough, Limits(1e-3, 50), {}),
     )
     assert (result.outcome, result.n_iter) == ("observer", 3)
     assert result.problem is rough
@@ -844,7 +844,7 @@ def test_a_draft_that_cannot_begin_is_left_out(value):
 
     exact, following = Rosenbrock(), Following()
     options = {"solver": "lbfgs", "limits": Limits(1e-6, 100)}
-    draft = Draft(Hopeless(), Limits(1e-3, 100))
+    draft = Draft(Hopeless(), Limits(1e-3, 100), {})
     result = minimise(exact, exact.start, draft=draft, observer=following, **options)
     alone = minimise(exact, exact.start, **options)
     assert result.values == alone.values
@@ -868,9 +868,23 @@ def test_an_interrupted_draft_keeps_its_iterate():
         exact.start,
         solver="lbfgs",
         limits=Limits(1e-9, 50),
-        draft=Draft(rough, Limits(1e-3, 50)),
+        draft=Draft(rough, Limits(1e-3, 50), {}),
     )
     assert result.outcome == "interrupted"
     assert result.problem is rough
     assert result.value == min(result.values)
     assert 0 < result.n_iter < 6
+
+
+def test_options_of_a_draft_are_for_the_draft_alone(monkeypatch):
+    taken, minimize = [], module.minimize
+
+    def noted(*args, **arguments):
+        taken.append(arguments["options"].get("dtype"))
+        return minimize(*args, **arguments)
+
+    monkeypatch.setattr(module, "minimize", noted)
+    draft = Draft(Rough(), Limits(1e-3, 50), {"dtype": np.float32})
+    exact, limits = Rosenbrock(), Limits(1e-9, 50)
+    minimise(exact, exact.start, solver="lbfgs", limits=limits, draft=draft)
+    assert taken == [np.float32, None]
