@@ -13,8 +13,10 @@ The monitor's own time is taken off. Targets:
 
 The peer is taken as installed, and with its BLAS pools limited by hand in several ways,
 the best of which counts. A random start of ours may end in a minimum above the target:
-"reached" says how many did; for one that did not the ratio is 0. Ratios are medians
-over seeds of the peer's time / ours.
+then the next start is tried, and its time added; "starts" is their number over all
+seeds, and "reached" says for how many seeds one of them did. Where none did the ratio
+is 0. Ratios are medians over seeds of the peer's time / ours. Our fit looks at its own J, which on the way comes
+from products in float32, so a target counts as reached within 1e-6 of it.
 """
 
 import shutil
@@ -55,9 +57,10 @@ from benchmarks.common import (
 from benchmarks.data import DataSet, load, names
 
 ALPHA = 1.0
-# Relative to a target, what counts as having reached it: the fit's own J may come from
-# products in float32.
+# Relative to a target, what counts as having reached it.
 ACCURACY = 1e-6
+# Starts of ours for one of the peer's.
+MAX_STARTS = 5
 # MLPClassifier's own limit, and of nnet's BFGS about as many.
 PEER_MAX_ITER = 200
 OUR_MAX_ITER = 20 * PEER_MAX_ITER
@@ -181,21 +184,29 @@ def until_judged(target: float, judge: Judge, data: DataSet, hidden: int) -> Tar
 # Contests ----------------------------------------------------------------------------
 
 
+class Race(NamedTuple):
+    """What our starts towards a target took, and the lowest value they came to."""
+
+    seconds: float
+    value: float
+    starts: int
+    reached: bool
+
+
 class Duel(NamedTuple):
     """One seed of a contest: how to train the peer, and ours to a target."""
 
     judge: Judge
     peer: Callable[[], Network]
-    ours: Callable[[float], Network]
+    ours: Callable[[float, int], Network]
     by_hand: bool = True
 
     def run(self, repeats: int) -> dict[str, Any]:
         """Return the median seconds of all, and whether ours reached the target."""
         first = self.peer()
         target = self.judge(first.coefs, first.intercepts)
-        trained = self.ours(target)
-        value = self.judge(trained.coefs, trained.intercepts)
-        times = {"ours": [trained.seconds], "installed": [first.seconds]}
+        race = self.race(target)
+        times = {"ours": [race.seconds], "installed": [first.seconds]}
         short = first.seconds < 1.0
         for _ in range(repeats if short else 1):
             if short:
@@ -203,13 +214,25 @@ class Duel(NamedTuple):
             for name, limit in pools() if self.by_hand else ():
                 with limit:
                     times.setdefault(name, []).append(self.peer().seconds)
-            times["ours"].append(self.ours(target).seconds)
+            times["ours"].append(self.race(target).seconds)
         return {
             "target": target,
-            "value": value,
-            "reached": trained.stopped and value <= target * (1.0 + ACCURACY),
+            "value": race.value,
+            "reached": race.reached,
+            "starts": race.starts,
             "times": {name: median(taken) for name, taken in times.items()},
         }
+
+    def race(self, target: float) -> "Race":
+        """Train from one start after another, until one reaches the target."""
+        taken, value, starts, reached = 0.0, np.inf, 0, False
+        while not reached and starts < MAX_STARTS:
+            trained = self.ours(target, starts)
+            taken += trained.seconds
+            starts += 1
+            value = min(value, self.judge(trained.coefs, trained.intercepts))
+            reached = trained.stopped and value <= target * (1.0 + ACCURACY)
+        return Race(taken, value, starts, reached)
 
 
 def against_lbfgs(data: DataSet, activation: str, seed: int) -> Duel:
@@ -219,8 +242,9 @@ def against_lbfgs(data: DataSet, activation: str, seed: int) -> Duel:
     def peer() -> Network:
         return train_peer(data, solver="lbfgs", max_iter=PEER_MAX_ITER, **options)
 
-    def ours(target: float) -> Network:
-        return train_ours(data, until_objective(target), **options)
+    def ours(target: float, start: int) -> Network:
+        again = {**options, "random_state": _seed(seed, start)}
+        return train_ours(data, until_objective(target), **again)
 
     return Duel(judge_objective(data, activation, ALPHA), peer, ours)
 
@@ -236,9 +260,9 @@ def against_adam(data: DataSet, activation: str, seed: int) -> Duel:
     def peer() -> Network:
         return train_peer(train, solver="adam", random_state=seed)
 
-    def ours(target: float) -> Network:
+    def ours(target: float, start: int) -> Network:
         reached = until_judged(target, judge, train, hidden=100)
-        return train_ours(train, reached, random_state=seed)
+        return train_ours(train, reached, random_state=_seed(seed, start))
 
     return Duel(judge, peer, ours)
 
@@ -249,17 +273,22 @@ def against_nnet(data: DataSet, activation: str, seed: int) -> Duel:
     def peer() -> Network:
         return train_nnet(data, NNET_HIDDEN, ALPHA, seed)
 
-    def ours(target: float) -> Network:
+    def ours(target: float, start: int) -> Network:
         return train_ours(
             data,
             until_objective(target),
             hidden_layer_size=NNET_HIDDEN,
             activation=activation,
             alpha=ALPHA,
-            random_state=seed,
+            random_state=_seed(seed, start),
         )
 
     return Duel(judge_objective(data, activation, ALPHA), peer, ours, by_hand=False)
+
+
+def _seed(seed: int, start: int) -> int:
+    """Return the seed of the peer for the first start, one that no peer has else."""
+    return seed + 1000 * start
 
 
 def contests(name: str, settings: Settings, has_nnet: bool) -> Iterator[tuple]:
@@ -299,6 +328,7 @@ def row(contest: dict[str, Any]) -> dict[str, Any]:
         "peer": contest["peer"],
         "activation": contest["activation"],
         "reached": f"{sum(run['reached'] for run in runs)} of {len(runs)}",
+        "starts": sum(run["starts"] for run in runs),
         "ours, ms": 1e3 * median(run["times"]["ours"] for run in runs),
         **ratios(runs),
     }

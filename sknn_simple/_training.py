@@ -166,8 +166,8 @@ def _without_rounding(
 ) -> Result:
     """Return the result with J, at the start and the end, of features before rounding.
 
-    The values between are moved with them, by about 1e-9 of J: linearly, which keeps
-    their order.
+    The values between are moved with them, by about 1e-9 of J, or 1e-7 where a draft
+    has been stopped: linearly, which keeps their order.
     """
     if scene.view is None or not scene.view.rounds:
         return result

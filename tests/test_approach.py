@@ -1,16 +1,18 @@
 """Coordinates and solvers that are chosen by shape: none moves the optimum."""
 
+import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from sknn_simple import LogisticNN, OneHiddenMLP, _approach
 from sknn_simple._nn.objective import Objective
-from sknn_simple._optim import solvers
+from sknn_simple._optim import journey, solvers
 
 
 def digits(n=600):
@@ -317,6 +319,7 @@ def test_a_draft_leads_to_as_low_a_loss(monkeypatch):
     first, second = losses.values()
     assert first != second
     assert_allclose(first, second, rtol=1e-2)
+    assert_allclose(np.median(first), np.median(second), rtol=3e-3)
 
 
 @pytest.mark.parametrize(
@@ -343,3 +346,68 @@ def test_no_draft_from_weights_too_large_for_it(monkeypatch):
     seen = precisions(monkeypatch)
     model.fit(X, y)
     assert set(seen) == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("form", ["repeated", "CSR", "threads"])
+def test_drafts_of_the_same_data_in_another_form_end_alike(form):
+    """Where there is but one valley, and J itself is minimised to the end."""
+    X, y, model = breast_cancer(activation="tanh", alpha=100.0, tol=1e-8)
+    times = np.random.default_rng(0).integers(1, 3, len(y))
+    expected = model.fit(X, y, sample_weight=times).predict_proba(X)
+    loss = model.loss_
+    if form == "repeated":
+        model.fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    elif form == "CSR":
+        model.fit(sparse.csr_array(X), y, sample_weight=times)
+    else:
+        with threadpool_limits(1):
+            model.fit(X, y, sample_weight=times)
+        assert model.loss_ == loss
+    assert model.loss_ == pytest.approx(loss, rel=1e-9)
+    assert_allclose(model.predict_proba(X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e-80, 1e-19, 1e80])
+def test_a_draft_does_not_warn_of_extreme_weights(weight):
+    """A row of little weight may lie 1e40 deviations out."""
+    X, y, model = breast_cancer(activation="tanh", tol=1e-2)
+    weights = np.ones(len(y))
+    weights[0] = weight
+    X[0, 0] = 1e45
+    assert model.fit(X, y, sample_weight=weights).converged_
+
+
+def test_a_draft_is_followed_line_by_line(capsys):
+    X, y, model = breast_cancer(activation="tanh", tol=1e-6, alpha=10.0, verbose=1)
+    model.fit(X, y)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    values = [float(line.split()[1]) for line in lines]
+    assert [int(line.split()[0]) for line in lines] == list(range(model.n_iter_ + 1))
+    assert_allclose(values, model.loss_curve_, rtol=1e-6)
+    assert float(lines[-1].split()[2]) == pytest.approx(model.grad_norm_, rel=1e-2)
+
+
+@pytest.mark.parametrize("where", ["_continue", "refine"])
+def test_ctrl_c_after_a_draft_keeps_the_iterate(where, monkeypatch):
+    X, y, model = breast_cancer(activation="tanh")
+
+    def press(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journey.Journey, where, press)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        model.fit(X, y)
+    probability = model.predict_proba(X)[np.arange(len(y)), y]
+    square = ((model.coefs_[0] * X.std(axis=0)[:, None]) ** 2).sum()
+    square += (model.coefs_[1] ** 2).sum()
+    J = (-np.log(probability).sum() + 0.5 * square) / len(y)
+    assert model.loss_ == pytest.approx(J, rel=1e-9)
+    assert model.n_iter_ > 50
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_drafts_in_workers_give_the_same_bits(backend):
+    X, y, model = breast_cancer(activation="tanh", n_init=3, tol=1e-2)
+    expected = model.fit(X, y).coefs_[0]
+    with joblib.parallel_config(backend, n_jobs=2):
+        assert_array_equal(clone(model).fit(X, y).coefs_[0], expected)

@@ -184,11 +184,17 @@ class RowBlocks:
         Where they are small a copy is kept; else they are computed block by block at
         each evaluation, into the same memory.
         """
-        self.dtype = dtype or self.dtype
+        self.dtype = self.dtype if dtype is None else dtype
         if self._n_bytes > KEPT_BYTES:
             self._view = view
             return
-        self._X = view(self._X).astype(self.dtype, copy=False)
+        if sparse.issparse(self._X):
+            self._X = view(self._X).astype(self.dtype, copy=False)
+        else:
+            seen = np.empty(self._X.shape, self.dtype)
+            for block in self.blocks:
+                seen[block.rows] = view(block.X)
+            self._X = seen
         self.blocks = [
             block._replace(X=_rows(self._X, block.rows.start, block.rows.stop))
             for block in self.blocks

@@ -24,7 +24,8 @@ class View:
     center, scale : ndarray of shape (n_features,)
         Of the features' dtype. Sparse features have center 0.
     step : float or None, default=None
-        The features are rounded to multiples of it, a power of two. None does not.
+        Float64 features are rounded to multiples of it, a power of two; those beyond
+        2^51 steps less finely. None does not.
     mean : ndarray of shape (n_features,), optional
         Where `center` is 0, what the features would be centred at: they are rounded so
         that subtracting their mean gives what rounding centred features gives.
@@ -73,9 +74,11 @@ class View:
 
     def _rounded(self, seen: np.ndarray) -> np.ndarray:
         if self._step is not None:
-            seen *= 1.0 / self._step
-            np.rint(seen, out=seen)
-            seen *= self._step
+            # The last digit of a sum of this size is worth one step, so the addition
+            # rounds: two passes, where dividing, rounding and multiplying are three.
+            size = 1.5 * 2.0**52 * self._step
+            seen += size
+            seen -= size
         return seen
 
 

@@ -85,7 +85,10 @@ class Limits(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """One iterate, as an observer sees it; `x` is in the coordinates of `problem`."""
+    """One iterate, as an observer sees it; `x` is in the coordinates of `problem`.
+
+    In a draft `value` and `grad_norm` have its errors.
+    """
 
     n_iter: int
     x: np.ndarray
@@ -156,6 +159,7 @@ class Journey:
         self._bounds = bounds
         self._limits = limits
         self._observer = observer
+        self._asked_to_stop = False
         self.idle = 0
         # A run ends where the gradient is smaller than this.
         self.least_gradient = 0.0
@@ -185,45 +189,52 @@ class Journey:
         self.values.append(value)
         problem, n_iter = self.memory.problem, len(self.values) - 1
         iterate = Iterate(n_iter, self.x, value, grad_norm, problem)
-        stop = self._observer is not None and self._observer.ended(iterate)
-        self._go_on_unless(self._decide(stop))
+        if self._observer is not None:
+            self._asked_to_stop = self._observer.ended(iterate)
+        self._go_on_unless(self._decide())
 
     def move(self, problem: Problem, x: np.ndarray, limits: Limits) -> None:
         """Take x, in the coordinates of `problem`, for the same point, and go on."""
+        value = self._continue(problem, x, limits)
+        self.values[-1] = min(value, self.values[-1])
+        self._go_on_unless(self._decide())
+
+    def refine(self, problem: Problem, limits: Limits) -> None:
+        """Go on from the last iterate of a draft with f computed exactly.
+
+        The values before are moved by the error of the last one: what f falls by from
+        here on is compared with what it fell by on the way. An observer's wish to stop
+        there ends it all.
+        """
+        if self._asked_to_stop:
+            self.outcome = "observer"
+            return
+        value = self._continue(problem, self.x, limits)
+        error = self.values[-1] - value
+        self.values[:] = [*(before - error for before in self.values[:-1]), value]
+        if self.outcome is None:
+            # The draft's last iteration has begun and found no step: it goes on.
+            self.outcome = self._decide()
+        else:
+            self._go_on_unless(self._decide())
+
+    def _continue(self, problem: Problem, x: np.ndarray, limits: Limits) -> float:
+        """Take x, a point of `problem`, for the last iterate; return f there."""
         memory = Memory(problem)
         value, gradient = memory.value_and_grad(x)
         self._at, self._limits = (memory, x), limits
-        self.grad_norm = _largest(gradient)
-        self.values[-1] = min(value, self.values[-1])
-        self._go_on_unless(self._decide(False))
-
-    def refine(self, problem: Problem, limits: Limits) -> None:
-        """Go on from the last iterate with f computed exactly.
-
-        The values before are moved by the error of the last one: what f falls by from
-        here on is compared with what it fell by on the way.
-        """
-        memory = Memory(problem)
-        value, gradient = memory.value_and_grad(self.x)
-        error = self.values[-1] - value
-        self.values[:] = [*(before - error for before in self.values[:-1]), value]
-        self._at, self._limits = (memory, self.x), limits
-        self.grad_norm = _largest(projected_gradient(self.x, gradient, self._bounds))
-        if self.outcome is None:
-            # The draft's last iteration has begun and found no step: it goes on.
-            self.outcome = self._decide(False)
-        else:
-            self._go_on_unless(self._decide(False))
+        self.grad_norm = _largest(projected_gradient(x, gradient, self._bounds))
+        return value
 
     def _go_on_unless(self, outcome: str | None) -> None:
         self.outcome = outcome
         if outcome is None and self._observer is not None:
             self._observer.begins(self.memory.problem, self.x)
 
-    def _decide(self, asked_to_stop: bool) -> str | None:
+    def _decide(self) -> str | None:
         reasons = {
             "gradient": self.grad_norm <= self._limits.threshold(self.values[-1]),
-            "observer": asked_to_stop,
+            "observer": self._asked_to_stop,
             "decrease": self._levelled_out(self._limits.min_decrease),
             "max_iter": len(self.values) > self._limits.max_iter,
         }

@@ -163,7 +163,7 @@ def minimise(
     renewal : Renewal, optional
         How coordinates are renewed on the way; not with `bounds`.
     draft : Draft, optional
-        What to minimise first; not with `renewal`.
+        What to minimise first.
 
     Returns
     -------
@@ -172,17 +172,18 @@ def minimise(
         solver could not go on.
     """
     row = SOLVERS[solver]
-    first = Draft(problem, limits, {}) if draft is None else draft
     due = limits.max_iter if renewal is None else renewal.first
     journey: Journey | None = None
     try:
-        begun = first.limits.until(due)
-        journey = Journey(first.problem, start, bounds, begun, observer)
-        drafting = row._replace(options={**row.options, **first.options})
-        _descend(journey, drafting, bounds, limits)
-        if draft is not None and journey.outcome != "observer":
-            journey.refine(problem, limits)
-            _descend(journey, row, bounds, limits)
+        if draft is None:
+            journey = Journey(problem, start, bounds, limits.until(due), observer)
+        else:
+            begun = draft.limits.until(limits.max_iter)
+            journey = Journey(draft.problem, start, bounds, begun, observer)
+            drafting = row._replace(options={**row.options, **draft.options})
+            _descend(journey, drafting, bounds, begun)
+            journey.refine(problem, limits.until(due))
+        _descend(journey, row, bounds, limits)
         while (
             renewal is not None
             and journey.outcome == "max_iter"

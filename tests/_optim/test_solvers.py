@@ -821,8 +821,10 @@ def test_a_draft_counts_towards_max_iter(draft_iterations):
     assert result.value == exact.value_and_grad(result.x)[0]
 
 
-def test_a_request_to_stop_during_a_draft_is_heard():
-    exact, rough, following = Rosenbrock(), Rough(), Following(stop_after=3)
+# The draft alone takes 19 iterations.
+@pytest.mark.parametrize("stop_after", [0, 3, 19])
+def test_a_request_to_stop_during_a_draft_is_heard(stop_after):
+    exact, rough, following = Rosenbrock(), Rough(), Following(stop_after)
     result = minimise(
         exact,
         exact.start,
@@ -831,9 +833,9 @@ def test_a_request_to_stop_during_a_draft_is_heard():
         observer=following,
         draft=Draft(rough, Limits(1e-3, 50), {}),
     )
-    assert (result.outcome, result.n_iter) == ("observer", 3)
+    assert (result.outcome, result.n_iter) == ("observer", stop_after)
     assert result.problem is rough
-    assert following.told[-1] == ("abandoned",)
+    assert following.told[-2:] == [("ended", stop_after), ("abandoned",)]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
