@@ -243,3 +243,24 @@ def test_every_start_of_a_convex_objective_ends_at_the_same_value():
     )
     losses = model.set_params(random_state=0).fit(X, y).init_losses_
     assert_allclose(losses, losses[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "logistic", "sigmoid"])
+def test_first_weights_are_within_glorots_range(activation):
+    starts = []
+
+    class Drawing(OneHiddenMLP):
+        def _draw(self, network, seed):
+            start = super()._draw(network, seed)
+            starts.append(network.layout.views(start))
+            return start
+
+    X, y = make_classification(60, 5, random_state=0)
+    Drawing(95, activation, random_state=0, tol=1e-1, skip_connections=True).fit(X, y)
+    (start,) = starts
+    for layer, fans in (("hidden", 100), ("output", 96)):
+        limit = np.sqrt(6.0 / fans)
+        for name in (f"{layer}_coef", f"{layer}_intercept"):
+            assert np.abs(start[name]).max() <= limit
+        assert np.abs(start[f"{layer}_coef"]).max() > 0.9 * limit
+    assert_array_equal(start["skip_coef"], 0.0)

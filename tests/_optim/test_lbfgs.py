@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, minimize, rosen, rosen_der
 
+from sknn_simple._optim import lbfgs as module
 from sknn_simple._optim.backtracking import ARMIJO, backtrack
 from sknn_simple._optim.lbfgs import InverseHessian, lbfgs
 
@@ -103,3 +104,25 @@ def test_backtracking_takes_the_first_step_that_is_low_enough():
     np.testing.assert_array_equal(found[0], [0.0])
     assert found[1] <= 1.0 - ARMIJO * 32.0 / 16.0
     assert backtrack(lambda x: 2.0, x, step, 1.0, -32.0) is None
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(9_999, np.float64), (10_000, np.float32)])
+def test_large_pairs_are_remembered_in_float32(size, dtype, monkeypatch):
+    seen, original = [], InverseHessian
+
+    def noted(*args):
+        seen.append(args[-1])
+        return original(*args)
+
+    monkeypatch.setattr(module, "InverseHessian", noted)
+    curvature = np.linspace(1.0, 100.0, size)
+    found = minimize(
+        lambda x: 0.5 * curvature @ x**2,
+        np.ones(size),
+        jac=lambda x: curvature * x,
+        method=lbfgs,
+        options={"maxcor": 20, "maxiter": 200},
+    )
+    assert seen == [dtype]
+    # As near to the minimum in either: only directions are rounded.
+    assert np.abs(found.x).max() < 1e-9
