@@ -15,8 +15,9 @@ The peer is taken as installed, and with its BLAS pools limited by hand in sever
 the best of which counts. A random start of ours may end in a minimum above the target:
 then the next start is tried, and its time added; "starts" is their number over all
 seeds, and "reached" says for how many seeds one of them did. Where none did the ratio
-is 0. Ratios are medians over seeds of the peer's time / ours. Our fit looks at its own J, which on the way comes
-from products in float32, so a target counts as reached within 1e-6 of it.
+is 0. Ratios are medians over seeds of the peer's time / ours. Our fit looks at its own
+J, which on the way comes from products in float32, so a target counts as reached
+within 1e-6 of it.
 """
 
 import shutil
