@@ -120,9 +120,10 @@ def train_peer(data: DataSet, **options: Any) -> Network:
 
 
 def train_ours(data: DataSet, reached: Target, **options: Any) -> Network:
-    """Train a OneHiddenMLP until ``reached(J, theta)``, and never stop before it."""
+    """Train a OneHiddenMLP until ``reached(J, theta)``, or while J falls noticeably."""
     watch = Watch(reached)
-    model = watched(WatchedMLP(tol=0.0, max_iter=OUR_MAX_ITER, **options), watch)
+    model = WatchedMLP(tol=0.1 * ACCURACY, max_iter=OUR_MAX_ITER, **options)
+    model = watched(model, watch)
     settle()
     taken = quietly(lambda: seconds(lambda: model.fit(*data))) - watch.overhead
     return Network(taken, model.coefs_, model.intercepts_, watch.stopped)
