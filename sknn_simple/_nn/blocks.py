@@ -36,7 +36,7 @@ LANE_BYTES = 2**26
 LANE_WORK = 1e7
 # Every block of a sparse matrix adds an array of all columns to its lane's sum, three
 # passes over it. Where there are this many stored values per column, they are cheap.
-BLOCK_VALUES_PER_COLUMN = 16
+BLOCK_VALUES_PER_COLUMN = 32
 # Features seen otherwise than they are stored are kept up to this size.
 KEPT_BYTES = 2**25
 
@@ -287,14 +287,14 @@ def block_edges(
 ) -> list[tuple[int, int]]:
     """Return the (start, stop) of row blocks of nearly equal length.
 
-    Where there are more than `n_lanes`, their number is a multiple of it, so that no
-    thread waits for another with one block more.
+    Their number is a multiple of the lanes that they are shared by, so that no thread
+    waits for another with one block more.
     """
     block_bytes = BLOCK_BYTES if n_lanes == 1 else SHARED_BLOCK_BYTES
     rows = int(min(max(block_bytes / row_bytes, min_rows), MAX_BLOCK_ROWS))
     n_blocks = -(-n_rows // rows)
-    if n_blocks > n_lanes:
-        n_blocks = min(n_lanes * -(-n_blocks // n_lanes), n_rows)
+    shared_by = _power_of_two_up_to(min(n_lanes, n_blocks))
+    n_blocks = min(shared_by * -(-n_blocks // shared_by), n_rows)
     edges = [n_rows * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(edges))
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._nn.blocks import Block, RowBlocks, Workers
-from sknn_simple._nn.view import HUGE, TINY, scaled_difference, transposed
+from sknn_simple._nn.view import HUGE, TINY, Features, scaled_difference, transposed
 
 # 2 to this power is the largest power of two in float64.
 _LARGEST_EXPONENT = 1023.0
@@ -35,9 +35,10 @@ def column_moments(
     """Return the weighted mean and standard deviation of each column.
 
     One pass, for δ = Σᵢ wᵢ (xᵢ - c) and σ² = Σᵢ wᵢ (xᵢ - c)² - δ², μ = c + δ, where c
-    is the mean of some of the rows. σ² loses (δ/σ)² in precision, about as much as a
-    mean of 1000 rows is off; where it is more, there is a second pass. A column all of
-    whose values are equal has exactly σ = 0, whatever c is rounded to.
+    is the mean of some of the rows, or 0 for sparse data. σ² loses (δ/σ)² in precision,
+    about as much as a mean of 1000 rows is off; where it is more, there is a second
+    pass. A column all of whose values are equal has exactly σ = 0, whatever c is
+    rounded to.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def column_moments(
     """
     scale = np.ones(blocks.n_features)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        shift = _mean_of_some(blocks)
+        shift = _first_shift(blocks)
         mean, deviation = _shifted_moments(blocks, shift, scale, workers)
         suspect = (
             ~np.isfinite(deviation)
@@ -69,8 +70,14 @@ def column_moments(
     return mean, deviation
 
 
-def _mean_of_some(blocks: RowBlocks) -> np.ndarray:
-    """Return the weighted mean of rows that are spread evenly."""
+def _first_shift(blocks: RowBlocks) -> np.ndarray:
+    """Return 0 for sparse columns, else the weighted mean of rows spread evenly.
+
+    A sparse column is near 0 where it is sparse, and its stored values need then not
+    be looked up a shift for: half of the time.
+    """
+    if sparse.issparse(blocks.blocks[0].X):
+        return np.zeros(blocks.n_features)
     some = slice(None, None, max(1, blocks.n_rows // SHIFT_ROWS))
     weight = blocks.weight[some]
     return blocks.chosen_features(some).T @ (weight / weight.sum())
@@ -115,25 +122,35 @@ def _dense_term(
 def _sparse_term(
     shift: np.ndarray, scale: np.ndarray
 ) -> Callable[[Block, np.ndarray], float]:
-    scaled = bool(np.any(scale != 1.0))
+    scaled, shifted = bool(np.any(scale != 1.0)), bool(shift.any())
     zero = -shift * scale
 
     def term(block: Block, total: np.ndarray) -> float:
-        X, weight = block.X, block.weight.sum()
-        difference = X.data - shift[X.indices]
+        X, difference = block.X, block.X.data
+        if shifted:
+            difference = difference - shift[X.indices]
         if scaled:
-            difference *= scale[X.indices]
-        at_zero = weight - transposed(X, np.ones(X.nnz)) @ block.weight
-        if at_zero.min() < NEARLY_FULL * weight:
-            # The difference of two sums that are equal is rounding, not 0.
-            stored = np.bincount(X.indices, minlength=zero.size)
-            at_zero[stored == X.shape[0]] = 0.0
-        total[0] += transposed(X, difference) @ block.weight + at_zero * zero
-        np.multiply(difference, difference, out=difference)
-        total[1] += transposed(X, difference) @ block.weight + at_zero * zero**2
+            difference = difference * scale[X.indices]
+        total[0] += transposed(X, difference) @ block.weight
+        total[1] += transposed(X, difference * difference) @ block.weight
+        if shifted:
+            at_zero = _weight_of_zeros(X, block.weight)
+            total[0] += at_zero * zero
+            total[1] += at_zero * zero**2
         return 0.0
 
     return term
+
+
+def _weight_of_zeros(X: Features, weight: np.ndarray) -> np.ndarray:
+    """Return, per column, the weight of the rows in which nothing is stored."""
+    whole = weight.sum()
+    of_zeros = whole - transposed(X, np.ones(X.nnz)) @ weight
+    if of_zeros.min() < NEARLY_FULL * whole:
+        # The difference of two sums that are equal is rounding, not 0.
+        stored = np.bincount(X.indices, minlength=X.shape[1])
+        of_zeros[stored == X.shape[0]] = 0.0
+    return of_zeros
 
 
 def _settle(

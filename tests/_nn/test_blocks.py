@@ -62,6 +62,18 @@ def test_lanes_take_as_many_blocks_each(n_rows, n_lanes):
     assert min(stop - start for start, stop in edges) >= 1
 
 
+@given(st.integers(1, 200))
+def test_no_lane_has_more_blocks_than_another(n_rows):
+    """Also where there are fewer blocks than lanes would be worth their handover."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("BLOCK_BYTES", "SHARED_BLOCK_BYTES", "LANE_WORK"):
+            patch.setattr(module, name, 1)
+        patch.setattr(module, "MIN_BLOCK_ROWS", 4)
+        data = row_blocks(np.zeros((n_rows, 1)))
+    lanes = data._lanes(data._n_lanes)
+    assert len({len(lane) for lane in lanes}) == 1
+
+
 # RowBlocks --------------------------------------------------------------------------
 
 
@@ -106,7 +118,7 @@ def test_sparse_blocks_are_the_rows(many_lanes, container, index_dtype, n_rows):
 def test_dense_blocks_are_views_of_the_rows(many_lanes, order):
     X = np.asarray(np.random.default_rng(0).standard_normal((23, 5)), order=order)
     data = row_blocks(X)
-    assert len(data.blocks) == 6
+    assert len(data.blocks) == 8
     for block in data.blocks:
         np.testing.assert_array_equal(block.X, X[block.rows])
         np.testing.assert_array_equal(block.y, np.arange(23)[block.rows])
@@ -155,9 +167,10 @@ def test_sum_of_any_shape(many_lanes, shape):
         total += 1.0
         return 1.0
 
-    number, total = row_blocks(np.zeros((23, 1))).sum(term, shape, Workers(1))
-    assert number == 6.0
-    np.testing.assert_array_equal(total, np.full(shape, 6.0))
+    data = row_blocks(np.zeros((23, 1)))
+    number, total = data.sum(term, shape, Workers(1))
+    assert number == len(data.blocks)
+    np.testing.assert_array_equal(total, np.full(shape, number))
 
 
 def test_large_totals_get_fewer_lanes(many_lanes, monkeypatch):
