@@ -42,12 +42,15 @@ class Activation(NamedTuple):
         ``curvature(z, d1, d2)`` writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
     monotone : bool
         Whether φ never decreases, which sign constraints on weights rely on.
+    binary_slope : bool, default=False
+        Whether φ′ is 0 or 1 everywhere: ``slope`` may then be given a d1 of bool.
     """
 
     value: Callable[[np.ndarray], None]
     slope: Callable[[np.ndarray, np.ndarray], None]
     curvature: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
     monotone: bool
+    binary_slope: bool = False
 
 
 def _sigmoid(z: np.ndarray, out: np.ndarray) -> None:
@@ -223,13 +226,19 @@ def _gelu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
 
 ACTIVATIONS: dict[str, Activation] = {
     "identity": Activation(
-        _identity, _identity_slope, _identity_curvature, monotone=True
+        _identity,
+        _identity_slope,
+        _identity_curvature,
+        monotone=True,
+        binary_slope=True,
     ),
     "logistic": Activation(
         _logistic, _logistic_slope, _logistic_curvature, monotone=True
     ),
     "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature, monotone=True),
-    "relu": Activation(_relu, _relu_slope, _relu_curvature, monotone=True),
+    "relu": Activation(
+        _relu, _relu_slope, _relu_curvature, monotone=True, binary_slope=True
+    ),
     "softplus": Activation(
         _softplus, _softplus_slope, _softplus_curvature, monotone=True
     ),

@@ -196,8 +196,9 @@ class OneHiddenNetwork:
 
     def row_bytes(self, X: Features) -> float:
         """Return the bytes that one row touches during an evaluation."""
-        hidden = 2 * self.n_hidden * X.dtype.itemsize
-        return _feature_bytes(X) + hidden + 8.0 * 4 * self.n_outputs
+        per_unit = X.dtype.itemsize + self._slope_dtype(X.dtype).itemsize
+        outputs = 8.0 * 4 * self.n_outputs
+        return _feature_bytes(X) + per_unit * self.n_hidden + outputs
 
     def work(self, X: Features) -> float:
         """Return the multiply-adds of an evaluation; a hidden unit's φ counts as 10."""
@@ -219,7 +220,7 @@ class OneHiddenNetwork:
     ) -> tuple[np.ndarray, Kept]:
         """Return the raw outputs, and for `backward` A and φ′, both (m, h)."""
         A = self._pre_activation(params, X, work)
-        slope = work.array("slope", A.shape, A.dtype)
+        slope = work.array("slope", A.shape, self._slope_dtype(A.dtype))
         self.activation.slope(A, slope)
         return self._output(params, X, A), (A, slope)
 
@@ -295,6 +296,10 @@ class OneHiddenNetwork:
         tangent_back *= slope
         tangent_back += back
         self._add_input_gradient(X, tangent_back, tangent_delta, total)
+
+    def _slope_dtype(self, dtype: np.dtype) -> np.dtype:
+        """Return what `backward` is given φ′ in: less to write and to read again."""
+        return np.dtype(bool) if self.activation.binary_slope else dtype
 
     def _pre_activation(
         self, params: Arrays, X: Features, work: Workspace, name: str = "hidden"

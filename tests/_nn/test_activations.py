@@ -149,3 +149,14 @@ def test_monotone_tells_the_truth(name):
         (np.diff(value(name, GRID)) >= 0.0).all() and (slope(name, GRID) >= 0.0).all()
     )
     assert ACTIVATIONS[name].monotone is never_decreases
+
+
+@EVERY
+def test_binary_slope_tells_the_truth(name):
+    """Where φ′ is 0 or 1 a byte holds it; elsewhere it would be lost."""
+    found = slope(name, GRID)
+    assert ACTIVATIONS[name].binary_slope is bool(np.isin(found, [0.0, 1.0]).all())
+    if ACTIVATIONS[name].binary_slope:
+        mask = np.zeros(GRID.shape, bool)
+        ACTIVATIONS[name].slope(GRID.copy(), mask)
+        np.testing.assert_array_equal(mask, found)
