@@ -4,12 +4,14 @@ The coordinates are a change of variables: they decide how long the way to the o
 is, and never where it lies.
 """
 
+from functools import partial
 from typing import cast
 
 import numpy as np
 from scipy import sparse
 
 from sknn_simple._nn.blocks import Workers
+from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.journey import Limits
 from sknn_simple._optim.problem import Problem
@@ -49,8 +51,10 @@ SAMPLE_VARIANCE = 4.0
 SAMPLE_LIMITS = Limits(tol=1e-3, max_iter=50)
 # Newton's method finds it sooner up to so many parameters of several outputs.
 SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS = 120
-# Rounding of J ends the line search of L-BFGS not far below this.
+# Rounding of J ends the line search of L-BFGS not far below this, and where a sample's
+# Hessian is whitened below that.
 LBFGS_TOL = 1e-7
+WHITENED_LBFGS_TOL = 1e-10
 # Where the blocks of the Hessian are worth forming: up to this many columns, and at
 # most as many as this part of the rows.
 BLOCK_COLUMNS = 1000
@@ -107,12 +111,28 @@ def choose_approach(
         Threads.
     """
     bounded = bool(recipe.signs.any())
+    if isinstance(scene.objective, LinearObjective) and not fresh:
+        start, fresh = _better_start(scene.objective, start)
     if not isinstance(scene.objective, LinearObjective) or bounded:
         solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
         return solver, scene.columns, start
     if (sample := _sample(scene.data, scene.objective.size)) is not None:
         return _approach_by_sample(recipe, scene, sample, start, fresh, workers)
     return _solver(recipe, scene), scene.columns, start
+
+
+def _better_start(
+    objective: LinearObjective, start: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Return the better of a start and none, and whether that is none.
+
+    The last fit may be of data in other units; all outputs are then saturated, and a
+    way back from there is long. J has one minimum, so nothing is lost.
+    """
+    zeros = np.zeros(objective.size)
+    if objective.value(zeros) < objective.value(start):
+        return zeros, True
+    return start, False
 
 
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
@@ -166,7 +186,9 @@ def renewal(
     objective, columns = scene.objective, scene.columns
     if not isinstance(objective, LinearObjective) or recipe.signs.any():
         return None
-    if solver != "lbfgs" or change is not columns or not _blocks_pay(recipe, scene):
+    if not SOLVERS[solver].first_order or change is not columns:
+        return None
+    if not _blocks_pay(recipe, scene):
         return None
     softmax = scene.data.out_activation == "softmax"
 
@@ -198,7 +220,8 @@ def draft(
     J itself is then minimised from where they have led, and mostly there is nothing
     left to do.
     """
-    if scene.view is None or not scene.view.rounds or solver != "lbfgs":
+    options = SOLVERS[solver].draft_options
+    if scene.view is None or not scene.view.rounds or options is None:
         return None
     data = scene.data
     small = data.X.shape[0] * scene.objective.size < DRAFT_WORK
@@ -212,7 +235,7 @@ def draft(
     tol, max_iter, min_decrease = recipe.limits
     limits = Limits(max(tol, DRAFT_TOL), max_iter, max(min_decrease, DRAFT_TOL))
     problem = ScaledProblem(objective, change)
-    return Draft(problem, limits, {"dtype": np.float32})
+    return Draft(problem, limits, options)
 
 
 def _sample(data: TrainingSet, size: int) -> TrainingSet | None:
@@ -281,25 +304,46 @@ def _approach_by_sample(
     of which the sample says nothing. Where it misrepresents a column grossly (one-hot
     columns of a rare category), only the start is taken from it.
     """
-    columns = scene.columns
-    decay = scene.objective.decay
-    ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
+    columns, decay = scene.columns, scene.objective.decay
     blocks = cut(recipe.network, sample, scene.view)
-    objective = LinearObjective(
-        recipe.network, scene.objective.loss, blocks, ratio * decay, workers
+    of_sample = partial(
+        LinearObjective, recipe.network, scene.objective.loss, blocks, workers=workers
     )
     if fresh:
-        start = _optimum_of_sample(objective, columns, start)
-    if "hessian" in SOLVERS.get(recipe.solver, SOLVERS["lbfgs"]).derivatives:
-        return recipe.solver, columns, start
-    variance = objective.gram(*columns.columns).diagonal()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        odds = variance / scene.variance
-    represented = (odds < SAMPLE_VARIANCE) & (odds > 1.0 / SAMPLE_VARIANCE)
-    if not np.all(represented | (scene.variance == 0.0)):
+        # alpha/S, with the S of the sample: of separable rows the optimum is near.
+        ratio = np.sqrt(scene.data.total_weight / sample.total_weight)
+        start = _optimum_of_sample(of_sample(decay=ratio * decay), columns, start)
+    solver = _solver_of_many_rows(recipe, scene)
+    if "hessian" in SOLVERS[solver].derivatives:
+        return solver, columns, start
+    if not _represents(sample, recipe, scene, workers):
         return _solver(recipe, scene, many_rows=True), columns, start
-    objective.decay = decay
-    hessian = objective.hessian(start, *columns.columns)
-    hessian[np.diag_indices_from(hessian)] += RIDGE * hessian.diagonal().mean()
-    solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
+    hessian = of_sample(decay=decay).hessian(start, *columns.columns)
+    curvature = float(hessian.diagonal().mean())
+    if curvature < (NO_CURVATURE if fresh else VANISHING):
+        return solver, columns, start
+    hessian[np.diag_indices_from(hessian)] += RIDGE * curvature
     return solver, Whitening(columns, hessian[None]), start
+
+
+def _solver_of_many_rows(recipe: Recipe, scene: Scene) -> str:
+    """Return the solver in coordinates that whiten a sample's Hessian."""
+    if recipe.solver != "auto":
+        return recipe.solver
+    exact = recipe.limits.tol < WHITENED_LBFGS_TOL
+    small = scene.objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
+    return "newton-cholesky" if exact and small else "lbfgs"
+
+
+def _represents(
+    sample: TrainingSet, recipe: Recipe, scene: Scene, workers: Workers
+) -> bool:
+    """Return whether a sample's columns vary about as much as those of all rows."""
+    center, scale = scene.columns.columns
+    mean, deviation = column_moments(cut(recipe.network, sample), workers)
+    if scene.view is not None:
+        mean, deviation = scene.view.moments(mean, deviation)
+    varying = scene.variance > 0.0
+    variance = (deviation**2 + (mean - center) ** 2)[varying] * scale[varying] ** 2
+    odds = variance / scene.variance[varying]
+    return bool(np.all((odds < SAMPLE_VARIANCE) & (odds > 1.0 / SAMPLE_VARIANCE)))

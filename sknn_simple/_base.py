@@ -56,14 +56,18 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         "verbose": ["verbose"],
     }
 
+    # How users know the network's named arrays.
+    _attribute_of: ClassVar[dict[str, str]]
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the network until the gradient of J is at most ``tol``.
+        """Train the network until it has converged, as ``tol`` says.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features. float32 is kept; anything else becomes float64. Sparse input is
-            used as CSR and never made dense.
+            used as CSR; of few columns LogisticNN makes blocks of rows dense for its
+            Hessian, and all rows up to 32 MiB.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -164,15 +168,17 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         for name in arrays.keys() - network.layout.shapes.keys():
             if name.endswith("coef"):
                 raise ValueError(
-                    f"warm_start=True goes on from the last fit, which has {name}; the "
-                    "parameters now ask for a network without it."
+                    "warm_start=True goes on from the last fit, which has "
+                    f"{self._attribute_of[name]}; the parameters now ask for a network "
+                    "without it."
                 )
         for name, shape in network.layout.shapes.items():
             found = arrays[name].shape if name in arrays else None
             if found != shape:
                 raise ValueError(
-                    f"warm_start=True goes on from the last fit, whose {name} has "
-                    f"shape {found}; X, y and the parameters now ask for {shape}."
+                    "warm_start=True goes on from the last fit, whose "
+                    f"{self._attribute_of[name]} has shape {found}; X, y and the "
+                    f"parameters now ask for {shape}."
                 )
         return network.layout.pack(arrays)
 

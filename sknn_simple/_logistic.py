@@ -51,13 +51,15 @@ class LogisticNN(BaseNN):
         at least √ε = 3.5e-4.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
-        S / (n_classes · weight of the class).
+        S / (n_classes · weight of the class). For several labels only "balanced": the
+        product over the labels of the weights of their two values.
     monotonic_cst : array-like of int of shape (n_features,) or dict, default=None
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two
         classes only; the sign of the weight is held by bounds.
     warm_start : bool, default=False
-        Start from the last fit, not from zero.
+        Start from the last fit, not from zero, unless zero has the lower J: then the
+        data are in other units, and the last fit is far from any optimum of them.
     verbose : int, default=0
         1 prints a line per iteration: iteration, J, largest gradient entry, seconds.
 
@@ -80,7 +82,7 @@ class LogisticNN(BaseNN):
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
-        Largest absolute entry of the gradient at the end.
+        Largest absolute entry of the gradient there, in the optimiser's coordinates.
     converged_ : bool
         Whether the fit ended for the reason that ``tol`` describes.
     solver_ : str
@@ -171,6 +173,11 @@ class LogisticNN(BaseNN):
                 monitors,
                 start_is_raw=previous is not None,
             )
+
+    _attribute_of: ClassVar[dict[str, str]] = {
+        "coef": "coef_.T",
+        "intercept": "intercept_",
+    }
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return {"coef": self.coef_.T, "intercept": self.intercept_}

@@ -69,10 +69,11 @@ default="auto"
         Largest number of iterations.
     tol : float, default=1e-4
         The fit has converged when no entry of the gradient of J, for standardised
-        features, is larger than ``tol · min(1, J)``, or when J fell by at most this
-        fraction of itself over the last ten iterations, or by 100 times that before no
-        step lowered it any more: at a kink of relu the gradient does not vanish. For
-        float32 data tol is at least √ε = 3.5e-4.
+        features, is larger than ``tol · min(1, J)``; or when J fell by at most this
+        fraction of itself over the last ten iterations; or when no step lowers J any
+        more, and over the last ten iterations it fell by at most 100 times this
+        fraction: at a kink of relu the gradient need not vanish. For float32 data tol
+        is at least √ε = 3.5e-4.
     n_init : int, default=1
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.
@@ -90,7 +91,8 @@ default="auto"
         the fit.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
-        S / (n_classes · weight of the class).
+        S / (n_classes · weight of the class). For several labels only "balanced": the
+        product over the labels of the weights of their two values.
     monotonic_cst : array-like of int of shape (n_features,) or dict, default=None
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two
@@ -127,7 +129,7 @@ default="auto"
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X had string column names.
     loss_ : float
-        Final J.
+        Final J; with early stopping that of the iterate that is kept.
     loss_curve_ : list of float, of length n_iter_ + 1
         J at the start and after each iteration.
     validation_loss_curve_ : list of float, of length n_iter_ + 1
@@ -138,9 +140,10 @@ default="auto"
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
-        Largest absolute entry of the gradient at the end.
+        Largest absolute entry of the gradient there, in the optimiser's coordinates.
     converged_ : bool
-        Whether the fit ended for one of the two reasons that ``tol`` describes.
+        Whether the fit ended for one of the reasons that ``tol`` describes, or by
+        ``early_stopping``.
     solver_ : str
         The solver that was used.
 
@@ -358,6 +361,14 @@ default="auto"
             for name in (f"{layer}_coef", f"{layer}_intercept"):
                 arrays[name][...] = generator.uniform(-limit, limit, arrays[name].shape)
         return params
+
+    _attribute_of: ClassVar[dict[str, str]] = {
+        "hidden_coef": "coefs_[0]",
+        "hidden_intercept": "intercepts_[0]",
+        "output_coef": "coefs_[1]",
+        "output_intercept": "intercepts_[1]",
+        "skip_coef": "skip_coef_",
+    }
 
     def _parameters(self) -> dict[str, np.ndarray]:
         arrays = {

@@ -115,7 +115,8 @@ def train(
             result = result._replace(outcome="interrupted")
 
         if stopping is not None:
-            result = _best_of(_all_measured(result, stopping, to_raw), stopping)
+            _measure_last(result, stopping, to_raw)
+            result = _best_of(result, stopping)
         theta = to_raw(result.problem, result.x)
         result = _without_rounding(recipe, scene, result, first, change, workers)
         # Processes that train other starts send their results, not the data.
@@ -188,18 +189,17 @@ def _without_rounding(
     return result._replace(value=last, values=values)
 
 
-def _all_measured(
+def _measure_last(
     result: Result,
     stopping: EarlyStopping,
     to_raw: Callable[[Problem, np.ndarray], np.ndarray],
-) -> Result:
+) -> None:
     """Measure the last iterate if an interrupt fell into its measurement."""
     x, problem = result.x, result.problem
     assert problem is not None
     if len(stopping.curve) < len(result.values):
         last = Iterate(result.n_iter, x, result.value, result.grad_norm, problem)
         stopping.ended(last, lambda: to_raw(problem, x))
-    return result
 
 
 def _best_of(result: Result, stopping: EarlyStopping) -> Result:

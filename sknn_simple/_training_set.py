@@ -14,6 +14,9 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from sknn_simple._compat import check_sample_weight
 
+# The smallest float64 that has all its digits.
+_SMALLEST = float(np.finfo(np.float64).tiny)
+
 
 class TrainingSet(NamedTuple):
     """What a network is trained on.
@@ -138,7 +141,9 @@ def validate_training_set(
     classes, codes = _encode(y)
     multilabel = codes.ndim == 2
     weight = _weights(X, codes, classes, sample_weight, class_weight)
-    kept = weight > 0.0
+    largest = float(weight.max())
+    # Nor is there use for what is not 0 but vanishes beside the others.
+    kept = weight > largest * _SMALLEST * len(weight)
     if not kept.all():
         X, codes, weight = X[kept], codes[kept], weight[kept]
         if not multilabel:
@@ -146,7 +151,6 @@ def validate_training_set(
     if len(classes) == 2 and not multilabel:
         codes = codes[:, None].astype(np.float64)
     # Divided by the largest first: the sum of huge weights may overflow.
-    largest = float(weight.max())
     weight /= largest
     share = float(weight.sum())
     with np.errstate(over="ignore"):

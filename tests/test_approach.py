@@ -239,12 +239,35 @@ def test_no_dense_matrices_of_many_sparse_columns(tol, solver, monkeypatch):
     X = sparse.random(15_000, 450, 0.01, format="csr", random_state=0)
     y = X @ np.random.default_rng(0).normal(size=450) > 0.1
     exact = LogisticNN(solver="trust-ncg", tol=1e-8).fit(X, y)
-    for name in ("hessian", "hessian_blocks", "gram"):
+    for name in ("hessian", "hessian_blocks"):
         monkeypatch.setattr(_approach.LinearObjective, name, None)
     model = LogisticNN(tol=tol).fit(X, y)
     assert model.converged_
     assert model.solver_ == solver
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
+
+
+def test_a_tight_tol_is_reached_on_many_rows():
+    """L-BFGS, whose line search asks J, ends before; Newton's method asks less of J."""
+    X, y = make_classification(4200, 15, random_state=0)
+    model = LogisticNN(tol=1e-13).fit(X, y)
+    assert model.converged_
+    assert model.solver_ == "newton-cholesky"
+    assert LogisticNN(tol=1e-9).fit(X, y).solver_ == "lbfgs"
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3])
+def test_no_curvature_in_a_sample(unit):
+    """Classes told apart without a penalty: J has no optimum and its Hessian none."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4200, 15))
+    y = (X @ rng.normal(size=15) > 0.0).astype(int)
+    model = LogisticNN(alpha=0.0, warm_start=True).fit(X, y)
+    model.coef_ *= 1e3
+    model.fit(unit * X, y)
+    assert model.converged_
+    assert model.loss_ < 1e-5
+    assert model.score(unit * X, y) == 1.0
 
 
 def breast_cancer(**settings):

@@ -263,6 +263,15 @@ def test_size_of_weights_with_the_same_alpha_over_size(model, size):
     assert np.isfinite(other.predict_log_proba(X)).all()
 
 
+@each_model
+def test_weights_that_vanish_beside_the_others(model):
+    weight = np.full(60, 1e10)
+    weight[:3] = 1e-320
+    model = clone(model).fit(X, Y, sample_weight=weight)
+    rest = clone(model).fit(X[3:], Y[3:], sample_weight=weight[3:])
+    assert_array_equal(model.predict_proba(X), rest.predict_proba(X))
+
+
 # The same for sparse data and for labels ----------------------------------------------
 
 SPARSE_DATA = {

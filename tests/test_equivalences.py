@@ -860,6 +860,38 @@ def test_warm_start_goes_on_where_the_last_fit_ended(activation, standardize, sk
         reached = model.loss_
 
 
+@pytest.mark.parametrize("n_samples", [150, 4200])
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 1.0])
+@pytest.mark.parametrize("unit", [1e-6, 1e-2, 10.0, 1e3, 1e6])
+@pytest.mark.parametrize("solver", ["auto", "newton-cholesky", "lbfgs"])
+def test_warm_start_in_other_units_ends_at_the_same_optimum(
+    n_samples, alpha, unit, solver
+):
+    """The last fit is then worse than none: all outputs are saturated."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_samples, 5))
+    y = (X @ rng.normal(size=5) + rng.logistic(size=n_samples) > 0.0).astype(int)
+    model = LogisticNN(alpha, solver=solver, warm_start=True).fit(X, y)
+    expected = model.loss_
+    model.fit(X * unit, y)
+    assert model.converged_
+    assert_allclose(model.loss_, expected, rtol=1e-6)
+
+
+def test_warm_start_where_a_few_outputs_are_saturated():
+    """Better than none, and yet far off: one row of many is very wrong."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    y = (X[:, 0] + 0.1 * rng.logistic(size=600) > 0.0).astype(int)
+    model = LogisticNN(solver="newton-cholesky", warm_start=True).fit(X, y)
+    model.coef_, model.intercept_ = np.array([[1e3, 0.0, 0.0]]), np.array([0.0])
+    y[np.argmax(X[:, 0])] = 0
+    expected = LogisticNN().fit(X, y)
+    model.fit(X, y)
+    assert model.converged_
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-4)
+
+
 def test_warm_start_goes_on_with_another_alpha():
     X, y = load_breast_cancer(return_X_y=True)
     model = LogisticNN(1.0, warm_start=True, tol=1e-8, solver="lbfgs").fit(X, y)
@@ -889,7 +921,7 @@ def test_warm_start_names_what_differs(model):
         model.fit(X[:, :5], y)
     if isinstance(model, OneHiddenMLP):
         model.set_params(hidden_layer_size=9)
-        with pytest.raises(ValueError, match=r"hidden_coef has shape \(6, 6\)"):
+        with pytest.raises(ValueError, match=r"coefs_\[0\] has shape \(6, 6\)"):
             model.fit(X, y)
         model.set_params(hidden_layer_size=6)
     else:

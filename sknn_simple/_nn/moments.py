@@ -18,7 +18,8 @@ from sknn_simple._nn.view import HUGE, TINY, Features, scaled_difference, transp
 
 # 2 to this power is the largest power of two in float64.
 _LARGEST_EXPONENT = 1023.0
-# Rows, spread evenly, whose mean all rows are measured from; of twice as many, all are.
+# Rows, spread evenly, whose mean all rows are measured from; of fewer than twice as
+# many it is the mean of all.
 SHIFT_ROWS = 1000
 # Where the mean is this many deviations off, σ² has lost two digits.
 FAR = 10.0

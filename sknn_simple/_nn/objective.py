@@ -154,19 +154,6 @@ class Objective:
     def _evaluated(self, block: Block, raw_gradient: np.ndarray) -> None:
         """Note wᵢ ∂ℓ/∂zᵢ of a block, (m, K), for a subclass that can use it."""
 
-    def gram(self, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """Return Σᵢ wᵢ xᵢ xᵢᵀ of centred and scaled features, (p, p)."""
-        p = self.blocks.n_features
-
-        def term(block: Block, total: np.ndarray) -> float:
-            X = self.blocks.features(block, self._workspace)
-            features = _standardised(X, center, scale, False, "F")
-            total += _gram(features.T, np.sqrt(block.weight))
-            return 0.0
-
-        _, total = self.blocks.sum(term, (p, p), self.workers)
-        return total
-
     def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Return the Hessian of J at θ times v, exact, by the R-operator."""
         params, direction = self._params(theta), self._params(v)

@@ -159,7 +159,7 @@ class Journey:
         self._bounds = bounds
         self._limits = limits
         self._observer = observer
-        self._asked_to_stop = False
+        self._asked_to_stop = self._begun = False
         self.idle = 0
         # A run ends where the gradient is smaller than this.
         self.least_gradient = 0.0
@@ -189,6 +189,7 @@ class Journey:
         self.values.append(value)
         problem, n_iter = self.memory.problem, len(self.values) - 1
         iterate = Iterate(n_iter, self.x, value, grad_norm, problem)
+        self._begun = False
         if self._observer is not None:
             self._asked_to_stop = self._observer.ended(iterate)
         self._go_on_unless(self._decide())
@@ -212,11 +213,7 @@ class Journey:
         value = self._continue(problem, self.x, limits)
         error = self.values[-1] - value
         self.values[:] = [*(before - error for before in self.values[:-1]), value]
-        if self.outcome is None:
-            # The draft's last iteration has begun and found no step: it goes on.
-            self.outcome = self._decide()
-        else:
-            self._go_on_unless(self._decide())
+        self._go_on_unless(self._decide())
 
     def _continue(self, problem: Problem, x: np.ndarray, limits: Limits) -> float:
         """Take x, a point of `problem`, for the last iterate; return f there."""
@@ -228,7 +225,9 @@ class Journey:
 
     def _go_on_unless(self, outcome: str | None) -> None:
         self.outcome = outcome
-        if outcome is None and self._observer is not None:
+        # A draft's last iteration may have begun and found no step: then it goes on.
+        if outcome is None and not self._begun and self._observer is not None:
+            self._begun = True
             self._observer.begins(self.memory.problem, self.x)
 
     def _decide(self) -> str | None:

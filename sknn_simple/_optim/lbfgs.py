@@ -57,9 +57,9 @@ class InverseHessian:
         self._pairs = np.empty((n_pairs, 2, size), dtype)
         # Where the pairs are, from the oldest to the newest; the rest is in this order.
         self._places = np.empty(0, dtype=np.intp)
-        # Sᵀ and Yᵀ times Y.
+        # S Yᵀ and Y Yᵀ.
         self._products = np.zeros((n_pairs, 2, n_pairs))
-        # Sᵀ and Yᵀ times the last gradient.
+        # S and Y times the last gradient.
         self._projected = np.zeros((n_pairs, 2))
         self._newest: tuple[float, float] | None = None
 
@@ -109,7 +109,7 @@ class InverseHessian:
         return product
 
     def _note(self, projected: np.ndarray) -> None:
-        """Take Sᵀ g and Yᵀ g of a new gradient; by Sᵀ y and Yᵀ y they have changed."""
+        """Take S g and Y g of a new gradient; by S y and Y y they have changed."""
         used = len(projected)
         if self._newest is not None:
             change = projected - self._projected[:used]

@@ -5,6 +5,11 @@ backtracking until the sufficient-decrease condition of Armijo holds (Nocedal an
 2006, algorithms 3.1 and 3.2). On a convex log-loss this is iteratively reweighted least
 squares (Bishop 2006, section 4.3.3): fewer than ten iterations are usual.
 
+Where outputs are saturated, as a warm start in other units may leave them, H is all but
+0 in some direction and d out of all proportion. A multiple of the identity is then
+added to H, more each time, until d lowers f (Levenberg and Marquardt's ridge; Nocedal
+and Wright 2006, sections 3.4 and 10.3).
+
 Where most rows are on the right side a log-loss falls like exp(-t) along d, and the
 whole step, t = 1, goes a part of the way only. A longer one is then tried, which saves
 every third or fourth Hessian. With φ the function along d, φ″(0) = -φ′(0), because d is
@@ -25,7 +30,7 @@ Corless, R. M., Gonnet, G. H., Hare, D. E. G., Jeffrey, D. J., Knuth, D. E. (199
 the Lambert W function. Advances in Computational Mathematics 5, 329-359.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,6 +46,10 @@ from sknn_simple._optim.iteration import ROUNDING, iterate
 # a ridge of this size changes no step and keeps the factorisation possible.
 _FIRST_RIDGE = 1e-13
 _RIDGE_GROWTH = 1e3
+# The last is so much larger than all curvature that the step is one along -g.
+_LAST_RIDGE = 1e3
+# Where the model of f promises less than this part of it, f is all rounding.
+_NO_PROMISE = 1e-10
 # Near the minimum f says less about a step than its slope does: a value higher by
 # rounding is as good as a lower one where no more than this part of the slope is left
 # (the approximate Wolfe conditions; Hager and Zhang 2005).
@@ -51,8 +60,12 @@ _STEEP = 0.2
 _LONGEST_STEP = 3.0
 
 
-def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Return d with (H + ridge) d = -g, the ridge as small as Cholesky allows."""
+def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield d with (H + ridge) d = -g for a ridge that grows.
+
+    The first ridge is as small as Cholesky allows, the last so large that d is a short
+    step along -g.
+    """
     diagonal = hessian.diagonal()
     largest = float(diagonal.max())
     ridge = _FIRST_RIDGE * largest if largest > 0.0 else 1.0
@@ -63,7 +76,9 @@ def newton_step(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         # few dozen parameters takes longer than the factorisation.
         _, step, failed = dposv(damped, -gradient, overwrite_a=True, overwrite_b=True)
         if not failed:
-            return step
+            yield step
+            if ridge > _LAST_RIDGE * largest:
+                return
         ridge *= _RIDGE_GROWTH
 
 
@@ -103,8 +118,15 @@ def newton_cholesky(
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         gradient = jac(x, *args)
-        step = newton_step(hess(x, *args), gradient)
-        return _search(fun, jac, x, step, value, float(gradient @ step), args)
+        for ridges, step in enumerate(newton_steps(hess(x, *args), gradient)):
+            slope = float(gradient @ step)
+            found = _search(fun, jac, x, step, value, slope, args)
+            # A step cut down to nothing leaves f as it is: no reason to go on with it.
+            if found is not None and (ridges == 0 or found[1] < value):
+                return found
+            if -slope <= _NO_PROMISE * abs(value):
+                return None
+        return None
 
     return iterate(advance, x0, fun(x0, *args), callback, maxiter)
 

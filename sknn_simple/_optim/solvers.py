@@ -37,6 +37,8 @@ class Solver(NamedTuple):
     reach : float, default=0.0
         By what factor the gradient may fall in one run; then the method is started
         afresh.
+    draft_options : dict or None, default=None
+        Its options, beside those above, for a draft in float32. None: not worth one.
     """
 
     method: str | Callable[..., OptimizeResult]
@@ -44,11 +46,19 @@ class Solver(NamedTuple):
     bounds: bool
     options: dict[str, Any]
     reach: float = 0.0
+    draft_options: dict[str, Any] | None = None
+
+    @property
+    def first_order(self) -> bool:
+        """Whether it asks for the gradient only, and depends on coordinates most."""
+        return not self.derivatives
 
 
 SOLVERS: dict[str, Solver] = {
     # 20 pairs, not SciPy's 10: measured best on networks.
-    "lbfgs": Solver(lbfgs, (), True, {"maxcor": 20}),
+    "lbfgs": Solver(
+        lbfgs, (), True, {"maxcor": 20}, draft_options={"dtype": np.float32}
+    ),
     # Older SciPy does not begin at all with xtol = 0. Its inner iteration ends at once
     # where gᵀHg is below 7e-16, in units of the gradient at the start of a run.
     "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-7),

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from sknn_simple._optim.newton_cholesky import (
     _step_length,
     newton_cholesky,
-    newton_step,
+    newton_steps,
 )
 
 
@@ -17,7 +18,12 @@ def spd(size, seed=0, condition=1e4):
     return (Q * np.geomspace(1.0, condition, size)) @ Q.T
 
 
-# newton_step ------------------------------------------------------------------------
+def newton_step(hessian, gradient):
+    """The first of the steps: that with the smallest ridge."""
+    return next(newton_steps(hessian, gradient))
+
+
+# newton_steps -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e-8, 1.0, 1e8, 1e200])
@@ -58,6 +64,16 @@ def test_step_goes_down_whatever_the_hessian(hessian):
         step = newton_step(hessian, g)
         assert np.isfinite(step).all()
         assert g @ step < 0.0
+
+
+@pytest.mark.parametrize("curvature", [1e-200, 1e-30, 1e-5, 1.0])
+def test_steps_end_with_a_short_one_down(curvature):
+    """Where H is all but 0 in one direction the first step is out of all proportion."""
+    H, g = np.diag([1.0, curvature]), np.array([1.0, -1.0])
+    lengths = [np.linalg.norm(step) for step in newton_steps(H, g)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] < 0.01
+    assert 2 < len(lengths) < 10
 
 
 def test_step_leaves_its_arguments_alone():
@@ -274,3 +290,28 @@ def test_scipy_takes_it_as_a_method():
     )
     np.testing.assert_allclose(result.x, problem.c, rtol=1e-8)
     assert result.nit == len(seen.iterates) == 1
+
+
+class Saturated:
+    """log(1 + exp(k y)) + log(1 + exp(-k y)) + (x - 1)²/2: flat in y far from 0."""
+
+    k = 1e4
+
+    def fun(self, x):
+        z = self.k * x[1]
+        return np.logaddexp(0.0, z) + np.logaddexp(0.0, -z) + 0.5 * (x[0] - 1.0) ** 2
+
+    def jac(self, x):
+        z = self.k * x[1]
+        return np.array([x[0] - 1.0, self.k * (expit(z) - expit(-z))])
+
+    def hess(self, x):
+        z = self.k * x[1]
+        return np.diag([1.0, 2.0 * self.k**2 * expit(z) * expit(-z)])
+
+
+@pytest.mark.parametrize("y", [-0.03, -0.005, 0.005, 0.03])
+def test_comes_back_from_where_all_is_saturated(y):
+    """Newton's step is 1e17 long there, too long for halvings to bring it back."""
+    result = solve(Saturated(), [0.0, y])
+    np.testing.assert_allclose(result.x, [1.0, 0.0], atol=1e-8)

@@ -854,6 +854,31 @@ def test_a_draft_that_cannot_begin_is_left_out(value):
     assert following.told[:3] == [("ended", 0), ("begins", 1), ("ended", 1)]
 
 
+@pytest.mark.parametrize("min_decrease", [0.0, 0.1])
+def test_an_iteration_in_which_a_draft_finds_no_step_goes_on(min_decrease):
+    """It has begun: nobody is told that it begins again."""
+
+    class Lost(Rough):
+        def value_and_grad(self, x):
+            value, gradient = super().value_and_grad(x)
+            return value, gradient if value > 1.8 else -gradient
+
+    exact, following = Rosenbrock(), Following()
+    result = minimise(
+        exact,
+        exact.start,
+        solver="lbfgs",
+        limits=Limits(1e-6, 100),
+        observer=following,
+        draft=Draft(Lost(), Limits(1e-3, 100, min_decrease), {}),
+    )
+    assert result.outcome == "gradient"
+    told = [("ended", 0)]
+    for n in range(1, result.n_iter + 1):
+        told += [("begins", n), ("ended", n)]
+    assert following.told == [*told, ("abandoned",)]
+
+
 def test_an_interrupted_draft_keeps_its_iterate():
     class Interrupted(Rough):
         count = 0
