@@ -97,9 +97,9 @@ default="auto"
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two
         classes only, and an activation that never decreases (not silu, gelu). Held by
-        the signs of weights: those into the output are ≥ 0. For identity, tanh and
-        logistic that loses no generality; with relu and softplus the output is then a
-        convex function of the features that are constrained.
+        the signs of weights: every second unit may only raise the output, the others
+        only lower it. For identity, tanh and logistic that loses no generality; with
+        relu and softplus it fixes how many units bend the output up, and how many down.
     warm_start : bool, default=False
         Start from the last fit, not from drawn weights.
     random_state : int, RandomState instance or None, default=None
@@ -273,9 +273,11 @@ default="auto"
     ) -> np.ndarray:
         """Return the signs that hold the output monotone.
 
-        Weights to the output are ≥ 0 and weights from a constrained input have its
-        sign. For an odd φ and the sigmoid this loses no generality: turning the signs
-        of a unit's weights around changes at most its bias and the output's.
+        Every second unit may only raise the output, the others only lower it; the
+        weights of a unit on constrained inputs have the sign that makes up for that.
+        With a convex φ the output is so a sum of convex and of concave functions. For
+        an odd φ and the sigmoid it makes no difference: turning the signs of all of a
+        unit's weights around changes at most its bias and the output's.
         """
         inputs = self._monotone_signs(data)
         if inputs.any() and not network.activation.monotone:
@@ -286,9 +288,11 @@ default="auto"
             )
         signs: dict[str, ArrayLike] = dict.fromkeys(network.layout.shapes, 0.0)
         if inputs.any():
-            signs["output_coef"] = 1.0
-            for weights, _ in network.input_weights:
-                signs[weights] = inputs[:, None]
+            units = np.resize([1.0, -1.0], network.n_hidden)
+            signs["output_coef"] = units[:, None]
+            signs["hidden_coef"] = np.outer(inputs, units)
+            if network.skip_connections:
+                signs["skip_coef"] = inputs[:, None]
         return network.layout.pack(signs)
 
     def _train(

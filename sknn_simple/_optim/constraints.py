@@ -1,8 +1,11 @@
 """Signs of parameters as bounds.
 
 A network of monotone activations is monotone in an input for every value of the others
-where each path from the input to the output has weights of one sign (Archer and Wang
-1993; Sill 1998). Bounds at zero hold such signs exactly.
+where the product of weights along each path from the input to the output has one sign
+(Archer and Wang 1993; Sill 1998). Bounds at zero hold signs of weights exactly. With
+an activation that is convex, units that only raise the output and units that only lower
+it are both needed for it to be neither convex nor concave (Runje and Shankaranarayana
+2023).
 
 References
 ----------
@@ -10,6 +13,8 @@ Archer, N. P., Wang, S. (1993). Application of the back propagation neural netwo
 algorithm with monotonicity constraints for two-group classification problems.
 Decision Sciences 24(1), 60-75.
 Sill, J. (1998). Monotonic networks. NeurIPS 10.
+Runje, D., Shankaranarayana, S. M. (2023). Constrained monotonic neural networks. ICML,
+PMLR 202, 29338-29353.
 """
 
 import numpy as np
