@@ -140,13 +140,14 @@ def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
         return recipe.solver
     if scene.objective.size <= _newton_cholesky_size(recipe, scene, many_rows):
         return "newton-cholesky"
-    return "lbfgs" if many_rows or recipe.limits.tol >= LBFGS_TOL else "newton-cg"
+    return "lbfgs" if recipe.limits.tol >= LBFGS_TOL else "newton-cg"
 
 
 def _newton_cholesky_size(recipe: Recipe, scene: Scene, many_rows: bool) -> int:
-    if many_rows:
+    rough = recipe.limits.tol >= LBFGS_TOL
+    if many_rows and rough:
         return NEWTON_CHOLESKY_SIZE_MANY_ROWS
-    if not _blocks_are_cheap(scene) or recipe.limits.tol < LBFGS_TOL:
+    if not (rough and _blocks_are_cheap(scene)):
         return NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
     if scene.objective.network.n_outputs > 1:
         return NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS

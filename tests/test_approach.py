@@ -231,6 +231,9 @@ def test_a_rare_column_that_the_sample_misrepresents():
     exact = LogisticNN(solver="newton-cholesky", tol=1e-8).fit(X, y)
     assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
     assert model.n_iter_ < 20
+    tight = LogisticNN(tol=1e-12).fit(X, y)
+    assert tight.converged_
+    assert tight.solver_ == "newton-cholesky"
 
 
 @pytest.mark.parametrize(("tol", "solver"), [(1e-4, "lbfgs"), (1e-8, "newton-cg")])
