@@ -12,7 +12,8 @@ from scipy import sparse
 
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.moments import column_moments
-from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._nn.objective import LinearObjective, Objective
+from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.journey import Limits
 from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import Change, ColumnScaling, ScaledProblem, Whitening
@@ -111,8 +112,6 @@ def choose_approach(
         Threads.
     """
     bounded = bool(recipe.signs.any())
-    if isinstance(scene.objective, LinearObjective) and not fresh:
-        start, fresh = _better_start(scene.objective, start)
     if not isinstance(scene.objective, LinearObjective) or bounded:
         solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
         return solver, scene.columns, start
@@ -121,18 +120,23 @@ def choose_approach(
     return _solver(recipe, scene), scene.columns, start
 
 
-def _better_start(
-    objective: LinearObjective, start: np.ndarray
+def better_start(
+    recipe: Recipe, scene: Scene, start: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    """Return the better of a start and none, and whether that is none.
+    """Return the better of the last fit and none, and whether that is none.
 
     The last fit may be of data in other units; all outputs are then saturated, and a
-    way back from there is long. J has one minimum, so nothing is lost.
+    way back from there is long. The linear network's J has one minimum, so nothing is
+    lost.
     """
+    objective, columns = scene.objective, scene.columns
+    if not isinstance(objective, LinearObjective):
+        return start, False
+    first = reflected(columns.to_scaled(start), sign_bounds(recipe.signs))
     zeros = np.zeros(objective.size)
-    if objective.value(zeros) < objective.value(start):
-        return zeros, True
-    return start, False
+    with np.errstate(over="ignore", invalid="ignore"):
+        better = objective.value(columns.to_original(first)) <= objective.value(zeros)
+    return (start, False) if better else (zeros, True)
 
 
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
@@ -271,18 +275,21 @@ def _class_rows(data: TrainingSet) -> np.ndarray:
     return np.append(positive, len(data.y) - positive)
 
 
+def _is_small(objective: Objective) -> bool:
+    """Return whether few iterations with the exact Hessian are quicker than many."""
+    if objective.network.n_outputs > 1:
+        return objective.size <= SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
+    return objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
+
+
 def _optimum_of_sample(
     objective: LinearObjective, columns: ColumnScaling, start: np.ndarray
 ) -> np.ndarray:
     """Return the sample's optimum, roughly."""
-    limit = NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
-    if objective.network.n_outputs > 1:
-        limit = SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
-    small = objective.size <= limit
     rough = minimise(
         ScaledProblem(objective, columns),
         columns.to_scaled(start),
-        solver="newton-cholesky" if small else "lbfgs",
+        solver="newton-cholesky" if _is_small(objective) else "lbfgs",
         limits=SAMPLE_LIMITS,
     )
     if rough.outcome == "interrupted":
@@ -311,8 +318,9 @@ def _approach_by_sample(
         LinearObjective, recipe.network, scene.objective.loss, blocks, workers=workers
     )
     if fresh:
-        # alpha/S, with the S of the sample: of separable rows the optimum is near.
-        ratio = np.sqrt(scene.data.total_weight / sample.total_weight)
+        # As of a table of so many rows: where they can be told apart, the optimum is
+        # so much nearer.
+        ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
         start = _optimum_of_sample(of_sample(decay=ratio * decay), columns, start)
     solver = _solver_of_many_rows(recipe, scene)
     if "hessian" in SOLVERS[solver].derivatives:
@@ -321,7 +329,7 @@ def _approach_by_sample(
         return _solver(recipe, scene, many_rows=True), columns, start
     hessian = of_sample(decay=decay).hessian(start, *columns.columns)
     curvature = float(hessian.diagonal().mean())
-    if curvature < (NO_CURVATURE if fresh else VANISHING):
+    if curvature < NO_CURVATURE:
         return solver, columns, start
     hessian[np.diag_indices_from(hessian)] += RIDGE * curvature
     return solver, Whitening(columns, hessian[None]), start
@@ -332,8 +340,7 @@ def _solver_of_many_rows(recipe: Recipe, scene: Scene) -> str:
     if recipe.solver != "auto":
         return recipe.solver
     exact = recipe.limits.tol < WHITENED_LBFGS_TOL
-    small = scene.objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
-    return "newton-cholesky" if exact and small else "lbfgs"
+    return "newton-cholesky" if exact and _is_small(scene.objective) else "lbfgs"
 
 
 def _represents(
@@ -345,6 +352,6 @@ def _represents(
     if scene.view is not None:
         mean, deviation = scene.view.moments(mean, deviation)
     varying = scene.variance > 0.0
-    variance = (deviation**2 + (mean - center) ** 2)[varying] * scale[varying] ** 2
-    odds = variance / scene.variance[varying]
+    variance = (deviation * scale) ** 2 + ((mean - center) * scale) ** 2
+    odds = variance[varying] / scene.variance[varying]
     return bool(np.all((odds < SAMPLE_VARIANCE) & (odds > 1.0 / SAMPLE_VARIANCE)))

@@ -173,12 +173,17 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
                     "without it."
                 )
         for name, shape in network.layout.shapes.items():
-            found = arrays[name].shape if name in arrays else None
-            if found != shape:
+            attribute = self._attribute_of[name]
+            if name not in arrays:
                 raise ValueError(
-                    "warm_start=True goes on from the last fit, whose "
-                    f"{self._attribute_of[name]} has shape {found}; X, y and the "
-                    f"parameters now ask for {shape}."
+                    "warm_start=True goes on from the last fit, which has no "
+                    f"{attribute}; the parameters now ask for a network with it."
+                )
+            if arrays[name].shape != shape:
+                raise ValueError(
+                    f"warm_start=True goes on from the last fit, whose {attribute} has "
+                    f"shape {arrays[name].shape}; X, y and the parameters now ask for "
+                    f"{shape}."
                 )
         return network.layout.pack(arrays)
 

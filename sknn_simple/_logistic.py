@@ -82,7 +82,8 @@ class LogisticNN(BaseNN):
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
-        Largest absolute entry of the gradient there, in the optimiser's coordinates.
+        Largest absolute entry of the gradient at the fitted parameters, in the
+        optimiser's coordinates.
     converged_ : bool
         Whether the fit ended for the reason that ``tol`` describes.
     solver_ : str

@@ -140,7 +140,8 @@ default="auto"
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
-        Largest absolute entry of the gradient there, in the optimiser's coordinates.
+        Largest absolute entry of the gradient at the fitted parameters, in the
+        optimiser's coordinates.
     converged_ : bool
         Whether the fit ended for one of the reasons that ``tol`` describes, or by
         ``early_stopping``.

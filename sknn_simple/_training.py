@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from sknn_simple._approach import choose_approach, draft, renewal
+from sknn_simple._approach import better_start, choose_approach, draft, renewal
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
@@ -134,6 +134,8 @@ def _approach(
 ) -> tuple[str, Change, np.ndarray, Limits]:
     """Return solver, coordinates, start and limits: none to go on to if interrupted."""
     try:
+        if not fresh:
+            start, fresh = better_start(recipe, scene, start)
         approach = choose_approach(recipe, scene, start, fresh, workers)
     except KeyboardInterrupt:
         return "lbfgs", scene.columns, start, recipe.limits._replace(max_iter=0)

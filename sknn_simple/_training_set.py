@@ -308,10 +308,16 @@ def _weights(
         )
     if class_weight is None:
         return weight
-    if codes.ndim == 1:
-        weight *= _class_weights(codes, classes, weight, class_weight)[codes]
-    else:
-        weight *= _label_weights(codes, weight, class_weight)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if codes.ndim == 1:
+            weight *= _class_weights(codes, classes, weight, class_weight)[codes]
+        else:
+            weight *= _label_weights(codes, weight, class_weight)
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            f"class_weight={class_weight!r} times sample_weight leaves the range of "
+            "float64: use weights of like size."
+        )
     if not weight.any():
         raise ValueError(
             f"class_weight={class_weight!r} leaves no sample with a positive weight."

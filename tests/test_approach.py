@@ -250,6 +250,38 @@ def test_no_dense_matrices_of_many_sparse_columns(tol, solver, monkeypatch):
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-320, 1e-300, 1e300, 1e306])
+def test_weights_of_any_size_on_many_rows(size):
+    X, y = make_classification(5000, 15, random_state=0)
+    model = LogisticNN(0.0).fit(X, y, sample_weight=np.full(5000, size))
+    assert model.converged_
+    assert_allclose(model.coef_, LogisticNN(0.0).fit(X, y).coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_the_approach_is_the_same_in_any_unit(unit):
+    X, y = make_classification(5000, 15, random_state=0)
+    other = X * np.append(unit, np.ones(14))
+    one, two = LogisticNN().fit(X, y), LogisticNN().fit(other, y)
+    assert (two.solver_, two.n_iter_) == (one.solver_, one.n_iter_)
+    # And from a last fit in the other unit, where J is out of all range.
+    two.set_params(warm_start=True).fit(X, y)
+    assert_allclose(two.loss_, one.loss_, rtol=1e-6)
+    one.set_params(warm_start=True).fit(other, y)
+    assert one.converged_
+
+
+def test_a_warm_start_of_classes_well_apart_is_as_quick():
+    """There is little curvature at the optimum, and yet enough to whiten by."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 20)) @ rng.normal(size=(20, 20))
+    y = (X @ rng.normal(size=20) > 0.0).astype(int)
+    model = LogisticNN(warm_start=True).fit(X, y)
+    n_iter = model.n_iter_
+    model.set_params(alpha=0.5).fit(X, y)
+    assert model.n_iter_ <= n_iter + 3
+
+
 def test_a_tight_tol_is_reached_on_many_rows():
     """L-BFGS, whose line search asks J, ends before; Newton's method asks less of J."""
     X, y = make_classification(4200, 15, random_state=0)

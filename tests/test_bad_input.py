@@ -263,6 +263,16 @@ def test_size_of_weights_with_the_same_alpha_over_size(model, size):
     assert np.isfinite(other.predict_log_proba(X)).all()
 
 
+@pytest.mark.usefixtures("no_work")
+@each_model
+def test_weights_beyond_the_range_of_float64(model):
+    model = clone(model).set_params(class_weight={0: 1e200, 1: 1.0, 2: 1.0})
+    weight = np.full(60, 1e200)
+    assert_refused(
+        model, "class_weight=.* range of float64", X, Y, sample_weight=weight
+    )
+
+
 @each_model
 def test_weights_that_vanish_beside_the_others(model):
     weight = np.full(60, 1e10)

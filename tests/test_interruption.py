@@ -202,6 +202,15 @@ def test_in_the_sample(method, call, broken_off):
     assert model.loss_curve_ == [pytest.approx(np.log(2))]
 
 
+def test_in_the_sample_after_a_fit_in_other_units(broken_off):
+    """Zero is better than the last fit, and then the best that is known."""
+    model = LogisticNN(warm_start=True).fit(MANY, MANY_Y)
+    broken_off("value_and_grad", 2)
+    with pytest.warns(ConvergenceWarning, match="was interrupted"):
+        model.fit(1e3 * MANY, MANY_Y)
+    assert model.loss_ == pytest.approx(np.log(2))
+
+
 def test_in_the_sample_of_a_fit_that_goes_on(broken_off):
     model = LogisticNN(warm_start=True).fit(MANY, MANY_Y)
     before = model.predict_proba(MANY)

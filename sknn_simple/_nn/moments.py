@@ -23,6 +23,8 @@ _LARGEST_EXPONENT = 1023.0
 SHIFT_ROWS = 1000
 # Where the mean is this many deviations off, σ² has lost two digits.
 FAR = 10.0
+# Below this part of the mean a deviation may be rounding.
+NEARLY_CONSTANT = 1e-7
 # Differences that are made at a time: with the rows themselves they should stay in a
 # core's cache.
 DIFFERENCE_BYTES = 2**20
@@ -37,8 +39,8 @@ def column_moments(
 
     One pass, for δ = Σᵢ wᵢ (xᵢ - c) and σ² = Σᵢ wᵢ (xᵢ - c)² - δ², μ = c + δ, where c
     is the mean of some of the rows, or 0 for sparse data. σ² loses (δ/σ)² in precision,
-    about as much as a mean of 1000 rows is off; where it is more, there is a second
-    pass. A column all of whose values are equal has exactly σ = 0, whatever c is
+    1e-3 where c is a mean of 1000 rows and at most 100; where it is more, there is a
+    second pass. A column all of whose values are equal has exactly σ = 0, whatever c is
     rounded to.
 
     Parameters
@@ -60,11 +62,13 @@ def column_moments(
             ~np.isfinite(deviation)
             | (deviation > HUGE)
             | (deviation < TINY)
-            | (deviation <= 1e-7 * np.abs(mean))
+            | (deviation <= NEARLY_CONSTANT * np.abs(mean))
         )
         if np.any(~suspect & (np.abs(mean - shift) > FAR * deviation)):
             shift = np.where(suspect, shift, mean)
             mean, deviation = _shifted_moments(blocks, shift, scale, workers)
+            # Of a constant column the first pass may have left more than that.
+            suspect |= deviation <= NEARLY_CONSTANT * np.abs(mean)
         if suspect.any():
             mean = np.where(np.isfinite(mean), mean, shift)
             _settle(blocks, mean, deviation, np.flatnonzero(suspect), workers)
@@ -127,7 +131,8 @@ def _sparse_term(
     zero = -shift * scale
 
     def term(block: Block, total: np.ndarray) -> float:
-        X, difference = block.X, block.X.data
+        X = block.X
+        difference = X.data.astype(np.float64, copy=False)
         if shifted:
             difference = difference - shift[X.indices]
         if scaled:

@@ -46,8 +46,11 @@ from sknn_simple._optim.iteration import ROUNDING, iterate
 # a ridge of this size changes no step and keeps the factorisation possible.
 _FIRST_RIDGE = 1e-13
 _RIDGE_GROWTH = 1e3
-# The last is so much larger than all curvature that the step is one along -g.
+# The last is so much larger than all curvature, and than g, that the step is a short
+# one along -g.
 _LAST_RIDGE = 1e3
+# With less curvature than this the ridge itself would underflow.
+_SMALLEST = 1e-290
 # Where the model of f promises less than this part of it, f is all rounding.
 _NO_PROMISE = 1e-10
 # Near the minimum f says less about a step than its slope does: a value higher by
@@ -68,8 +71,9 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
     """
     diagonal = hessian.diagonal()
     largest = float(diagonal.max())
-    ridge = _FIRST_RIDGE * largest if largest > 0.0 else 1.0
-    while True:
+    ridge = _FIRST_RIDGE * largest if largest > _SMALLEST else 1.0
+    last = _LAST_RIDGE * max(largest, float(np.abs(gradient).max()))
+    while np.isfinite(last) and np.isfinite(ridge):
         damped = hessian.copy(order="F")
         np.fill_diagonal(damped, diagonal + ridge)
         # LAPACK itself: SciPy's cho_factor and cho_solve check and copy, which for a
@@ -77,7 +81,7 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
         _, step, failed = dposv(damped, -gradient, overwrite_a=True, overwrite_b=True)
         if not failed:
             yield step
-            if ridge > _LAST_RIDGE * largest:
+            if ridge > last:
                 return
         ridge *= _RIDGE_GROWTH
 

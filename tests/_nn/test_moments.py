@@ -224,3 +224,23 @@ def test_moments_follow_the_unit(X, exponent, seed):
     scaled = moments(np.ldexp(X, exponent), weight)
     np.testing.assert_allclose(scaled[0], np.ldexp(mean, exponent), rtol=1e-12)
     np.testing.assert_allclose(scaled[1], np.ldexp(deviation, exponent), rtol=1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_rows", [17, 100, 1000])
+def test_any_constant_column_has_exactly_no_deviation(container, n_rows, dtype):
+    """Sums of its squares are rounded, so that their difference need not be 0."""
+    values = np.random.default_rng(n_rows).normal(size=100) * 10.0 ** np.arange(-50, 50)
+    X = np.tile(values[30:70].astype(dtype), (n_rows, 1))
+    mean, deviation = moments(container(X), weights(n_rows))
+    np.testing.assert_array_equal(deviation, 0.0)
+    np.testing.assert_array_equal(mean, X[0].astype(np.float64))
+
+
+@EVERY
+def test_small_columns_in_single_precision(container):
+    X = 1e-23 * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    _, deviation = moments(container(X.astype(np.float32)), weights(50))
+    _, expected = moments(container(X.astype(np.float64)), weights(50))
+    np.testing.assert_allclose(deviation, expected, rtol=1e-6)

@@ -76,6 +76,17 @@ def test_steps_end_with_a_short_one_down(curvature):
     assert 2 < len(lengths) < 10
 
 
+@pytest.mark.parametrize(
+    "diagonal", [0.0, 1e-320, 1e-312, 1e-200, 1.0, 1e300, 1e307, np.inf, np.nan]
+)
+def test_there_are_not_steps_without_end(diagonal):
+    for H in (np.diag([diagonal, 0.0]), np.diag([diagonal, diagonal])):
+        steps = list(newton_steps(H, np.array([1.0, -1.0])))
+        assert len(steps) < 250
+        if diagonal < 1e300:
+            assert 0.0 < np.linalg.norm(steps[-1]) < 0.01
+
+
 def test_step_leaves_its_arguments_alone():
     H, g = spd(4), np.ones(4)
     newton_step(H, g)
@@ -315,3 +326,18 @@ def test_comes_back_from_where_all_is_saturated(y):
     """Newton's step is 1e17 long there, too long for halvings to bring it back."""
     result = solve(Saturated(), [0.0, y])
     np.testing.assert_allclose(result.x, [1.0, 0.0], atol=1e-8)
+
+
+def test_comes_back_from_where_there_is_no_curvature_at_all():
+    class Flat(Saturated):
+        def hess(self, x):
+            return super().hess(x) - np.diag([1.0, 0.0])
+
+        def fun(self, x):
+            return super().fun(x) - 0.5 * (x[0] - 1.0) ** 2
+
+        def jac(self, x):
+            return super().jac(x) * [0.0, 1.0]
+
+    result = solve(Flat(), [0.0, 0.03], maxiter=200)
+    assert abs(result.x[1]) < 1e-6
