@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from sknn_simple._approach import better_start, choose_approach, draft, renewal
+from sknn_simple._approach import better_start, choose_approach, draft
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
@@ -19,6 +19,7 @@ from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import Change, ScaledProblem
 from sknn_simple._optim.solvers import minimise
 from sknn_simple._optim.threads import single_blas_thread
+from sknn_simple._renewal import renewal
 from sknn_simple._scene import Recipe, Scene, cut, set_scene
 from sknn_simple._training_set import TrainingSet
 
@@ -108,7 +109,7 @@ def train(
             limits=limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
-            renewal=renewal(recipe, scene, solver, change),
+            renewal=renewal(recipe, scene, solver, change, workers),
             draft=draft(recipe, scene, solver, change, start, workers),
         )
         if limits.max_iter == 0:

@@ -60,9 +60,14 @@ class TrainingSet(NamedTuple):
         two_or_labels = self.multilabel or len(self.classes) == 2
         return "logistic" if two_or_labels else "softmax"
 
-    def rows(self, kept: np.ndarray) -> Self:
-        """Return some of the rows, their weights divided by their own sum."""
+    def rows(self, kept: np.ndarray, probability: np.ndarray | None = None) -> Self:
+        """Return some of the rows, their weights divided by their own sum.
+
+        Where each was drawn with a probability of its own, it stands for so many more.
+        """
         weight = self.weight[kept]
+        if probability is not None:
+            weight = weight / probability
         total = float(weight.sum())
         return self._replace(
             X=self.X[kept],

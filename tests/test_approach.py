@@ -3,6 +3,8 @@
 import joblib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -10,7 +12,14 @@ from sklearn.datasets import load_breast_cancer, load_digits, make_classificatio
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from sknn_simple import LogisticNN, OneHiddenMLP, _approach
+from sknn_simple import (
+    LogisticNN,
+    OneHiddenMLP,
+    _approach,
+    _renewal,
+    _sampling,
+    _shapes,
+)
 from sknn_simple._nn.objective import Objective
 from sknn_simple._optim import journey, solvers
 
@@ -40,13 +49,13 @@ BLOCKS = {
 def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypatch):
     X, y = load()
     formed = []
-    original = _approach.LinearObjective.hessian_blocks
+    original = _renewal._whitened
 
-    def spy(*args, **options):
-        formed.append(original(*args, **options))
+    def spy(*args):
+        formed.append(original(*args))
         return formed[-1]
 
-    monkeypatch.setattr(_approach.LinearObjective, "hessian_blocks", spy)
+    monkeypatch.setattr(_renewal, "_whitened", spy)
     model = LogisticNN(**settings).fit(X, y)
     assert model.solver_ == "lbfgs"
     # After 8 iterations, and when their number has doubled.
@@ -65,6 +74,99 @@ def test_blocks_of_the_hessian_save_iterations(monkeypatch):
     plain = LogisticNN(solver="lbfgs").fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-7)
     assert 4 * renewed.n_iter_ < plain.n_iter_
+
+
+def words(n_classes=2, n=1500, p=3000):
+    """Sparse counts in which a few words of each class are more frequent."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_classes, size=n)
+    rate = 1.0 / np.arange(5, p + 5) * np.exp(0.7 * rng.normal(size=(n_classes, p)))
+    X = rng.poisson(30.0 * rate[y])
+    return sparse.csr_array(X, dtype=np.float64), y
+
+
+def as_float32(X, y):
+    return X.astype(np.float32), y
+
+
+RESCALED = {
+    "sparse": (words, {}),
+    "sparse, raw": (words, {"standardize": False}),
+    "sparse, raw, without intercept": (
+        words,
+        {"standardize": False, "fit_intercept": False},
+    ),
+    "sparse, four classes": (lambda: words(4), {}),
+    "sparse, labels": (lambda: (words(4)[0], np.eye(4, dtype=int)[words(4)[1]]), {}),
+    "more columns than rows": (lambda: many_columns(300, 600), {}),
+    "constant columns": (
+        lambda: (
+            np.hstack([many_columns(300, 600)[0], np.full((300, 2), 7.0)]),
+            many_columns(300, 600)[1],
+        ),
+        {"standardize": False},
+    ),
+    "float32": (lambda: as_float32(*many_columns(300, 600)), {}),
+}
+
+
+@pytest.mark.parametrize(("load", "settings"), RESCALED.values(), ids=RESCALED)
+def test_rescaling_by_the_curvature_does_not_move_the_optimum(
+    load, settings, monkeypatch
+):
+    X, y = load()
+    rescaled = []
+    original = _renewal._rescaled
+
+    def spy(*args):
+        rescaled.append(original(*args))
+        return rescaled[-1]
+
+    monkeypatch.setattr(_renewal, "_rescaled", spy)
+    model = LogisticNN(**settings).fit(X, y)
+    assert model.solver_ == "lbfgs"
+    assert len(rescaled) == sum(n < model.n_iter_ for n in (8, 16, 32, 64)) > 0
+    assert np.all(np.diff(model.loss_curve_) < 0.0)
+    exact = LogisticNN(solver="newton-cg", tol=1e-8, **settings)
+    exact.fit(X.astype(np.float64), y)
+    float32 = X.dtype == np.float32
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-5 if float32 else 1e-6)
+    assert_allclose(
+        model.predict_proba(X), exact.predict_proba(X), atol=2e-2 if float32 else 1e-3
+    )
+
+
+def test_rescaling_by_the_curvature_has_a_unit_diagonal():
+    """At the point, of the Hessian in the new coordinates."""
+    X, y = words(p=400, n=600)
+    found = []
+    original = _renewal._rescaled
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def spy(recipe, scene, objective, theta, workers):
+            change = original(recipe, scene, objective, theta, workers)
+            assert change is not None
+            columns = np.eye(objective.size)
+            H = [objective.hessp(theta, change.to_original(unit)) for unit in columns]
+            found.append([change.pull_back(Hv)[i] for i, Hv in enumerate(H)])
+            return change
+
+        patch.setattr(_renewal, "_rescaled", spy)
+        LogisticNN(solver="lbfgs").fit(X, y)
+    varying = np.append(X.toarray().std(axis=0) > 0.0, True)
+    for diagonal in found:
+        assert_allclose(np.array(diagonal)[varying], 1.0, rtol=1e-3)
+    assert found
+
+
+def test_rescaling_by_the_curvature_saves_iterations(monkeypatch):
+    X, y = words()
+    renewed = LogisticNN(standardize=False).fit(X, y)
+    monkeypatch.setattr("sknn_simple._training.renewal", lambda *args: None)
+    plain = LogisticNN(standardize=False).fit(X, y)
+    assert_allclose(renewed.loss_, plain.loss_, rtol=1e-6)
+    assert 1.4 * renewed.n_iter_ < plain.n_iter_
 
 
 @pytest.mark.parametrize("standardize", [True, False])
@@ -133,7 +235,7 @@ def test_ctrl_c_during_a_renewal_keeps_the_iterate(name, monkeypatch):
     X, y = digits()
     owner = {
         "hessian_blocks": _approach.LinearObjective,
-        "to_scaled": _approach.Whitening,
+        "to_scaled": _renewal.Whitening,
         "move": solvers.Journey,
     }[name]
 
@@ -150,7 +252,7 @@ def test_ctrl_c_during_a_renewal_keeps_the_iterate(name, monkeypatch):
 def test_blocks_that_take_too_much_memory_are_not_formed(monkeypatch):
     X, y = digits()
     model = LogisticNN().fit(X, y)
-    monkeypatch.setattr(_approach, "BLOCKS_BYTES", 8 * 10 * 64**2 - 1)
+    monkeypatch.setattr(_shapes, "BLOCKS_BYTES", 8 * 10 * 64**2 - 1)
     monkeypatch.delattr(_approach.LinearObjective, "hessian_blocks")
     plain = LogisticNN().fit(X, y)
     assert plain.n_iter_ > 2 * model.n_iter_
@@ -218,19 +320,73 @@ def test_the_exact_hessian_where_lbfgs_cannot_reach_tol():
     assert LogisticNN(tol=1e-8).fit(X, y).solver_ == "newton-cholesky"
 
 
-def test_a_rare_column_that_the_sample_misrepresents():
-    """The sample's optimum is a start only, the Hessian that of the whole data."""
+def rare_columns(n=8000, p=40, n_classes=2):
+    """Normal columns, but for ten that are 1 in a handful of rows and else 0."""
     rng = np.random.default_rng(0)
-    n, p = 8000, 40
     X = rng.normal(size=(n, p))
-    X[:, 0] = 0.0
-    X[1 : n : n // 7, 0] = 1.0
-    y = (X[:, 1:4].sum(axis=1) + 2.0 * X[:, 0] + rng.logistic(size=n) > 0.0).astype(int)
-    model = LogisticNN().fit(X, y)
+    for column in range(10):
+        X[:, column] = 0.0
+        X[column + 1 : n : n // (column + 6), column] = 1.0
+    raw = X[:, 10:14].sum(axis=1) + 2.0 * X[:, :10].sum(axis=1) + rng.logistic(size=n)
+    return X, np.searchsorted(
+        np.quantile(raw, np.arange(1, n_classes) / n_classes), raw
+    )
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("by_leverage", [True, False])
+def test_a_rare_column_that_a_sample_misrepresents(container, by_leverage, monkeypatch):
+    """Rows with it are then drawn surely; failing that a sample is a start only."""
+    X, y = rare_columns()
+    drawn: list = []
+    if not by_leverage:
+        monkeypatch.setattr(_sampling, "row_squares", lambda blocks, *_: np.ones(8000))
+    original = _approach.draw_sample
+
+    def spy(*args):
+        drawn.append(original(*args))
+        return drawn[-1]
+
+    monkeypatch.setattr(_approach, "draw_sample", spy)
+    model = LogisticNN().fit(container(X), y)
     assert model.solver_ == "lbfgs"
+    ((sample, represents),) = drawn
+    assert represents == by_leverage
+    rare = sample.X[:, :10].sum(axis=0)
+    assert_array_equal(rare == X[:, :10].sum(axis=0), by_leverage)
+    assert sample.weight.sum() == pytest.approx(1.0)
     exact = LogisticNN(solver="newton-cholesky", tol=1e-8).fit(X, y)
     assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
     assert model.n_iter_ < 20
+
+
+def test_a_draw_by_leverage_of_several_classes():
+    X, y = rare_columns(n_classes=4)
+    model = LogisticNN().fit(X, y)
+    exact = LogisticNN(solver="newton-cholesky", tol=1e-8).fit(X, y)
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-7)
+    assert_array_equal(clone(model).fit(X, y).coef_, model.coef_)
+
+
+@given(
+    st.lists(st.floats(1.0, 1e6), min_size=50, max_size=200),
+    st.floats(0.02, 0.5),
+)
+def test_probabilities_are_proportional_and_at_most_one(shares, part):
+    share = np.array(shares)
+    wanted = max(1, int(part * len(share)))
+    probability = _sampling._capped(share, wanted)
+    assert probability.max() <= 1.0
+    assert probability.sum() == pytest.approx(wanted, rel=1e-2)
+    free = probability < 1.0
+    if free.any():
+        odds = probability[free] / share[free]
+        assert_allclose(odds, odds[0])
+        assert np.all(share[~free] >= share[free].max() * (1.0 - 1e-12))
+
+
+def test_a_tight_tol_with_rare_columns():
+    X, y = rare_columns()
     tight = LogisticNN(tol=1e-12).fit(X, y)
     assert tight.converged_
     assert tight.solver_ == "newton-cholesky"

@@ -165,9 +165,9 @@ class RowBlocks:
         self._X, self.y, self.weight = X, y, weight
         self._view: View | None = None
         self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
-        most = _power_of_two_up_to(min(MAX_LANES, work / LANE_WORK))
+        most = _most_lanes(work)
         edges = block_edges(self.n_rows, row_bytes, _min_rows(X), most)
-        self._n_lanes = _power_of_two_up_to(min(most, len(edges)))
+        self._n_lanes = min(most, _power_of_two_up_to(len(edges)))
         self.blocks = [
             Block(
                 _rows(X, start, stop),
@@ -221,7 +221,8 @@ class RowBlocks:
             X = self._view(X)
         return X.astype(self.dtype, copy=False)
 
-    def _lanes(self, n_lanes: int) -> list[list[Block]]:
+    def _lanes(self, most: float) -> list[list[Block]]:
+        n_lanes = _power_of_two_up_to(min(most, len(self.blocks)))
         if n_lanes == 1:
             return [self.blocks]
         edges = [len(self.blocks) * i // n_lanes for i in range(n_lanes + 1)]
@@ -232,6 +233,7 @@ class RowBlocks:
         term: Callable[[Block, np.ndarray], float],
         shape: tuple[int, ...],
         workers: Workers,
+        work: float | None = None,
     ) -> tuple[float, np.ndarray]:
         """Sum a number and an array over all blocks, in a fixed order.
 
@@ -244,6 +246,8 @@ class RowBlocks:
             Shape of the array.
         workers : Workers
             The threads to use.
+        work : float, optional
+            Multiply-adds over all rows, if not those of an evaluation.
 
         Returns
         -------
@@ -251,7 +255,8 @@ class RowBlocks:
         total : ndarray of float64 of the given shape
         """
         affordable = LANE_BYTES // (8 * prod(shape) + 1)
-        lanes = self._lanes(_power_of_two_up_to(min(self._n_lanes, affordable)))
+        most = self._n_lanes if work is None else _most_lanes(work)
+        lanes = self._lanes(min(most, affordable))
         numbers = [0.0] * len(lanes)
         totals: list[np.ndarray] = [np.empty(0)] * len(lanes)
 
@@ -306,6 +311,11 @@ def _min_rows(X: Features) -> float:
     values_per_row = max(1.0, X.nnz / X.shape[0])
     worth = BLOCK_VALUES_PER_COLUMN * X.shape[1] / values_per_row
     return max(MIN_BLOCK_ROWS, worth)
+
+
+def _most_lanes(work: float) -> int:
+    """Return how many lanes so many multiply-adds are worth."""
+    return _power_of_two_up_to(min(MAX_LANES, work / LANE_WORK))
 
 
 def _power_of_two_up_to(count: float) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._nn.blocks import Block, RowBlocks, Workers
+from sknn_simple._nn.blocks import Block, RowBlocks, Workers, Workspace
 from sknn_simple._nn.view import HUGE, TINY, Features, scaled_difference, transposed
 
 # 2 to this power is the largest power of two in float64.
@@ -73,6 +73,32 @@ def column_moments(
             mean = np.where(np.isfinite(mean), mean, shift)
             _settle(blocks, mean, deviation, np.flatnonzero(suspect), workers)
     return mean, deviation
+
+
+def row_squares(
+    blocks: RowBlocks, center: np.ndarray, scale: np.ndarray, workers: Workers
+) -> np.ndarray:
+    """Return Σⱼ ((xᵢⱼ - centerⱼ) scaleⱼ)² of every row, (n_rows,) in float64.
+
+    Of sparse data only stored values count, as if they were far from the center.
+    """
+    squares = np.empty(blocks.n_rows)
+    workspace = Workspace()
+
+    def fill(block: Block) -> None:
+        X = blocks.features(block, workspace)
+        if sparse.issparse(X):
+            of_values = (X.data * scale[X.indices]) ** 2
+            row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+            squares[block.rows] = np.bincount(row, of_values, X.shape[0])
+            return
+        seen = workspace.array("scaled", X.shape, np.dtype(np.float64))
+        scaled_difference(X, center, scale, out=seen)
+        np.einsum("ij,ij->i", seen, seen, out=squares[block.rows])
+
+    with np.errstate(over="ignore", under="ignore"):
+        blocks.for_each(fill, workers)
+    return squares
 
 
 def _first_shift(blocks: RowBlocks) -> np.ndarray:

@@ -286,7 +286,10 @@ class LinearObjective(Objective):
             return 0.0
 
         shape = (size, n_outputs, size, n_outputs)
-        _, total = self.blocks.sum(term, shape, self.workers)
+        # Several outputs take the product of all with all besides.
+        per_row = (self.size if n_outputs > 1 else size) ** 2 / 2
+        work = per_row * self.blocks.n_rows
+        _, total = self.blocks.sum(term, shape, self.workers, work)
         hessian = total.reshape(self.size, self.size)
         diagonal = total.reshape(-1)[:: self.size + 1]
         diagonal += self._penalty(scale).ravel()
@@ -304,7 +307,7 @@ class LinearObjective(Objective):
         They take K products where the Hessian takes K + K²/2, and fewer rows where
         `part` is less than 1: those that hold this part of an output's curvature.
         """
-        self._keep_probability(theta)
+        curvature = self.curvature(theta)
         # Chosen rows are quicker to gather where each of them is contiguous.
         self._see_columns(center, scale, order="C")
         n_outputs = self.network.n_outputs
@@ -312,17 +315,12 @@ class LinearObjective(Objective):
         blocks = np.zeros((n_outputs, size, size))
 
         def form(k: int) -> None:
-            diagonal, root = self.loss.covariance_factors(
-                self._probability[:, k : k + 1], self.blocks.weight
-            )
-            if root is not None:
-                diagonal = np.maximum(diagonal - root * root, 0.0)
-            curvature = diagonal[:, 0]
-            heavy = _heaviest(curvature, part)
+            of_output = curvature[:, k]
+            heavy = _heaviest(of_output, part)
             for start in range(0, len(heavy), GATHERED_ROWS):
                 rows = heavy[start : start + GATHERED_ROWS]
                 features = self._chosen_features(rows)
-                features *= np.sqrt(curvature[rows])[:, None]
+                features *= np.sqrt(of_output[rows])[:, None]
                 blocks[k] += features.T @ features
 
         pays = part * self.blocks.n_rows * size**2 > BLOCK_WORK
@@ -330,6 +328,16 @@ class LinearObjective(Objective):
         inner = np.arange(size)
         blocks[:, inner, inner] += self._penalty(scale).T
         return blocks
+
+    def curvature(self, theta: np.ndarray) -> np.ndarray:
+        """Return wᵢ ∂²ℓ/∂zᵢₖ² of every row and output at θ, (n_rows, K)."""
+        self._keep_probability(theta)
+        diagonal, root = self.loss.covariance_factors(
+            self._probability, self.blocks.weight
+        )
+        if root is None:
+            return diagonal
+        return np.maximum(diagonal - root * root, 0.0)
 
     def _covariance_factors(self, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the loss's factors of C for a block, at the last θ."""

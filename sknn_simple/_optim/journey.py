@@ -8,6 +8,7 @@ from scipy.optimize import OptimizeResult
 from sknn_simple._optim.constraints import Bounds
 from sknn_simple._optim.iteration import ROUNDING
 from sknn_simple._optim.problem import Memory, Problem, projected_gradient
+from sknn_simple._optim.scaling import ScaledProblem
 
 # Over how many iterations a decrease is measured. One step of L-BFGS may be short by
 # chance; ten in a row are not.
@@ -180,7 +181,7 @@ class Journey:
     def accept(self, x: np.ndarray) -> None:
         """Take x as the next iterate and decide whether to go on from it."""
         value, gradient = self.memory.value_and_grad(x)
-        grad_norm = _largest(projected_gradient(x, gradient, self._bounds))
+        grad_norm = self._norm(x, gradient)
         before = self.values[-1] if self.values else np.inf
         self.idle = 0 if value < before else self.idle + 1
         if before < value <= before + ROUNDING * abs(before):
@@ -220,8 +221,15 @@ class Journey:
         memory = Memory(problem)
         value, gradient = memory.value_and_grad(x)
         self._at, self._limits = (memory, x), limits
-        self.grad_norm = _largest(projected_gradient(x, gradient, self._bounds))
+        self.grad_norm = self._norm(x, gradient)
         return value
+
+    def _norm(self, x: np.ndarray, gradient: np.ndarray) -> float:
+        """Return the largest entry of the projected gradient, in the unit of tol."""
+        largest = np.abs(projected_gradient(x, gradient, self._bounds)).max(initial=0.0)
+        problem = self.memory.problem
+        unit = problem.change.unit if isinstance(problem, ScaledProblem) else 1.0
+        return unit * float(largest)
 
     def _go_on_unless(self, outcome: str | None) -> None:
         self.outcome = outcome
@@ -269,7 +277,3 @@ class Journey:
             self.outcome or "no_decrease",
             self.memory.problem,
         )
-
-
-def _largest(gradient: np.ndarray) -> float:
-    return float(np.abs(gradient).max(initial=0.0))

@@ -58,7 +58,9 @@ class ColumnScaling:
     groups : sequence of InputWeights
         The weights that act on the inputs.
     others : ndarray of shape (size,) or float, default=1.0
-        What every other parameter is scaled by, with 1 at those of `groups`.
+        What every other parameter is scaled by, with 1 at the weights of `groups`.
+    unit : float, default=1.0
+        See `Change`.
     """
 
     def __init__(
@@ -66,15 +68,17 @@ class ColumnScaling:
         columns: Columns,
         groups: list[InputWeights],
         others: np.ndarray | float = 1.0,
+        unit: float = 1.0,
     ) -> None:
         self.columns = columns
-        self._groups = groups
+        self.groups = groups
+        self.unit = unit
         self._others = others
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = T u."""
         theta = u * self._others
-        for group in self._groups:
+        for group in self.groups:
             weights = theta[group.weights].reshape(-1, group.n_columns)
             weights *= self.columns.scale[:, None]
             if group.biases is not None:
@@ -83,20 +87,21 @@ class ColumnScaling:
 
     def to_scaled(self, theta: np.ndarray) -> np.ndarray:
         """Return u = T⁻¹ θ; weights of columns with scale 0 become 0."""
-        u = theta / self._others
+        u = theta.copy()
         scale = self.columns.scale
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0.0)
-        for group in self._groups:
+        for group in self.groups:
             weights = u[group.weights].reshape(-1, group.n_columns)
             if group.biases is not None:
                 u[group.biases] += self.columns.center @ weights
             weights *= inverse[:, None]
+        u /= self._others
         return u
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """Return Tᵀ g, the gradient in u."""
         pulled = gradient * self._others
-        for group in self._groups:
+        for group in self.groups:
             weights = pulled[group.weights].reshape(-1, group.n_columns)
             if group.biases is not None:
                 weights -= self.columns.center[:, None] * gradient[group.biases]
@@ -105,9 +110,21 @@ class ColumnScaling:
 
 
 class Change(Protocol):
-    """A linear change of variables θ = T u."""
+    """A linear change of variables θ = T u.
+
+    Attributes
+    ----------
+    columns : Columns
+        Of the inputs, before anything else is done to them.
+    unit : float
+        What entries of the gradient over u are multiplied by before they are compared
+        with a tolerance. Where coordinates are renewed because the curvature has
+        fallen to a part of that at the start, it is the root of this part: the same
+        tolerance then asks for no more than before.
+    """
 
     columns: Columns
+    unit: float
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = T u."""
@@ -141,12 +158,19 @@ class Whitening:
         at the optimum of softmax, whose outputs may all be raised by the same amount.
         Matrices that know nothing of each other would take the loss to be curved in
         that direction, and make it the slowest of all.
+    unit : float, default=1.0
+        See `Change`.
     """
 
     def __init__(
-        self, base: ColumnScaling, matrices: np.ndarray, zero_sum: bool = False
+        self,
+        base: ColumnScaling,
+        matrices: np.ndarray,
+        zero_sum: bool = False,
+        unit: float = 1.0,
     ) -> None:
         self.columns = base.columns
+        self.unit = unit
         self._base = base
         self._zero_sum = zero_sum
         self._factors = [lower.T for lower in np.linalg.cholesky(matrices)]

@@ -13,7 +13,8 @@ from scipy import sparse
 from sknn_simple._nn import blocks as blocks_module
 from sknn_simple._nn import moments as moments_module
 from sknn_simple._nn.blocks import RowBlocks, Workers
-from sknn_simple._nn.moments import column_moments
+from sknn_simple._nn.moments import column_moments, row_squares
+from sknn_simple._nn.view import View
 
 CONTAINERS = {"dense": np.asarray, "sparse": sparse.csr_array}
 EVERY = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
@@ -244,3 +245,20 @@ def test_small_columns_in_single_precision(container):
     _, deviation = moments(container(X.astype(np.float32)), weights(50))
     _, expected = moments(container(X.astype(np.float64)), weights(50))
     np.testing.assert_allclose(deviation, expected, rtol=1e-6)
+
+
+@EVERY
+@pytest.mark.parametrize("kept_bytes", [0, 2**20])
+def test_row_squares(container, kept_bytes, monkeypatch):
+    """Of features as they are seen; of sparse ones the stored values alone."""
+    monkeypatch.setattr(blocks_module, "KEPT_BYTES", kept_bytes)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 4)) * rng.integers(2, size=(50, 4))
+    center, scale = np.arange(4.0), np.array([0.5, 1.0, 2.0, 0.0])
+    blocks = RowBlocks(container(X), np.zeros(50), weights(50), row_bytes=8, work=1e9)
+    sparse_columns = sparse.issparse(container(X))
+    blocks.see(View(np.zeros(4), np.full(4, 3.0)))
+    with Workers(2) as workers:
+        found = row_squares(blocks, center, scale, workers)
+    from_center = 3.0 * X - (0.0 if sparse_columns else center)
+    np.testing.assert_allclose(found, ((from_center * scale) ** 2).sum(axis=1))

@@ -42,7 +42,12 @@ WHITENED = {
     "a block per output": ("weights and biases", 4, 2),
     "a Hessian of all parameters": ("one output", 4, 1),
 }
-every_change = pytest.mark.parametrize("layout", [*LAYOUTS, *WHITENED])
+# Biases, and what is not on the inputs, have scales of their own.
+RESCALED = {
+    "biases scaled": ("weights and biases", [1.0] * 6 + [0.25, 40.0]),
+    "others scaled": ("others between", [3.0] + [1.0] * 6 + [0.5, 7.0, 0.2, 4.0, 2.0]),
+}
+every_change = pytest.mark.parametrize("layout", [*LAYOUTS, *WHITENED, *RESCALED])
 
 
 def positive_definite(k, q):
@@ -60,6 +65,10 @@ def make(layout, cols=None):
         base, q, k = WHITENED[layout]
         change, size = scaling(base, cols)
         return Whitening(change, positive_definite(k, q)), size
+    if layout in RESCALED:
+        base, others = RESCALED[layout]
+        groups, size = LAYOUTS[base]
+        return ColumnScaling(cols or columns(), groups, np.array(others)), size
     return scaling(layout, cols)
 
 

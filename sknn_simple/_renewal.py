@@ -1,0 +1,128 @@
+"""Coordinates that are renewed on the way, because the curvature there has changed."""
+
+from typing import cast
+
+import numpy as np
+
+from sknn_simple._nn.blocks import Workers
+from sknn_simple._nn.moments import column_moments
+from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._optim.problem import Problem
+from sknn_simple._optim.scaling import (
+    Change,
+    Columns,
+    ColumnScaling,
+    ScaledProblem,
+    Whitening,
+)
+from sknn_simple._optim.solvers import SOLVERS, Renewal
+from sknn_simple._scene import Recipe, Scene, cut
+from sknn_simple._shapes import blocks_are_cheap, newton_cholesky_size, sample_size
+
+# After how many iterations they are first renewed. At 0 the curvature is the same in
+# every row, and too unlike that at the optimum.
+FIRST_RENEWAL = 8
+# The rows that blocks are formed from hold this part of an output's curvature; of
+# classes that are nearly told apart they are few.
+BLOCK_CURVATURE = 0.999
+# Where the mean curvature, 1 at the start, is below this, it is rounding.
+NO_CURVATURE = 1e-14
+# And below this, without a penalty, the classes can be told apart: J has no optimum,
+# and a Hessian, which goes to 0 with it, is of no use for the way there.
+VANISHING = 0.03
+# A ridge, relative to the mean curvature, for directions that the rows leave open.
+RIDGE = 1e-6
+
+
+def renewal(
+    recipe: Recipe, scene: Scene, solver: str, change: Change, workers: Workers
+) -> Renewal | None:
+    """Return how coordinates are renewed on the way, None where that does not pay.
+
+    They are those in which the Hessian's diagonal, or where that is affordable its
+    block of each output, is the identity at the iterate: a block undoes the correlation
+    of the columns, weighted as the output weights the rows there, and the diagonal
+    their sizes so weighted. What the outputs share remains.
+    """
+    objective = scene.objective
+    if not isinstance(objective, LinearObjective) or recipe.signs.any():
+        return None
+    if not SOLVERS[solver].first_order or change is not scene.columns:
+        return None
+    many_rows = sample_size(scene.data, objective.size) > 0
+    if objective.size <= newton_cholesky_size(recipe, scene, many_rows):
+        return None
+    by_blocks = blocks_are_cheap(scene)
+
+    def renew(problem: Problem, x: np.ndarray) -> tuple[Problem, np.ndarray]:
+        theta = cast(ScaledProblem, problem).change.to_original(x)
+        renewed = (
+            _whitened(scene, objective, theta)
+            if by_blocks
+            else _rescaled(recipe, scene, objective, theta, workers)
+        )
+        if renewed is None:
+            return problem, x
+        return ScaledProblem(objective, renewed), renewed.to_scaled(theta)
+
+    return Renewal(FIRST_RENEWAL, renew)
+
+
+def _whitened(
+    scene: Scene, objective: LinearObjective, theta: np.ndarray
+) -> Change | None:
+    """Return coordinates that whiten the block of each output at θ."""
+    columns = scene.columns
+    if scene.data.n_outputs == 1:  # threads share its rows
+        blocks = objective.hessian(theta, *columns.columns)[None]
+    else:
+        blocks = objective.hessian_blocks(theta, *columns.columns, part=BLOCK_CURVATURE)
+    diagonal = np.arange(blocks.shape[1])
+    mean = blocks[:, diagonal, diagonal].mean(axis=1)
+    if mean.max() < VANISHING and not objective.decay.any():
+        return None
+    ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)
+    blocks[:, diagonal, diagonal] += ridge[:, None]
+    softmax = scene.data.out_activation == "softmax"
+    unit = min(1.0, float(np.sqrt(mean.mean())))
+    return Whitening(columns, blocks, zero_sum=softmax, unit=unit)
+
+
+def _rescaled(
+    recipe: Recipe,
+    scene: Scene,
+    objective: LinearObjective,
+    theta: np.ndarray,
+    workers: Workers,
+) -> Change | None:
+    """Return coordinates in which the Hessian's diagonal at θ is near 1.
+
+    As `Scene.columns`, which they are at the start, with every row weighted by its
+    curvature, ∂²ℓ/∂z² in the mean over the outputs.
+    """
+    by_row = objective.curvature(theta).mean(axis=1)
+    total = float(by_row.sum())
+    relative = total / objective.input_curvature
+    if relative < (VANISHING if not objective.decay.any() else NO_CURVATURE):
+        return None
+    blocks = cut(recipe.network, scene.data._replace(weight=by_row / total))
+    mean, deviation = column_moments(blocks, workers)
+    if scene.view is not None:
+        mean, deviation = scene.view.moments(mean, deviation)
+    first = scene.columns.columns.scale
+    held = first == 0.0
+    has_bias = recipe.network.has_bias
+    spread = deviation if has_bias else np.hypot(deviation, mean)
+    layout = recipe.network.layout
+    penalty = layout.views(objective.decay)["coef"][:, 0]
+    # A row's curvature may vanish wherever a column varies.
+    least = np.sqrt(RIDGE * relative) / np.where(held, 1.0, first)
+    size = np.hypot(np.hypot(np.sqrt(total) * spread, penalty), least)
+    scale = np.where(held, 0.0, 1.0 / size)
+    others = np.ones(objective.size)
+    if has_bias:
+        layout.views(others)["intercept"][...] = 1.0 / np.sqrt(total)
+    center = mean if has_bias else np.zeros_like(mean)
+    unit = min(1.0, float(np.sqrt(relative)))
+    columns = Columns(center, scale)
+    return ColumnScaling(columns, scene.columns.groups, others, unit)
