@@ -10,7 +10,7 @@ from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import Change, ScaledProblem
+from sknn_simple._optim.scaling import Change, DirectProblem, ScaledProblem
 from sknn_simple._optim.solvers import SOLVERS, Draft
 from sknn_simple._sampling import (
     draw_sample,
@@ -19,7 +19,12 @@ from sknn_simple._sampling import (
     whitened_by_sample,
 )
 from sknn_simple._scene import Recipe, Scene, cut
-from sknn_simple._shapes import LBFGS_TOL, is_small, newton_cholesky_size
+from sknn_simple._shapes import (
+    LBFGS_TOL,
+    is_small,
+    is_soon_standardised,
+    newton_cholesky_size,
+)
 from sknn_simple._training_set import TrainingSet
 
 # Rounding of J ends the line search of L-BFGS not far below this where a sample's
@@ -90,6 +95,19 @@ def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
     if scene.objective.size <= newton_cholesky_size(recipe, scene, many_rows):
         return "newton-cholesky"
     return "lbfgs" if recipe.limits.tol >= LBFGS_TOL else "newton-cg"
+
+
+def problem_in(scene: Scene, change: Change) -> ScaledProblem:
+    """Return J in the coordinates of a change of variables."""
+    objective = scene.objective
+    if (
+        isinstance(objective, LinearObjective)
+        and change is scene.columns
+        and is_soon_standardised(scene)
+    ):
+        direct = objective.of_standardised(*change.columns)
+        return DirectProblem(objective, change, direct)
+    return ScaledProblem(objective, change)
 
 
 def draft(

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from sknn_simple._approach import better_start, choose_approach, draft
+from sknn_simple._approach import better_start, choose_approach, draft, problem_in
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
@@ -103,7 +103,7 @@ def train(
         watching = [*monitors, stopping] if stopping else monitors
         first = reflected(change.to_scaled(start), bounds)
         result = minimise(
-            ScaledProblem(scene.objective, change),
+            problem_in(scene, change),
             first,
             solver=solver,
             limits=limits,

@@ -17,11 +17,38 @@ from hypothesis import settings
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from sknn_simple._nn.objective import Objective
+from sknn_simple._nn.standardised import StandardisedObjective
+
 # A gate must give the same answer twice, on a machine of any speed. To search further:
 # pytest --hypothesis-profile=explore
 settings.register_profile("gate", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("gate")
+
+
+@pytest.fixture
+def on_evaluation(monkeypatch):
+    """Return a function that has another called before every evaluation of J.
+
+    It is given the objective, whichever class computes J and its gradient.
+    """
+
+    def follow(before):
+        for kind in (Objective, StandardisedObjective):
+            monkeypatch.setattr(kind, "value_and_grad", _preceded(kind, before))
+
+    return follow
+
+
+def _preceded(kind, before):
+    evaluate = kind.value_and_grad
+
+    def evaluated(self, theta):
+        before(self)
+        return evaluate(self, theta)
+
+    return evaluated
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from sknn_simple import (
     _sampling,
     _shapes,
 )
-from sknn_simple._nn.objective import Objective
 from sknn_simple._optim import journey, solvers
 
 
@@ -466,15 +465,11 @@ def breast_cancer(**settings):
     return X, y, OneHiddenMLP(random_state=0).set_params(**settings)
 
 
-def precisions(monkeypatch):
+@pytest.fixture
+def precisions(on_evaluation):
     """Note the dtype of the products of every evaluation."""
-    seen, evaluate = [], Objective.value_and_grad
-
-    def noted(self, theta):
-        seen.append(self.blocks.dtype)
-        return evaluate(self, theta)
-
-    monkeypatch.setattr(Objective, "value_and_grad", noted)
+    seen: list[np.dtype] = []
+    on_evaluation(lambda objective: seen.append(objective.blocks.dtype))
     return seen
 
 
@@ -491,18 +486,17 @@ def precisions(monkeypatch):
     ],
     ids=str,
 )
-def test_a_draft_in_float32_ends_where_j_itself_says(settings, container, monkeypatch):
+def test_a_draft_in_float32_ends_where_j_itself_says(settings, container, precisions):
     X, y, model = breast_cancer(**settings)
-    seen = precisions(monkeypatch)
     model.fit(container(X), y)
-    exact = seen.count(np.float64)
-    assert seen.count(np.float32) + exact == len(seen)
+    exact = precisions.count(np.float64)
+    assert precisions.count(np.float32) + exact == len(precisions)
     if settings.get("early_stopping"):
         assert exact == 0
     elif settings.get("tol", 1e-4) < 1e-5:
-        assert 10 < exact < 0.9 * len(seen)
+        assert 10 < exact < 0.9 * len(precisions)
     else:
-        assert 0 < exact < 0.1 * len(seen)
+        assert 0 < exact < 0.1 * len(precisions)
     assert model.converged_
     assert model.coefs_[0].dtype == np.float64
     curve = model.loss_curve_
@@ -544,22 +538,21 @@ def test_a_draft_leads_to_as_low_a_loss(monkeypatch):
         ({"solver": "newton-cg", "hidden_layer_size": 20, "tol": 1e-1}, 569),
     ],
 )
-def test_no_draft_where_it_is_no_use(settings, rows, monkeypatch):
+def test_no_draft_where_it_is_no_use(settings, rows, precisions):
     X, y, model = breast_cancer(activation="tanh", **settings)
     if not model.standardize:
         X = (X - X.mean(axis=0)) / X.std(axis=0)
-    seen = precisions(monkeypatch)
     model.fit(X[-rows:], y[-rows:])
-    assert set(seen) == {np.dtype(np.float64)}
+    assert set(precisions) == {np.dtype(np.float64)}
 
 
-def test_no_draft_from_weights_too_large_for_it(monkeypatch):
+def test_no_draft_from_weights_too_large_for_it(precisions):
     X, y, model = breast_cancer(activation="tanh", warm_start=True)
     model.fit(X, y)
     model.coefs_[1] *= 1e5
-    seen = precisions(monkeypatch)
+    precisions.clear()
     model.fit(X, y)
-    assert set(seen) == {np.dtype(np.float64)}
+    assert set(precisions) == {np.dtype(np.float64)}
 
 
 @pytest.mark.parametrize("form", ["repeated", "CSR", "threads"])

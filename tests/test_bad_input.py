@@ -916,18 +916,15 @@ def test_one_warning_says_what_to_do(model, solver, max_iter):
 
 
 @each_model
-def test_interrupt_keeps_the_best_iterate_and_warns(model, monkeypatch):
-    from sknn_simple._nn.objective import Objective
+def test_interrupt_keeps_the_best_iterate_and_warns(model, on_evaluation):
+    calls = []
 
-    evaluate, calls = Objective.value_and_grad, []
-
-    def interrupted(self, theta):
+    def press(objective):
         calls.append(None)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return evaluate(self, theta)
 
-    monkeypatch.setattr(Objective, "value_and_grad", interrupted)
+    on_evaluation(press)
     model = clone(model).set_params(solver="lbfgs")
     with pytest.warns(ConvergenceWarning, match="interrupted") as caught:
         model.fit(X, Y)

@@ -17,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._nn.objective import Objective
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
@@ -210,16 +209,10 @@ def test_values_are_computed_only_if_asked_for(model, monkeypatch):
 
 @needs_callbacks
 @pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
-def test_tasks_are_around_the_work(model, solver, monkeypatch):
+def test_tasks_are_around_the_work(model, solver, on_evaluation):
     # Timings of a callback mean something if J is evaluated inside iterations.
     recorder = Recorder()
-    evaluate = Objective.value_and_grad
-
-    def spied(self, theta):
-        recorder.events.append(("work", "", ()))
-        return evaluate(self, theta)
-
-    monkeypatch.setattr(Objective, "value_and_grad", spied)
+    on_evaluation(lambda objective: recorder.events.append(("work", "", ())))
     fitted(model, recorder, solver=solver)
     inside, where = False, []
     for what, name, _ in recorder.events:

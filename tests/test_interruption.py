@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._monitors import EarlyStopping, SilentMonitor
-from sknn_simple._nn.objective import LinearObjective, Objective
+from sknn_simple._nn.objective import LinearObjective
 
 LINEAR = LogisticNN(tol=1e-9)
 NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)
@@ -99,16 +99,15 @@ def test_at_the_start(model, solver, when, watched_by, interrupted):
 
 @pytest.mark.parametrize("evaluation", [1, 2, 3])
 @each_solver
-def test_within_an_evaluation(model, solver, evaluation, monkeypatch, interrupted):
-    evaluate, calls = Objective.value_and_grad, []
+def test_within_an_evaluation(model, solver, evaluation, on_evaluation, interrupted):
+    calls = []
 
-    def broken_off(self, theta):
+    def press(objective):
         calls.append(None)
         if len(calls) == evaluation:
             raise KeyboardInterrupt
-        return evaluate(self, theta)
 
-    monkeypatch.setattr(Objective, "value_and_grad", broken_off)
+    on_evaluation(press)
     model = interrupted(clone(model).set_params(solver=solver), X, Y)
     assert model.n_iter_ < evaluation
     # The first evaluation of all: the start is what there is.

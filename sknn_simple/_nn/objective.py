@@ -6,10 +6,9 @@ with decayⱼ = √(alpha/S) dⱼ. For a connection weight dⱼ is 1, or the fea
 deviation when the penalty is on standardised features; for a bias it is 0.
 """
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
-from scipy import sparse
 
 from sknn_simple._nn.blocks import (
     KEPT_BYTES,
@@ -21,7 +20,8 @@ from sknn_simple._nn.blocks import (
 from sknn_simple._nn.losses import Loss
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
-from sknn_simple._nn.view import Features, scaled_difference
+from sknn_simple._nn.standardised import StandardisedObjective
+from sknn_simple._nn.view import Features, Order, standardised
 
 # Up to this size keeping ∂ℓ/∂z at each evaluation costs less than the forward pass that
 # it saves a Hessian.
@@ -33,9 +33,6 @@ GATHERED_ROWS = 2048
 # there are steps that hold Python's lock.
 BLOCK_WORK = 1e8
 EMPTY = np.empty(0)
-
-# Of arrays in memory: row after row or column after column.
-Order = Literal["C", "F"]
 
 
 class Network(Protocol):
@@ -339,6 +336,22 @@ class LinearObjective(Objective):
             return diagonal
         return np.maximum(diagonal - root * root, 0.0)
 
+    def of_standardised(
+        self, center: np.ndarray, scale: np.ndarray
+    ) -> StandardisedObjective:
+        """Return J of parameters for features seen as (x - center) * scale, dense."""
+        features = standardised(
+            self.blocks.chosen_features(slice(None)),
+            center,
+            scale,
+            self.network.has_bias,
+            "F",
+        )
+        penalty = self._penalty(scale).ravel()
+        return StandardisedObjective(
+            self.loss, features, self.blocks.y, self.blocks.weight, penalty
+        )
+
     def _covariance_factors(self, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the loss's factors of C for a block, at the last θ."""
         return self.loss.covariance_factors(self._probability[block.rows], block.weight)
@@ -376,7 +389,7 @@ class LinearObjective(Objective):
 
     def _in_columns(self, X: Features) -> np.ndarray:
         center, scale, order = self._columns
-        return _standardised(X, center, scale, self.network.has_bias, order)
+        return standardised(X, center, scale, self.network.has_bias, order)
 
     def _keep_probability(self, theta: np.ndarray) -> None:
         at, raw_gradient = theta.tobytes(), self._raw_gradient
@@ -404,18 +417,6 @@ class LinearObjective(Objective):
 
         self.blocks.for_each(fill, self.workers)
         return probability
-
-
-def _standardised(
-    X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool, order: Order
-) -> np.ndarray:
-    """Return (X - center) * scale in float64, with a last column of ones for biases."""
-    dense = X.toarray() if sparse.issparse(X) else X
-    features = np.empty((X.shape[0], X.shape[1] + has_bias), order=order)
-    inputs = features[:, : X.shape[1]]
-    scaled_difference(dense, center, scale, out=inputs)
-    features[:, X.shape[1] :] = 1.0
-    return features
 
 
 def _heaviest(weight: np.ndarray, part: float) -> np.ndarray:

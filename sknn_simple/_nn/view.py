@@ -1,12 +1,14 @@
 """Features seen otherwise than they are stored: centred, scaled, rounded to a grid."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy import sparse
 
 # A dense array or a CSR matrix or array of shape (n_rows, n_features).
 Features = Any
+# Of arrays in memory: row after row or column after column.
+Order = Literal["C", "F"]
 
 # Squares of numbers within these limits neither overflow nor lose digits to underflow.
 TINY, HUGE = 1e-140, 1e140
@@ -105,3 +107,15 @@ def scaled_difference(
     np.multiply(X, np.where(huge, scale, 1.0), out=out)
     out -= np.where(huge, mean * scale, mean)
     out *= np.where(huge, 1.0, scale)
+
+
+def standardised(
+    X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool, order: Order
+) -> np.ndarray:
+    """Return (X - center) * scale in float64, with a last column of ones for biases."""
+    dense = X.toarray() if sparse.issparse(X) else X
+    features = np.empty((X.shape[0], X.shape[1] + has_bias), order=order)
+    inputs = features[:, : X.shape[1]]
+    scaled_difference(dense, center, scale, out=inputs)
+    features[:, X.shape[1] :] = 1.0
+    return features

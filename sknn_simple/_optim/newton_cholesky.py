@@ -5,6 +5,9 @@ backtracking until the sufficient-decrease condition of Armijo holds (Nocedal an
 2006, algorithms 3.1 and 3.2). On a convex log-loss this is iteratively reweighted least
 squares (Bishop 2006, section 4.3.3): fewer than ten iterations are usual.
 
+Near the minimum a step leaves so little of the gradient that the next may do with the
+same H (the chord method, once in a while; Kelley 1995, section 5.4).
+
 Where outputs are saturated, as a warm start in other units may leave them, H is all but
 0 in some direction and d out of all proportion. A multiple of the identity is then
 added to H, more each time, until d lowers f (Levenberg and Marquardt's ridge; Nocedal
@@ -24,6 +27,7 @@ References
 ----------
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition. Springer.
 Bishop, C. M. (2006). Pattern Recognition and Machine Learning. Springer.
+Kelley, C. T. (1995). Iterative Methods for Linear and Nonlinear Equations. SIAM.
 Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
 and an efficient line search. SIAM Journal on Optimization 16, 170-192.
 Corless, R. M., Gonnet, G. H., Hare, D. E. G., Jeffrey, D. J., Knuth, D. E. (1996). On
@@ -34,7 +38,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dposv
+from scipy.linalg.lapack import dposv, dpotrs
 from scipy.optimize import OptimizeResult
 from scipy.special import lambertw
 
@@ -61,10 +65,17 @@ _LESS_SLOPE = 0.5
 # no longer than this. Both by the iterations of fourteen fits of seven data sets.
 _STEEP = 0.2
 _LONGEST_STEP = 3.0
+# Where a step has left no more than this part of the gradient, the next is taken with
+# the same factor of H. Fits of a few hundred rows then mostly end with a Hessian less.
+_SMALL_PART = 0.02
+# But only while f is expected to fall by this part of what it was at first.
+_FAR_FROM_ROUNDING = 1e-11
 
 
-def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield d with (H + ridge) d = -g for a ridge that grows.
+def newton_steps(
+    hessian: np.ndarray, gradient: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield d with (H + ridge) d = -g for a ridge that grows, and Cholesky's factor.
 
     The first ridge is as small as Cholesky allows, the last so large that d is a short
     step along -g.
@@ -75,12 +86,14 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
     last = _LAST_RIDGE * max(largest, float(np.abs(gradient).max()))
     while np.isfinite(last) and np.isfinite(ridge):
         damped = hessian.copy(order="F")
-        np.fill_diagonal(damped, diagonal + ridge)
+        damped.T.reshape(-1)[:: len(damped) + 1] += ridge
         # LAPACK itself: SciPy's cho_factor and cho_solve check and copy, which for a
         # few dozen parameters takes longer than the factorisation.
-        _, step, failed = dposv(damped, -gradient, overwrite_a=True, overwrite_b=True)
+        factor, step, failed = dposv(
+            damped, -gradient, overwrite_a=True, overwrite_b=True
+        )
         if not failed:
-            yield step
+            yield step, factor
             if ridge > last:
                 return
         ridge *= _RIDGE_GROWTH
@@ -119,20 +132,60 @@ def newton_cholesky(
         With status 0 (maxiter reached), 2 (no decrease along the Newton step) or 99
         (stopped by the callback).
     """
+    first = fun(x0, *args)
+    chord = _Chord(_FAR_FROM_ROUNDING * abs(first))
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         gradient = jac(x, *args)
-        for ridges, step in enumerate(newton_steps(hess(x, *args), gradient)):
+        if (step := chord.step(gradient)) is not None:
+            slope = float(gradient @ step)
+            found = _search(fun, jac, x, step, value, slope, args)
+            if found is not None:
+                return found
+        for ridges, (step, factor) in enumerate(newton_steps(hess(x, *args), gradient)):
             slope = float(gradient @ step)
             found = _search(fun, jac, x, step, value, slope, args)
             # A step cut down to nothing leaves f as it is: no reason to go on with it.
             if found is not None and (ridges == 0 or found[1] < value):
+                chord.remember(factor, gradient)
                 return found
             if -slope <= _NO_PROMISE * abs(value):
                 return None
         return None
 
-    return iterate(advance, x0, fun(x0, *args), callback, maxiter)
+    return iterate(advance, x0, first, callback, maxiter)
+
+
+class _Chord:
+    """The last factor of H, for one more step without another.
+
+    Where a step has left a small part of the gradient, H is nearly the same after it as
+    before. Another step with the old factor leaves some three to seven times that part
+    of what is left, for the price of an evaluation.
+
+    Parameters
+    ----------
+    least_promise : float
+        What f must be expected to fall by. Nearer to the rounding of f a new H is worth
+        its price: one step then goes where two would have to tell values apart.
+    """
+
+    def __init__(self, least_promise: float = 0.0) -> None:
+        self._least_promise = least_promise
+        self._factor: np.ndarray | None = None
+        self._largest = 0.0
+
+    def remember(self, factor: np.ndarray, gradient: np.ndarray) -> None:
+        """Keep the factor of H at a point, and how large the gradient is there."""
+        self._factor, self._largest = factor, float(np.abs(gradient).max())
+
+    def step(self, gradient: np.ndarray) -> np.ndarray | None:
+        """Return -H⁻¹g by the old factor if it will do; it is used once."""
+        factor, self._factor = self._factor, None
+        if factor is None or np.abs(gradient).max() > _SMALL_PART * self._largest:
+            return None
+        step, _ = dpotrs(factor, -gradient)
+        return step if -0.5 * float(gradient @ step) > self._least_promise else None
 
 
 def _search(

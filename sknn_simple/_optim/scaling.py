@@ -210,6 +210,14 @@ class Whitening:
         return self._apply(self._inverses, pulled, transposed=True)
 
 
+class DirectlyComputed(Problem, Protocol):
+    """A problem whose Hessian can be written down in its own coordinates."""
+
+    def hessian(self, x: np.ndarray, /) -> np.ndarray:
+        """Return the Hessian at x, (size, size)."""
+        ...
+
+
 class ScaledProblem:
     """A problem over θ seen as a problem over u = T⁻¹ θ.
 
@@ -245,3 +253,35 @@ class ScaledProblem:
         """
         problem = cast(ProblemWithHessian, self.problem)
         return problem.hessian(self.change.to_original(x), *self.change.columns)
+
+
+class DirectProblem(ScaledProblem):
+    """A problem that is computed over u itself; T only leads back to θ.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem over θ.
+    change : Change
+        T.
+    direct : DirectlyComputed
+        The same function of u.
+    """
+
+    def __init__(
+        self, problem: Problem, change: Change, direct: DirectlyComputed
+    ) -> None:
+        super().__init__(problem, change)
+        self._direct = direct
+
+    def value_and_grad(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return f(u) and its gradient."""
+        return self._direct.value_and_grad(x)
+
+    def hessp(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return the Hessian at u times v."""
+        return self._direct.hessp(x, v)
+
+    def hessian(self, x: np.ndarray) -> np.ndarray:
+        """Return the Hessian at u."""
+        return self._direct.hessian(x)

@@ -374,6 +374,31 @@ def test_linear_objective_follows_the_point(case):
         np.testing.assert_array_equal(objective.hessp(theta, case.v), expected)
 
 
+@every_linear
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_of_standardised_is_the_same_in_other_coordinates(case, dtype):
+    """Value, gradient, Hessian and products with it, from point to point and back."""
+    X = case.X.astype(dtype)
+    center = X.mean(axis=0).astype(np.float64) * case.network.has_bias
+    scale = np.array([2.0, 0.0, 0.3])
+    change = ColumnScaling(Columns(center, scale), case.groups())
+    general = ScaledProblem(case.objective(X.astype(np.float64)), change)
+    direct = case.objective(X).of_standardised(center, scale)
+    assert direct.size == case.size
+    rtol = 1e-11 if dtype == np.float64 else 1e-5
+    for u in (case.theta, -case.theta, case.u, case.theta):
+        for products_first in (True, False):
+            if products_first:
+                found, expected = direct.hessp(u, case.v), general.hessp(u, case.v)
+                np.testing.assert_allclose(found, expected, rtol, atol=1e-13)
+            value, gradient = direct.value_and_grad(u)
+            expected_value, expected_gradient = general.value_and_grad(u)
+            assert value == pytest.approx(expected_value, rel=rtol)
+            np.testing.assert_allclose(gradient, expected_gradient, rtol, atol=1e-13)
+            found, expected = direct.hessian(u), general.hessian(u)
+            np.testing.assert_allclose(found, expected, rtol, atol=1e-13)
+
+
 # Storing and cutting the data -------------------------------------------------------
 
 

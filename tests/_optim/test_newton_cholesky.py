@@ -1,11 +1,14 @@
 """Newton's method with the exact Hessian."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from sknn_simple._optim.newton_cholesky import (
+    _Chord,
     _step_length,
     newton_cholesky,
     newton_steps,
@@ -20,7 +23,7 @@ def spd(size, seed=0, condition=1e4):
 
 def newton_step(hessian, gradient):
     """The first of the steps: that with the smallest ridge."""
-    return next(newton_steps(hessian, gradient))
+    return next(newton_steps(hessian, gradient))[0]
 
 
 # newton_steps -----------------------------------------------------------------------
@@ -70,7 +73,7 @@ def test_step_goes_down_whatever_the_hessian(hessian):
 def test_steps_end_with_a_short_one_down(curvature):
     """Where H is all but 0 in one direction the first step is out of all proportion."""
     H, g = np.diag([1.0, curvature]), np.array([1.0, -1.0])
-    lengths = [np.linalg.norm(step) for step in newton_steps(H, g)]
+    lengths = [np.linalg.norm(step) for step, _ in newton_steps(H, g)]
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[-1] < 0.01
     assert 2 < len(lengths) < 10
@@ -84,7 +87,7 @@ def test_there_are_not_steps_without_end(diagonal):
         steps = list(newton_steps(H, np.array([1.0, -1.0])))
         assert len(steps) < 250
         if diagonal < 1e300:
-            assert 0.0 < np.linalg.norm(steps[-1]) < 0.01
+            assert 0.0 < np.linalg.norm(steps[-1][0]) < 0.01
 
 
 def test_step_leaves_its_arguments_alone():
@@ -195,6 +198,51 @@ def test_longer_steps_save_hessians_where_the_loss_falls_exponentially():
         x = x + newton_step(plain.hess(x), plain.jac(x))
         n_whole_steps += 1
     assert n_whole_steps > problem.n_hessians
+
+
+def test_near_the_minimum_a_hessian_serves_twice():
+    """Never three times, and each step leaves less of the gradient than before."""
+    problem, seen = Apart(), Until()
+    hessians = []
+
+    def follow(intermediate_result):
+        hessians.append(problem.n_hessians)
+        seen(intermediate_result)
+
+    solve(problem, [0.0], callback=follow, maxiter=9)
+    gradients = [abs(float(problem.jac(x)[0])) for x, _ in seen.iterates]
+    formed = np.diff([0, *hessians])
+    assert formed.min() == 0
+    assert formed.max() == 1
+    assert all(sum(pair) > 0 for pair in pairwise(formed))
+    again = int(np.flatnonzero(formed == 0)[0])
+    assert gradients[again - 1] < 0.02 * gradients[again - 2]
+    assert gradients[again] < 0.3 * gradients[again - 1]
+
+
+def test_an_old_hessian_that_leads_up_is_followed_by_a_new_one(monkeypatch):
+    monkeypatch.setattr(_Chord, "step", lambda self, gradient: gradient)
+    problem = Apart()
+    result = solve(problem, [0.0], maxiter=9)
+    assert problem.n_hessians == result.nit
+    assert problem.jac(result.x) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_chord_is_a_newton_step_with_the_last_hessian():
+    H, g, small = spd(4), np.ones(4), np.array([0.02, 0.01, -0.01, 0.015])
+    chord = _Chord()
+    assert chord.step(g) is None
+    _, factor = next(newton_steps(H, g))
+    chord.remember(factor, g)
+    step = chord.step(small)
+    assert step is not None
+    np.testing.assert_allclose(step, -np.linalg.solve(H, small), rtol=1e-8)
+    assert chord.step(small) is None  # it serves once
+    chord.remember(factor, g)
+    assert chord.step(1.1 * small) is None
+    near_rounding = _Chord(-0.5 * float(small @ step))
+    near_rounding.remember(factor, g)
+    assert near_rounding.step(small) is None
 
 
 @pytest.mark.parametrize("ulps", [1, 100])
