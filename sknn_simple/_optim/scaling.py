@@ -74,39 +74,46 @@ class ColumnScaling:
         self.groups = groups
         self.unit = unit
         self._others = others
+        self._diagonal = np.empty(0)
+        # Where there is nothing to centre, as of standardised features, T is diagonal.
+        self._centred = [group for group in groups if group.biases is not None] * bool(
+            columns.center.any()
+        )
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = T u."""
-        theta = u * self._others
-        for group in self.groups:
+        theta = u * self._scales(u.size)
+        for group in self._centred:
             weights = theta[group.weights].reshape(-1, group.n_columns)
-            weights *= self.columns.scale[:, None]
-            if group.biases is not None:
-                theta[group.biases] -= self.columns.center @ weights
+            theta[group.biases] -= self.columns.center @ weights
         return theta
 
     def to_scaled(self, theta: np.ndarray) -> np.ndarray:
         """Return u = T⁻¹ θ; weights of columns with scale 0 become 0."""
         u = theta.copy()
-        scale = self.columns.scale
-        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0.0)
-        for group in self.groups:
+        for group in self._centred:
             weights = u[group.weights].reshape(-1, group.n_columns)
-            if group.biases is not None:
-                u[group.biases] += self.columns.center @ weights
-            weights *= inverse[:, None]
-        u /= self._others
-        return u
+            u[group.biases] += self.columns.center @ weights
+        scales = self._scales(u.size)
+        return np.divide(u, scales, out=np.zeros_like(u), where=scales != 0.0)
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """Return Tᵀ g, the gradient in u."""
-        pulled = gradient * self._others
-        for group in self.groups:
+        pulled = gradient.copy()
+        for group in self._centred:
             weights = pulled[group.weights].reshape(-1, group.n_columns)
-            if group.biases is not None:
-                weights -= self.columns.center[:, None] * gradient[group.biases]
-            weights *= self.columns.scale[:, None]
+            weights -= self.columns.center[:, None] * gradient[group.biases]
+        pulled *= self._scales(gradient.size)
         return pulled
+
+    def _scales(self, size: int) -> np.ndarray:
+        """Return the diagonal of T."""
+        if self._diagonal.size != size:
+            self._diagonal = np.broadcast_to(self._others, size).copy()
+            for group in self.groups:
+                weights = self._diagonal[group.weights].reshape(-1, group.n_columns)
+                weights[...] = self.columns.scale[:, None]
+        return self._diagonal
 
 
 class Change(Protocol):

@@ -55,10 +55,7 @@ class Solver(NamedTuple):
 
 
 SOLVERS: dict[str, Solver] = {
-    # 20 pairs, not SciPy's 10: measured best on networks.
-    "lbfgs": Solver(
-        lbfgs, (), True, {"maxcor": 20}, draft_options={"dtype": np.float32}
-    ),
+    "lbfgs": Solver(lbfgs, (), True, {}, draft_options={"dtype": np.float32}),
     # Older SciPy does not begin at all with xtol = 0. Its inner iteration ends at once
     # where gᵀHg is below 7e-16, in units of the gradient at the start of a run.
     "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-7),
