@@ -19,7 +19,7 @@ CLASS_ROWS = 10
 # The sample represents a column if it has its variance within this factor.
 VARIANCE = 4.0
 # The sample's own optimum need not be accurate: it is a start.
-LIMITS = Limits(tol=1e-3, max_iter=50)
+LIMITS = Limits(tol=3e-3, max_iter=50)
 # Where the mean diagonal of its Hessian is below this, 1 being that at the start, it is
 # rounding.
 NO_CURVATURE = 1e-14

@@ -50,15 +50,11 @@ def _raw_product(X: Features, W: np.ndarray) -> np.ndarray:
 def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
     """Add Xᵀ delta to `total`, in float64 whatever the precision of the product.
 
-    BLAS is fastest where the longer side of the product runs along the rows in memory:
-    up to 1.5 times for 784 features and 10 outputs.
+    As (deltaᵀ X)ᵀ, for 784 features and 10 outputs, it takes 1.8 times as long on a Zen
+    5 and took 0.7 times as long on a Xeon: they differ in the side that OpenBLAS is
+    slower to pack.
     """
-    if sparse.issparse(X):
-        total += transposed(X) @ delta
-    elif X.shape[1] > delta.shape[1]:
-        total += (delta.T @ X).T
-    else:
-        total += X.T @ delta
+    total += (transposed(X) if sparse.issparse(X) else X.T) @ delta
 
 
 def _product_back(
