@@ -10,13 +10,12 @@ from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import (
     Change,
-    Columns,
     ColumnScaling,
     ScaledProblem,
     Whitening,
 )
 from sknn_simple._optim.solvers import SOLVERS, Renewal
-from sknn_simple._scene import Recipe, Scene, cut
+from sknn_simple._scene import Recipe, Scene, cut, equalising
 from sknn_simple._shapes import blocks_are_cheap, newton_cholesky_size, sample_size
 
 # After how many iterations they are first renewed. At 0 the curvature is the same in
@@ -105,24 +104,20 @@ def _rescaled(
     relative = total / objective.input_curvature
     if relative < (VANISHING if not objective.decay.any() else NO_CURVATURE):
         return None
-    blocks = cut(recipe.network, scene.data._replace(weight=by_row / total))
+    network = recipe.network
+    blocks = cut(network, scene.data._replace(weight=by_row / total))
     mean, deviation = column_moments(blocks, workers)
     if scene.view is not None:
         mean, deviation = scene.view.moments(mean, deviation)
     first = scene.columns.columns.scale
     held = first == 0.0
-    has_bias = recipe.network.has_bias
-    spread = deviation if has_bias else np.hypot(deviation, mean)
-    layout = recipe.network.layout
-    penalty = layout.views(objective.decay)["coef"][:, 0]
-    # A row's curvature may vanish wherever a column varies.
+    # The curvature may vanish in all rows where a column varies.
     least = np.sqrt(RIDGE * relative) / np.where(held, 1.0, first)
-    size = np.hypot(np.hypot(np.sqrt(total) * spread, penalty), least)
-    scale = np.where(held, 0.0, 1.0 / size)
+    penalty = np.hypot(network.layout.views(objective.decay)["coef"][:, 0], least)
+    columns = equalising(network, mean, deviation, total, penalty)
+    columns.scale[held] = 0.0
     others = np.ones(objective.size)
-    if has_bias:
-        layout.views(others)["intercept"][...] = 1.0 / np.sqrt(total)
-    center = mean if has_bias else np.zeros_like(mean)
+    if network.has_bias:
+        network.layout.views(others)["intercept"][...] = 1.0 / np.sqrt(total)
     unit = min(1.0, float(np.sqrt(relative)))
-    columns = Columns(center, scale)
     return ColumnScaling(columns, scene.columns.groups, others, unit)

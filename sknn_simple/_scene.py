@@ -121,12 +121,9 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         strength * _penalised(network, units),
         workers,
     )
-    # Only a bias can take up the mean of a column.
-    center = mean if network.has_bias else np.zeros_like(mean)
     groups = _groups(network)
-    spread = deviation if network.has_bias else np.hypot(deviation, mean)
-    size = np.hypot(np.sqrt(objective.input_curvature) * spread, strength * units)
-    scale = _inverse(size)
+    curvature = objective.input_curvature
+    center, scale = equalising(network, mean, deviation, curvature, strength * units)
     if network.has_bias or recipe.standardize:
         # A bias does all that such a weight could; held at 0 it adds no rounding.
         scale[deviation == 0.0] = 0.0
@@ -136,9 +133,32 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         view,
         ColumnScaling(raw, groups),
         ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
-        (spread * scale) ** 2,
+        (_spread(network, mean, deviation) * scale) ** 2,
         dtype,
     )
+
+
+def equalising(
+    network: Network,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    curvature: float,
+    penalty: np.ndarray,
+) -> Columns:
+    """Return the columns in which the diagonal of J's Hessian is near 1.
+
+    They are divided by √(c σ² + penalty²), where c is the curvature in the raw outputs
+    that μ and σ have been weighted by.
+    """
+    size = np.hypot(np.sqrt(curvature) * _spread(network, mean, deviation), penalty)
+    # Only a bias can take up the mean of a column.
+    center = mean if network.has_bias else np.zeros_like(mean)
+    return Columns(center, _inverse(size))
+
+
+def _spread(network: Network, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Return what a weight multiplies, beside what a bias does."""
+    return deviation if network.has_bias else np.hypot(deviation, mean)
 
 
 def _view(
