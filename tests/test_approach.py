@@ -367,6 +367,29 @@ def test_a_draw_by_leverage_of_several_classes():
     assert_array_equal(clone(model).fit(X, y).coef_, model.coef_)
 
 
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: rare_columns(20_000),
+        lambda: words(n=3000),
+        lambda: many_columns(3000, 300),
+        lambda: make_classification(
+            12_000, 20, n_informative=9, n_classes=6, random_state=0
+        ),
+    ],
+    ids=["by leverage", "rescaled", "two classes", "six classes"],
+)
+def test_every_approach_has_the_same_bits_on_any_number_of_threads(load):
+    X, y = load()
+    fits = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads):
+            fits.append(LogisticNN().fit(X, y))
+    for model in fits[1:]:
+        assert_array_equal(model.coef_, fits[0].coef_)
+        assert model.loss_curve_ == fits[0].loss_curve_
+
+
 @given(
     st.lists(st.floats(1.0, 1e6), min_size=50, max_size=200),
     st.floats(0.02, 0.5),

@@ -6,7 +6,7 @@ from scipy.optimize import Bounds, minimize, rosen, rosen_der
 
 from sknn_simple._optim import lbfgs as module
 from sknn_simple._optim.backtracking import ARMIJO, backtrack
-from sknn_simple._optim.lbfgs import InverseHessian, lbfgs
+from sknn_simple._optim.lbfgs import InverseHessian, _pairs_for, lbfgs
 
 # `minimise` silences it: the result says so too.
 pytestmark = pytest.mark.filterwarnings("ignore:The line search:RuntimeWarning")
@@ -126,3 +126,10 @@ def test_large_pairs_are_remembered_in_float32(size, dtype, monkeypatch):
     assert seen == [dtype]
     # As near to the minimum in either: only directions are rounded.
     assert np.abs(found.x).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("size", "n_pairs"), [(1, 80), (800, 80), (900, 40), (10_000, 40), (10**6, 20)]
+)
+def test_fewer_pairs_are_remembered_where_they_are_large(size, n_pairs):
+    assert _pairs_for(2 * 8 * size) == n_pairs
