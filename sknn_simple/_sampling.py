@@ -7,8 +7,14 @@ import numpy as np
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.moments import column_moments, row_squares
 from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._nn.view import HUGE
 from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import ColumnScaling, ScaledProblem, Whitening
+from sknn_simple._optim.scaling import (
+    ColumnScaling,
+    ScaledProblem,
+    Whitening,
+    whitened,
+)
 from sknn_simple._optim.solvers import minimise
 from sknn_simple._scene import Recipe, Scene, cut
 from sknn_simple._shapes import SAMPLE_PART, is_small, sample_size
@@ -20,17 +26,13 @@ CLASS_ROWS = 10
 VARIANCE = 4.0
 # The sample's own optimum need not be accurate: it is a start.
 LIMITS = Limits(tol=3e-3, max_iter=50)
-# Where the mean diagonal of its Hessian is below this, 1 being that at the start, it is
-# rounding.
-NO_CURVATURE = 1e-14
-# A ridge, relative to it, for directions of which the sample says nothing.
-RIDGE = 1e-6
 # A draw by leverage takes so many times the rows of a sample spread evenly, because few
 # of them are alike. Of 32,561 x 108, mostly one-hot, it then takes half as long to the
 # optimum, and with 8 times as many no less.
 LEVERAGE_FACTOR = 4
-# So often the part of the rows that are surely in the sample is found anew.
-_CAP_ROUNDS = 20
+# Probabilities are capped at 1 and the others raised for it, so often at most, until
+# their sum is right within this part of it.
+_CAP_ROUNDS, _CAP_ACCURACY = 20, 1e-3
 
 
 def draw_sample(
@@ -88,12 +90,7 @@ def whitened_by_sample(
     objective: LinearObjective, columns: ColumnScaling, theta: np.ndarray
 ) -> Whitening | None:
     """Return coordinates that whiten the sample's Hessian at θ, None if it has none."""
-    hessian = objective.hessian(theta, *columns.columns)
-    curvature = float(hessian.diagonal().mean())
-    if curvature < NO_CURVATURE:
-        return None
-    hessian[np.diag_indices_from(hessian)] += RIDGE * curvature
-    return Whitening(columns, hessian[None], unit=min(1.0, float(np.sqrt(curvature))))
+    return whitened(columns, objective.hessian(theta, *columns.columns)[None])
 
 
 def _draw_by_leverage(
@@ -119,7 +116,8 @@ def _draw_by_leverage(
     share = 1.0 + scene.objective.input_curvature * row_squares(
         blocks, center, scale, workers
     )
-    probability = _capped(share, wanted)
+    # Rows may lie so far out that their sum would overflow.
+    probability = _capped(np.minimum(share, HUGE), wanted)
     passed = np.floor(np.cumsum(probability) + 0.5)
     kept = np.flatnonzero(np.diff(passed, prepend=0.0))
     return scene.data.rows(kept, probability[kept])
@@ -132,7 +130,7 @@ def _capped(share: np.ndarray, wanted: int) -> np.ndarray:
         free = probability < 1.0
         missing = wanted - float(len(share) - free.sum())
         factor = missing / float(probability[free].sum())
-        if factor <= 1.0 + 1e-3:
+        if factor <= 1.0 + _CAP_ACCURACY:
             break
         probability[free] = np.minimum(factor * probability[free], 1.0)
     return probability

@@ -111,6 +111,9 @@ def _first_shift(blocks: RowBlocks) -> np.ndarray:
         return np.zeros(blocks.n_features)
     some = slice(None, None, max(1, blocks.n_rows // SHIFT_ROWS))
     weight = blocks.weight[some]
+    # Weights may be 0 in all of these rows; any mean near the values will do.
+    if not weight.any():
+        weight = np.ones_like(weight)
     return blocks.chosen_features(some).T @ (weight / weight.sum())
 
 

@@ -20,8 +20,8 @@ from sknn_simple._nn.blocks import (
 from sknn_simple._nn.losses import Loss
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
-from sknn_simple._nn.standardised import StandardisedObjective
-from sknn_simple._nn.view import Features, Order, standardised
+from sknn_simple._nn.standardised import StandardisedObjective, gram
+from sknn_simple._nn.view import Features, Order, standardise
 
 # Up to this size keeping ∂ℓ/∂z at each evaluation costs less than the forward pass that
 # it saves a Hessian.
@@ -209,7 +209,7 @@ class LinearObjective(Objective):
         # The columns that a Hessian was last asked for: centre, scale, and the order of
         # the features in memory.
         self._columns: tuple[np.ndarray, np.ndarray, Order] = (EMPTY, EMPTY, "C")
-        self._standardised: np.ndarray | None = None
+        self._kept_features: np.ndarray | None = None
 
     @property
     def input_curvature(self) -> float:
@@ -279,7 +279,7 @@ class LinearObjective(Objective):
                 spread = spread.reshape(self.size, -1)
                 total.reshape(self.size, self.size)[...] -= spread @ spread.T
             for k in range(n_outputs):
-                total[:, k, :, k] += _gram(columns, np.sqrt(diagonal[:, k]))
+                total[:, k, :, k] += gram(columns, np.sqrt(diagonal[:, k]))
             return 0.0
 
         shape = (size, n_outputs, size, n_outputs)
@@ -340,7 +340,7 @@ class LinearObjective(Objective):
         self, center: np.ndarray, scale: np.ndarray
     ) -> StandardisedObjective:
         """Return J of parameters for features seen as (x - center) * scale, dense."""
-        features = standardised(
+        features = standardise(
             self.blocks.chosen_features(slice(None)),
             center,
             scale,
@@ -367,29 +367,29 @@ class LinearObjective(Objective):
         seen = self._columns
         if seen[0] is center and seen[1] is scale and seen[2] == order:
             return
-        self._columns, self._standardised = (center, scale, order), None
+        self._columns, self._kept_features = (center, scale, order), None
         shape = self.blocks.n_rows, self.size // self.network.n_outputs
         if 8 * shape[0] * shape[1] <= KEPT_BYTES:
             kept = np.empty(shape, order=order)
             for block in self.blocks.blocks:
                 kept[block.rows] = self._features(block)
-            self._standardised = kept
+            self._kept_features = kept
 
     def _features(self, block: Block) -> np.ndarray:
         """Return a block's features for `hessian`."""
-        if self._standardised is not None:
-            return self._standardised[block.rows]
+        if self._kept_features is not None:
+            return self._kept_features[block.rows]
         return self._in_columns(self.blocks.features(block, self._workspace))
 
     def _chosen_features(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the features for `hessian`, a copy."""
-        if self._standardised is not None:
-            return self._standardised[rows]
+        if self._kept_features is not None:
+            return self._kept_features[rows]
         return self._in_columns(self.blocks.chosen_features(rows))
 
     def _in_columns(self, X: Features) -> np.ndarray:
         center, scale, order = self._columns
-        return standardised(X, center, scale, self.network.has_bias, order)
+        return standardise(X, center, scale, self.network.has_bias, order)
 
     def _keep_probability(self, theta: np.ndarray) -> None:
         at, raw_gradient = theta.tobytes(), self._raw_gradient
@@ -425,9 +425,3 @@ def _heaviest(weight: np.ndarray, part: float) -> np.ndarray:
     sums = np.cumsum(ascending)
     lightest = ascending[np.searchsorted(sums, (1.0 - part) * sums[-1])]
     return np.flatnonzero(weight >= lightest)
-
-
-def _gram(columns: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """Return Σᵢ rᵢ² xᵢ xᵢᵀ of (p, m) columns, as A Aᵀ: BLAS does half of it (syrk)."""
-    weighted = columns * root
-    return weighted @ weighted.T

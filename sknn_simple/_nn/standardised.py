@@ -78,10 +78,8 @@ class StandardisedObjective:
             hessian = np.negative(spread @ spread.T)
         q = len(columns)
         of_outputs = hessian.reshape(q, n_outputs, q, n_outputs)
-        for k, spread in enumerate(np.sqrt(diagonal.T)):
-            # As A Aᵀ: BLAS does half of it (syrk).
-            weighted = columns * spread
-            of_outputs[:, k, :, k] += weighted @ weighted.T
+        for k, factor in enumerate(np.sqrt(diagonal.T)):
+            of_outputs[:, k, :, k] += gram(columns, factor)
         hessian.reshape(-1)[:: self.size + 1] += self._penalty
         return hessian
 
@@ -102,3 +100,9 @@ class StandardisedObjective:
             self._factors = self._loss.covariance_factors(probability, self._weight)
             self._factored_at = at
         return self._factors
+
+
+def gram(columns: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return Σᵢ rᵢ² xᵢ xᵢᵀ of (p, m) columns, as A Aᵀ: BLAS does half of it (syrk)."""
+    weighted = columns * root
+    return weighted @ weighted.T

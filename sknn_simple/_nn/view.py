@@ -109,7 +109,7 @@ def scaled_difference(
     out *= np.where(huge, 1.0, scale)
 
 
-def standardised(
+def standardise(
     X: Features, center: np.ndarray, scale: np.ndarray, has_bias: bool, order: Order
 ) -> np.ndarray:
     """Return (X - center) * scale in float64, with a last column of ones for biases."""

@@ -170,7 +170,7 @@ class _Chord:
         its price: one step then goes where two would have to tell values apart.
     """
 
-    def __init__(self, least_promise: float = 0.0) -> None:
+    def __init__(self, least_promise: float) -> None:
         self._least_promise = least_promise
         self._factor: np.ndarray | None = None
         self._largest = 0.0

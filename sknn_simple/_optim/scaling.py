@@ -109,10 +109,11 @@ class ColumnScaling:
     def _scales(self, size: int) -> np.ndarray:
         """Return the diagonal of T."""
         if self._diagonal.size != size:
-            self._diagonal = np.broadcast_to(self._others, size).copy()
+            diagonal = np.broadcast_to(self._others, size).copy()
             for group in self.groups:
-                weights = self._diagonal[group.weights].reshape(-1, group.n_columns)
+                weights = diagonal[group.weights].reshape(-1, group.n_columns)
                 weights[...] = self.columns.scale[:, None]
+            self._diagonal = diagonal  # last: an interrupt must not leave half of it
         return self._diagonal
 
 
@@ -125,9 +126,7 @@ class Change(Protocol):
         Of the inputs, before anything else is done to them.
     unit : float
         What entries of the gradient over u are multiplied by before they are compared
-        with a tolerance. Where coordinates are renewed because the curvature has
-        fallen to a part of that at the start, it is the root of this part: the same
-        tolerance then asks for no more than before.
+        with a tolerance; see `renewed_unit`.
     """
 
     columns: Columns
@@ -215,6 +214,50 @@ class Whitening:
         """Return L⁻¹ Sᵀ g."""
         pulled = self._project(self._base.pull_back(gradient))
         return self._apply(self._inverses, pulled, transposed=True)
+
+
+# Where the curvature is below this part of that at the start, it is rounding.
+NO_CURVATURE = 1e-14
+# A ridge, relative to the mean curvature, for directions that the rows leave open.
+RIDGE = 1e-6
+# How much stricter a tolerance is in coordinates that are renewed, at most.
+_STRICTER = 3.0
+
+
+def renewed_unit(curvature: float) -> float:
+    """Return the unit of coordinates in which little curvature is made 1.
+
+    Where it is a part c of that at the start, entries of the gradient are larger by
+    1/√c in the new coordinates. A tolerance that has been reached in the old ones would
+    be out of reach, by as much as classes are told apart; √c alone would undo that.
+    """
+    return min(1.0, _STRICTER * float(np.sqrt(curvature)))
+
+
+def whitened(
+    base: ColumnScaling,
+    matrices: np.ndarray,
+    zero_sum: bool = False,
+    least: float = NO_CURVATURE,
+) -> Whitening | None:
+    """Return coordinates that whiten a Hessian or its blocks, None if there is none.
+
+    Parameters
+    ----------
+    base, matrices, zero_sum
+        As for `Whitening`; a ridge is added to the matrices, which need only be
+        positive semi-definite.
+    least : float
+        A smaller mean diagonal, 1 being that at the start, counts as none.
+    """
+    inner = np.arange(matrices.shape[1])
+    mean = matrices[:, inner, inner].mean(axis=1)
+    if mean.max() < least:
+        return None
+    # An output without curvature keeps its coordinates.
+    ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)
+    matrices[:, inner, inner] += ridge[:, None]
+    return Whitening(base, matrices, zero_sum, renewed_unit(mean.mean()))
 
 
 class DirectlyComputed(Problem, Protocol):

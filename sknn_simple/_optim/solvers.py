@@ -75,15 +75,18 @@ class Renewal(NamedTuple):
     Attributes
     ----------
     first : int
-        After how many iterations; and again each time their number has doubled, so
-        that ever less of the whole is spent on it.
+        After how many iterations.
     renew : callable
         From a problem and a point to the same problem in other coordinates and the
         point there: f must not be higher.
+    again : bool, default=True
+        Whether also each time their number has doubled, so that ever less of the whole
+        is spent on it.
     """
 
     first: int
     renew: Callable[[Problem, np.ndarray], tuple[Problem, np.ndarray]]
+    again: bool = True
 
 
 class Draft(NamedTuple):
@@ -196,7 +199,7 @@ def minimise(
             and journey.outcome == "max_iter"
             and due < limits.max_iter
         ):
-            due *= 2
+            due = 2 * due if renewal.again else limits.max_iter
             renewed = renewal.renew(journey.memory.problem, journey.x)
             journey.move(*renewed, limits.until(due))
             _descend(journey, row, bounds, limits)

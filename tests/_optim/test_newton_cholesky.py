@@ -230,7 +230,7 @@ def test_an_old_hessian_that_leads_up_is_followed_by_a_new_one(monkeypatch):
 
 def test_chord_is_a_newton_step_with_the_last_hessian():
     H, g, small = spd(4), np.ones(4), np.array([0.02, 0.01, -0.01, 0.015])
-    chord = _Chord()
+    chord = _Chord(0.0)
     assert chord.step(g) is None
     _, factor = next(newton_steps(H, g))
     chord.remember(factor, g)

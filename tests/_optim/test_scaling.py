@@ -11,6 +11,8 @@ from sknn_simple._optim.scaling import (
     InputWeights,
     ScaledProblem,
     Whitening,
+    renewed_unit,
+    whitened,
 )
 
 P = 3  # inputs
@@ -310,3 +312,47 @@ def test_pull_back_is_the_adjoint_of_the_projection_too(projecting):
         np.testing.assert_allclose(
             change.pull_back(g), expected, atol=1e-12 * abs(T).max()
         )
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0])
+def test_whitened_makes_a_hessian_the_identity(size):
+    change, _ = scaling("one output")
+    H = size * positive_definite(1, 4)
+    whitening = whitened(change, H.copy())
+    assert whitening is not None
+    # H is over the parameters that the change of variables leads from.
+    lower = np.array(
+        [change.to_scaled(whitening.to_original(unit)) for unit in np.eye(4)]
+    )
+    np.testing.assert_allclose(lower @ H[0] @ lower.T, np.eye(4), atol=1e-4)
+
+
+def test_no_curvature_is_not_whitened():
+    change, _ = scaling("one output")
+    assert whitened(change, np.zeros((1, 4, 4))) is None
+    assert whitened(change, 1e-15 * np.eye(4)[None]) is None
+    assert whitened(change, 0.01 * np.eye(4)[None], least=0.03) is None
+
+
+def test_unit_of_renewed_coordinates():
+    """1 unless there is far less curvature than at the start, and never more."""
+    assert renewed_unit(4.0) == renewed_unit(1.0) == renewed_unit(1.0 / 9.0) == 1.0
+    assert renewed_unit(1e-4) == pytest.approx(3e-2)
+
+
+def test_an_interrupt_leaves_no_half_of_the_scales(monkeypatch):
+    change, size = scaling("two groups")
+    expected = change.to_original(np.ones(size))
+    change, _ = scaling("two groups")
+
+    class Press:
+        @property
+        def weights(self):
+            raise KeyboardInterrupt
+
+    groups = change.groups
+    monkeypatch.setattr(change, "groups", [groups[0], Press()])
+    with pytest.raises(KeyboardInterrupt):
+        change.to_original(np.ones(size))
+    monkeypatch.setattr(change, "groups", groups)
+    np.testing.assert_array_equal(change.to_original(np.ones(size)), expected)
