@@ -25,6 +25,7 @@ if str(ROOT) not in sys.path:
 common = import_module("benchmarks.common")
 data = import_module("benchmarks.data")
 evaluation = import_module("benchmarks.evaluation")
+goals = import_module("benchmarks.goals")
 growth = import_module("benchmarks.growth")
 logistic = import_module("benchmarks.logistic")
 mlp = import_module("benchmarks.mlp")
@@ -290,3 +291,42 @@ def test_shapes_are_made_as_named(case):
 def test_growth_counts_iterations():
     row = growth.per_iteration(growth.Shape(200, 5, 4), repeats=1)
     assert row["ms per iteration"] > 0.0
+
+
+# Goals --------------------------------------------------------------------------
+
+
+def test_every_goal_has_a_figure_in_the_stored_results():
+    rows = goals.rows()
+    assert len(rows) == len(goals.GOALS) == len({row["what"] for row in rows})
+    assert all(np.isfinite(row["reached"]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("at_most", "reached", "met"),
+    [(False, 4.9, False), (False, 5.0, True), (True, 5.0, True), (True, 5.1, False)],
+)
+def test_a_goal_is_met_from_its_bound_on(at_most, reached, met):
+    goal = goals.Goal("speed", 5.0, lambda results: results["x"]["speed"], at_most)
+    row = goal.row({"x": {"speed": reached}})
+    assert row["goal"] == ("≤ 5" if at_most else "≥ 5")
+    assert (row["reached"], row["met"]) == (reached, met)
+
+
+def test_lower_bounds_count_as_they_are_and_the_lowest_of_a_set():
+    table = [
+        {"set": "million", "best / ours": "> 9.5"},
+        {"set": "million", "best / ours": "12"},
+        {"set": "iris", "best / ours": "1.5"},
+    ]
+    assert goals.against_best({"logistic": {"table": table}}, "million") == 9.5
+
+
+def test_networks_of_a_hundred_columns_and_units():
+    table = [
+        {"p": 100, "h": 100, "/ products": 1.2},
+        {"p": 100, "h": 400, "/ products": 1.4},
+        {"p": 16, "h": 400, "/ products": 9.0},
+        {"p": 400, "h": 0, "/ products": 9.0},
+    ]
+    assert goals.part_within({"evaluation": {"table": table}}, 1.3) == 0.5

@@ -1,4 +1,5 @@
-"""``.. benchmark-tables::`` shows benchmarks/results/*.json, if there are any.
+"""``.. benchmark-tables::`` shows benchmarks/results/*.json, if there are any;
+``.. benchmark-goals::`` shows what they say of the project's aims.
 
 A result is an object with the name of the benchmark, settings, machine and versions,
 and tables of any names: lists of objects, whose keys are the columns. The text above
@@ -7,6 +8,7 @@ them is the docstring of the program that wrote them.
 
 import ast
 import json
+import runpy
 from pathlib import Path
 
 from docutils import nodes
@@ -109,6 +111,18 @@ def table_node(rows):
     return box
 
 
+class BenchmarkGoals(SphinxDirective):
+    """A table of the project's aims, with what the stored results say of them."""
+
+    def run(self):
+        """Return the table."""
+        self.env.note_dependency(str(BENCHMARKS / "goals.py"))
+        for file in RESULTS.glob("*.json"):
+            self.env.note_dependency(str(file))
+        rows = runpy.run_path(str(BENCHMARKS / "goals.py"))["rows"]()
+        return [table_node(rows)]
+
+
 class BenchmarkTables(SphinxDirective):
     """A section per result file: what was measured, with what, and the tables."""
 
@@ -171,5 +185,6 @@ class BenchmarkTables(SphinxDirective):
 
 def setup(app):
     """Register the directive."""
+    app.add_directive("benchmark-goals", BenchmarkGoals)
     app.add_directive("benchmark-tables", BenchmarkTables)
     return {"parallel_read_safe": True}

@@ -1,0 +1,177 @@
+"""What the project aims at in speed and memory, and how far the stored results are.
+
+    python benchmarks/goals.py
+
+prints the table from ``results/*.json``, which the other programs have written; nothing
+is measured.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RESULTS = Path(__file__).parent / "results"
+
+Results = dict[str, dict[str, Any]]
+
+
+class Goal(NamedTuple):
+    """One aim: a bound, and where its figure is found.
+
+    Attributes
+    ----------
+    what : str
+        What is measured, as a ratio unless a unit is named.
+    bound : float
+        The figure should be at least this, or at most if `at_most`.
+    figure : callable
+        From the stored results, by benchmark, to the figure.
+    at_most : bool
+    """
+
+    what: str
+    bound: float
+    figure: Callable[[Results], float]
+    at_most: bool = False
+
+    def row(self, results: Results) -> dict[str, Any]:
+        """Return the goal, what was reached, and whether that is enough."""
+        reached = self.figure(results)
+        enough = reached <= self.bound if self.at_most else reached >= self.bound
+        sign = "≤" if self.at_most else "≥"
+        return {
+            "what": self.what,
+            "goal": f"{sign} {self.bound:g}",
+            "reached": reached,
+            "met": enough,
+        }
+
+
+def summary(which: str, key: str) -> Callable[[Results], float]:
+    """Return the figure of a benchmark's summary."""
+    return lambda results: results[which]["summary"][key]
+
+
+def against_best(results: Results, name: str) -> float:
+    """Return the lowest ratio of LogisticNN to the best peer on a set."""
+    ratios = [
+        float(row["best / ours"].removeprefix("> "))
+        for row in results["logistic"]["table"]
+        if row["set"] == name
+    ]
+    return min(ratios)
+
+
+def networks(results: Results) -> list[dict[str, Any]]:
+    """Return the evaluations of networks of 100 columns and units, or more."""
+    table = results["evaluation"]["table"]
+    return [row for row in table if min(row["p"], row["h"]) >= 100]
+
+
+def part_within(results: Results, limit: float) -> float:
+    """Return the part of these evaluations that take up to so many of the products."""
+    ratios = [row["/ products"] for row in networks(results)]
+    return sum(ratio <= limit for ratio in ratios) / len(ratios)
+
+
+def on_iris(results: Results) -> float:
+    """Return how long LogisticRegression takes on iris behind a scaler / ours."""
+    [row] = [row for row in results["overhead"]["table"] if row["set"] == "iris"]
+    return row["peer, scaled / ours"]
+
+
+BEST, RAW = "best peer / ours", "default solver on raw data / ours"
+NEXT = "iteration at 1e6 rows / at 1e5"
+GOALS = [
+    Goal(
+        "LogisticNN against the best LogisticRegression solver per set: mean",
+        5.0,
+        summary("logistic", f"{BEST}: geometric mean"),
+    ),
+    Goal("the same: lowest", 1.0, summary("logistic", f"{BEST}: lowest")),
+    Goal(
+        "against its default solver on raw data: mean",
+        50.0,
+        summary("logistic", f"{RAW}: geometric mean"),
+    ),
+    Goal(
+        "1,000,000 × 50 against the best solver",
+        10.0,
+        lambda results: against_best(results, "million"),
+    ),
+    Goal(
+        "OneHiddenMLP against MLPClassifier lbfgs as installed: mean",
+        5.0,
+        summary("mlp", "lbfgs, installed: geometric mean"),
+    ),
+    Goal(
+        "against the same with its BLAS pools tuned by hand: mean",
+        2.0,
+        summary("mlp", "lbfgs, best by hand: geometric mean"),
+    ),
+    Goal("the same: lowest", 1.0, summary("mlp", "lbfgs, best by hand: lowest")),
+    Goal(
+        "against R's nnet: mean",
+        20.0,
+        summary("mlp", "nnet, installed: geometric mean"),
+    ),
+    Goal(
+        "evaluation / its two products, p and h from 100: part of the shapes ≤ 1.3",
+        1.0,
+        lambda results: part_within(results, 1.3),
+    ),
+    Goal(
+        "the same: mean",
+        1.3,
+        summary(
+            "evaluation",
+            "network, p and h from 100, evaluation / products: geometric mean",
+        ),
+        at_most=True,
+    ),
+    Goal(
+        "extra memory of a fit, 1,000,000 × 20, 100 units, MB",
+        100.0,
+        summary("growth", "OneHiddenMLP: extra memory, MB"),
+        at_most=True,
+    ),
+    Goal(
+        "threads 1 and 2, parameters of equal bits: part of the fits",
+        1.0,
+        lambda results: float(
+            results["growth"]["summary"]["thread counts: parameters"] == "equal bits"
+        ),
+    ),
+    *(
+        Goal(
+            f"time per iteration from 1e5 to 1e6 rows, {name}",
+            11.0,
+            summary("growth", f"n, {name}: {NEXT}"),
+            at_most=True,
+        )
+        for name in ("network", "linear", "linear by newton-cg")
+    ),
+    Goal("default fit on iris: LogisticRegression behind a scaler", 1.0, on_iris),
+    Goal(
+        "import beside scikit-learn's parts, ms",
+        30.0,
+        summary("overhead", "import sknn_simple, ms"),
+        at_most=True,
+    ),
+]
+
+
+def rows(folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """Return a row per goal, from the results in a folder."""
+    results = {
+        file.stem: json.loads(file.read_text(encoding="utf-8"))
+        for file in folder.glob("*.json")
+    }
+    return [goal.row(results) for goal in GOALS]
+
+
+if __name__ == "__main__":
+    for row in rows():
+        reached = f"{row['reached']:.3g}"
+        print(f"{row['what']:<76} {row['goal']:>6} {reached:>8}  {row['met']}")
