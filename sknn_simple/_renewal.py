@@ -25,8 +25,8 @@ from sknn_simple._shapes import blocks_are_cheap, newton_cholesky_size, sample_s
 # every row, and too unlike that at the optimum.
 FIRST_BLOCKS = 8
 # And scales renewed, once: L-BFGS then begins anew, which costs more than a second
-# renewal gains. Of twenty shapes none took longer for it than without, one in ten more
-# iterations at most, and most a third fewer.
+# renewal gains. 22 fits of 14 sets took 0.86 times as long for it in the geometric
+# mean, 0.43 to 1.25 times.
 RESCALING = 6
 # The rows that blocks are formed from hold this part of an output's curvature; of
 # classes that are nearly told apart they are few.
