@@ -1,5 +1,6 @@
 """Coordinates that are renewed on the way, because the curvature there has changed."""
 
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -56,21 +57,21 @@ def renewal(
     if objective.size <= newton_cholesky_size(recipe, scene, many_rows):
         return None
     by_blocks = blocks_are_cheap(scene)
+    coordinates = (
+        partial(_by_blocks, scene, objective)
+        if by_blocks
+        else partial(_rescaled, recipe, scene, objective, workers)
+    )
 
     def renew(problem: Problem, x: np.ndarray) -> tuple[Problem, np.ndarray]:
         theta = cast(ScaledProblem, problem).change.to_original(x)
-        renewed = (
-            _by_blocks(scene, objective, theta)
-            if by_blocks
-            else _rescaled(recipe, scene, objective, theta, workers)
-        )
+        renewed = coordinates(theta)
         if renewed is None:
             return problem, x
         return ScaledProblem(objective, renewed), renewed.to_scaled(theta)
 
-    if by_blocks:
-        return Renewal(FIRST_BLOCKS, renew)
-    return Renewal(RESCALING, renew, again=False)
+    first = FIRST_BLOCKS if by_blocks else RESCALING
+    return Renewal(first, renew, again=by_blocks)
 
 
 def _least_curvature(objective: LinearObjective) -> float:
@@ -96,8 +97,8 @@ def _rescaled(
     recipe: Recipe,
     scene: Scene,
     objective: LinearObjective,
-    theta: np.ndarray,
     workers: Workers,
+    theta: np.ndarray,
 ) -> Change | None:
     """Return coordinates in which the Hessian's diagonal at θ is near 1.
 

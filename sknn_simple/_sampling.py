@@ -98,12 +98,12 @@ def _draw_by_leverage(
 ) -> TrainingSet:
     """Return rows drawn in proportion to 1 + Σⱼ zᵢⱼ², and weighted by the inverse.
 
-    With z the standardised features this is p + 1 times the mean over orthogonal
-    directions of a row's share in the variance: its statistical leverage where columns
-    are uncorrelated. The sample's Hessian then is near that of all rows in every
-    direction (Drineas, Mahoney and Muthukrishnan 2006), not in most. The draw is
-    systematic: rows are taken wherever the sum of the probabilities so far passes a
-    whole number, so the sample is the same each time.
+    With z the standardised features this is n times a row's statistical leverage where
+    columns are uncorrelated: its share in the variance, summed over all directions. The
+    sample's Hessian then is near that of all rows in every direction (Drineas, Mahoney
+    and Muthukrishnan 2006), not in most. The draw is systematic: a row is taken
+    wherever the sum of the probabilities so far passes a whole number, so the sample is
+    the same each time.
 
     References
     ----------

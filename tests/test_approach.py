@@ -144,8 +144,8 @@ def test_rescaling_by_the_curvature_has_a_unit_diagonal():
 
     with pytest.MonkeyPatch.context() as patch:
 
-        def spy(recipe, scene, objective, theta, workers):
-            change = original(recipe, scene, objective, theta, workers)
+        def spy(recipe, scene, objective, workers, theta):
+            change = original(recipe, scene, objective, workers, theta)
             assert change is not None
             columns = np.eye(objective.size)
             H = [objective.hessp(theta, change.to_original(unit)) for unit in columns]
