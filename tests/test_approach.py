@@ -34,6 +34,19 @@ def many_columns(n=1200, p=450, n_classes=2):
     )
 
 
+def results_of(module, name, monkeypatch):
+    """Return a list to which every result of a module's function is added."""
+    results: list = []
+    original = getattr(module, name)
+
+    def spy(*args):
+        results.append(original(*args))
+        return results[-1]
+
+    monkeypatch.setattr(module, name, spy)
+    return results
+
+
 BLOCKS = {
     "ten classes": (digits, {}),
     "ten classes, sparse": (lambda: (sparse.csr_array(digits()[0]), digits()[1]), {}),
@@ -47,14 +60,7 @@ BLOCKS = {
 @pytest.mark.parametrize(("load", "settings"), BLOCKS.values(), ids=BLOCKS)
 def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypatch):
     X, y = load()
-    formed = []
-    original = _renewal._by_blocks
-
-    def spy(*args):
-        formed.append(original(*args))
-        return formed[-1]
-
-    monkeypatch.setattr(_renewal, "_by_blocks", spy)
+    formed = results_of(_renewal, "_by_blocks", monkeypatch)
     model = LogisticNN(**settings).fit(X, y)
     assert model.solver_ == "lbfgs"
     # After 8 iterations, and when their number has doubled.
@@ -114,14 +120,7 @@ def test_rescaling_by_the_curvature_does_not_move_the_optimum(
     load, settings, monkeypatch
 ):
     X, y = load()
-    rescaled = []
-    original = _renewal._rescaled
-
-    def spy(*args):
-        rescaled.append(original(*args))
-        return rescaled[-1]
-
-    monkeypatch.setattr(_renewal, "_rescaled", spy)
+    rescaled = results_of(_renewal, "_rescaled", monkeypatch)
     model = LogisticNN(**settings).fit(X, y)
     assert model.solver_ == "lbfgs"
     assert len(rescaled) == 1
@@ -361,16 +360,9 @@ def rare_columns(n=8000, p=40, n_classes=2):
 def test_a_rare_column_that_a_sample_misrepresents(container, by_leverage, monkeypatch):
     """Rows with it are then drawn surely; failing that a sample is a start only."""
     X, y = rare_columns()
-    drawn: list = []
     if not by_leverage:
         monkeypatch.setattr(_sampling, "row_squares", lambda blocks, *_: np.ones(8000))
-    original = _approach.draw_sample
-
-    def spy(*args):
-        drawn.append(original(*args))
-        return drawn[-1]
-
-    monkeypatch.setattr(_approach, "draw_sample", spy)
+    drawn = results_of(_approach, "draw_sample", monkeypatch)
     model = LogisticNN().fit(container(X), y)
     assert model.solver_ == "lbfgs"
     ((sample, represents),) = drawn

@@ -76,9 +76,8 @@ class ColumnScaling:
         self._others = others
         self._diagonal = np.empty(0)
         # Where there is nothing to centre, as of standardised features, T is diagonal.
-        self._centred = [group for group in groups if group.biases is not None] * bool(
-            columns.center.any()
-        )
+        centred = columns.center.any()
+        self._centred = [g for g in groups if centred and g.biases is not None]
 
     def to_original(self, u: np.ndarray) -> np.ndarray:
         """Return θ = T u."""
