@@ -125,4 +125,5 @@ def _rescaled(
     others = np.ones(objective.size)
     if network.has_bias:
         network.layout.views(others)["intercept"][...] = 1.0 / np.sqrt(total)
-    return ColumnScaling(columns, scene.columns.groups, others, renewed_unit(relative))
+    unit = renewed_unit(relative)
+    return ColumnScaling(columns, scene.columns.groups, others=others, unit=unit)

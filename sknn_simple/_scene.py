@@ -11,7 +11,7 @@ from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective, Network, Objective
 from sknn_simple._nn.view import Features, View
 from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import Columns, ColumnScaling, InputWeights
+from sknn_simple._optim.scaling import Columns, ColumnScaling, Weights
 from sknn_simple._training_set import TrainingSet
 
 # Columns whose deviation is below this, or above its inverse, are trained in float64.
@@ -121,7 +121,7 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         strength * _penalised(network, units),
         workers,
     )
-    groups = _groups(network)
+    groups = _places(network, network.input_weights)
     curvature = objective.input_curvature
     center, scale = equalising(network, mean, deviation, curvature, strength * units)
     if network.has_bias or recipe.standardize:
@@ -132,7 +132,9 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
         objective,
         view,
         ColumnScaling(raw, groups),
-        ColumnScaling(Columns(center, scale), groups, _others(network, strength)),
+        ColumnScaling(
+            Columns(center, scale), groups, _hidden(network), _others(network, strength)
+        ),
         (_spread(network, mean, deviation) * scale) ** 2,
         dtype,
     )
@@ -252,16 +254,24 @@ def _others(network: Network, strength: float) -> np.ndarray:
     )
 
 
-def _groups(network: Network) -> list[InputWeights]:
-    """Return where the weights on the inputs lie, for the change of variables."""
+def _hidden(network: Network) -> list[tuple[Weights, np.ndarray]]:
+    """Return where the weights on hidden units lie, and what to centre these at."""
+    return [
+        (weights, np.full(weights.n_rows, network.hidden_mean))
+        for weights in _places(network, network.hidden_weights)
+    ]
+
+
+def _places(network: Network, named: tuple[tuple[str, str], ...]) -> list[Weights]:
+    """Return where weights and their biases lie, those that the network has."""
     layout = network.layout
     return [
-        InputWeights(
+        Weights(
             layout.slices[weights],
             layout.slices.get(biases),
             layout.shapes[weights][1],
         )
-        for weights, biases in network.input_weights
+        for weights, biases in named
         if weights in layout.shapes
     ]
 

@@ -19,7 +19,9 @@ from sknn_simple import (
     _renewal,
     _sampling,
     _shapes,
+    _training,
 )
+from sknn_simple._nn.activations import ACTIVATIONS
 from sknn_simple._optim import journey, scaling, solvers
 
 
@@ -45,6 +47,23 @@ def results_of(module, name, monkeypatch):
 
     monkeypatch.setattr(module, name, spy)
     return results
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("skip", [False, True])
+def test_hidden_units_are_centred(activation, skip, monkeypatch):
+    """In the coordinates a weight on a unit says how outputs differ from the mean."""
+    scenes = results_of(_training, "set_scene", monkeypatch)
+    X, y = load_breast_cancer(return_X_y=True)
+    model = OneHiddenMLP(3, activation, skip_connections=skip, random_state=0)
+    model.set_params(max_iter=1, tol=1e3).fit(X, y)
+    (scene,) = scenes
+    network = scene.objective.network
+    layout = network.layout
+    arrays = layout.views(scene.columns.to_original(np.ones(layout.size)))
+    at_the_mean = np.full((1, 3), ACTIVATIONS[activation].mean)
+    raw = at_the_mean @ arrays["output_coef"] + arrays["output_intercept"]
+    assert_allclose(raw, 1.0, rtol=1e-12)
 
 
 BLOCKS = {

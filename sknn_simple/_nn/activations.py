@@ -40,6 +40,9 @@ class Activation(NamedTuple):
         ``slope(z, d1)`` writes φ′(z) into d1 and φ(z) over z.
     curvature : callable
         ``curvature(z, d1, d2)`` writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
+    mean : float
+        E[φ(Z)] of a standard normal Z: what a unit gives on average at the start, where
+        its input has a variance of about 1.
     monotone : bool
         Whether φ never decreases, which sign constraints on weights rely on.
     binary_slope : bool, default=False
@@ -49,6 +52,7 @@ class Activation(NamedTuple):
     value: Callable[[np.ndarray], None]
     slope: Callable[[np.ndarray, np.ndarray], None]
     curvature: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    mean: float
     monotone: bool
     binary_slope: bool = False
 
@@ -229,21 +233,36 @@ ACTIVATIONS: dict[str, Activation] = {
         _identity,
         _identity_slope,
         _identity_curvature,
+        mean=0.0,
         monotone=True,
         binary_slope=True,
     ),
     "logistic": Activation(
-        _logistic, _logistic_slope, _logistic_curvature, monotone=True
+        _logistic, _logistic_slope, _logistic_curvature, mean=0.5, monotone=True
     ),
-    "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature, monotone=True),
+    "tanh": Activation(_tanh, _tanh_slope, _tanh_curvature, mean=0.0, monotone=True),
     "relu": Activation(
-        _relu, _relu_slope, _relu_curvature, monotone=True, binary_slope=True
+        _relu,
+        _relu_slope,
+        _relu_curvature,
+        mean=1.0 / np.sqrt(2.0 * np.pi),
+        monotone=True,
+        binary_slope=True,
     ),
+    # Of softplus and silu there is no closed form of the mean.
     "softplus": Activation(
-        _softplus, _softplus_slope, _softplus_curvature, monotone=True
+        _softplus, _softplus_slope, _softplus_curvature, mean=0.806059, monotone=True
     ),
-    "silu": Activation(_silu, _silu_slope, _silu_curvature, monotone=False),
-    "gelu": Activation(_gelu, _gelu_slope, _gelu_curvature, monotone=False),
+    "silu": Activation(
+        _silu, _silu_slope, _silu_curvature, mean=0.206621, monotone=False
+    ),
+    "gelu": Activation(
+        _gelu,
+        _gelu_slope,
+        _gelu_curvature,
+        mean=0.5 / np.sqrt(np.pi),
+        monotone=False,
+    ),
 }
 # nnet and Keras users write "sigmoid"; scikit-learn's networks write "logistic".
 ACTIVATIONS["sigmoid"] = ACTIVATIONS["logistic"]

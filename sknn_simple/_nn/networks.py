@@ -90,6 +90,8 @@ class LinearNetwork:
     """Z = X W + b, with W ("coef") of shape (p, K) and b ("intercept") of (K,)."""
 
     input_weights = (("coef", "intercept"),)
+    hidden_weights = ()
+    hidden_mean = 0.0
 
     def __init__(
         self, n_features: int, n_outputs: int, fit_intercept: bool = True
@@ -166,6 +168,7 @@ class OneHiddenNetwork:
         ("hidden_coef", "hidden_intercept"),
         ("skip_coef", "output_intercept"),
     )
+    hidden_weights = (("output_coef", "output_intercept"),)
 
     def __init__(
         self,
@@ -185,6 +188,7 @@ class OneHiddenNetwork:
             shapes["skip_coef"] = (n_features, n_outputs)
         self.layout = Layout(shapes)
         self.has_bias = True
+        self.hidden_mean = activation.mean
         self.n_hidden = n_hidden
         self.n_outputs = n_outputs
         self.activation = activation

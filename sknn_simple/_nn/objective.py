@@ -41,9 +41,14 @@ class Network(Protocol):
     layout: Layout
     n_outputs: int
     has_bias: bool
+    # What a hidden unit gives on average.
+    hidden_mean: float
 
     @property
     def input_weights(self) -> tuple[tuple[str, str], ...]: ...
+
+    @property
+    def hidden_weights(self) -> tuple[tuple[str, str], ...]: ...
 
     def row_bytes(self, X: Features) -> float: ...
 

@@ -143,6 +143,15 @@ def test_limits_far_from_zero(name, size, side):
 
 
 @EVERY
+def test_mean_over_a_standard_normal_input(name):
+    """Hidden units are centred at it; the midpoint rule is exact to 1e-7 there."""
+    z = np.linspace(-12.0, 12.0, 24_001)
+    density = np.exp(-0.5 * z**2)
+    expected = density @ value(name, z) / density.sum()
+    np.testing.assert_allclose(ACTIVATIONS[name].mean, expected, atol=1e-6)
+
+
+@EVERY
 def test_monotone_tells_the_truth(name):
     """Sign constraints on weights are only sound where φ never decreases."""
     never_decreases = bool(

@@ -14,8 +14,8 @@ from sknn_simple._nn.objective import LinearObjective, Objective
 from sknn_simple._optim.scaling import (
     Columns,
     ColumnScaling,
-    InputWeights,
     ScaledProblem,
+    Weights,
 )
 
 N_ROWS, N_FEATURES, N_HIDDEN = 33, 3, 4
@@ -83,7 +83,7 @@ class Case:
     def groups(self):
         layout = self.network.layout
         return [
-            InputWeights(
+            Weights(
                 layout.slices[weights],
                 layout.slices.get(biases),
                 layout.shapes[weights][1],

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sknn_simple._optim.scaling import (
     Columns,
     ColumnScaling,
-    InputWeights,
     ScaledProblem,
+    Weights,
     Whitening,
     renewed_unit,
     whitened,
@@ -24,17 +24,17 @@ def columns(scale=(2.0, 0.5, 1e-3)):
 
 # Where the weights lie in θ: (groups, size of θ).
 LAYOUTS = {
-    "weights and biases": ([InputWeights(slice(0, 6), slice(6, 8), 2)], 8),
-    "one output": ([InputWeights(slice(0, 3), slice(3, 4), 1)], 4),
-    "others between": ([InputWeights(slice(1, 7), slice(9, 11), 2)], 12),
+    "weights and biases": ([Weights(slice(0, 6), slice(6, 8), 2)], 8),
+    "one output": ([Weights(slice(0, 3), slice(3, 4), 1)], 4),
+    "others between": ([Weights(slice(1, 7), slice(9, 11), 2)], 12),
     "two groups": (
         [
-            InputWeights(slice(0, 12), slice(12, 16), 4),
-            InputWeights(slice(26, 32), slice(24, 26), 2),
+            Weights(slice(0, 12), slice(12, 16), 4),
+            Weights(slice(26, 32), slice(24, 26), 2),
         ],
         32,
     ),
-    "no biases": ([InputWeights(slice(0, 6), None, 2)], 6),
+    "no biases": ([Weights(slice(0, 6), None, 2)], 6),
 }
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
@@ -49,7 +49,20 @@ RESCALED = {
     "biases scaled": ("weights and biases", [1.0] * 6 + [0.25, 40.0]),
     "others scaled": ("others between", [3.0] + [1.0] * 6 + [0.5, 7.0, 0.2, 4.0, 2.0]),
 }
-every_change = pytest.mark.parametrize("layout", [*LAYOUTS, *WHITENED, *RESCALED])
+# Weights on hidden units, beside those of a layout, and the units' centres.
+HIDDEN = {
+    "hidden units centred": (
+        "others between",
+        [(Weights(slice(7, 9), slice(11, 12), 1), np.array([0.5, -3.0]))],
+    ),
+    "hidden units beside inputs": (
+        "two groups",
+        [(Weights(slice(16, 24), slice(24, 26), 2), np.full(4, 0.4))],
+    ),
+}
+every_change = pytest.mark.parametrize(
+    "layout", [*LAYOUTS, *WHITENED, *RESCALED, *HIDDEN]
+)
 
 
 def positive_definite(k, q):
@@ -70,7 +83,11 @@ def make(layout, cols=None):
     if layout in RESCALED:
         base, others = RESCALED[layout]
         groups, size = LAYOUTS[base]
-        return ColumnScaling(cols or columns(), groups, np.array(others)), size
+        return ColumnScaling(cols or columns(), groups, others=np.array(others)), size
+    if layout in HIDDEN:
+        base, hidden = HIDDEN[layout]
+        groups, size = LAYOUTS[base]
+        return ColumnScaling(cols or columns(), groups, hidden), size
     return scaling(layout, cols)
 
 
