@@ -93,9 +93,9 @@ def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypat
 
 def test_blocks_of_the_hessian_save_iterations(monkeypatch):
     X, y = digits()
-    renewed = LogisticNN().fit(X, y)
+    renewed = LogisticNN(tol=1e-6).fit(X, y)
     monkeypatch.setattr("sknn_simple._training.renewal", lambda *args: None)
-    plain = LogisticNN(solver="lbfgs").fit(X, y)
+    plain = LogisticNN(solver="lbfgs", tol=1e-6).fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-7)
     assert 4 * renewed.n_iter_ < plain.n_iter_
 

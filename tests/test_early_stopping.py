@@ -253,7 +253,7 @@ def test_lowest_validation_loss_wins_over_lowest_objective(monkeypatch):
 
     monkeypatch.setattr(_mlp, "train", spied)
     X, y = data(n=80)
-    model = clone(MODEL).set_params(n_init=8).fit(X, y)
+    model = clone(MODEL).set_params(n_init=16).fit(X, y)
     objectives = [fit.result.value for fit in fits]
     validation = [min(fit.validation_curve) for fit in fits]
     assert_array_equal(model.init_losses_, validation)

@@ -4,28 +4,39 @@ Where an evaluation is cheap, SciPy's L-BFGS-B spends more time on its memory of
 than on the function, since it provides for bounds. Without any, the inverse Hessian
 has a closed form that reads the memory twice an iteration (Byrd, Nocedal, Schnabel
 1994, theorem 2.2): with the steps sᵢ and the changes of gradient yᵢ as rows
-of S and Y, γ = sᵀy / yᵀy of the last pair, D = diag(sᵢᵀyᵢ) and R the upper triangle of
-S Yᵀ,
+of S and Y, γ I what H is before them, D = diag(sᵢᵀyᵢ) and R the upper triangle of S Yᵀ,
 
     H g = γ g + Sᵀ a - γ Yᵀ p,    p = R⁻¹ S g,    a = R⁻ᵀ ((D + γ Y Yᵀ) p - γ Y g).
 
+The usual γ is sᵀy / yᵀy of the last pair, the shorter of two estimates of the inverse
+curvature (Barzilai, Borwein 1988); κ = sᵀs yᵀy / (sᵀy)² ≥ 1 times as much is the
+longer one. Directions that no pair speaks of have less curvature than those stepped
+along, and with the usual γ it takes many iterations to get on in them. Here γ grows
+towards the longer estimate for as long as whole steps are taken, and shrinks where a
+line search has had to shorten one:
+
+    γ = κᵇ sᵀy / yᵀy,    b = min(b + 0.01, 0.3) after a whole step, else 0.7 b.
+
 References
 ----------
+Barzilai, J., Borwein, J. M. (1988). Two-point step size gradient methods. IMA Journal
+of Numerical Analysis 8(1), 141-148.
 Byrd, R. H., Nocedal, J., Schnabel, R. B. (1994). Representations of quasi-Newton
 matrices and their use in limited memory methods. Mathematical Programming 63, 129-156.
+Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
+and an efficient line search. SIAM Journal on Optimization 16(1), 170-192.
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapters 3 and 7.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.linalg.lapack import dtrtrs
 from scipy.optimize import Bounds, OptimizeResult, line_search, minimize
 
 from sknn_simple._optim.backtracking import ARMIJO, backtrack
-from sknn_simple._optim.iteration import iterate
+from sknn_simple._optim.iteration import ROUNDING, iterate
 
 # From so many parameters on the pairs are remembered in float32: an iteration reads all
 # of them twice, which at 50,000 took a fourth of a fit to sparse text. Their rounding
@@ -36,6 +47,11 @@ _MANY = 10_000
 # charge only from a core's own cache: above the first size there are fewer, and above
 # the second fewer still.
 _PAIRS = (80, 2**20), (40, 2**26), (20, np.inf)
+# Where b begins, grows, shrinks and ends. Over 14 to 20 starts of networks on five data
+# sets the evaluations to 1.003 and 1.0003 times the minimum came to 0.63 and 0.54 of
+# those with b = 0 for relu, to 0.87 and 0.8 for tanh and the sigmoid. A constant b
+# takes more in line searches than it saves.
+_BOLDNESS, _BOLDER, _MEEKER, _BOLDEST = 0.2, 0.01, 0.7, 0.3
 # The curvature condition; the value of Nocedal and Wright, section 3.1.
 _WOLFE = 0.9
 # A pair with less curvature than this would make H indefinite or huge.
@@ -47,6 +63,10 @@ _LBFGSB_OPTIONS = {"ftol": 0.0, "gtol": 0.0, "maxls": 50, "maxfun": 10**9}
 
 class InverseHessian:
     """The last pairs of step and change of gradient, and H times a gradient.
+
+    A new pair takes the place of the oldest, so the pairs are in no order. R⁻¹ is kept
+    in that of their places, as a full matrix: without its first row and column it is
+    the inverse for the pairs without the oldest, and a new last column is a product.
 
     Parameters
     ----------
@@ -60,55 +80,72 @@ class InverseHessian:
 
     def __init__(self, n_pairs: int, size: int, dtype: DTypeLike = np.float64) -> None:
         self._pairs = np.empty((n_pairs, 2, size), dtype)
-        # Where the pairs are, from the oldest to the newest; the rest is in this order.
-        self._places = np.empty(0, dtype=np.intp)
-        # S Yᵀ and Y Yᵀ.
-        self._products = np.zeros((n_pairs, 2, n_pairs))
+        self._used = 0
+        # Where the next pair goes.
+        self._next = 0
+        # A pair whose products with the others are not known yet: place, sᵀy and yᵀy.
+        self._newest: tuple[int, float, float] | None = None
+        self._R_inverse = np.zeros((n_pairs, n_pairs))
+        self._YY = np.zeros((n_pairs, n_pairs))
+        self._D = np.zeros(n_pairs)
         # S and Y times the last gradient.
         self._projected = np.zeros((n_pairs, 2))
-        self._newest: tuple[float, float] | None = None
+        self._gamma = 1.0
+        self._boldness = _BOLDNESS
 
-    def add(self, step: np.ndarray, change: np.ndarray) -> None:
-        """Remember a pair, in place of the oldest if there are enough."""
+    def add(self, step: np.ndarray, change: np.ndarray, whole: bool = True) -> None:
+        """Remember a pair, in place of the oldest if there are enough.
+
+        Parameters
+        ----------
+        step, change : ndarray of shape (size,)
+            s and y.
+        whole : bool, default=True
+            Whether the step is what `descent` has said.
+        """
         curvature, square = float(step @ change), float(change @ change)
         if curvature <= _MIN_CURVATURE * square:
             return
-        used = len(self._places)
-        if used < len(self._pairs):
-            self._places = np.append(self._places, used)
+        if whole:
+            self._boldness = min(self._boldness + _BOLDER, _BOLDEST)
         else:
-            self._places = np.append(self._places[1:], self._places[0])
-            self._products[:-1, :, :-1] = self._products[1:, :, 1:]
-            self._projected[:-1] = self._projected[1:]
-        self._pairs[self._places[-1]] = step, change
-        self._newest = curvature, square
+            self._boldness *= _MEEKER
+        kappa = float(step @ step) / curvature * (square / curvature)
+        self._gamma = kappa**self._boldness * curvature / square
+        place = self._next
+        self._pairs[place, 0] = step
+        self._pairs[place, 1] = change
+        self._newest = place, curvature, square
+        self._next = (place + 1) % len(self._pairs)
+        self._used = max(self._used, place + 1)
 
     def descent(self, gradient: np.ndarray) -> np.ndarray:
         """Return -H g; without pairs, a step along -g of length 1 at most."""
-        if self._places.size:
+        if self._used:
             direction = -(self @ gradient)
             if gradient @ direction < 0.0:
                 return direction
             # Rounding has cost H its definiteness: all of it is forgotten.
-            self._places = self._places[:0]
+            self._used = self._next = 0
             self._newest = None
         return -gradient / max(1.0, float(np.linalg.norm(gradient)))
 
     def __matmul__(self, gradient: np.ndarray) -> np.ndarray:
         """Return H g; there must be a pair."""
-        used = len(self._places)
+        used, gamma = self._used, self._gamma
         rows = self._pairs[:used].reshape(2 * used, -1)
         projected = rows @ gradient.astype(rows.dtype, copy=False)
-        self._note(projected.reshape(used, 2)[self._places])
-        steps, changes = self._projected[:used].T
-        sy, yy = self._products[:used, 0, :used], self._products[:used, 1, :used]
-        gamma = sy[-1, -1] / yy[-1, -1]
-        p, _ = dtrtrs(sy, steps)
-        inner = sy.diagonal() * p + gamma * (yy @ p - changes)
-        a, _ = dtrtrs(sy, inner, trans=1)
+        projected = projected.reshape(used, 2)
+        self._note(projected)
+        R_inverse = self._R_inverse[:used, :used]
+        p = R_inverse @ self._projected[:used, 0]
+        inner = self._YY[:used, :used] @ p
+        inner -= self._projected[:used, 1]
+        inner *= gamma
+        inner += self._D[:used] * p
         back = np.empty((used, 2), rows.dtype)
-        back[self._places, 0] = a
-        back[self._places, 1] = -gamma * p
+        back[:, 0] = inner @ R_inverse
+        np.multiply(p, -gamma, out=back[:, 1], casting="same_kind")
         product = gamma * gradient
         product += back.ravel() @ rows
         return product
@@ -117,10 +154,16 @@ class InverseHessian:
         """Take S g and Y g of a new gradient; by S y and Y y they have changed."""
         used = len(projected)
         if self._newest is not None:
+            place, curvature, square = self._newest
             change = projected - self._projected[:used]
-            self._products[:used, :, used - 1] = change
-            self._products[used - 1, 1, :used] = change[:, 1]
-            self._products[used - 1, :, used - 1] = self._newest
+            change[place] = curvature, square
+            self._YY[place, :used] = self._YY[:used, place] = change[:, 1]
+            self._D[place] = curvature
+            self._R_inverse[place] = self._R_inverse[:, place] = 0.0
+            column = self._R_inverse[:used, :used] @ change[:, 0]
+            column *= -1.0 / curvature
+            column[place] = 1.0 / curvature
+            self._R_inverse[:used, place] = column
         self._projected[:used] = projected
         self._newest = None
 
@@ -193,10 +236,9 @@ def lbfgs(
         found = _search(fun, jac, x, direction, value, gradient, args)
         if found is None:
             return None
-        new_x, new_value, new_gradient = found
-        inverse.add(new_x - x, new_gradient - gradient)
-        gradient = new_gradient
-        return new_x, new_value
+        inverse.add(found.x - x, found.gradient - gradient, found.whole)
+        gradient = found.gradient
+        return found.x, found.value
 
     return iterate(advance, x0, fun(x0, *args), callback, maxiter)
 
@@ -204,6 +246,15 @@ def lbfgs(
 def _pairs_for(pair_bytes: int) -> int:
     """Return how many pairs of this size are worth remembering."""
     return next(n for n, limit in _PAIRS if n * pair_bytes <= limit)
+
+
+class _Found(NamedTuple):
+    """A point, f and its gradient there, and whether the step was the whole one."""
+
+    x: np.ndarray
+    value: float
+    gradient: np.ndarray
+    whole: bool
 
 
 def _search(
@@ -214,24 +265,26 @@ def _search(
     value: float,
     gradient: np.ndarray,
     args: tuple,
-) -> tuple[np.ndarray, float, np.ndarray] | None:
+) -> _Found | None:
     """Return a point along the direction that satisfies Wolfe's conditions, or None.
 
     Mostly the whole step does, and SciPy's search, which costs as much as an evaluation
-    of a small network, need not begin.
+    of a small network, need not begin. Near the minimum f changes by less than it is
+    rounded by; the second condition then says enough (Hager and Zhang 2005, eq. 4.1).
     """
     slope = float(gradient @ direction)
     whole = x + direction
     whole_value, whole_gradient = fun(whole, *args), jac(whole, *args)
     flat = abs(float(whole_gradient @ direction)) <= -_WOLFE * slope
-    if flat and whole_value <= value + ARMIJO * slope:
-        return whole, whole_value, whole_gradient
+    fall = value - whole_value
+    if flat and (fall >= -ARMIJO * slope or abs(fall) <= ROUNDING * abs(value)):
+        return _Found(whole, whole_value, whole_gradient, True)
     length, _, _, new_value, _, _ = line_search(
         fun, jac, x, direction, gradient, value, args=args, c1=ARMIJO, c2=_WOLFE
     )
     if length is not None and new_value < value:
         new = x + length * direction
-        return new, new_value, jac(new, *args)
+        return _Found(new, new_value, jac(new, *args), False)
     # At a kink the slope may jump past what the second condition asks for.
     found = backtrack(fun, x, direction, value, slope, args)
-    return None if found is None else (*found, jac(found[0], *args))
+    return None if found is None else _Found(*found, jac(found[0], *args), False)

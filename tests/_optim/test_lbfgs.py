@@ -12,10 +12,11 @@ from sknn_simple._optim.lbfgs import InverseHessian, _pairs_for, lbfgs
 pytestmark = pytest.mark.filterwarnings("ignore:The line search:RuntimeWarning")
 
 
-def bfgs_matrix(pairs):
+def bfgs_matrix(pairs, boldness):
     """H by the recursion that defines it (Nocedal and Wright 2006, eq. 6.17)."""
     step, change = pairs[-1]
-    H = step @ change / (change @ change) * np.eye(len(step))
+    short, long = step @ change / (change @ change), step @ step / (step @ change)
+    H = short ** (1.0 - boldness) * long**boldness * np.eye(len(step))
     for s, y in pairs:
         rho = 1.0 / (s @ y)
         V = np.eye(len(s)) - rho * np.outer(y, s)
@@ -32,13 +33,14 @@ def test_inverse_hessian_is_that_of_the_recursion(n_pairs, dtype, rtol, atol):
     root = rng.normal(size=(8, 8))
     A = root @ root.T + np.eye(8)
     inverse, pairs = InverseHessian(n_pairs, 8, dtype), []
-    gradient = rng.normal(size=8)
-    for _ in range(10):
-        step = rng.normal(size=8)
-        inverse.add(step, A @ step)
+    gradient, boldness = rng.normal(size=8), 0.2
+    for i in range(20):
+        step, whole = rng.normal(size=8), i % 5 != 2
+        inverse.add(step, A @ step, whole)
         gradient = gradient + A @ step
         pairs = [*pairs, (step, A @ step)][-n_pairs:]
-        expected = bfgs_matrix(pairs) @ gradient
+        boldness = min(boldness + 0.01, 0.3) if whole else 0.7 * boldness
+        expected = bfgs_matrix(pairs, boldness) @ gradient
         product = inverse @ gradient
         assert product.dtype == np.float64
         np.testing.assert_allclose(product, expected, rtol=rtol, atol=atol)
@@ -133,3 +135,30 @@ def test_large_pairs_are_remembered_in_float32(size, dtype, monkeypatch):
 )
 def test_fewer_pairs_are_remembered_where_they_are_large(size, n_pairs):
     assert _pairs_for(2 * 8 * size) == n_pairs
+
+
+def test_gradients_far_below_the_rounding_of_f():
+    """From 1e-8 on f = 1 + ½ cᵀx² only tells its rounding; gradients know the way."""
+    rng = np.random.default_rng(0)
+    curvature = np.linspace(1.0, 100.0, 30)
+    evaluations = 0
+
+    def fun(x):
+        nonlocal evaluations
+        evaluations += 1
+        return 1.0 + 0.5 * curvature @ x**2 + 4e-16 * rng.uniform(-1.0, 1.0)
+
+    def until_flat(intermediate_result):
+        if np.abs(curvature * intermediate_result.x).max() < 1e-13:
+            raise StopIteration
+
+    found = minimize(
+        fun,
+        np.ones(30),
+        jac=lambda x: curvature * x,
+        method=lbfgs,
+        callback=until_flat,
+        options={"maxiter": 200},
+    )
+    assert found.status == 99
+    assert evaluations < 1.5 * found.nit
