@@ -119,14 +119,18 @@ def _tanh_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
 
 
 def _relu(z: np.ndarray) -> None:
-    """φ(z) = max(z, 0)."""
-    np.maximum(z, 0.0, out=z)
+    """φ(z) = max(z, 0).
+
+    NumPy vectorises the maximum of two arrays, also where one is a row that is seen
+    again and again, and not that of an array and a number, which takes twice as long.
+    """
+    np.maximum(z, np.zeros(z.shape[-1:], z.dtype), out=z)
 
 
 def _relu_slope(z: np.ndarray, d1: np.ndarray) -> None:
     """φ′ = 1 where z > 0, else 0 (also at 0, as in MLPClassifier)."""
     np.greater(z, 0.0, out=d1)
-    np.maximum(z, 0.0, out=z)
+    _relu(z)
 
 
 def _relu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
@@ -141,7 +145,7 @@ def _softplus(z: np.ndarray) -> None:
     np.negative(tail, out=tail)
     np.exp(tail, out=tail)
     np.log1p(tail, out=tail)
-    np.maximum(z, 0.0, out=z)
+    _relu(z)
     z += tail
 
 

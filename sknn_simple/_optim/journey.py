@@ -239,13 +239,13 @@ class Journey:
             self._observer.begins(self.memory.problem, self.x)
 
     def _decide(self) -> str | None:
-        reasons = {
-            "gradient": self.grad_norm <= self._limits.threshold(self.values[-1]),
-            "observer": self._asked_to_stop,
-            "decrease": self._levelled_out(self._limits.min_decrease),
-            "max_iter": len(self.values) > self._limits.max_iter,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), None)
+        if self.grad_norm <= self._limits.threshold(self.values[-1]):
+            return "gradient"
+        if self._asked_to_stop:
+            return "observer"
+        if self._levelled_out(self._limits.min_decrease):
+            return "decrease"
+        return "max_iter" if len(self.values) > self._limits.max_iter else None
 
     def end_without_step(self) -> None:
         """Note that no step lowers f: converged where it had all but levelled out."""

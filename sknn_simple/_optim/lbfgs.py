@@ -156,9 +156,9 @@ class InverseHessian:
         if self._newest is not None:
             place, curvature, square = self._newest
             change = projected - self._projected[:used]
-            change[place] = curvature, square
-            self._YY[place, :used] = self._YY[:used, place] = change[:, 1]
             self._D[place] = curvature
+            change[place, 0], change[place, 1] = curvature, square
+            self._YY[place, :used] = self._YY[:used, place] = change[:, 1]
             self._R_inverse[place] = self._R_inverse[:, place] = 0.0
             column = self._R_inverse[:used, :used] @ change[:, 0]
             column *= -1.0 / curvature
