@@ -20,7 +20,7 @@ from sknn_simple._nn.blocks import (
 from sknn_simple._nn.losses import Loss
 from sknn_simple._nn.networks import Arrays, Kept
 from sknn_simple._nn.parameters import Layout
-from sknn_simple._nn.standardised import StandardisedObjective, gram
+from sknn_simple._nn.standardised import StandardisedObjective, add_hessian
 from sknn_simple._nn.view import Features, Order, standardise
 
 # Up to this size keeping ∂ℓ/∂z at each evaluation costs less than the forward pass that
@@ -277,14 +277,8 @@ class LinearObjective(Objective):
         self._see_columns(center, scale, order="F")
 
         def term(block: Block, total: np.ndarray) -> float:
-            columns = self._features(block).T
             diagonal, root = self._covariance_factors(block)
-            if root is not None:
-                spread = columns[:, None] * root.T
-                spread = spread.reshape(self.size, -1)
-                total.reshape(self.size, self.size)[...] -= spread @ spread.T
-            for k in range(n_outputs):
-                total[:, k, :, k] += gram(columns, np.sqrt(diagonal[:, k]))
+            add_hessian(total, self._features(block).T, diagonal, root)
             return 0.0
 
         shape = (size, n_outputs, size, n_outputs)

@@ -70,16 +70,10 @@ class StandardisedObjective:
     def hessian(self, u: np.ndarray) -> np.ndarray:
         """Return the Hessian of J at u, (size, size)."""
         diagonal, root = self._covariance_factors(u)
-        columns, n_outputs = self._columns, self._n_outputs
-        if root is None:
-            hessian = np.zeros((self.size, self.size))
-        else:
-            spread = (columns[:, None] * root.T).reshape(self.size, -1)
-            hessian = np.negative(spread @ spread.T)
-        q = len(columns)
-        of_outputs = hessian.reshape(q, n_outputs, q, n_outputs)
-        for k, factor in enumerate(np.sqrt(diagonal.T)):
-            of_outputs[:, k, :, k] += gram(columns, factor)
+        q, n_outputs = len(self._columns), self._n_outputs
+        hessian = np.zeros((q, n_outputs, q, n_outputs))
+        add_hessian(hessian, self._columns, diagonal, root)
+        hessian = hessian.reshape(self.size, self.size)
         hessian.reshape(-1)[:: self.size + 1] += self._penalty
         return hessian
 
@@ -102,7 +96,33 @@ class StandardisedObjective:
         return self._factors
 
 
-def gram(columns: np.ndarray, root: np.ndarray) -> np.ndarray:
+def add_hessian(
+    total: np.ndarray,
+    columns: np.ndarray,
+    diagonal: np.ndarray,
+    root: np.ndarray | None,
+) -> None:
+    """Add the Hessian of a log-loss, Xᵀ C X, to `total`.
+
+    Parameters
+    ----------
+    total : ndarray of shape (q, K, q, K)
+        For weights (q, K).
+    columns : ndarray of shape (q, m)
+        Xᵀ.
+    diagonal, root : ndarray of shape (m, K)
+        C of every row is diag(diagonal) - root rootᵀ, or without `root` the former.
+    """
+    q, n_outputs = total.shape[:2]
+    if root is not None:
+        spread = (columns[:, None] * root.T).reshape(q * n_outputs, -1)
+        matrix = total.reshape(q * n_outputs, -1)
+        matrix -= spread @ spread.T
+    for k, factor in enumerate(np.sqrt(diagonal.T)):
+        total[:, k, :, k] += _gram(columns, factor)
+
+
+def _gram(columns: np.ndarray, root: np.ndarray) -> np.ndarray:
     """Return Σᵢ rᵢ² xᵢ xᵢᵀ of (p, m) columns, as A Aᵀ: BLAS does half of it (syrk)."""
     weighted = columns * root
     return weighted @ weighted.T
