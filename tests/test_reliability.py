@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_breast_cancer, make_classification
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._optim.solvers import SOLVERS
@@ -189,6 +189,32 @@ def test_hessian_too_large_is_refused_with_its_size(n_classes):
     assert "'auto'" in message
     assert "'lbfgs'" in message
     assert LogisticNN().fit(X, y).solver_ != "newton-cholesky"
+
+
+# The end of the way -------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("alpha", [1e-3, 0.1])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_loss_curve_rises_by_rounding_at_most(solver, alpha):
+    X, y = load_breast_cancer(return_X_y=True)
+    model = LogisticNN(solver=solver, alpha=alpha, tol=1e-12).fit(X, y)
+    lowest = np.minimum.accumulate(model.loss_curve_)
+    assert_allclose(model.loss_curve_, lowest, rtol=4e-15)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("activation", ["relu", "tanh", None])
+def test_classes_told_apart_until_gradients_underflow(activation):
+    """Without a penalty J falls to 0: there is no end before float64's own."""
+    X, y = np.array([[-1.0], [1.0]]), [0, 1]
+    settings = {"alpha": 0.0, "tol": 0.0, "max_iter": 3000, "solver": "lbfgs"}
+    if activation is None:
+        model = LogisticNN(**settings)
+    else:
+        model = OneHiddenMLP(5, activation, random_state=0, **settings)
+    assert 0.0 <= model.fit(X, y).loss_ < 1e-100
 
 
 # The printed table --------------------------------------------------------------------
