@@ -176,6 +176,7 @@ def alternate(
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
+            settle()
             times[name].append(seconds(function))
     return times
 
