@@ -1,7 +1,8 @@
 """Log-losses of raw outputs: value, gradient and curvature.
 
-Shapes: ``raw`` is (n_rows, n_outputs), float64; ``weight`` is (n_rows,), already
-divided by the sum of all weights S, so that a sum over rows is a weighted mean.
+Shapes: ``raw`` is (n_rows, n_outputs), float64 in Fortran order; ``weight`` is
+(n_rows,), already divided by the sum of all weights S, so that a sum over rows is a
+weighted mean.
 
 Both losses are the negative log-likelihood of a generalised linear model with its
 canonical link, so that gradient and Hessian in ``raw`` are p - y and the covariance
@@ -93,6 +94,17 @@ def _shift_below_zero(raw: np.ndarray) -> None:
         raw -= raw.max(axis=1, keepdims=True)
 
 
+def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `raw` as a flat view, and where the observed class of each row is in it.
+
+    To take and to set entries by one index each is twice as fast as by row and column.
+    """
+    assert raw.flags.f_contiguous
+    place = y * raw.shape[0]
+    place += np.arange(raw.shape[0])
+    return raw.T.reshape(-1), place
+
+
 class BernoulliLoss:
     """Independent Bernoulli outputs: two classes (K = 1) or K labels.
 
@@ -166,7 +178,7 @@ class SoftmaxLoss:
     ∂²ℓ/∂z² = diag(p) - p pᵀ,    p = softmax(z).
 
     ``y`` is (n_rows,) of class codes 0..K-1. The largest raw output is subtracted
-    before exponentials are taken.
+    before exponentials are taken. At the observed class the derivative is exp(-ℓ) - 1.
     """
 
     def start_curvature(self, n_outputs: int) -> float:
@@ -175,20 +187,22 @@ class SoftmaxLoss:
 
     def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
         _shift_below_zero(raw)
-        observed = raw[np.arange(raw.shape[0]), y]
-        normaliser = np.exp(raw, out=raw).sum(axis=1)
-        return float(weight @ (np.log(normaliser) - observed))
+        entries, place = _observed(raw, y)
+        log_probability = entries.take(place)
+        log_probability -= np.log(np.exp(raw, out=raw).sum(axis=1))
+        return -float(weight @ log_probability)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> float:
-        rows = np.arange(raw.shape[0])
         _shift_below_zero(raw)
-        observed = raw[rows, y]
+        entries, place = _observed(raw, y)
+        log_probability = entries.take(place)
         normaliser = np.exp(raw, out=raw).sum(axis=1)
+        log_probability -= np.log(normaliser)
         raw *= (weight / normaliser)[:, None]
-        raw[rows, y] -= weight
-        return float(weight @ (np.log(normaliser) - observed))
+        entries[place] = weight * np.expm1(log_probability)
+        return -float(weight @ log_probability)
 
     def probabilities(self, raw: np.ndarray) -> None:
         _shift_below_zero(raw)
@@ -199,7 +213,8 @@ class SoftmaxLoss:
         self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> None:
         gradient /= weight[:, None]
-        gradient[np.arange(len(y)), y] += 1.0
+        entries, place = _observed(gradient, y)
+        entries[place] += 1.0
         _clip_to_probabilities(gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:

@@ -10,6 +10,11 @@ from sknn_simple._nn.losses import LOSSES
 LARGEST = np.finfo(float).max
 
 
+def fresh(raw):
+    """Return a copy in the order that losses take."""
+    return raw.copy(order="F")
+
+
 class Case:
     """A loss with raw outputs, targets and weights that sum to 1."""
 
@@ -17,7 +22,7 @@ class Case:
         rng = np.random.default_rng(seed)
         self.loss = LOSSES[name]
         self.name, self.n_outputs = name, n_outputs
-        self.raw = size * rng.standard_normal((n_rows, n_outputs))
+        self.raw = fresh(size * rng.standard_normal((n_rows, n_outputs)))
         if name == "softmax":
             self.y = rng.integers(n_outputs, size=n_rows)
         else:
@@ -26,20 +31,20 @@ class Case:
         self.weight /= self.weight.sum()
 
     def value(self, raw):
-        return self.loss.value(raw.copy(), self.y, self.weight)
+        return self.loss.value(fresh(raw), self.y, self.weight)
 
     def gradient(self, raw):
-        raw = raw.copy()
+        raw = fresh(raw)
         self.loss.value_and_gradient(raw, self.y, self.weight)
         return raw
 
     def probabilities(self, raw):
-        raw = raw.copy()
+        raw = fresh(raw)
         self.loss.probabilities(raw)
         return raw
 
     def log_probabilities(self, raw):
-        return self.loss.log_probabilities(raw.copy())
+        return self.loss.log_probabilities(fresh(raw))
 
     def curvature_product(self, raw, v):
         v = v.copy()
@@ -97,7 +102,7 @@ def test_gradient_is_the_derivative_of_the_value(name, n_outputs):
 @pytest.mark.parametrize("size", [0.0, 3.0, 300.0, 1e300])
 def test_both_ways_to_the_value_agree(name, n_outputs, size):
     case = Case(name, n_outputs, size)
-    found = case.loss.value_and_gradient(case.raw.copy(), case.y, case.weight)
+    found = case.loss.value_and_gradient(fresh(case.raw), case.y, case.weight)
     assert isinstance(found, float)
     assert found == pytest.approx(case.value(case.raw), rel=1e-15)
 
@@ -290,8 +295,8 @@ def test_softmax_at_the_largest_raw_outputs(size):
     loss, weight, y = LOSSES["softmax"], np.array([1.0]), np.array([0])
     raw = np.array([[size, -size, 0.0]])
 
-    assert loss.value(raw.copy(), y, weight) == 0.0
-    gradient = raw.copy()
+    assert loss.value(fresh(raw), y, weight) == 0.0
+    gradient = fresh(raw)
     assert loss.value_and_gradient(gradient, y, weight) == 0.0
     assert gradient.tolist() == [[0.0, 0.0, 0.0]]
     probability = raw.copy()
