@@ -174,7 +174,7 @@ def _view(
         scale = _inverse(deviation)
         if sparse.issparse(X):
             return View(np.zeros_like(mean), scale, FEATURE_STEP, mean)
-        return View(mean, scale, FEATURE_STEP)
+        return View(mean, scale, FEATURE_STEP, ones=True)
     if _far_from_zero(X, mean, deviation):
         return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
     return None

@@ -191,7 +191,7 @@ class RowBlocks:
         if sparse.issparse(self._X):
             self._X = view(self._X).astype(self.dtype, copy=False)
         else:
-            seen = np.empty(self._X.shape, self.dtype)
+            seen = np.empty((self.n_rows, view.n_columns), self.dtype)
             for block in self.blocks:
                 seen[block.rows] = view(block.X)
             self._X = seen
@@ -207,10 +207,11 @@ class RowBlocks:
         X = block.X
         if sparse.issparse(X):
             return self._view(X).astype(self.dtype, copy=False)
-        seen = self._view(X, out=workspace.array("features", X.shape, X.dtype))
+        shape = X.shape[0], self._view.n_columns
+        seen = self._view(X, out=workspace.array("features", shape, X.dtype))
         if X.dtype == self.dtype:
             return seen
-        rounded = workspace.array("rounded features", X.shape, self.dtype)
+        rounded = workspace.array("rounded features", shape, self.dtype)
         np.copyto(rounded, seen, casting="same_kind")
         return rounded
 

@@ -18,6 +18,8 @@ class Layout:
     ----------
     shapes : mapping of str to tuple of int
         Shape of each named array, in the order in which they are stored.
+    stacked : mapping of str to (str, str), optional
+        Names for weights (p, k) and the biases (k,) after them as one array (p + 1, k).
 
     Attributes
     ----------
@@ -36,7 +38,11 @@ class Layout:
            [2.]])
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        stacked: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         self.shapes = dict(shapes)
         self.slices: dict[str, slice] = {}
         end = 0
@@ -44,17 +50,20 @@ class Layout:
             start, end = end, end + prod(shape)
             self.slices[name] = slice(start, end)
         self.size = end
+        self._views = [(name, self.slices[name], self.shapes[name]) for name in shapes]
+        for name, (weights, biases) in (stacked or {}).items():
+            rows, columns = self.shapes[weights]
+            both = slice(self.slices[weights].start, self.slices[biases].stop)
+            self._views.append((name, both, (rows + 1, columns)))
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the named arrays as views of `flat`, a contiguous (size,) array."""
-        return {
-            name: flat[self.slices[name]].reshape(shape)
-            for name, shape in self.shapes.items()
-        }
+        """Return all arrays as views of `flat`, a contiguous (size,) array."""
+        return {name: flat[place].reshape(shape) for name, place, shape in self._views}
 
     def pack(self, arrays: Mapping[str, ArrayLike]) -> np.ndarray:
         """Return a new flat float64 vector that holds a copy of `arrays`, broadcast."""
         flat = np.empty(self.size)
-        for name, view in self.views(flat).items():
-            view[...] = arrays[name]
+        views = self.views(flat)
+        for name in self.shapes:
+            views[name][...] = arrays[name]
         return flat

@@ -371,14 +371,18 @@ def test_workspace_gives_every_thread_its_own_memory():
     assert not np.shares_memory(mine, others[0])
 
 
-@pytest.mark.parametrize("sparse_too", [False, True])
-def test_features_seen_in_another_dtype(many_lanes, sparse_too, monkeypatch):
+@pytest.mark.parametrize(
+    ("sparse_too", "ones"), [(False, False), (False, True), (True, False)]
+)
+def test_features_seen_in_another_dtype(many_lanes, sparse_too, ones, monkeypatch):
     """Kept or computed at each evaluation: the same bits, those of a rounded copy."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((23, 5)) * rng.integers(0, 2, (23, 5))
     center = np.zeros(5) if sparse_too else X.mean(axis=0)
-    view = View(center, 1.0 / X.std(axis=0), 2.0**-26)
+    view = View(center, 1.0 / X.std(axis=0), 2.0**-26, ones=ones)
     wanted = view(X.copy()).astype(np.float32)
+    assert wanted.shape == (23, view.n_columns) == (23, 5 + ones)
+    assert np.all(wanted[:, 5:] == 1.0)
     X = sparse.csr_array(X) if sparse_too else X
     for kept in (module.KEPT_BYTES, 0):
         monkeypatch.setattr(module, "KEPT_BYTES", kept)
