@@ -33,13 +33,17 @@ class Layer(NamedTuple):
     forbidden: frozenset[str] = frozenset()
 
 
+# What is known of the machine is at the bottom, open to both layers above. The first
+# prefix that fits a module is its layer.
+MACHINE = f"{PACKAGE}._nn.blas"
 LAYERS = {
+    MACHINE: Layer(allowed=frozenset({"threadpoolctl"})),
     f"{PACKAGE}._nn": Layer(
         allowed=frozenset({"numpy", "scipy", f"{PACKAGE}._nn"}),
         forbidden=frozenset({"scipy.optimize"}),
     ),
     f"{PACKAGE}._optim": Layer(
-        allowed=frozenset({"numpy", "scipy", "threadpoolctl", f"{PACKAGE}._optim"}),
+        allowed=frozenset({"numpy", "scipy", MACHINE, f"{PACKAGE}._optim"}),
     ),
 }
 
@@ -192,9 +196,10 @@ def test_module_keeps_to_its_layer(module):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_has_modules(layer):
     # An empty or renamed folder would pass the test above without having been read.
-    assert any(m.as_posix().startswith(layer.replace(".", "/") + "/") for m in MODULES)
+    assert any(_within(".".join(m.with_suffix("").parts), {layer}) for m in MODULES)
 
 
+BLAS = f"{PACKAGE}/_nn/blas.py"
 NN = f"{PACKAGE}/_nn/losses.py"
 OPTIM = f"{PACKAGE}/_optim/solvers.py"
 OUTER = f"{PACKAGE}/_base.py"
@@ -206,6 +211,8 @@ COMPAT = f"{PACKAGE}/_compat.py"
 
 FOUND = {
     "may not import": [
+        (BLAS, "import numpy"),
+        (BLAS, "from .losses import LOSSES"),
         (NN, "import sklearn"),
         (NN, "import joblib"),
         (NN, "import threadpoolctl"),
@@ -227,6 +234,7 @@ FOUND = {
         (f"{PACKAGE}/_nn/__init__.py", "from .. import _base"),
         (f"{PACKAGE}/_nn/deeper/module.py", "import sklearn"),
         (OPTIM, "from sklearn.exceptions import ConvergenceWarning"),
+        (OPTIM, "import threadpoolctl"),
         (OPTIM, "from .._nn import objective"),
         (OPTIM, "from sknn_simple._nn.objective import Objective"),
         (OPTIM, "import typing\nif typing.TYPE_CHECKING:\n    import sklearn"),
@@ -268,7 +276,10 @@ ACCEPTED = [
     (NN, "def f(self):\n    return self.scipy.optimize, self.pandas"),
     (f"{PACKAGE}/_nn/__init__.py", "from .losses import LOSSES"),
     (f"{PACKAGE}/_nn/deeper/module.py", "from ..losses import LOSSES"),
-    (OPTIM, "from scipy.optimize import minimize\nimport threadpoolctl"),
+    (BLAS, "from functools import cache\nimport threadpoolctl"),
+    (NN, "from .blas import has_wide_kernels"),
+    (OPTIM, "from scipy.optimize import minimize\nfrom .._nn import blas"),
+    (OPTIM, "from sknn_simple._nn.blas import openblas_libraries"),
     (OPTIM, "from .problem import Problem"),
     (OUTER, "import joblib\nfrom ._nn import losses\nfrom ._optim import solvers"),
     (OUTER, "from sklearn import base\nbase.clone\nfrom ._compat import _x"),

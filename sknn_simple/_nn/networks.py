@@ -24,49 +24,16 @@ from scipy import sparse
 from sknn_simple._nn.activations import Activation
 from sknn_simple._nn.blocks import Workspace
 from sknn_simple._nn.parameters import Layout
-from sknn_simple._nn.view import Features, transposed
+from sknn_simple._nn.products import (
+    add_product,
+    product,
+    product_back,
+    raw_product,
+)
+from sknn_simple._nn.view import Features
 
 Arrays = Mapping[str, np.ndarray]
 Kept = tuple[np.ndarray, ...]
-
-
-def _product(X: Features, W: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Return X W; sparse products cannot be written into `out`."""
-    if sparse.issparse(X):
-        return X @ W
-    return np.matmul(X, W, out=out)
-
-
-def _raw_product(X: Features, W: np.ndarray) -> np.ndarray:
-    """Return X W in float64 and Fortran order.
-
-    Softmax takes the largest entry and the sum of every row. Over short rows that is 5
-    times faster where each column, not each row, is contiguous.
-    """
-    product = X @ W if sparse.issparse(X) else np.matmul(W.T, X.T).T
-    return np.asarray(product, dtype=np.float64, order="F")
-
-
-def _add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
-    """Add Xᵀ delta to `total`, in float64 whatever the precision of the product.
-
-    As (deltaᵀ X)ᵀ, for 784 features and 10 outputs, it takes 1.8 times as long on a Zen
-    5 and took 0.7 times as long on a Xeon: they differ in the side that OpenBLAS is
-    slower to pack.
-    """
-    total += (transposed(X) if sparse.issparse(X) else X.T) @ delta
-
-
-def _product_back(
-    delta: np.ndarray, W: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Return δ Wᵀ.
-
-    With one output ``np.matmul`` does not call the BLAS, and takes three times as long
-    as ``np.dot``; else it is the quicker one, which does not fill `out` with zeros.
-    """
-    product = np.dot if delta.shape[1] == 1 else np.matmul
-    return product(delta, W.T, out=out)
 
 
 def _stored(X: Features) -> int:
@@ -112,7 +79,7 @@ class LinearNetwork:
 
     def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
         """Return the raw outputs, (m, K) in float64."""
-        raw = _raw_product(X, params["coef"])
+        raw = raw_product(X, params["coef"])
         if self.has_bias:
             raw += params["intercept"]
         return raw
@@ -132,7 +99,7 @@ class LinearNetwork:
         total: Arrays,
     ) -> None:
         """Add ∂J/∂W = Xᵀ delta and ∂J/∂b = Σᵢ deltaᵢ to `total`."""
-        _add_product(total["coef"], X, delta.astype(X.dtype, copy=False))
+        add_product(total["coef"], X, delta.astype(X.dtype, copy=False))
         if self.has_bias:
             total["intercept"][...] += delta.sum(axis=0)
 
@@ -242,10 +209,10 @@ class OneHiddenNetwork:
         """
         A, slope = kept
         delta = delta.astype(A.dtype, copy=False)
-        _add_product(total["output_coef"], A, delta)
+        add_product(total["output_coef"], A, delta)
         total["output_intercept"][...] += delta.sum(axis=0, dtype=np.float64)
         # A has been used for the last time: its memory takes δ₁.
-        delta_hidden = _product_back(delta, params["output_coef"], out=A)
+        delta_hidden = product_back(delta, params["output_coef"], out=A)
         delta_hidden *= slope
         self._add_input_gradient(X, delta_hidden, delta, total)
 
@@ -289,13 +256,13 @@ class OneHiddenNetwork:
         A, slope, RA, tangent_slope = kept
         delta = delta.astype(A.dtype, copy=False)
         tangent_delta = tangent_delta.astype(A.dtype, copy=False)
-        _add_product(total["output_coef"], RA, delta)
-        _add_product(total["output_coef"], A, tangent_delta)
+        add_product(total["output_coef"], RA, delta)
+        add_product(total["output_coef"], A, tangent_delta)
         total["output_intercept"][...] += tangent_delta.sum(axis=0, dtype=np.float64)
-        back = _product_back(delta, params["output_coef"], out=RA)
+        back = product_back(delta, params["output_coef"], out=RA)
         back *= tangent_slope
-        tangent_back = _product_back(tangent_delta, params["output_coef"], out=A)
-        tangent_back += _product_back(delta, direction["output_coef"])
+        tangent_back = product_back(tangent_delta, params["output_coef"], out=A)
+        tangent_back += product_back(delta, direction["output_coef"])
         tangent_back *= slope
         tangent_back += back
         self._add_input_gradient(X, tangent_back, tangent_delta, total)
@@ -312,30 +279,30 @@ class OneHiddenNetwork:
             dtype = np.result_type(X, params["hidden_coef"])
             out = work.array(name, (X.shape[0], self.n_hidden), dtype)
         if self._has_ones(X):
-            return _product(X, params["hidden"], out=out)
-        Y = _product(X, params["hidden_coef"], out=out)
+            return product(X, params["hidden"], out=out)
+        Y = product(X, params["hidden_coef"], out=out)
         Y += params["hidden_intercept"]
         return Y
 
     def _output(self, params: Arrays, X: Features, A: np.ndarray) -> np.ndarray:
-        raw = _raw_product(A, params["output_coef"])
+        raw = raw_product(A, params["output_coef"])
         raw += params["output_intercept"]
         if self.skip_connections:
-            raw += _raw_product(self._without_ones(X), params["skip_coef"])
+            raw += raw_product(self._without_ones(X), params["skip_coef"])
         return raw
 
     def _add_input_gradient(
         self, X: Features, delta_hidden: np.ndarray, delta: np.ndarray, total: Arrays
     ) -> None:
         if self._has_ones(X):
-            _add_product(total["hidden"], X, delta_hidden)
+            add_product(total["hidden"], X, delta_hidden)
         else:
-            _add_product(total["hidden_coef"], X, delta_hidden)
+            add_product(total["hidden_coef"], X, delta_hidden)
             # As a product the sum over rows takes a third to a sixth of the time.
             ones = np.ones(len(delta_hidden), delta_hidden.dtype)
             total["hidden_intercept"][...] += ones @ delta_hidden
         if self.skip_connections:
-            _add_product(total["skip_coef"], self._without_ones(X), delta)
+            add_product(total["skip_coef"], self._without_ones(X), delta)
 
     def _has_ones(self, X: Features) -> bool:
         return X.shape[1] > self.n_features

@@ -12,10 +12,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from typing import Any, Generic, TypeVar
 
-from threadpoolctl import ThreadpoolController
+from sknn_simple._nn.blas import openblas_libraries
 
 Value = TypeVar("Value")
 
@@ -62,16 +61,6 @@ class SharedContext(Generic[Value]):
                     self._context.__exit__(None, None, None)
 
 
-@cache
-def _openblas_libraries() -> tuple[Any, ...]:
-    """Return threadpoolctl's handles of the loaded OpenBLAS; looked up once."""
-    return tuple(
-        library
-        for library in ThreadpoolController().lib_controllers
-        if library.internal_api == "openblas"
-    )
-
-
 def _set_num_threads(library: Any, num_threads: int) -> None:
     """Set the threads of one library, from whichever thread this is.
 
@@ -87,7 +76,7 @@ def _set_num_threads(library: Any, num_threads: int) -> None:
 
 @contextmanager
 def _limited_openblas() -> Iterator[int]:
-    libraries = _openblas_libraries()
+    libraries = openblas_libraries()
     allowed = [library.num_threads for library in libraries]
     for library in libraries:
         _set_num_threads(library, 1)

@@ -11,7 +11,7 @@ from sknn_simple._optim.threads import single_blas_thread
 PATIENCE = 10.0  # seconds
 
 needs_openblas = pytest.mark.skipif(
-    not module._openblas_libraries(), reason="no OpenBLAS is loaded"
+    not module.openblas_libraries(), reason="no OpenBLAS is loaded"
 )
 
 
@@ -145,7 +145,7 @@ def test_the_limit_of_the_moment_counts_not_the_first_one_seen():
 @needs_openblas
 def test_libraries_with_limits_of_their_own_get_them_back(two_allowed):
     """The wheels of NumPy and SciPy each bring an OpenBLAS."""
-    libraries = module._openblas_libraries()
+    libraries = module.openblas_libraries()
     own = [3 if index == 0 else 1 for index in range(len(libraries))]
     for library, n_threads in zip(libraries, own, strict=True):
         library.set_num_threads(n_threads)
@@ -156,7 +156,7 @@ def test_libraries_with_limits_of_their_own_get_them_back(two_allowed):
 
 
 def test_another_blas_is_left_alone(monkeypatch):
-    monkeypatch.setattr(module, "_openblas_libraries", tuple)
+    monkeypatch.setattr(module, "openblas_libraries", tuple)
     before = limits()
     with single_blas_thread() as allowed:
         assert allowed == 1
