@@ -97,7 +97,12 @@ def make_objective(
         kind, network = LinearObjective, LinearNetwork(case.p, case.K)
     weight = np.full(case.n, 1.0 / case.n)
     blocks = RowBlocks(
-        X, y, weight, row_bytes=network.row_bytes(X), work=network.work(X)
+        X,
+        y,
+        weight,
+        row_bytes=network.row_bytes(X),
+        work=network.work(X),
+        sum_bytes=8.0 * network.layout.size,
     )
     loss = LOSSES["logistic" if case.K == 1 else "softmax"]
     decay = np.full(network.layout.size, np.sqrt(1.0 / case.n))

@@ -220,6 +220,7 @@ def cut(
         data.weight,
         row_bytes=smaller * network.row_bytes(X),
         work=network.work(X),
+        sum_bytes=8.0 * network.layout.size,
     )
     if view is not None:
         blocks.see(view, dtype)

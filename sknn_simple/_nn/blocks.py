@@ -37,6 +37,9 @@ LANE_WORK = 1e7
 # Every block of a sparse matrix adds an array of all columns to its lane's sum, three
 # passes over it. Where there are this many stored values per column, they are cheap.
 BLOCK_VALUES_PER_COLUMN = 32
+# A block touches so many times the bytes of the sum that it is added to: evaluations of
+# 784 hidden units and as many features, 5 MB, take 0.92 times as long for it.
+SUM_FACTOR = 4.0
 # Features seen otherwise than they are stored are kept up to this size.
 KEPT_BYTES = 2**25
 
@@ -149,6 +152,8 @@ class RowBlocks:
         Bytes that one row of a block touches during an evaluation.
     work : float
         Multiply-adds of an evaluation, over all rows.
+    sum_bytes : float, default=0.0
+        Bytes of the array that an evaluation sums over the blocks.
     """
 
     def __init__(
@@ -159,6 +164,7 @@ class RowBlocks:
         *,
         row_bytes: float,
         work: float,
+        sum_bytes: float = 0.0,
     ) -> None:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype
@@ -166,7 +172,8 @@ class RowBlocks:
         self._view: View | None = None
         self._n_bytes = X.data.nbytes if sparse.issparse(X) else X.nbytes
         most = _most_lanes(work)
-        edges = block_edges(self.n_rows, row_bytes, _min_rows(X), most)
+        min_rows = max(_min_rows(X), SUM_FACTOR * sum_bytes / row_bytes)
+        edges = block_edges(self.n_rows, row_bytes, min_rows, most)
         self._n_lanes = min(most, _power_of_two_up_to(len(edges)))
         self.blocks = [
             Block(

@@ -99,6 +99,16 @@ def test_blocks_of_sparse_data_have_values_enough_for_their_columns(n_columns):
     assert enough or longest > 0.5 * module.MAX_BLOCK_ROWS
 
 
+@pytest.mark.parametrize("sum_bytes", [0.0, 1e6, 1e7, 1e12])
+def test_blocks_are_large_beside_the_sum_that_they_are_added_to(sum_bytes):
+    data = row_blocks(np.zeros((40_000, 1)), row_bytes=1e4, sum_bytes=sum_bytes)
+    rows = min(block.X.shape[0] for block in data.blocks)
+    longest = max(block.X.shape[0] for block in data.blocks)
+    assert longest <= module.MAX_BLOCK_ROWS
+    enough = 1e4 * rows >= 0.5 * module.SUM_FACTOR * sum_bytes
+    assert enough or longest > 0.5 * module.MAX_BLOCK_ROWS
+
+
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
 @pytest.mark.parametrize("n_rows", [1, 3, 4, 23])

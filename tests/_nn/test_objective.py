@@ -75,7 +75,7 @@ class Case:
     def objective(self, X=None, workers=None, **changes):
         X = self.X if X is None else X
         data = {"y": self.y, "weight": self.weight, **changes}
-        blocks = RowBlocks(X, **data, row_bytes=8, work=1e9)
+        blocks = RowBlocks(X, data["y"], data["weight"], row_bytes=8, work=1e9)
         kind = LinearObjective if self.linear else Objective
         workers = workers or Workers(1)
         return kind(self.network, self.loss, blocks, self.decay, workers)
