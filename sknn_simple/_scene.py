@@ -109,7 +109,7 @@ def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
     view = _view(recipe, data.X, mean, deviation)
     raw = Columns(np.zeros_like(mean), np.ones_like(mean))
     if view is not None:
-        blocks.see(view)
+        blocks.see(view, ones=network.takes_ones)
         raw = Columns(view.center.astype(np.float64), view.scale.astype(np.float64))
         mean, deviation = view.moments(mean, deviation)
     units = deviation if recipe.standardize else np.ones_like(deviation)
@@ -174,7 +174,7 @@ def _view(
         scale = _inverse(deviation)
         if sparse.issparse(X):
             return View(np.zeros_like(mean), scale, FEATURE_STEP, mean)
-        return View(mean, scale, FEATURE_STEP, ones=True)
+        return View(mean, scale, FEATURE_STEP)
     if _far_from_zero(X, mean, deviation):
         return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
     return None
@@ -223,7 +223,7 @@ def cut(
         sum_bytes=8.0 * network.layout.size,
     )
     if view is not None:
-        blocks.see(view, dtype)
+        blocks.see(view, dtype, ones=network.takes_ones)
     return blocks
 
 

@@ -58,6 +58,7 @@ class LinearNetwork:
     input_weights = (("coef", "intercept"),)
     hidden_weights = ()
     hidden_mean = 0.0
+    takes_ones = False
 
     def __init__(
         self, n_features: int, n_outputs: int, fit_intercept: bool = True
@@ -137,6 +138,7 @@ class OneHiddenNetwork:
         ("skip_coef", "output_intercept"),
     )
     hidden_weights = (("output_coef", "output_intercept"),)
+    takes_ones = True
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class Network(Protocol):
     has_bias: bool
     # What a hidden unit gives on average.
     hidden_mean: float
+    # Whether features may be followed by a column of ones.
+    takes_ones: bool
 
     @property
     def input_weights(self) -> tuple[tuple[str, str], ...]: ...

@@ -31,9 +31,6 @@ class View:
     mean : ndarray of shape (n_features,), optional
         Where `center` is 0, what the features would be centred at: they are rounded so
         that subtracting their mean gives what rounding centred features gives.
-    ones : bool, default=False
-        Whether dense features are followed by a column of ones: a product with weights
-        and biases then adds the biases, and its transpose sums over the rows.
     """
 
     def __init__(
@@ -42,27 +39,20 @@ class View:
         scale: np.ndarray,
         step: float | None = None,
         mean: np.ndarray | None = None,
-        ones: bool = False,
     ) -> None:
         self.center = center
         self.scale = scale
         self._step = step
         self._mean = np.zeros_like(center) if mean is None else mean * scale
-        self._ones = ones
 
     @property
     def rounds(self) -> bool:
         """Whether the features are rounded."""
         return self._step is not None
 
-    @property
-    def n_columns(self) -> int:
-        """How many columns dense features have as seen."""
-        return self.center.size + self._ones
-
     def exact(self) -> Self:
         """Return the same without rounding."""
-        return type(self)(self.center, self.scale, ones=self._ones)
+        return type(self)(self.center, self.scale)
 
     def __call__(self, X: Features, out: np.ndarray | None = None) -> Features:
         """Return the features as seen, in C order; `out` is for dense ones only."""
@@ -71,11 +61,8 @@ class View:
             seen = self._rounded(X.data * self.scale[X.indices] - mean)
             seen += self._rounded(mean)
             return sparse.csr_array((seen, X.indices, X.indptr), shape=X.shape)
-        shape = X.shape[0], self.n_columns
-        seen = np.empty(shape, X.dtype) if out is None else out
-        n_features = X.shape[1]
-        scaled_difference(X, self.center, self.scale, out=seen[:, :n_features])
-        seen[:, n_features:] = 1.0
+        seen = np.empty(X.shape, X.dtype) if out is None else out
+        scaled_difference(X, self.center, self.scale, out=seen)
         return self._rounded(seen)
 
     def moments(
