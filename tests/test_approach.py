@@ -22,6 +22,7 @@ from sknn_simple import (
     _training,
 )
 from sknn_simple._nn.activations import ACTIVATIONS
+from sknn_simple._nn.networks import OneHiddenNetwork
 from sknn_simple._optim import journey, scaling, solvers
 
 
@@ -64,6 +65,23 @@ def test_hidden_units_are_centred(activation, skip, monkeypatch):
     at_the_mean = np.full((1, 3), ACTIVATIONS[activation].mean)
     raw = at_the_mean @ arrays["output_coef"] + arrays["output_intercept"]
     assert_allclose(raw, 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_column_of_ones_is_kept_with_the_features(skip, monkeypatch):
+    """In training and in its draft; a fit without it comes to the same."""
+    cuts = results_of(_approach, "cut", monkeypatch)
+    scenes = results_of(_training, "set_scene", monkeypatch)
+    monkeypatch.setattr(_approach, "DRAFT_WORK", 0.0)
+    X, y = load_breast_cancer(return_X_y=True)
+    model = OneHiddenMLP(3, skip_connections=skip, tol=1e-2, random_state=0)
+    one = clone(model).fit(X, y)
+    for blocks in (scenes[0].objective.blocks, cuts[0]):
+        assert blocks.blocks[0].X.shape[1] == X.shape[1] + 1
+    monkeypatch.setattr(OneHiddenNetwork, "takes_ones", False)
+    other = clone(model).fit(X, y)
+    assert cuts[-1].blocks[0].X.shape[1] == X.shape[1]
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), rtol=0, atol=1e-4)
 
 
 BLOCKS = {

@@ -5,8 +5,9 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# What OpenBLAS calls its kernels for processors with AVX-512.
-_WIDE_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+# What OpenBLAS calls its kernels for processors with AVX-512; in capitals where it has
+# been built for one processor only.
+_WIDE_KERNELS = {"skylakex", "cooperlake", "sapphirerapids"}
 
 
 @cache
@@ -22,4 +23,5 @@ def openblas_libraries() -> tuple[Any, ...]:
 @cache
 def has_wide_kernels() -> bool:
     """Return whether OpenBLAS multiplies by its kernels for AVX-512."""
-    return any(lib.architecture in _WIDE_KERNELS for lib in openblas_libraries())
+    names = [library.architecture or "" for library in openblas_libraries()]
+    return any(name.lower() in _WIDE_KERNELS for name in names)

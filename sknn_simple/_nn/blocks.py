@@ -37,15 +37,20 @@ LANE_WORK = 1e7
 # Every block of a sparse matrix adds an array of all columns to its lane's sum, three
 # passes over it. Where there are this many stored values per column, they are cheap.
 BLOCK_VALUES_PER_COLUMN = 32
-# A block touches so many times the bytes of the sum that it is added to: evaluations of
-# 784 hidden units and as many features, 5 MB, take 0.92 times as long for it.
+# A block touches so many times the bytes of the sum that it is added to, as long as
+# there is one for each lane and up to a size: evaluations of 784 hidden units and as
+# many features, 5 MB, take 0.92 times as long for it.
 SUM_FACTOR = 4.0
+LARGE_BLOCK_BYTES = 2**24
 # Features seen otherwise than they are stored are kept if they have this size at most.
 KEPT_BYTES = 2**25
 
 
 class Block(NamedTuple):
-    """Consecutive rows: features (m, p), targets and weights (m,), and their place."""
+    """Consecutive rows: features (m, p), targets and weights (m,), and their place.
+
+    The features may have a column of ones behind them; see `RowBlocks.see`.
+    """
 
     X: Features
     y: np.ndarray
@@ -171,7 +176,8 @@ class RowBlocks:
         self._X, self.y, self.weight = X, y, weight
         self._view: View | None = None
         most = _most_lanes(work)
-        min_rows = max(_min_rows(X), SUM_FACTOR * sum_bytes / row_bytes)
+        worth = min(SUM_FACTOR * sum_bytes, LARGE_BLOCK_BYTES) / row_bytes
+        min_rows = max(_min_rows(X), min(worth, self.n_rows / most))
         edges = block_edges(self.n_rows, row_bytes, min_rows, most)
         self._n_lanes = min(most, _power_of_two_up_to(len(edges)))
         self.blocks = [

@@ -99,7 +99,8 @@ def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     To take and to set entries by one index each is twice as fast as by row and column.
     """
-    assert raw.flags.f_contiguous
+    if not raw.flags.f_contiguous:
+        raise ValueError("raw outputs must be in Fortran order, or none would be set")
     place = y * raw.shape[0]
     place += np.arange(raw.shape[0])
     return raw.T.reshape(-1), place

@@ -105,8 +105,31 @@ def test_blocks_are_large_beside_the_sum_that_they_are_added_to(sum_bytes):
     rows = min(block.X.shape[0] for block in data.blocks)
     longest = max(block.X.shape[0] for block in data.blocks)
     assert longest <= module.MAX_BLOCK_ROWS
-    enough = 1e4 * rows >= 0.5 * module.SUM_FACTOR * sum_bytes
-    assert enough or longest > 0.5 * module.MAX_BLOCK_ROWS
+    wanted = min(module.SUM_FACTOR * sum_bytes, module.LARGE_BLOCK_BYTES)
+    assert 1e4 * rows >= 0.5 * wanted
+    assert 1e4 * longest <= max(module.LARGE_BLOCK_BYTES, module.SHARED_BLOCK_BYTES)
+
+
+@pytest.mark.parametrize("n_rows", [1000, 3000, 10_000])
+def test_a_large_sum_takes_no_lane_away(n_rows):
+    """Threads work on lanes: with fewer of them, some would have nothing to do."""
+    X = np.zeros((n_rows, 1))
+    small = row_blocks(X, row_bytes=1e4, work=1e10)
+    large = row_blocks(X, row_bytes=1e4, work=1e10, sum_bytes=1e7)
+    assert large._n_lanes == small._n_lanes
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(np.float32, True), (np.float64, False)])
+@pytest.mark.parametrize("sparse_too", [False, True])
+def test_features_are_kept_by_the_size_of_the_copy(
+    dtype, kept, sparse_too, monkeypatch
+):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    monkeypatch.setattr(module, "KEPT_BYTES", 4 * X.size)
+    data = row_blocks(sparse.csr_array(X) if sparse_too else X)
+    data.see(View(np.zeros(3), np.full(3, 2.0)), np.dtype(dtype))
+    again = data.features(data.blocks[0], module.Workspace())
+    assert (again is data.blocks[0].X) == kept
 
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])

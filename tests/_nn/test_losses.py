@@ -245,6 +245,12 @@ def test_labels_are_independent():
     np.testing.assert_array_equal(case.gradient(case.raw), np.hstack(gradients))
 
 
+def test_raw_outputs_in_another_order_are_refused():
+    case = Case("softmax", 3)
+    with pytest.raises(ValueError, match="Fortran order"):
+        case.loss.value(np.ascontiguousarray(case.raw), case.y, case.weight)
+
+
 @EVERY
 def test_weights_are_repeated_rows(name, n_outputs):
     case, repeated = Case(name, n_outputs), Case(name, n_outputs)

@@ -1,4 +1,4 @@
-"""The products in every form against their definition, and how the form is chosen."""
+"""The products in every form against their definition, and which kernels are known."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,14 @@ from scipy import sparse
 from sknn_simple._nn import blas, products
 
 # Rows, columns and outputs: both sides of every choice of a form.
-SHAPES = [(7, 3, 1), (7, 3, 2), (5, 4, 6), (11, 60, 1), (11, 60, 3), (900, 120, 10)]
+SHAPES = [
+    (7, 3, 1),
+    (7, 3, 2),
+    (11, 60, 1),
+    (11, 60, 3),
+    (900, 120, 10),
+    (900, 40, 30),
+]
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-4}
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -24,6 +31,7 @@ every_container = pytest.mark.parametrize(
 )
 def kernels(request, monkeypatch):
     monkeypatch.setattr(products, "has_wide_kernels", lambda: request.param)
+    return request.param
 
 
 def operands(shape, dtype):
@@ -67,12 +75,33 @@ def test_product_back_writes_where_it_is_told(shape, dtype, order):
 
 
 @pytest.mark.parametrize(
+    ("shape", "dtype", "order", "transposed"),
+    [
+        ((900, 120, 10), np.float64, "F", True),
+        ((900, 120, 10), np.float64, "C", True),
+        ((900, 120, 10), np.float32, "F", True),
+        ((900, 120, 10), np.float32, "C", False),
+        ((900, 120, 1), np.float64, "F", False),
+        ((900, 40, 30), np.float64, "F", False),
+    ],
+)
+def test_only_wide_kernels_multiply_many_by_few_transposed(
+    kernels, shape, dtype, order, transposed
+):
+    X, _, delta = operands(shape, dtype)
+    found = products._is_quicker_transposed(X, delta.copy(order=order))
+    assert found == (transposed and kernels)
+
+
+@pytest.mark.parametrize(
     ("names", "wide"),
     [
         ([], False),
         (["Haswell"], False),
         (["Zen", "Haswell"], False),
+        ([None, "ZEN"], False),
         (["SkylakeX"], True),
+        (["SKYLAKEX"], True),
         (["Haswell", "SapphireRapids"], True),
     ],
 )
