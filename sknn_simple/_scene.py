@@ -223,7 +223,9 @@ def cut(
         sum_bytes=8.0 * network.layout.size,
     )
     if view is not None:
-        blocks.see(view, dtype, ones=network.takes_ones)
+        # A draft is evaluated often, and what it is a draft of seldom.
+        is_draft = dtype is not None
+        blocks.see(view, dtype, ones=network.takes_ones, partly=is_draft)
     return blocks
 
 

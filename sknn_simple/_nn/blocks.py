@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._nn.view import Features, View
+from sknn_simple._nn.view import Features, View, n_stored, with_values
 
 # A block's arrays should stay in one core's second-level cache, 1 to 2 MiB on current
 # processors; larger blocks make the products a little faster.
@@ -49,13 +49,15 @@ KEPT_BYTES = 2**25
 class Block(NamedTuple):
     """Consecutive rows: features (m, p), targets and weights (m,), and their place.
 
-    The features may have a column of ones behind them; see `RowBlocks.see`.
+    `is_seen` says that the features are as a view sees them; they may then have a
+    column of ones behind them. See `RowBlocks.see`.
     """
 
     X: Features
     y: np.ndarray
     weight: np.ndarray
     rows: slice
+    is_seen: bool = False
 
 
 class Workspace(threading.local):
@@ -191,48 +193,46 @@ class RowBlocks:
         ]
 
     def see(
-        self, view: View, dtype: np.dtype | None = None, ones: bool = False
+        self,
+        view: View,
+        dtype: np.dtype | None = None,
+        *,
+        ones: bool = False,
+        partly: bool = False,
     ) -> None:
         """See the features through `view`, and in another dtype, from now on.
 
         Where they are small a copy is kept, with `ones` of dense features one with a
         column of ones behind them. Else they are computed block by block at each
         evaluation, into the same memory; to put ones there would take longer than it
-        saves.
+        saves. With `partly` the first blocks are kept, as many as are small together.
         """
         self.dtype = self.dtype if dtype is None else dtype
-        is_sparse = sparse.issparse(self._X)
-        n_values = self._X.nnz if is_sparse else self._X.size
-        if n_values * self.dtype.itemsize > KEPT_BYTES:
-            self._view = view
+        self._view = view
+        room = KEPT_BYTES // self.dtype.itemsize
+        if n_stored(self._X) > room and not partly:
             return
-        self._X = self._seen_sparse(view) if is_sparse else self._seen(view, ones)
-        self.blocks = [
-            block._replace(X=_rows(self._X, block.rows.start, block.rows.stop))
-            for block in self.blocks
-        ]
+        for index, block in enumerate(self.blocks):
+            room -= n_stored(block.X)
+            if room < 0:
+                return
+            kept = self._seen(block.X, view, ones)
+            self.blocks[index] = block._replace(X=kept, is_seen=True)
 
-    def _seen(self, view: View, ones: bool) -> np.ndarray:
-        seen = np.ones((self.n_rows, self.n_features + ones), self.dtype)
-        for block in self.blocks:
-            seen[block.rows, : self.n_features] = view(block.X)
+    def _seen(self, X: Features, view: View, ones: bool = False) -> Features:
+        if sparse.issparse(X):
+            return with_values(X, view(X).data.astype(self.dtype, copy=False))
+        seen = np.ones((X.shape[0], self.n_features + ones), self.dtype)
+        seen[:, : self.n_features] = view(X)
         return seen
-
-    def _seen_sparse(self, view: View) -> Features:
-        values, end = np.empty(self._X.nnz, self.dtype), 0
-        for block in self.blocks:
-            start, end = end, end + block.X.nnz
-            values[start:end] = view(block.X).data
-        places = self._X.indices[:end], self._X.indptr
-        return sparse.csr_array((values, *places), shape=self._X.shape)
 
     def features(self, block: Block, workspace: Workspace) -> Features:
         """Return a block's X as it is seen."""
-        if self._view is None:
+        if block.is_seen or self._view is None:
             return block.X
         X = block.X
         if sparse.issparse(X):
-            return self._view(X).astype(self.dtype, copy=False)
+            return self._seen(X, self._view)
         seen = self._view(X, out=workspace.array("features", X.shape, X.dtype))
         if X.dtype == self.dtype:
             return seen

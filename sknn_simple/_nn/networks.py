@@ -30,26 +30,21 @@ from sknn_simple._nn.products import (
     product_back,
     raw_product,
 )
-from sknn_simple._nn.view import Features
+from sknn_simple._nn.view import Features, n_stored
 
 Arrays = Mapping[str, np.ndarray]
 Kept = tuple[np.ndarray, ...]
 
 
-def _stored(X: Features) -> int:
-    """Return the number of stored values."""
-    return X.nnz if sparse.issparse(X) else X.size
-
-
 def _multiply_adds(X: Features) -> float:
     """Return the multiply-adds of a product X w; by column numbers each counts as 8."""
-    return (8.0 if sparse.issparse(X) else 1.0) * _stored(X)
+    return (8.0 if sparse.issparse(X) else 1.0) * n_stored(X)
 
 
 def _feature_bytes(X: Features) -> float:
     """Return the bytes of one row of X; a sparse value comes with a column number."""
     per_value = X.dtype.itemsize + (4 if sparse.issparse(X) else 0)
-    return per_value * _stored(X) / X.shape[0]
+    return per_value * n_stored(X) / X.shape[0]
 
 
 class LinearNetwork:

@@ -12,6 +12,9 @@ Order = Literal["C", "F"]
 
 # Squares of numbers within these limits neither overflow nor lose digits to underflow.
 TINY, HUGE = 1e-140, 1e140
+# How many numbers a row should have to be worth beginning anew, and an array, for its
+# rows to be made as long.
+_ROW, _MANY = 1024, 2**15
 
 
 class View:
@@ -60,7 +63,7 @@ class View:
             mean = self._mean[X.indices]
             seen = self._rounded(X.data * self.scale[X.indices] - mean)
             seen += self._rounded(mean)
-            return sparse.csr_array((seen, X.indices, X.indptr), shape=X.shape)
+            return with_values(X, seen)
         seen = np.empty(X.shape, X.dtype) if out is None else out
         scaled_difference(X, self.center, self.scale, out=seen)
         return self._rounded(seen)
@@ -84,6 +87,21 @@ class View:
         return seen
 
 
+def n_stored(X: Features) -> int:
+    """Return the number of stored values."""
+    return X.nnz if sparse.issparse(X) else X.size
+
+
+def with_values(X: Features, values: np.ndarray) -> Features:
+    """Return a CSR matrix with other values in the same places, which are not copied.
+
+    The constructor copies places that are a view of more, as those of a block are.
+    """
+    other = sparse.csr_array(X.shape, dtype=values.dtype)
+    other.data, other.indices, other.indptr = values, X.indices, X.indptr
+    return other
+
+
 def transposed(X: Features, data: np.ndarray | None = None) -> Features:
     """Return Xᵀ of a CSR matrix without the copy that ``X.T`` makes of its values.
 
@@ -98,7 +116,32 @@ def transposed(X: Features, data: np.ndarray | None = None) -> Features:
 def scaled_difference(
     X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
 ) -> None:
-    """Write (x - mean) * scale into `out`, for huge values x * scale - mean * scale."""
+    """Write (x - mean) * scale into `out`, for huge values x * scale - mean * scale.
+
+    NumPy begins anew at each row. Where rows are short, several are seen as one: with
+    20 columns that takes 0.6 times as long.
+    """
+    together = _ROW // X.shape[1]
+    if together > 1 and X.size >= _MANY and _are_contiguous(X, out):
+        whole = X.shape[0] // together * together
+        longer = (-1, together * X.shape[1])
+        _scaled_difference(
+            X[:whole].reshape(longer),
+            np.tile(mean, together),
+            np.tile(scale, together),
+            out[:whole].reshape(longer),
+        )
+        X, out = X[whole:], out[whole:]
+    _scaled_difference(X, mean, scale, out)
+
+
+def _are_contiguous(*arrays: np.ndarray) -> bool:
+    return all(array.flags.c_contiguous for array in arrays)
+
+
+def _scaled_difference(
+    X: np.ndarray, mean: np.ndarray, scale: np.ndarray, out: np.ndarray
+) -> None:
     huge = np.abs(scale) < HUGE**-2
     if not huge.any():
         np.subtract(X, mean, out=out)

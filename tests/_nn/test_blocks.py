@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sknn_simple._nn import blocks as module
+from sknn_simple._nn import view as view_module
 from sknn_simple._nn.blocks import RowBlocks, Workers, Workspace, block_edges
 from sknn_simple._nn.view import View
 
@@ -431,4 +432,35 @@ def test_features_seen_in_another_dtype(many_lanes, sparse_too, ones, monkeypatc
         chosen = data.chosen_features(np.array([3, 20]))
         assert chosen.dtype == np.float32
         chosen = chosen.toarray() if sparse_too else chosen
-        np.testing.assert_array_equal(chosen, wanted[[3, 20]])
+        np.testing.assert_array_equal(chosen, wanted[[3, 20], :5])
+
+
+@pytest.mark.parametrize("ones", [False, True])
+def test_as_many_blocks_are_kept_as_fit(many_lanes, ones, monkeypatch):
+    X = np.random.default_rng(0).standard_normal((40, 5))
+    view = View(X.mean(axis=0), 1.0 / X.std(axis=0))
+    monkeypatch.setattr(module, "KEPT_BYTES", 8 * 5 * 25)
+    whole, partly = row_blocks(X), row_blocks(X)
+    whole.see(view, ones=ones)
+    partly.see(view, ones=ones, partly=True)
+    assert not any(block.is_seen for block in whole.blocks)
+    kept = [block.is_seen for block in partly.blocks]
+    assert kept == sorted(kept, reverse=True)
+    assert 20 < sum(len(block.y) for block in partly.blocks if block.is_seen) <= 25
+    for block in partly.blocks:
+        seen = partly.features(block, module.Workspace())
+        assert seen.shape == (len(block.y), 5 + (ones and block.is_seen))
+        np.testing.assert_array_equal(seen[:, :5], view(X[block.rows]))
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 3), (40, 3), (41, 7), (5, 2000), (0, 3)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_short_rows_are_scaled_several_at_a_time(n, p, order, monkeypatch):
+    monkeypatch.setattr(view_module, "_MANY", 1)
+    monkeypatch.setattr(view_module, "_ROW", 16)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)).astype(float, order=order)
+    mean, scale = rng.standard_normal(p), rng.uniform(0.5, 2.0, p)
+    out = np.empty((n, p))
+    view_module.scaled_difference(X, mean, scale, out=out)
+    np.testing.assert_array_equal(out, (X - mean) * scale)
