@@ -39,7 +39,7 @@ from benchmarks.common import (
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
 
-# Over 12, one more evaluation in a line search, by chance of the path, is 7 % of a time.
+# Over 12, one more evaluation in a line search, by chance of the path, is 7 % of them.
 ITERATIONS = 40
 MEMORY_ROWS, MEMORY_COLUMNS = 1_000_000, 20
 
