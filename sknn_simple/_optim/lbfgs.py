@@ -29,14 +29,14 @@ Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapters 3 
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.optimize import Bounds, OptimizeResult, line_search, minimize
+from scipy.optimize import Bounds, OptimizeResult, minimize
 
-from sknn_simple._optim.backtracking import ARMIJO, backtrack
 from sknn_simple._optim.iteration import ROUNDING, iterate
+from sknn_simple._optim.line_search import Line, Point
 
 # From so many parameters on the pairs are remembered in float32: an iteration reads all
 # of them twice, which at 50,000 took a fourth of a fit to sparse text. Their rounding
@@ -52,8 +52,6 @@ _PAIRS = (80, 2**20), (40, 2**26), (20, np.inf)
 # those with b = 0 for relu, and of other activations to 0.8 to 1.0 of them. A constant
 # b takes more in line searches than it saves.
 _BOLDNESS, _BOLDER, _MEEKER, _BOLDEST = 0.2, 0.01, 0.7, 0.3
-# The curvature condition; the value of Nocedal and Wright, section 3.1.
-_WOLFE = 0.9
 # A pair with less curvature than this would make H indefinite or huge.
 _MIN_CURVATURE = 1e-12
 # The square of a change of gradient below this has lost digits to underflow.
@@ -237,10 +235,12 @@ def lbfgs(
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         nonlocal gradient
         direction = inverse.descent(gradient)
-        found = _search(fun, jac, x, direction, value, gradient, args)
+        line = Line(fun, jac, args, x, direction, value, gradient)
+        found = _step(line)
         if found is None:
             return None
-        inverse.add(found.x - x, found.gradient - gradient, found.shortened)
+        shortened = found.length < 1.0
+        inverse.add(found.x - x, found.gradient - gradient, shortened)
         gradient = found.gradient
         # A rise by rounding is none, and must not become one by another.
         return found.x, min(found.value, value)
@@ -253,43 +253,14 @@ def _pairs_for(pair_bytes: int) -> int:
     return next(n for n, limit in _PAIRS if n * pair_bytes <= limit)
 
 
-class _Found(NamedTuple):
-    """A point, f and its gradient there, and whether the step had to be shortened."""
+def _step(line: Line) -> Point | None:
+    """Return a point on the line that satisfies Wolfe's conditions, or None.
 
-    x: np.ndarray
-    value: float
-    gradient: np.ndarray
-    shortened: bool
-
-
-def _search(
-    fun: Callable[..., Any],
-    jac: Callable[..., np.ndarray],
-    x: np.ndarray,
-    direction: np.ndarray,
-    value: float,
-    gradient: np.ndarray,
-    args: tuple,
-) -> _Found | None:
-    """Return a point along the direction that satisfies Wolfe's conditions, or None.
-
-    Mostly the whole step does, and SciPy's search, which costs as much as an evaluation
-    of a small network, need not begin. Near the minimum f changes by less than it is
-    rounded by; the second condition then says enough (Hager and Zhang 2005, eq. 4.1).
+    Mostly the whole step does. Near the minimum f changes by less than it is rounded
+    by; the second condition then says enough (Hager and Zhang 2005, eq. 4.1).
     """
-    slope = float(gradient @ direction)
-    whole = x + direction
-    whole_value, whole_gradient = fun(whole, *args), jac(whole, *args)
-    flat = abs(float(whole_gradient @ direction)) <= -_WOLFE * slope
-    fall = value - whole_value
-    if flat and (fall >= -ARMIJO * slope or abs(fall) <= ROUNDING * abs(value)):
-        return _Found(whole, whole_value, whole_gradient, False)
-    length, _, _, new_value, _, _ = line_search(
-        fun, jac, x, direction, gradient, value, args=args, c1=ARMIJO, c2=_WOLFE
-    )
-    if length is not None and new_value < value:
-        new = x + length * direction
-        return _Found(new, new_value, jac(new, *args), length < 1.0)
-    # At a kink the slope may jump past what the second condition asks for.
-    found = backtrack(fun, x, direction, value, slope, args)
-    return None if found is None else _Found(*found, jac(found[0], *args), True)
+    start, whole = line.start, line.at(1.0)
+    change = abs(whole.value - start.value)
+    if change <= ROUNDING * abs(start.value) and line.is_flat(whole):
+        return whole
+    return line.search(whole)

@@ -42,8 +42,8 @@ from scipy.linalg.lapack import dposv, dpotrs
 from scipy.optimize import OptimizeResult
 from scipy.special import lambertw
 
-from sknn_simple._optim.backtracking import ARMIJO, backtrack
 from sknn_simple._optim.iteration import ROUNDING, iterate
+from sknn_simple._optim.line_search import ARMIJO, Line, Point
 
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
 # same amount without changing J: H is singular in that direction and g is 0 there, so
@@ -137,19 +137,20 @@ def newton_cholesky(
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         gradient = jac(x, *args)
-        if (step := chord.step(gradient)) is not None:
-            slope = float(gradient @ step)
-            found = _search(fun, jac, x, step, value, slope, args)
-            if found is not None:
-                return found
+
+        def search(step: np.ndarray) -> Point | None:
+            return _step(Line(fun, jac, args, x, step, value, gradient))
+
+        step = chord.step(gradient)
+        if step is not None and (found := search(step)) is not None:
+            return found.x, found.value
         for ridges, (step, factor) in enumerate(newton_steps(hess(x, *args), gradient)):
-            slope = float(gradient @ step)
-            found = _search(fun, jac, x, step, value, slope, args)
+            found = search(step)
             # A step cut down to nothing leaves f as it is: no reason to go on with it.
-            if found is not None and (ridges == 0 or found[1] < value):
+            if found is not None and (ridges == 0 or found.value < value):
                 chord.remember(factor, gradient)
-                return found
-            if -slope <= _NO_PROMISE * abs(value):
+                return found.x, found.value
+            if -float(gradient @ step) <= _NO_PROMISE * abs(value):
                 return None
         return None
 
@@ -188,33 +189,22 @@ class _Chord:
         return step if -0.5 * float(gradient @ step) > self._least_promise else None
 
 
-def _search(
-    fun: Callable[..., Any],
-    jac: Callable[..., np.ndarray],
-    x: np.ndarray,
-    step: np.ndarray,
-    value: float,
-    slope: float,
-    args: tuple,
-) -> tuple[np.ndarray, float] | None:
-    """Return a point along Newton's step that lowers f enough and f there, or None."""
-    if slope >= 0.0:
+def _step(line: Line) -> Point | None:
+    """Return a point along Newton's step that lowers f enough, or None."""
+    start = line.start
+    if start.slope >= 0.0:
         return None
-    whole = x + step
-    whole_value = fun(whole, *args)
-    slope_left = float(jac(whole, *args) @ step) / slope
-    low = whole_value <= value + ARMIJO * slope
-    level = whole_value <= value + ROUNDING * abs(value)
-    if not (low or (level and abs(slope_left) <= _LESS_SLOPE)):
-        return backtrack(fun, x, step, value, slope, args)
+    whole = line.at(1.0)
+    slope_left = whole.slope / start.slope
+    level = whole.value <= start.value + ROUNDING * abs(start.value)
+    if not (line.is_low(whole) or (level and abs(slope_left) <= _LESS_SLOPE)):
+        return line.backtrack(whole)
     length = _step_length(slope_left)
     if length == 1.0:
-        return whole, whole_value
-    longer = x + length * step
-    longer_value = fun(longer, *args)
-    if longer_value < whole_value + ARMIJO * (length - 1.0) * slope:
-        return longer, longer_value
-    return whole, whole_value
+        return whole
+    longer = line.at(length)
+    lower_by = whole.value - longer.value
+    return longer if lower_by > ARMIJO * (1.0 - length) * start.slope else whole
 
 
 def _step_length(slope_left: float) -> float:

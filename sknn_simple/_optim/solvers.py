@@ -17,7 +17,6 @@ from sknn_simple._optim.journey import Journey, Limits, Observer, Result
 from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import Problem
-from sknn_simple._optim.threads import no_line_search_warnings
 from sknn_simple._optim.trust_krylov import trust_krylov
 
 
@@ -253,10 +252,7 @@ def _run(
         for name in solver.derivatives
     }
     # A line search may step to where f is not finite; it comes back by itself.
-    with (
-        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        no_line_search_warnings(),
-    ):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         minimize(
             lambda x: memory.value_and_grad(x)[0] / unit,
             journey.x,

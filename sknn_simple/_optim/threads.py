@@ -1,4 +1,4 @@
-"""What a solve changes for the whole process: BLAS threads and a warning filter.
+"""What a solve changes for the whole process: the threads of the BLAS.
 
 NumPy's and SciPy's wheels each bring an OpenBLAS with its own pool of threads. A solver
 that calls SciPy's LAPACK between evaluations that call NumPy's BLAS makes the two
@@ -9,7 +9,6 @@ their number.
 """
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
@@ -87,16 +86,6 @@ def _limited_openblas() -> Iterator[int]:
             _set_num_threads(library, number)
 
 
-@contextmanager
-def _no_line_search_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The line search", RuntimeWarning)
-        yield
-
-
 # Limits every OpenBLAS to one thread and yields how many were allowed before. Another
 # BLAS is left alone, with 1 yielded: it keeps its own threads.
 single_blas_thread = SharedContext(_limited_openblas)
-
-# Newton-CG warns of a line search that failed; the result says so too.
-no_line_search_warnings = SharedContext(_no_line_search_warnings)

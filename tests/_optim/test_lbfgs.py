@@ -5,11 +5,7 @@ import pytest
 from scipy.optimize import Bounds, minimize, rosen, rosen_der
 
 from sknn_simple._optim import lbfgs as module
-from sknn_simple._optim.backtracking import ARMIJO, backtrack
 from sknn_simple._optim.lbfgs import InverseHessian, _pairs_for, lbfgs
-
-# `minimise` silences it: the result says so too.
-pytestmark = pytest.mark.filterwarnings("ignore:The line search:RuntimeWarning")
 
 
 def bfgs_matrix(pairs, boldness):
@@ -117,15 +113,6 @@ def test_a_kink_is_passed_by_shorter_steps():
         options={"maxiter": 60},
     )
     assert found.fun < 1e-3
-
-
-def test_backtracking_takes_the_first_step_that_is_low_enough():
-    x, step = np.array([1.0]), np.array([-16.0])
-    found = backtrack(lambda x: float(x @ x), x, step, 1.0, -32.0)
-    assert found is not None
-    np.testing.assert_array_equal(found[0], [0.0])
-    assert found[1] <= 1.0 - ARMIJO * 32.0 / 16.0
-    assert backtrack(lambda x: 2.0, x, step, 1.0, -32.0) is None
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(9_999, np.float64), (10_000, np.float32)])

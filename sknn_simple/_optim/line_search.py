@@ -1,0 +1,142 @@
+"""How far to go along a direction in which f falls.
+
+SciPy's search warns where it finds nothing, and a filter of warnings is one of the
+whole process: fits in threads would lift each other's.
+
+References
+----------
+Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapter 3. Springer
+(conditions: 3.6 and 3.7; backtracking: algorithm 3.1; bracket and zoom: algorithms 3.5
+and 3.6; the cubic: equation 3.59).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Sufficient decrease (Armijo) and curvature (the strong condition of Wolfe); the values
+# of Nocedal and Wright, section 3.1.
+ARMIJO = 1e-4
+WOLFE = 0.9
+_MAX_HALVINGS = 40
+# So many evaluations on, a point that is low enough will do: at a kink the slope may
+# jump past what the second condition asks for.
+_MAX_TRIALS = 10
+# While f has only fallen, and is still steep, the step grows by this factor.
+_GROWTH = 2.0
+# Within a bracket a step keeps this part of it away from both ends.
+_MARGIN = 0.1
+
+
+class Point(NamedTuple):
+    """A point on a line: how far along it, where, and f, gradient and slope there."""
+
+    length: float
+    x: np.ndarray
+    value: float
+    gradient: np.ndarray
+    slope: float
+
+
+class Line:
+    """f along a direction.
+
+    Parameters
+    ----------
+    fun, jac : callable
+        f and its gradient (size,).
+    args : tuple
+        Extra arguments of both.
+    x, direction : ndarray of shape (size,)
+        The start, and the step of length 1.
+    value : float
+        f at the start.
+    gradient : ndarray of shape (size,)
+        Its gradient there.
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        jac: Callable[..., np.ndarray],
+        args: tuple,
+        x: np.ndarray,
+        direction: np.ndarray,
+        value: float,
+        gradient: np.ndarray,
+    ) -> None:
+        self._fun, self._jac, self._args = fun, jac, args
+        self._direction = direction
+        slope = float(gradient @ direction)
+        self.start = Point(0.0, x, value, gradient, slope)
+
+    def at(self, length: float) -> Point:
+        """Evaluate f and its gradient after a step of some length."""
+        x = self.start.x + length * self._direction
+        value, gradient = self._fun(x, *self._args), self._jac(x, *self._args)
+        return Point(length, x, value, gradient, float(gradient @ self._direction))
+
+    def is_low(self, point: Point) -> bool:
+        """Return whether f has fallen enough for the length of the step (Armijo)."""
+        start = self.start
+        return point.value <= start.value + ARMIJO * point.length * start.slope
+
+    def is_flat(self, point: Point) -> bool:
+        """Return whether little enough of the slope is left (Wolfe)."""
+        return abs(point.slope) <= -WOLFE * self.start.slope
+
+    def backtrack(self, trial: Point) -> Point | None:
+        """Return the first low point among `trial` and halves of its step, or None."""
+        for _ in range(_MAX_HALVINGS):
+            if self.is_low(trial):
+                return trial
+            trial = self.at(0.5 * trial.length)
+        return None
+
+    def search(self, trial: Point) -> Point | None:
+        """Return a point that is low and flat; at a kink a low one; or None.
+
+        `low` is the lowest of the points that are low enough, the start among them, and
+        `high` the other end of an interval in which there must be a minimum; as long as
+        f has only fallen, there is none.
+
+        Parameters
+        ----------
+        trial : Point
+            The first to be tried.
+        """
+        low, high = self.start, None
+        for _ in range(_MAX_TRIALS):
+            if not self.is_low(trial) or trial.value >= low.value:
+                high = trial
+            elif self.is_flat(trial):
+                return trial
+            else:
+                if trial.slope * (trial.length - low.length) > 0.0:
+                    high = low
+                low = trial
+            trial = self.at(_next_length(low, high))
+        return self.backtrack(trial) if low is self.start else low
+
+
+def _next_length(low: Point, high: Point | None) -> float:
+    if high is None:
+        return _GROWTH * low.length
+    width = high.length - low.length
+    part = _cubic_minimum(low, high)
+    # There is none where f at the other end is not finite.
+    if not np.isfinite(part):
+        part = 0.5
+    return low.length + width * min(max(part, _MARGIN), 1.0 - _MARGIN)
+
+
+def _cubic_minimum(low: Point, high: Point) -> float:
+    """Return how far from `low` to `high` their cubic has its minimum; NaN for none."""
+    width = high.length - low.length
+    before, after = low.slope * width, high.slope * width
+    inner = before + after - 3.0 * (high.value - low.value)
+    square = inner * inner - before * after
+    root = np.sqrt(square) if square >= 0.0 else np.nan
+    below = after - before + 2.0 * root
+    return 1.0 - (after + root - inner) / below if below != 0.0 else np.nan
