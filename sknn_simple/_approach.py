@@ -63,8 +63,7 @@ def choose_approach(
     """
     bounded = bool(recipe.signs.any())
     if not isinstance(scene.objective, LinearObjective) or bounded:
-        solver = "lbfgs" if recipe.solver == "auto" else recipe.solver
-        return solver, scene.columns, start
+        return recipe.solver_or("lbfgs"), scene.columns, start
     if (drawn := draw_sample(recipe, scene, workers)) is not None:
         return _approach_by_sample(recipe, scene, *drawn, start, fresh, workers)
     return _solver(recipe, scene), scene.columns, start

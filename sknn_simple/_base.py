@@ -1,9 +1,9 @@
-"""What both classifiers share: ``fit`` as a short story, prediction, the record."""
+"""What both classifiers share: ``fit`` as a short story, the record, persistence."""
 
 import difflib
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
@@ -11,8 +11,6 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.fixes import parse_version
-from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._callbacks import IterationTasks
 from sknn_simple._compat import (
@@ -24,25 +22,27 @@ from sknn_simple._compat import (
     drop_callbacks,
     fit_context,
     in_callback_context,
+    parse_version,
     with_callbacks,
 )
 from sknn_simple._documentation import PACKAGE, documentation_address
 from sknn_simple._interrupts import interrupts, kept_interrupts
 from sknn_simple._monitors import Monitor, ProgressTable
-from sknn_simple._nn.blocks import Workspace, block_edges
-from sknn_simple._nn.losses import LOSSES, Loss
 from sknn_simple._nn.objective import Network
 from sknn_simple._optim.journey import OUTCOMES, Limits, Result
+from sknn_simple._prediction import PredictionMixin
 from sknn_simple._scene import Recipe
 from sknn_simple._training import Trained
-from sknn_simple._training_set import (
-    TrainingSet,
-    validate_features,
-    validate_training_set,
-)
+from sknn_simple._training_set import TrainingSet, validate_training_set
 
 
-class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseNN(
+    CallbackSupportMixin,
+    PredictionMixin,
+    ClassifierMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
     """Base of the two classifiers; a subclass names its network and its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -93,6 +93,9 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         """
         with kept_interrupts() as kept, _unchanged_on_failure(self):
             result, limits = self._fit(X, y, sample_weight)
+            # A second one may have ended what the first had not.
+            if kept.repeated:
+                raise KeyboardInterrupt
         if kept.pending and result.outcome != "interrupted":  # it came after training
             result = result._replace(outcome="interrupted")
             self.converged_ = False
@@ -103,6 +106,7 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
     @fit_context(prefer_skip_nested_validation=True)
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Result, Limits]:
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
+        self._check_penalty(data)
         recipe = self._recipe(data)
         previous = self._previous_parameters(recipe.network, data)
         # A callback that asks for the model of an iteration gets a copy of this one.
@@ -140,6 +144,16 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         precision = np.finfo(np.float32).eps if data.X.dtype == np.float32 else 0.0
         tol = max(self.tol, float(np.sqrt(precision)))
         return Limits(tol, self.max_iter, min_decrease)
+
+    def _check_penalty(self, data: TrainingSet) -> None:
+        with np.errstate(over="ignore"):
+            strength = np.float64(self.alpha) / data.total_weight
+        if not np.isfinite(strength):
+            raise ValueError(
+                f"alpha={self.alpha:g} divided by the sum of the sample weights, "
+                f"{data.total_weight:.2g}, leaves the range of float64: use larger "
+                "weights, or a smaller alpha."
+            )
 
     def _monotone_signs(self, data: TrainingSet) -> np.ndarray:
         """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
@@ -188,12 +202,23 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         return network.layout.pack(arrays)
 
     def _monitors(
-        self, recipe: Recipe, data: TrainingSet, hooks: dict[str, Any], context: Any
+        self,
+        recipe: Recipe,
+        data: TrainingSet,
+        hooks: dict[str, Any],
+        n_starts: int,
+        number: int,
+        context: Any,
     ) -> list[Monitor]:
-        """Return what watches a minimisation: Ctrl-C, the printed table, callbacks."""
+        """Return what watches a minimisation: Ctrl-C, the printed table, callbacks.
+
+        `number` is that of the start, from 0; `context` that of its task, None where
+        nobody listens.
+        """
         monitors: list[Monitor] = [interrupts()]
         if self.verbose:
-            monitors.append(ProgressTable(type(self).__name__))
+            start = number + 1 if n_starts > 1 else None
+            monitors.append(ProgressTable(type(self).__name__, start, n_starts))
         if context is not None:
             monitors.append(
                 IterationTasks(
@@ -243,136 +268,11 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
             stacklevel=3,
         )
 
-    # Prediction -----------------------------------------------------------------------
-
-    @abstractmethod
-    def _parameters(self) -> dict[str, np.ndarray]:
-        """Return the fitted attributes as the network's named arrays."""
-
     @abstractmethod
     def _attributes(
         self, data: TrainingSet, arrays: dict[str, np.ndarray]
     ) -> dict[str, Any]:
         """Return the fitted attributes that hold the network's named arrays."""
-
-    @abstractmethod
-    def _fitted_network(self) -> Network:
-        """Return the network that the fitted attributes belong to."""
-
-    @property
-    def _loss(self) -> Loss:
-        two_or_labels = self._multilabel or len(self.classes_) == 2
-        return LOSSES["logistic" if two_or_labels else "softmax"]
-
-    def _raw_outputs(self, X: Any) -> np.ndarray:
-        """Return Z, (n_samples, n_outputs) in float64."""
-        network, params = self._fitted_network(), self._parameters()
-        return map_rows(
-            X, network, lambda rows, work: network.forward(params, rows, work)
-        )
-
-    def _with_loss(
-        self, X: Any, link: Callable[[Loss, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """Return what a link makes of the raw outputs, in the precision of X."""
-        X = self._validated(X)
-        # Exponentials underflow to 0, which is right, also for who asks NumPy to warn.
-        with np.errstate(under="ignore"):
-            return link(self._loss, self._class_outputs(X)).astype(X.dtype, copy=False)
-
-    def _class_outputs(self, X: Any) -> np.ndarray:
-        """Return one raw output per class or label: both logits for two classes."""
-        raw = self._raw_outputs(X)
-        if raw.shape[1] == 1 and not self._multilabel:
-            return np.hstack([-raw, raw])
-        return raw
-
-    def _validated(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_features(self, X, reset=False)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the raw outputs of the network.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        raw : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The logit of the second class for two classes; one column per class or
-            label otherwise.
-        """
-        X = self._validated(X)
-        raw = self._raw_outputs(X).astype(X.dtype, copy=False)
-        return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels; for a multilabel target zeros and ones.
-        """
-        raw = self._raw_outputs(self._validated(X))
-        if self._multilabel:
-            return (raw > 0.0).astype(np.int64)
-        if raw.shape[1] == 1:
-            return self.classes_[(raw[:, 0] > 0.0).astype(np.intp)]
-        return self.classes_[raw.argmax(axis=1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            In the order of ``classes_``. Rows sum to 1, but for a multilabel target,
-            where each column is the probability of its label.
-        """
-
-        def probabilities(loss: Loss, raw: np.ndarray) -> np.ndarray:
-            loss.probabilities(raw)
-            return raw
-
-        return self._with_loss(X, probabilities)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of the probability of each class.
-
-        Computed from the raw outputs, so it is finite where the probability itself is
-        too small for a float.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, n_classes or n_labels)
-            In the order of ``classes_``.
-        """
-        log_probability = self._with_loss(
-            X, lambda loss, raw: loss.log_probabilities(raw)
-        )
-        # Where the probability itself is rounded to 1, so is its logarithm to 0.
-        with np.errstate(under="ignore"):
-            log_probability[np.exp(log_probability) == 1.0] = 0.0
-        return log_probability
 
     # Persistence ----------------------------------------------------------------------
 
@@ -432,21 +332,6 @@ class BaseNN(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABC
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def map_rows(
-    X: Any, network: Network, work_on: Callable[[Any, Workspace], np.ndarray]
-) -> np.ndarray:
-    """Return ``work_on(rows, workspace)`` of blocks of rows, stacked.
-
-    Prediction then needs memory for one block of hidden units only.
-    """
-    workspace = Workspace()
-    edges = block_edges(X.shape[0], network.row_bytes(X))
-    with np.errstate(under="ignore"):
-        return np.concatenate(
-            [work_on(X[start:stop], workspace).copy() for start, stop in edges]
-        )
 
 
 @contextmanager

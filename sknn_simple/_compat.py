@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     StrOptions,
 )
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import (
     _check_monotonic_cst as check_monotonic_cst,
 )
@@ -72,5 +73,6 @@ __all__ = [
     "fit_context",
     "has_callbacks",
     "in_callback_context",
+    "parse_version",
     "with_callbacks",
 ]

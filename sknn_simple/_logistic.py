@@ -47,8 +47,9 @@ class LogisticNN(BaseNN):
         Largest number of iterations.
     tol : float, default=1e-5
         The fit has converged when no entry of the gradient of J, in the optimiser's
-        scaled coordinates, is larger than ``tol · min(1, J)``. For float32 data tol is
-        at least √ε = 3.5e-4.
+        scaled coordinates, is larger than ``tol · min(1, J)``, with 1e-6 in place of a
+        smaller J: where classes are separable and alpha is 0, both fall for ever. For
+        float32 data tol is at least √ε = 3.5e-4.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
         S / (n_classes · weight of the class). For several labels only "balanced": the
@@ -165,7 +166,7 @@ class LogisticNN(BaseNN):
     ) -> Trained:
         start = np.zeros(recipe.network.layout.size) if previous is None else previous
         with fit_task(self, hooks, max_subtasks=self.max_iter) as context:
-            monitors = self._monitors(recipe, data, hooks, context)
+            monitors = self._monitors(recipe, data, hooks, 1, 0, context)
             return train(
                 recipe,
                 data,

@@ -82,20 +82,35 @@ class Monitors:
 
 
 class ProgressTable(SilentMonitor):
-    """Prints a line per iteration: iteration, J, largest gradient entry, seconds."""
+    """Prints a line per iteration: iteration, J, largest gradient entry, seconds.
 
-    def __init__(self, title: str) -> None:
+    Parameters
+    ----------
+    title : str
+        What is trained.
+    start : int or None
+        Of which start each line tells, where there are several.
+    n_starts : int
+        How many there are.
+    """
+
+    def __init__(self, title: str, start: int | None = None, n_starts: int = 1) -> None:
         self._begun = time.perf_counter()
-        print(title)
-        print(f"{'iteration':>9}  {'J':>14}  {'gradient':>10}  {'seconds':>8}")
+        self._start = "" if start is None else f"{start:>5}  "
+        columns = f"{'iteration':>9}  {'J':>14}  {'gradient':>10}  {'seconds':>8}"
+        if start is not None:
+            title, columns = (
+                f"{title}, start {start} of {n_starts}",
+                f"start  {columns}",
+            )
+        # One write: starts in several processes share the output.
+        print(f"{title}\n{columns}\n", end="", flush=True)
 
     def ended(self, iterate: Iterate, theta: Theta) -> bool:
         seconds = time.perf_counter() - self._begun
-        # The end of the line is written with it: starts in several processes share the
-        # output.
         print(
-            f"{iterate.n_iter:>9}  {iterate.value:>14.8g}  {iterate.grad_norm:>10.3g}"
-            f"  {seconds:>8.3f}\n",
+            f"{self._start}{iterate.n_iter:>9}  {iterate.value:>14.8g}"
+            f"  {iterate.grad_norm:>10.3g}  {seconds:>8.3f}\n",
             end="",
             flush=True,
         )

@@ -2,18 +2,73 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from sknn_simple._callbacks import StartTasks
 from sknn_simple._interrupts import Interruption, interrupts, shared_interruption
 from sknn_simple._monitors import Monitor
-from sknn_simple._training import Trained
+from sknn_simple._scene import Recipe
+from sknn_simple._training import Trained, train
+from sknn_simple._training_set import TrainingSet
 
 # From a start, its number and further monitors to what training from it gave, and
 # whether a callback asks to leave the other starts out.
 TrainFrom = Callable[[int, np.ndarray, Sequence[Monitor]], tuple[Trained, bool]]
+
+
+class StartTraining(NamedTuple):
+    """How a fit trains from each of its starts: a ``TrainFrom`` that can be pickled.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What to minimise, and how.
+    data, validation : TrainingSet
+        The rows to train on, and those to watch, if any.
+    start_is_raw : bool
+        Whether starts hold parameters for raw features.
+    monitors : callable
+        From a start's number and the context of its task to what watches it.
+    tasks : StartTasks
+        The tasks of the starts.
+    """
+
+    recipe: Recipe
+    data: TrainingSet
+    validation: TrainingSet | None
+    start_is_raw: bool
+    monitors: Callable[[int, Any], list[Monitor]]
+    tasks: StartTasks
+
+    def __call__(
+        self, number: int, start: np.ndarray, watching: Sequence[Monitor]
+    ) -> tuple[Trained, bool]:
+        """Train from one start, as a task of its own; True to leave out the others."""
+        task = self.tasks.begin(number)
+        monitors = [*self.monitors(number, task), *watching]
+        trained = self._train(self.recipe, start, monitors)
+        return trained, self.tasks.end(task)
+
+    def untrained(self, start: np.ndarray) -> Trained:
+        """Return a start as it is, for an interrupt that leaves nothing else."""
+        limits = self.recipe.limits.until(0)
+        return self._train(self.recipe._replace(limits=limits), start, [])
+
+    def _train(
+        self, recipe: Recipe, start: np.ndarray, monitors: Sequence[Monitor]
+    ) -> Trained:
+        return train(
+            recipe,
+            self.data,
+            self.validation,
+            start,
+            monitors,
+            start_is_raw=self.start_is_raw,
+        )
 
 
 def train_each(

@@ -60,6 +60,10 @@ class Recipe(NamedTuple):
     limits: Limits
     patience: int | None = None
 
+    def solver_or(self, default: str) -> str:
+        """Return the solver that is asked for, `default` for "auto"."""
+        return default if self.solver == "auto" else self.solver
+
 
 class Scene(NamedTuple):
     """Data cut into blocks, with the objective over them.

@@ -139,7 +139,7 @@ def _approach(
             start, fresh = better_start(recipe, scene, start)
         approach = choose_approach(recipe, scene, start, fresh, workers)
     except KeyboardInterrupt:
-        return "lbfgs", scene.columns, start, recipe.limits._replace(max_iter=0)
+        return recipe.solver_or("lbfgs"), scene.columns, start, recipe.limits.until(0)
     return *approach, recipe.limits
 
 

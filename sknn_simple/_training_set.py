@@ -18,6 +18,11 @@ from sknn_simple._compat import check_sample_weight
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
+def out_activation(n_classes: int, multilabel: bool) -> str:
+    """Return the inverse link: "logistic" for two classes and labels, or "softmax"."""
+    return "logistic" if multilabel or n_classes == 2 else "softmax"
+
+
 class TrainingSet(NamedTuple):
     """What a network is trained on.
 
@@ -56,9 +61,8 @@ class TrainingSet(NamedTuple):
 
     @property
     def out_activation(self) -> str:
-        """The inverse link: "logistic" for two classes and labels, else "softmax"."""
-        two_or_labels = self.multilabel or len(self.classes) == 2
-        return "logistic" if two_or_labels else "softmax"
+        """The inverse link, a key of ``LOSSES``."""
+        return out_activation(len(self.classes), self.multilabel)
 
     def rows(self, kept: np.ndarray, probability: np.ndarray | None = None) -> Self:
         """Return some of the rows, their weights divided by their own sum.
@@ -242,7 +246,8 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     try:
         kind = type_of_target(y, input_name="y")
     except TypeError as error:
-        raise ValueError(f"y must hold labels that can be sorted: {error}.") from None
+        reason = str(error).rstrip(".")
+        raise ValueError(f"y cannot be used as labels: {reason}.") from None
     if kind == "multilabel-indicator":
         return np.arange(y.shape[1]), _indicator(y)
     if kind not in ("binary", "multiclass"):

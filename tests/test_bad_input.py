@@ -102,7 +102,7 @@ BAD_DATA = {
     "labels that cannot be sorted": (
         X,
         np.array(["a", *Y[1:]], dtype=object),
-        "y must hold labels that can be sorted",
+        "y cannot be used as labels: ",
     ),
     "continuous y": (X, Y + 0.25, "Unknown label type: continuous"),
     "short y": (X, Y[:-3], r"inconsistent numbers of samples: \[60, 57\]"),
@@ -421,6 +421,15 @@ PRINTED = {
 def test_messages_print_values_of_numpy_as_those_of_python(model, case):
     params, y, match = PRINTED[case]
     assert_refused(clone(model).set_params(**params), match, X, y)
+
+
+@pytest.mark.usefixtures("no_work")
+@each_model
+def test_weights_that_vanish_beside_alpha(model):
+    """alpha divided by their sum, which is what J has, would be infinite."""
+    model = clone(model).set_params(alpha=np.float64(2.0))
+    match = "alpha=2 divided by the sum of the sample weights, 6e-311, leaves"
+    assert_refused(model, match, X, Y, sample_weight=np.full(60, 1e-312))
 
 
 # Parameters ---------------------------------------------------------------------------

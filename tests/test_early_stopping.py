@@ -11,7 +11,7 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from sknn_simple import OneHiddenMLP, _mlp
+from sknn_simple import OneHiddenMLP, _mlp, _restarts
 
 SOLVERS = ["auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov"]
 TARGETS = ["two classes", "three classes", "labels"]
@@ -245,13 +245,13 @@ def test_restarts_are_compared_on_the_same_rows(n_jobs, sides):
 
 
 def test_lowest_validation_loss_wins_over_lowest_objective(monkeypatch):
-    fits, train = [], _mlp.train
+    fits, train = [], _restarts.train
 
     def spied(*args, **kwargs):
         fits.append(train(*args, **kwargs))
         return fits[-1]
 
-    monkeypatch.setattr(_mlp, "train", spied)
+    monkeypatch.setattr(_restarts, "train", spied)
     X, y = data(n=80)
     model = clone(MODEL).set_params(n_init=16).fit(X, y)
     objectives = [fit.result.value for fit in fits]

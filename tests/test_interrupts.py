@@ -17,11 +17,21 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from threadpoolctl import threadpool_info
 
-from sknn_simple import LogisticNN, OneHiddenMLP, _base, _interrupts, _mlp, _training
+from sknn_simple import (
+    LogisticNN,
+    OneHiddenMLP,
+    _approach,
+    _base,
+    _interrupts,
+    _mlp,
+    _training,
+)
 from sknn_simple._interrupts import shared_interruption
 from sknn_simple._monitors import SilentMonitor
+from sknn_simple._nn.objective import Objective
+from sknn_simple._nn.standardised import StandardisedObjective
 from sknn_simple._optim import threads
-from sknn_simple._restarts import train_each
+from sknn_simple._restarts import StartTraining, train_each
 
 LINEAR = LogisticNN()
 NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)
@@ -135,14 +145,14 @@ def test_after_the_last_iteration(model, ctrl_c, interrupted):
 def test_between_two_starts(monkeypatch, interrupted):
     # In the tasks of callbacks, for one: what the first start reached is not lost.
     whole = clone(RESTARTS).fit(X, Y)
-    train_from = OneHiddenMLP._train_from
+    train_from = StartTraining.__call__
 
-    def pressed(train_start, make_monitors, tasks, number, *args):
+    def pressed(training, number, *args):
         if number == 1:
             press()
-        return train_from(train_start, make_monitors, tasks, number, *args)
+        return train_from(training, number, *args)
 
-    monkeypatch.setattr(OneHiddenMLP, "_train_from", staticmethod(pressed))
+    monkeypatch.setattr(StartTraining, "__call__", pressed)
     model = interrupted(clone(RESTARTS), X, Y)
     assert len(model.init_losses_) == 2
     assert model.loss_ == model.init_losses_[0] == whole.init_losses_[0]
@@ -158,6 +168,39 @@ def test_a_second_one_raises(model, owner, name, ctrl_c):
     with pytest.raises(NotFittedError):
         model.predict(X)
     assert model.fit(X, Y).converged_
+
+
+WITHIN = [
+    (LINEAR, StandardisedObjective, "value_and_grad"),
+    (LogisticNN(solver="newton-cg"), _approach, "optimum_of_sample"),
+    (NETWORK, Objective, "value"),
+]
+
+
+@pytest.mark.parametrize(("model", "owner", "name"), WITHIN)
+def test_a_second_one_raises_also_where_the_first_ends_the_fit(
+    model, owner, name, ctrl_c
+):
+    """In the first evaluation, in a sample's optimum, in the last J of all."""
+    rows = np.tile(np.arange(120), 100 if owner is _approach else 1)
+    ctrl_c(owner, name, times=2)
+    model = clone(model)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[rows], Y[rows])
+    assert not hasattr(model, "n_iter_")
+    assert model.fit(X, Y).converged_
+
+
+def test_the_solver_is_known_also_where_a_sample_is_interrupted(
+    monkeypatch, interrupted
+):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_approach, "optimum_of_sample", interrupt)
+    rows = np.tile(np.arange(120), 100)
+    model = interrupted(LogisticNN(solver="newton-cg"), X[rows], Y[rows])
+    assert model.solver_ == "newton-cg"
 
 
 @each_model
@@ -426,7 +469,8 @@ def kept_after_a_signal(rows, backend="loky", n_init=1, max_iter=10**6, *, group
             assert process.stdout is not None
             wanted, number = rows
             while wanted and (line := process.stdout.readline()):
-                wanted -= line.split()[:1] == [str(number)]
+                # Before it stands the start, where there are several.
+                wanted -= line.split()[-4:-3] == [str(number)]
             # Ctrl-C in a terminal goes to the workers, too.
             (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
             out, err = process.communicate()

@@ -96,6 +96,19 @@ def test_memory_does_not_grow_with_rows_times_hidden_units(solver):
     assert (peaks(many) - peaks(few) < 8 * (many - few) * h / 4).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transform_needs_little_memory_beside_what_it_returns(dtype):
+    X, y = data(40_000)
+    model = OneHiddenMLP(100, random_state=0).fit(X[:100], y[:100])
+    X = X.astype(dtype)
+    tracemalloc.start()
+    hidden = model.transform(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert hidden.dtype == dtype
+    assert peak < 1.5 * hidden.nbytes
+
+
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array])
 @each_model
 def test_sparse_data_are_not_made_dense(model, container):
@@ -239,8 +252,18 @@ def test_table_is_readable(model, solver, capsys):
 
 
 def test_each_start_has_its_table(capsys):
-    clone(NETWORK).set_params(verbose=1, n_init=3).fit(X, Y)
-    assert capsys.readouterr().out.count("seconds") == 3
+    """Each line tells its start too: tables of several at a time are mixed."""
+    model = clone(NETWORK).set_params(verbose=1, n_init=3).fit(X, Y)
+    tables = capsys.readouterr().out.split("OneHiddenMLP, ")[1:]
+    for number, (table, loss) in enumerate(
+        zip(tables, model.init_losses_, strict=True), start=1
+    ):
+        title, header, *rows = table.splitlines()
+        assert title == f"start {number} of 3"
+        assert header.split() == ["start", "iteration", "J", "gradient", "seconds"]
+        assert {row.split()[0] for row in rows} == {str(number)}
+        assert {len(row) for row in rows} == {len(header)}
+        assert_allclose(float(rows[-1].split()[2]), loss, rtol=1e-7)
 
 
 @each_model

@@ -1,5 +1,6 @@
 """Several random starts: which one wins, whatever runs them, and with what threads."""
 
+import pickle
 import threading
 import time
 
@@ -13,6 +14,7 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple import OneHiddenMLP, _mlp
+from sknn_simple._restarts import StartTraining, train_each
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -152,27 +154,57 @@ def blas_threads():
     }
 
 
-class Allowed:
-    """Told how many threads a start may use; stands for the workers of the package."""
+class Allowed(StartTraining):
+    """Notes how many threads a start may use."""
 
-    def __init__(self):
-        self.numbers = []
-
-    def __call__(self, recipe, data, validation, start, monitors, **kwargs):
+    def _train(self, recipe, start, monitors):
         from sknn_simple._optim.threads import single_blas_thread
-        from sknn_simple._training import train
 
         with single_blas_thread() as allowed:
             inside = max(blas_threads().values(), default=1)
-        fit = train(recipe, data, validation, start, monitors, **kwargs)
+        fit = super()._train(recipe, start, monitors)
         values = [float(allowed), float(inside), float(threading.active_count())]
         return fit._replace(result=fit.result._replace(values=values))
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_start_in_a_thread_warns():
+    """scikit-learn resets the filters of the process there: none would be silenced."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6))
+    y = X[:, 0] * X[:, 1] > 0.0
+    for seed in range(5):
+        model = OneHiddenMLP(4, n_init=6, n_jobs=2, random_state=seed)
+        with joblib.parallel_config("threading"):
+            model.fit(X, y)
+        alone = clone(model).set_params(n_jobs=1).fit(X, y)
+        np.testing.assert_array_equal(model.init_losses_, alone.init_losses_)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_the_raw_data_travel_only_to_callbacks(listening, monkeypatch):
+    """Workers train on the checked data; as it was passed, hooks alone are given it."""
+    X, y = data()
+    sizes = []
+
+    def pickled(training, starts, n_jobs, untrained):
+        sizes.append(len(pickle.dumps(training)))
+        return train_each(training, starts, 1, untrained)
+
+    monkeypatch.setattr(_mlp, "train_each", pickled)
+    model = clone(MODEL).set_params(n_init=2, n_jobs=2)
+    if listening:
+        callback = pytest.importorskip("sklearn.callback")
+        model.set_callbacks(callback.ScoringMonitor(scoring="accuracy"))
+    model.fit(pytest.importorskip("pandas").DataFrame(X), y)
+    [size] = sizes
+    assert (size > 2 * X.nbytes) == listening
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 4])
 def test_workers_share_the_cores(n_jobs, monkeypatch):
     X, y = data()
-    monkeypatch.setattr(_mlp, "train", Allowed())
+    monkeypatch.setattr(_mlp, "StartTraining", Allowed)
     model = clone(MODEL).set_params(n_init=4, n_jobs=n_jobs)
     with threadpool_limits(4):
         available = max(blas_threads().values(), default=1)
@@ -188,7 +220,7 @@ def test_workers_share_the_cores(n_jobs, monkeypatch):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_user_limits_the_threads_of_workers(backend, monkeypatch):
     X, y = data()
-    monkeypatch.setattr(_mlp, "train", Allowed())
+    monkeypatch.setattr(_mlp, "StartTraining", Allowed)
     model = clone(MODEL).set_params(n_init=2, n_jobs=2)
     with (
         joblib.parallel_config(

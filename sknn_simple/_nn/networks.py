@@ -5,8 +5,8 @@ Shapes: a block has m rows and p features; K outputs; h hidden units. Raw output
 (see ``parameters.Layout``). ``delta`` is ∂J/∂Z of the block, (m, K).
 
 *backward* is back-propagation (Rumelhart, Hinton and Williams 1986; Bishop 2006,
-section 5.3). *tangent_forward* and *tangent_backward* are the R-operator of Pearlmutter
-(1994): R{·} = ∂/∂ε at θ + ε v. Together they give the exact product of the Hessian of J
+section 5.3). *tangent* and *tangent_backward* are the R-operator of Pearlmutter (1994):
+R{·} = ∂/∂ε at θ + ε v. Together they give the exact product of the Hessian of J
 with v at about twice the cost of a gradient, and never form the Hessian.
 
 References

@@ -65,7 +65,7 @@ class Limits(NamedTuple):
         one near 1, but no smaller than ``tol · 1e-6``, because separable classes
         without a penalty have no minimum and gradient and f vanish together.
     max_iter : int
-        Largest number of iterations.
+        Largest number of iterations; 0 where an interrupt leaves nothing but the start.
     min_decrease : float
         Converged also where f fell by at most this, relative to f, over 10 iterations:
         a function with kinks has minima at which the gradient is not 0. Also where no
