@@ -19,6 +19,7 @@ from scipy.special import erf, expit, log_softmax
 from threadpoolctl import threadpool_info
 
 import sknn_simple
+from benchmarks.data import ALL
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,7 +40,7 @@ class Settings(NamedTuple):
     cap : float
         Seconds after which one fit of a peer is ended.
     only : str
-        Data sets whose names contain this.
+        Data sets whose names contain one of these, between commas; all if empty.
     """
 
     data: Path | None = None
@@ -385,19 +386,62 @@ def versions() -> dict[str, str]:
     return {**found, "sknn_simple": sknn_simple.__version__}
 
 
-def write(path: Path, which: str, settings: Settings, result: Mapping) -> None:
-    """Write a benchmark's result with its settings, machine and versions."""
-    options = settings._asdict()
-    options["data"] = settings.data is not None
-    record = {
-        "benchmark": which,
-        "settings": options,
-        "machine": machine(),
-        "versions": versions(),
-        **result,
-    }
+Record = dict[str, Any]
+
+
+def record(which: str, settings: Settings, result: Mapping) -> Record:
+    """Return a benchmark's result with the settings of its run, machine and versions.
+
+    Where there are contests, the settings name the data sets that they are on.
+    """
+    options = {**settings._asdict(), "data": settings.data is not None}
+    if "contests" in result:
+        options["only"] = ",".join(_sets(result["contests"]))
+    about = {"benchmark": which, "runs": [options]}
+    return _plain({**about, "machine": machine(), "versions": versions(), **result})
+
+
+def merged(
+    stored: Record, new: Record, conclude: Callable[[list[dict[str, Any]]], Mapping]
+) -> Record:
+    """Return a stored record with the data sets of a new one in place of its own.
+
+    So large sets may be timed less often than small ones. Each run keeps its settings.
+
+    Parameters
+    ----------
+    stored, new : dict
+        Records of the same benchmark.
+    conclude : callable
+        From all contests to the result.
+
+    Raises
+    ------
+    ValueError
+        If they are of different machines or versions.
+    """
+    for key in ("machine", "versions"):
+        if stored[key] != new[key]:
+            raise ValueError(f"the stored results are of another {key}: run all sets.")
+    measured = _sets(new["contests"])
+    kept = [c for c in stored["contests"] if c["set"] not in measured]
+    runs = [
+        {**run, "only": ",".join(names)}
+        for run in stored["runs"]
+        if (names := [n for n in run["only"].split(",") if n not in measured])
+    ]
+    contests = sorted([*kept, *new["contests"]], key=lambda c: ALL.index(c["set"]))
+    return {**new, "runs": [*runs, *new["runs"]], **_plain(conclude(contests))}
+
+
+def _sets(contests: Iterable[Mapping]) -> list[str]:
+    return list(dict.fromkeys(contest["set"] for contest in contests))
+
+
+def write(path: Path, found: Record) -> None:
+    """Write a record as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_plain(record), indent=1) + "\n")
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

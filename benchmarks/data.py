@@ -149,11 +149,25 @@ QUICK = {
 }
 
 
+# In the order in which they are measured and shown.
+ALL = [*BUNDLED, *FILES, *GENERATED]
+
+
 def names(folder: Path | None = None, only: str = "", quick: bool = False) -> list[str]:
-    """Return the names of the sets that there are, small ones first."""
-    files = [name for name in FILES if folder and (folder / FILES[name]).exists()]
-    found = [name for name in [*BUNDLED, *files, *GENERATED] if only in name]
-    return [name for name in found if name in QUICK] if quick else found
+    """Return the names of the sets that there are, small ones first.
+
+    `only` restricts them to those in whose names one of its parts, between commas, is.
+    """
+    found = [
+        name
+        for name in ALL
+        if (name not in FILES or (folder and (folder / FILES[name]).exists()))
+        and any(part in name for part in only.split(","))
+    ]
+    found = [name for name in found if not quick or name in QUICK]
+    if not found:
+        raise ValueError(f"no data set has {only!r} in its name.")
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -64,9 +64,10 @@ def against_best(results: Results, name: str) -> float:
 
 
 def networks(results: Results) -> list[dict[str, Any]]:
-    """Return the evaluations of networks of 100 columns and units, or more."""
+    """Return the evaluations of networks of 100 columns and units or more, float64."""
     table = results["evaluation"]["table"]
-    return [row for row in table if min(row["p"], row["h"]) >= 100]
+    wide = [row for row in table if min(row["p"], row["h"]) >= 100]
+    return [row for row in wide if row["dtype"] == "float64"]
 
 
 def part_within(results: Results, limit: float) -> float:

@@ -305,6 +305,12 @@ def summary(contests: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def conclude(contests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the result for the JSON file."""
+    rows, found = report(contests), summary(contests)
+    return {"summary": found, "table": rows, "contests": contests}
+
+
 def run(settings: Settings) -> dict[str, Any]:
     """Run all contests; return the result for the JSON file."""
     contests = []
@@ -320,7 +326,8 @@ def run(settings: Settings) -> dict[str, Any]:
                     {"set": name, "shape": shape, "objective": kind, **result}
                 )
                 print(table(report(contests[-1:])), flush=True)
-    rows, found = report(contests), summary(contests)
+    result = conclude(contests)
+    rows, found = result["table"], result["summary"]
     print(f"\nTime of a peer / time of LogisticNN, to {ACCURACY:g}\n\n{table(rows)}\n")
     print(table([{"what": key, "ratio": value} for key, value in found.items()]))
-    return {"summary": found, "table": rows, "contests": contests}
+    return result

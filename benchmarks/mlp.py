@@ -363,6 +363,13 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def conclude(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the result for the JSON file."""
+    rows, found = [row(result) for result in results], summary(results)
+    has_nnet = any(result["peer"] == "nnet" for result in results)
+    return {"summary": found, "table": rows, "nnet": has_nnet, "contests": results}
+
+
 def run(settings: Settings) -> dict[str, Any]:
     """Run all contests; return the result for the JSON file."""
     has_nnet = shutil.which("Rscript") is not None
@@ -381,7 +388,8 @@ def run(settings: Settings) -> dict[str, Any]:
             result = {"set": name, "shape": data.shape, "peer": peer}
             results.append({**result, "activation": activation, "runs": runs})
             print(table([row(results[-1])]), flush=True)
-    rows, found = [row(result) for result in results], summary(results)
+    result = conclude(results)
+    rows, found = result["table"], result["summary"]
     print(f"\nTime of a peer / time of OneHiddenMLP\n\n{table(rows)}\n")
     print(table([{"what": key, "ratio": value} for key, value in found.items()]))
-    return {"summary": found, "table": rows, "nnet": has_nnet, "contests": results}
+    return result

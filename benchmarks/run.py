@@ -1,9 +1,11 @@
 """Run a benchmark: ``python benchmarks/run.py --which logistic``; see README.md."""
 
 import argparse
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 # The tree that this script lies in is the one that is measured.
@@ -14,7 +16,7 @@ WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape")
 
 def main() -> None:
     """Run the benchmarks asked for; print their tables and write their JSON."""
-    from benchmarks.common import Settings, write
+    from benchmarks.common import Settings
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--which", choices=[*WHICH, "all"], default="all")
@@ -23,7 +25,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="repetitions of each timing")
     parser.add_argument("--seeds", type=int, help="random starts of a network")
     parser.add_argument("--cap", type=float, help="seconds for one fit of a peer")
-    parser.add_argument("--only", default="", help="data sets whose names contain it")
+    parser.add_argument("--only", default="", help="data sets: parts of their names")
     parser.add_argument(
         "--output",
         type=Path,
@@ -43,13 +45,25 @@ def main() -> None:
         only=options.only,
     )
     for which in WHICH if options.which == "all" else [options.which]:
-        result = import_module(f"benchmarks.{which}").run(settings)
         path = options.output
         if path is None and not quick:
             path = ROOT / "benchmarks" / "results" / f"{which}.json"
-        if path is not None:
-            write(path, which, settings, result)
-            print(f"\n{which}: written to {path}")
+        measure(which, settings, path)
+
+
+def measure(which: str, settings: Any, path: Path | None) -> None:
+    """Run one benchmark and write its record; of some data sets beside the others'."""
+    from benchmarks.common import merged, record, write
+
+    module = import_module(f"benchmarks.{which}")
+    found = record(which, settings, module.run(settings))
+    if path is None:
+        return
+    if settings.only and "contests" in found and path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        found = merged(stored, found, module.conclude)
+    write(path, found)
+    print(f"\n{which}: written to {path}")
 
 
 if __name__ == "__main__":

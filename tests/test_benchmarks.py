@@ -67,9 +67,12 @@ def test_csv_columns_of_words_become_indicators(tmp_path):
     assert "sonar" in data.names(tmp_path)
     assert "german" not in data.names(tmp_path)
     assert data.names(tmp_path, only="son") == ["sonar"]
+    assert data.names(tmp_path, only="son,iri") == ["iris", "sonar"]
 
 
 def test_a_file_needs_its_folder():
+    with pytest.raises(ValueError, match="no data set has 'sonar'"):
+        data.names(only="sonar")
     with pytest.raises(ValueError, match="--data"):
         data.load("sonar")
 
@@ -224,12 +227,56 @@ def test_results_are_written_without_places_and_dates(tmp_path):
     path = tmp_path / "deep" / "result.json"
     settings = common.Settings(data=tmp_path)
     result = {"summary": {"a": np.float64(1.5), "b": float("nan")}, "bits": (1, 2)}
-    common.write(path, "logistic", settings, result)
+    common.write(path, common.record("growth", settings, result))
     record = json.loads(path.read_text())
     assert record["summary"] == {"a": 1.5, "b": None}
-    assert record["settings"]["data"] is True
+    [run] = record["runs"]
+    assert run["data"] is True
     assert str(tmp_path) not in path.read_text()
     assert {"numpy", "scipy", "scikit-learn"} <= record["versions"].keys()
+
+
+def contests_on(names, seconds):
+    return [{"set": name, "seconds": seconds} for name in names.split(",")]
+
+
+def conclude(contests):
+    total = sum(contest["seconds"] for contest in contests)
+    return {"contests": contests, "summary": {"all": total}}
+
+
+def record_on(names, repeats, seconds):
+    settings = common.Settings(repeats=repeats)
+    result = conclude(contests_on(names, seconds))
+    return common.record("logistic", settings, result)
+
+
+def test_some_sets_take_the_place_of_those_stored():
+    stored = record_on("iris,letters,wine", 5, 1.0)
+    found = common.merged(stored, record_on("digits,letters", 3, 10.0), conclude)
+    assert [(run["only"], run["repeats"]) for run in found["runs"]] == [
+        ("iris,wine", 5),
+        ("digits,letters", 3),
+    ]
+    # In the order of the sets.
+    assert [(c["set"], c["seconds"]) for c in found["contests"]] == [
+        ("iris", 1.0),
+        ("wine", 1.0),
+        ("digits", 10.0),
+        ("letters", 10.0),
+    ]
+    assert found["summary"] == {"all": 22.0}
+    # Nothing is left of a run all of whose sets have been measured again.
+    again = common.merged(found, record_on("letters,digits", 7, 0.0), conclude)
+    assert [run["repeats"] for run in again["runs"]] == [5, 7]
+
+
+@pytest.mark.parametrize("key", ["machine", "versions"])
+def test_results_of_different_machines_are_not_mixed(key):
+    stored, new = record_on("iris", 5, 1.0), record_on("wine", 5, 1.0)
+    stored[key] = {"another": "one"}
+    with pytest.raises(ValueError, match=key):
+        common.merged(stored, new, conclude)
 
 
 PEERS = {
@@ -324,9 +371,10 @@ def test_lower_bounds_count_as_they_are_and_the_lowest_of_a_set():
 
 def test_networks_of_a_hundred_columns_and_units():
     table = [
-        {"p": 100, "h": 100, "/ products": 1.2},
-        {"p": 100, "h": 400, "/ products": 1.4},
-        {"p": 16, "h": 400, "/ products": 9.0},
-        {"p": 400, "h": 0, "/ products": 9.0},
+        {"p": 100, "h": 100, "dtype": "float64", "/ products": 1.2},
+        {"p": 100, "h": 400, "dtype": "float64", "/ products": 1.4},
+        {"p": 100, "h": 400, "dtype": "float32", "/ products": 9.0},
+        {"p": 16, "h": 400, "dtype": "float64", "/ products": 9.0},
+        {"p": 400, "h": 0, "dtype": "float64", "/ products": 9.0},
     ]
     assert goals.part_within({"evaluation": {"table": table}}, 1.3) == 0.5

@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
-ABOUT = ("benchmark", "settings", "machine", "versions")
+ABOUT = ("benchmark", "runs", "machine", "versions")
 # In the order of reading; others come last.
 ORDER = ("logistic", "mlp", "overhead", "growth", "evaluation", "shape")
 NAMES = {"table": "measurements"}
@@ -56,13 +56,15 @@ def number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def settings_line(settings):
-    """Return the settings that were set, as a line."""
-    return ", ".join(
-        f"{name} {cell(value)}" if value is not True else name
-        for name, value in settings.items()
-        if value not in (False, "", None)
-    )
+def command_of(name, settings):
+    """Return the command of a run."""
+    words = [".venv/bin/python benchmarks/run.py --which", name]
+    for option, value in settings.items():
+        if option == "data":
+            value = "DIR" if value else ""
+        if value not in (False, "", None):
+            words += [f"--{option}"] + ([] if value is True else [cell(value)])
+    return " ".join(words)
 
 
 def machine_line(machine):
@@ -151,15 +153,10 @@ class BenchmarkTables(SphinxDirective):
             heading = NAMES.get(heading, heading)
             section += nodes.rubric(text=heading.replace("_", " ").capitalize())
             section += table_node(rows)
-        command = f".venv/bin/python benchmarks/run.py --which {name}"
-        if (settings := record.get("settings") or {}).get("quick"):
-            command += " --quick"
-        if settings.get("data"):
-            command += " --data DIR"
-        section += nodes.literal_block(command, command, language="bash")
+        commands = "\n".join(command_of(name, run) for run in record.get("runs") or [])
+        section += nodes.literal_block(commands, commands, language="bash")
         versions = record.get("versions") or {}
         for key, line in (
-            ("Settings", settings_line(settings)),
             ("Machine", machine_line(record.get("machine") or {})),
             ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
         ):
