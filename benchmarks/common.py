@@ -421,8 +421,16 @@ def merged(
         If they are of different machines or versions.
     """
     for key in ("machine", "versions"):
-        if stored[key] != new[key]:
-            raise ValueError(f"the stored results are of another {key}: run all sets.")
+        # Which libraries are loaded depends on the sets.
+        differing = {
+            name
+            for name in stored[key].keys() | new[key].keys()
+            if name != "libraries" and stored[key].get(name) != new[key].get(name)
+        }
+        if differing:
+            raise ValueError(
+                f"the stored results are of another {key} ({differing}): run all sets."
+            )
     measured = _sets(new["contests"])
     kept = [c for c in stored["contests"] if c["set"] not in measured]
     runs = [

@@ -4,20 +4,17 @@ The coordinates are a change of variables: they decide how long the way to the o
 is, and never where it lies.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from sknn_simple._nn.blocks import Workers
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.constraints import reflected, sign_bounds
 from sknn_simple._optim.journey import Limits
 from sknn_simple._optim.scaling import Change, DirectProblem, ScaledProblem
-from sknn_simple._optim.solvers import SOLVERS, Draft
-from sknn_simple._sampling import (
-    draw_sample,
-    of_sample,
-    optimum_of_sample,
-    whitened_by_sample,
-)
+from sknn_simple._optim.solvers import SOLVERS, Draft, Renewal
+from sknn_simple._renewal import renewal
+from sknn_simple._sampling import draw_sample, optimum_of_sample, whitened_by_sample
 from sknn_simple._scene import Recipe, Scene, cut
 from sknn_simple._shapes import (
     LBFGS_TOL,
@@ -43,10 +40,40 @@ DRAFT_WEIGHT = 1e3
 DRAFT_ROW_WEIGHT = 1e-20
 
 
+class Approach(NamedTuple):
+    """How to get to the minimum.
+
+    Attributes
+    ----------
+    solver : str
+        A key of ``SOLVERS``.
+    change : Change
+        The coordinates.
+    problem : ScaledProblem
+        J in these coordinates.
+    start : ndarray of shape (size,)
+        Where to start, in the objective's parameters.
+    limits : Limits
+        When to stop.
+    renewal : Renewal or None
+        How the coordinates are renewed on the way.
+    draft : Draft or None
+        What to minimise first.
+    """
+
+    solver: str
+    change: Change
+    problem: ScaledProblem
+    start: np.ndarray
+    limits: Limits
+    renewal: Renewal | None = None
+    draft: Draft | None = None
+
+
 def choose_approach(
-    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool, workers: Workers
-) -> tuple[str, Change, np.ndarray]:
-    """Return the solver, the coordinates, and where to start.
+    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool
+) -> Approach:
+    """Choose solver and coordinates, and look for a better start.
 
     Parameters
     ----------
@@ -57,19 +84,35 @@ def choose_approach(
     start : ndarray of shape (size,)
         Where to start if nothing better is found, in the objective's parameters.
     fresh : bool
-        Whether a better start may be looked for; not when a fit goes on.
-    workers : Workers
-        Threads.
+        Whether a better start may be looked for; where a fit goes on, only if that is
+        worse than none.
+
+    Returns
+    -------
+    Approach
+        After an interrupt (KeyboardInterrupt) with limits that end at the start.
     """
-    bounded = bool(recipe.signs.any())
-    if not isinstance(scene.objective, LinearObjective) or bounded:
-        return recipe.solver_or("lbfgs"), scene.columns, start
-    if (drawn := draw_sample(recipe, scene, workers)) is not None:
-        return _approach_by_sample(recipe, scene, *drawn, start, fresh, workers)
-    return _solver(recipe, scene), scene.columns, start
+    columns = scene.columns
+    try:
+        if not fresh:
+            start, fresh = _better_start(recipe, scene, start)
+        solver, change, start = _way(recipe, scene, start, fresh)
+    except KeyboardInterrupt:
+        problem = _problem_in(scene, columns)
+        limits = recipe.limits.until(0)
+        return Approach(recipe.solver_or("lbfgs"), columns, problem, start, limits)
+    return Approach(
+        solver,
+        change,
+        _problem_in(scene, change),
+        start,
+        recipe.limits,
+        renewal(recipe, scene, solver, change),
+        _draft(recipe, scene, solver, change, start),
+    )
 
 
-def better_start(
+def _better_start(
     recipe: Recipe, scene: Scene, start: np.ndarray
 ) -> tuple[np.ndarray, bool]:
     """Return the better of the last fit and none, and whether that is none.
@@ -88,15 +131,64 @@ def better_start(
     return (start, False) if better else (zeros, True)
 
 
+def _way(
+    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool
+) -> tuple[str, Change, np.ndarray]:
+    """Return the solver, the coordinates, and where to start."""
+    objective, bounded = scene.objective, bool(recipe.signs.any())
+    if not isinstance(objective, LinearObjective) or bounded:
+        return recipe.solver_or("lbfgs"), scene.columns, start
+    if (drawn := draw_sample(scene)) is not None:
+        return _way_by_sample(recipe, scene, objective, *drawn, start, fresh)
+    return _solver(recipe, scene), scene.columns, start
+
+
+def _way_by_sample(
+    recipe: Recipe,
+    scene: Scene,
+    objective: LinearObjective,
+    sample: TrainingSet,
+    represents: bool,
+    start: np.ndarray,
+    fresh: bool,
+) -> tuple[str, Change, np.ndarray]:
+    """Start from a sample's optimum, in coordinates that whiten its Hessian there.
+
+    The Hessian of the whole data is then the identity but for sampling noise, and
+    L-BFGS needs four to ten passes over the rows. Where the sample misrepresents a
+    column grossly, only the start is taken from it.
+    """
+    columns = scene.columns
+    blocks = cut(recipe.network, sample, scene.view)
+    if fresh:
+        # As of a table of so many rows: where they can be told apart, the optimum is
+        # so much nearer.
+        ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
+        of_many = objective.over(blocks, ratio * objective.decay)
+        start = optimum_of_sample(of_many, columns, start)
+    solver = _solver_of_many_rows(recipe, scene)
+    if "hessian" in SOLVERS[solver].derivatives:
+        return solver, columns, start
+    if not represents:
+        return _solver(recipe, scene, many_rows=True), columns, start
+    whitened = whitened_by_sample(objective.over(blocks), columns, start)
+    return solver, whitened or columns, start
+
+
 def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
-    if recipe.solver != "auto":
-        return recipe.solver
     if scene.objective.size <= newton_cholesky_size(recipe, scene, many_rows):
-        return "newton-cholesky"
-    return "lbfgs" if recipe.limits.tol >= LBFGS_TOL else "newton-cg"
+        return recipe.solver_or("newton-cholesky")
+    return recipe.solver_or("lbfgs" if recipe.limits.tol >= LBFGS_TOL else "newton-cg")
 
 
-def problem_in(scene: Scene, change: Change) -> ScaledProblem:
+def _solver_of_many_rows(recipe: Recipe, scene: Scene) -> str:
+    """Return the solver in coordinates that whiten a sample's Hessian."""
+    exact = recipe.limits.tol < WHITENED_LBFGS_TOL
+    by_hessian = exact and is_small(scene.objective)
+    return recipe.solver_or("newton-cholesky" if by_hessian else "lbfgs")
+
+
+def _problem_in(scene: Scene, change: Change) -> ScaledProblem:
     """Return J in the coordinates of a change of variables."""
     objective = scene.objective
     if (
@@ -109,13 +201,8 @@ def problem_in(scene: Scene, change: Change) -> ScaledProblem:
     return ScaledProblem(objective, change)
 
 
-def draft(
-    recipe: Recipe,
-    scene: Scene,
-    solver: str,
-    change: Change,
-    start: np.ndarray,
-    workers: Workers,
+def _draft(
+    recipe: Recipe, scene: Scene, solver: str, change: Change, start: np.ndarray
 ) -> Draft | None:
     """Return J of a hidden layer with products in float32, None where that is no use.
 
@@ -131,49 +218,7 @@ def draft(
     if small or remote or np.abs(start).max() > DRAFT_WEIGHT:
         return None
     blocks = cut(recipe.network, data, scene.view, np.dtype(np.float32))
-    objective = recipe.objective(
-        recipe.network, scene.objective.loss, blocks, scene.objective.decay, workers
-    )
     tol, max_iter, min_decrease = recipe.limits
     limits = Limits(max(tol, DRAFT_TOL), max_iter, max(min_decrease, DRAFT_TOL))
-    problem = ScaledProblem(objective, change)
+    problem = ScaledProblem(scene.objective.over(blocks), change)
     return Draft(problem, limits, options)
-
-
-def _approach_by_sample(
-    recipe: Recipe,
-    scene: Scene,
-    sample: TrainingSet,
-    represents: bool,
-    start: np.ndarray,
-    fresh: bool,
-    workers: Workers,
-) -> tuple[str, Change, np.ndarray]:
-    """Start from a sample's optimum, in coordinates that whiten its Hessian there.
-
-    The Hessian of the whole data is then the identity but for sampling noise, and
-    L-BFGS needs four to ten passes over the rows. Where the sample misrepresents a
-    column grossly, only the start is taken from it.
-    """
-    columns, decay = scene.columns, scene.objective.decay
-    objective = of_sample(recipe, scene, sample, workers)
-    if fresh:
-        # As of a table of so many rows: where they can be told apart, the optimum is
-        # so much nearer.
-        ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
-        start = optimum_of_sample(objective(decay=ratio * decay), columns, start)
-    solver = _solver_of_many_rows(recipe, scene)
-    if "hessian" in SOLVERS[solver].derivatives:
-        return solver, columns, start
-    if not represents:
-        return _solver(recipe, scene, many_rows=True), columns, start
-    whitened = whitened_by_sample(objective(decay=decay), columns, start)
-    return solver, whitened or columns, start
-
-
-def _solver_of_many_rows(recipe: Recipe, scene: Scene) -> str:
-    """Return the solver in coordinates that whiten a sample's Hessian."""
-    if recipe.solver != "auto":
-        return recipe.solver
-    exact = recipe.limits.tol < WHITENED_LBFGS_TOL
-    return "newton-cholesky" if exact and is_small(scene.objective) else "lbfgs"

@@ -5,8 +5,6 @@ from typing import cast
 
 import numpy as np
 
-from sknn_simple._nn.blocks import Workers
-from sknn_simple._nn.moments import column_moments
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._optim.problem import Problem
 from sknn_simple._optim.scaling import (
@@ -19,7 +17,7 @@ from sknn_simple._optim.scaling import (
     whitened,
 )
 from sknn_simple._optim.solvers import SOLVERS, Renewal
-from sknn_simple._scene import Recipe, Scene, cut, equalising
+from sknn_simple._scene import Recipe, Scene, equalising
 from sknn_simple._shapes import blocks_are_cheap, newton_cholesky_size, sample_size
 
 # After how many iterations blocks are first formed. At 0 the curvature is the same in
@@ -39,7 +37,7 @@ VANISHING = 0.03
 
 
 def renewal(
-    recipe: Recipe, scene: Scene, solver: str, change: Change, workers: Workers
+    recipe: Recipe, scene: Scene, solver: str, change: Change
 ) -> Renewal | None:
     """Return how coordinates are renewed on the way, None where that does not pay.
 
@@ -60,7 +58,7 @@ def renewal(
     coordinates = (
         partial(_by_blocks, scene, objective)
         if by_blocks
-        else partial(_rescaled, recipe, scene, objective, workers)
+        else partial(_rescaled, scene, objective)
     )
 
     def renew(problem: Problem, x: np.ndarray) -> tuple[Problem, np.ndarray]:
@@ -94,11 +92,7 @@ def _by_blocks(
 
 
 def _rescaled(
-    recipe: Recipe,
-    scene: Scene,
-    objective: LinearObjective,
-    workers: Workers,
-    theta: np.ndarray,
+    scene: Scene, objective: LinearObjective, theta: np.ndarray
 ) -> Change | None:
     """Return coordinates in which the Hessian's diagonal at θ is near 1.
 
@@ -110,11 +104,8 @@ def _rescaled(
     relative = total / objective.input_curvature
     if relative < _least_curvature(objective):
         return None
-    network = recipe.network
-    blocks = cut(network, scene.data._replace(weight=by_row / total))
-    mean, deviation = column_moments(blocks, workers)
-    if scene.view is not None:
-        mean, deviation = scene.view.moments(mean, deviation)
+    network = objective.network
+    mean, deviation = scene.moments(scene.data._replace(weight=by_row / total))
     first = scene.columns.columns.scale
     held = first == 0.0
     # The curvature may vanish in all rows where a column varies.

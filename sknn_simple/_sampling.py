@@ -1,11 +1,8 @@
 """A sample of the rows: its optimum as a start, its Hessian as coordinates."""
 
-from functools import partial
-
 import numpy as np
 
-from sknn_simple._nn.blocks import Workers
-from sknn_simple._nn.moments import column_moments, row_squares
+from sknn_simple._nn.moments import row_squares
 from sknn_simple._nn.objective import LinearObjective
 from sknn_simple._nn.view import HUGE
 from sknn_simple._optim.journey import Limits
@@ -16,7 +13,7 @@ from sknn_simple._optim.scaling import (
     whitened,
 )
 from sknn_simple._optim.solvers import minimise
-from sknn_simple._scene import Recipe, Scene, cut
+from sknn_simple._scene import Scene, cut
 from sknn_simple._shapes import SAMPLE_PART, is_small, sample_size
 from sknn_simple._training_set import TrainingSet
 
@@ -35,9 +32,7 @@ LEVERAGE_FACTOR = 4
 _CAP_ROUNDS, _CAP_ACCURACY = 20, 1e-3
 
 
-def draw_sample(
-    recipe: Recipe, scene: Scene, workers: Workers
-) -> tuple[TrainingSet, bool] | None:
+def draw_sample(scene: Scene) -> tuple[TrainingSet, bool] | None:
     """Return a sample and whether it represents all columns; None where none pays.
 
     Rows spread evenly over the data will mostly do. Where a column differs from 0 in a
@@ -51,24 +46,12 @@ def draw_sample(
     sample = scene.data.rows(np.arange(wanted) * n_rows // wanted)
     if not _has_every_class(sample):
         return None
-    if _represents(sample, recipe, scene, workers):
+    if _represents(sample, scene):
         return sample, True
-    by_leverage = _draw_by_leverage(wanted, recipe, scene, workers)
-    if _has_every_class(by_leverage) and _represents(
-        by_leverage, recipe, scene, workers
-    ):
+    by_leverage = _draw_by_leverage(wanted, scene)
+    if _has_every_class(by_leverage) and _represents(by_leverage, scene):
         return by_leverage, True
     return sample, False
-
-
-def of_sample(
-    recipe: Recipe, scene: Scene, sample: TrainingSet, workers: Workers
-) -> partial[LinearObjective]:
-    """Return J over the sample, but for its ``decay``."""
-    blocks = cut(recipe.network, sample, scene.view)
-    return partial(
-        LinearObjective, recipe.network, scene.objective.loss, blocks, workers=workers
-    )
 
 
 def optimum_of_sample(
@@ -93,9 +76,7 @@ def whitened_by_sample(
     return whitened(columns, objective.hessian(theta, *columns.columns)[None])
 
 
-def _draw_by_leverage(
-    wanted: int, recipe: Recipe, scene: Scene, workers: Workers
-) -> TrainingSet:
+def _draw_by_leverage(wanted: int, scene: Scene) -> TrainingSet:
     """Return rows drawn in proportion to 1 + Σⱼ zᵢⱼ², and weighted by the inverse.
 
     With z the standardised features this is n times a row's statistical leverage where
@@ -110,11 +91,11 @@ def _draw_by_leverage(
     Drineas, P., Mahoney, M. W., Muthukrishnan, S. (2006). Sampling algorithms for l2
     regression and applications. SODA, 1127-1136.
     """
-    blocks = cut(recipe.network, scene.data, scene.view)
+    blocks = cut(scene.objective.network, scene.data, scene.view)
     wanted = min(LEVERAGE_FACTOR * wanted, int(SAMPLE_PART * blocks.n_rows))
     center, scale = scene.columns.columns
     share = 1.0 + scene.objective.input_curvature * row_squares(
-        blocks, center, scale, workers
+        blocks, center, scale, scene.objective.workers
     )
     # Rows may lie so far out that their sum would overflow.
     probability = _capped(np.minimum(share, HUGE), wanted)
@@ -146,14 +127,10 @@ def _has_every_class(data: TrainingSet) -> bool:
     return bool(np.all(rows >= CLASS_ROWS))
 
 
-def _represents(
-    sample: TrainingSet, recipe: Recipe, scene: Scene, workers: Workers
-) -> bool:
+def _represents(sample: TrainingSet, scene: Scene) -> bool:
     """Return whether a sample's columns vary about as much as those of all rows."""
     center, scale = scene.columns.columns
-    mean, deviation = column_moments(cut(recipe.network, sample), workers)
-    if scene.view is not None:
-        mean, deviation = scene.view.moments(mean, deviation)
+    mean, deviation = scene.moments(sample)
     varying = scene.variance > 0.0
     variance = (deviation * scale) ** 2 + ((mean - center) * scale) ** 2
     odds = variance[varying] / scene.variance[varying]

@@ -1,4 +1,19 @@
-"""What is minimised: the recipe, the data in blocks, and the columns' coordinates."""
+"""What is minimised: the recipe, the data in blocks, and the columns' coordinates.
+
+A point has these names on its way from the solver to the fitted attributes:
+
+=============  ======================================================================
+x              the solver's coordinates, of a `Change`: ``Scene.columns``, scales
+               renewed on the way, or a whitened Hessian. The Hessian is near 1 there.
+θ              parameters for features as they are seen, of ``Scene.objective``;
+               ``change.to_original(x)``.
+fitted         parameters for raw features, ``Scene.raw.to_original(θ)``; the same as θ
+               where the features are seen as they are.
+=============  ======================================================================
+
+A `View` says how features are seen: centred, scaled or rounded, so that products with
+them lose no digits and the path does not depend on the unit of a column.
+"""
 
 from typing import NamedTuple
 
@@ -94,6 +109,12 @@ class Scene(NamedTuple):
     columns: ColumnScaling
     variance: np.ndarray
     dtype: np.dtype
+
+    def moments(self, data: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation of the columns of other rows, as they are seen."""
+        blocks = cut(self.objective.network, data)
+        moments = column_moments(blocks, self.objective.workers)
+        return moments if self.view is None else self.view.moments(*moments)
 
 
 def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
@@ -235,7 +256,7 @@ def cut(
 
 def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
     """Return d of ``Objective`` as a flat vector."""
-    inputs = {weights for weights, _ in network.input_weights}
+    inputs = _input_weights(network)
     return network.layout.pack(
         {
             name: units[:, None] if name in inputs else float(name.endswith("coef"))
@@ -251,7 +272,7 @@ def _others(network: Network, strength: float) -> np.ndarray:
     it is 0.2 to 0.7 at the start, and to divide by that saves nothing. Biases are left
     alone.
     """
-    inputs = {weights for weights, _ in network.input_weights}
+    inputs = _input_weights(network)
     return network.layout.pack(
         {
             name: 1.0 / np.hypot(1.0, strength)
@@ -260,6 +281,10 @@ def _others(network: Network, strength: float) -> np.ndarray:
             for name in network.layout.shapes
         }
     )
+
+
+def _input_weights(network: Network) -> set[str]:
+    return {weights for weights, _ in network.input_weights}
 
 
 def _hidden(network: Network) -> list[tuple[Weights, np.ndarray]]:

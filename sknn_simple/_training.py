@@ -10,16 +10,15 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from sknn_simple._approach import better_start, choose_approach, draft, problem_in
+from sknn_simple._approach import choose_approach
 from sknn_simple._monitors import EarlyStopping, Monitor, Monitors
 from sknn_simple._nn.blocks import Workers
 from sknn_simple._optim.constraints import reflected, sign_bounds
-from sknn_simple._optim.journey import Iterate, Limits, Result
+from sknn_simple._optim.journey import Iterate, Result
 from sknn_simple._optim.problem import Problem
-from sknn_simple._optim.scaling import Change, ScaledProblem
+from sknn_simple._optim.scaling import ScaledProblem
 from sknn_simple._optim.solvers import minimise
 from sknn_simple._optim.threads import single_blas_thread
-from sknn_simple._renewal import renewal
 from sknn_simple._scene import Recipe, Scene, cut, set_scene
 from sknn_simple._training_set import TrainingSet
 
@@ -90,39 +89,39 @@ def train(
             start = scene.raw.to_scaled(start)
         else:
             start = scene.columns.to_original(start)
-        solver, change, start, limits = _approach(
-            recipe, scene, start, not start_is_raw, workers
-        )
+        approach = choose_approach(recipe, scene, start, fresh=not start_is_raw)
         bounds = sign_bounds(recipe.signs)
-        stopping = _early_stopping(recipe, scene, validation, workers)
+        stopping = _early_stopping(recipe, scene, validation)
 
         def to_raw(problem: Problem | None, x: np.ndarray) -> np.ndarray:
             theta = scene.raw.to_original(_original(problem, x))
             return theta.astype(scene.dtype, copy=False)
 
         watching = [*monitors, stopping] if stopping else monitors
-        first = reflected(change.to_scaled(start), bounds)
+        first = reflected(approach.change.to_scaled(approach.start), bounds)
         result = minimise(
-            problem_in(scene, change),
+            approach.problem,
             first,
-            solver=solver,
-            limits=limits,
+            solver=approach.solver,
+            limits=approach.limits,
             bounds=bounds,
             observer=Monitors(watching, to_raw),
-            renewal=renewal(recipe, scene, solver, change, workers),
-            draft=draft(recipe, scene, solver, change, start, workers),
+            renewal=approach.renewal,
+            draft=approach.draft,
         )
-        if limits.max_iter == 0:
+        if approach.limits.max_iter == 0:
             result = result._replace(outcome="interrupted")
 
         if stopping is not None:
             _measure_last(result, stopping, to_raw)
             result = _best_of(result, stopping)
         theta = to_raw(result.problem, result.x)
-        result = _without_rounding(recipe, scene, result, first, change, workers)
+        start = approach.change.to_original(first)
+        result = _without_rounding(scene, result, start)
         # Processes that train other starts send their results, not the data.
         result = result._replace(problem=None)
-        return Trained(theta, result, solver, stopping.curve if stopping else None)
+        curve = stopping.curve if stopping else None
+        return Trained(theta, result, approach.solver, curve)
 
 
 def _original(problem: Problem | None, x: np.ndarray) -> np.ndarray:
@@ -130,44 +129,21 @@ def _original(problem: Problem | None, x: np.ndarray) -> np.ndarray:
     return cast(ScaledProblem, problem).change.to_original(x)
 
 
-def _approach(
-    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool, workers: Workers
-) -> tuple[str, Change, np.ndarray, Limits]:
-    """Return solver, coordinates, start and limits: none to go on to if interrupted."""
-    try:
-        if not fresh:
-            start, fresh = better_start(recipe, scene, start)
-        approach = choose_approach(recipe, scene, start, fresh, workers)
-    except KeyboardInterrupt:
-        return recipe.solver_or("lbfgs"), scene.columns, start, recipe.limits.until(0)
-    return *approach, recipe.limits
-
-
 def _early_stopping(
-    recipe: Recipe, scene: Scene, validation: TrainingSet | None, workers: Workers
+    recipe: Recipe, scene: Scene, validation: TrainingSet | None
 ) -> EarlyStopping | None:
     if validation is None or recipe.patience is None:
         return None
     same_precision = validation.X.astype(scene.data.X.dtype, copy=False)
     view = scene.view.exact() if scene.view else None
     blocks = cut(recipe.network, validation._replace(X=same_precision), view)
-    no_decay = np.zeros(recipe.network.layout.size)
-    objective = recipe.objective(
-        recipe.network, scene.objective.loss, blocks, no_decay, workers
-    )
+    objective = scene.objective.over(blocks, np.zeros(scene.objective.size))
     return EarlyStopping(
         lambda theta: objective.value(scene.raw.to_scaled(theta)), recipe.patience
     )
 
 
-def _without_rounding(
-    recipe: Recipe,
-    scene: Scene,
-    result: Result,
-    start: np.ndarray,
-    change: Change,
-    workers: Workers,
-) -> Result:
+def _without_rounding(scene: Scene, result: Result, start: np.ndarray) -> Result:
     """Return the result with J, at the start and the end, of features before rounding.
 
     The values between are moved with them, by about 1e-9 of J, or 1e-7 where a draft
@@ -175,12 +151,10 @@ def _without_rounding(
     """
     if scene.view is None or not scene.view.rounds:
         return result
-    blocks = cut(recipe.network, scene.data, scene.view.exact())
-    objective = recipe.objective(
-        recipe.network, scene.objective.loss, blocks, scene.objective.decay, workers
-    )
+    blocks = cut(scene.objective.network, scene.data, scene.view.exact())
+    objective = scene.objective.over(blocks)
     try:
-        first = objective.value(change.to_original(start))
+        first = objective.value(start)
         last = objective.value(_original(result.problem, result.x))
     except KeyboardInterrupt:
         return result._replace(outcome="interrupted")

@@ -112,7 +112,7 @@ def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypat
 def test_blocks_of_the_hessian_save_iterations(monkeypatch):
     X, y = digits()
     renewed = LogisticNN(tol=1e-6).fit(X, y)
-    monkeypatch.setattr("sknn_simple._training.renewal", lambda *args: None)
+    monkeypatch.setattr("sknn_simple._approach.renewal", lambda *args: None)
     plain = LogisticNN(solver="lbfgs", tol=1e-6).fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-7)
     assert 4 * renewed.n_iter_ < plain.n_iter_
@@ -180,8 +180,8 @@ def test_rescaling_by_the_curvature_has_a_unit_diagonal():
 
     with pytest.MonkeyPatch.context() as patch:
 
-        def spy(recipe, scene, objective, workers, theta):
-            change = original(recipe, scene, objective, workers, theta)
+        def spy(scene, objective, theta):
+            change = original(scene, objective, theta)
             assert change is not None
             columns = np.eye(objective.size)
             H = [objective.hessp(theta, change.to_original(unit)) for unit in columns]
@@ -222,7 +222,7 @@ def test_a_penalty_out_of_all_proportion_does_not_count_as_curvature():
 def test_rescaling_by_the_curvature_saves_iterations(monkeypatch):
     X, y = words()
     renewed = LogisticNN(standardize=False).fit(X, y)
-    monkeypatch.setattr("sknn_simple._training.renewal", lambda *args: None)
+    monkeypatch.setattr("sknn_simple._approach.renewal", lambda *args: None)
     plain = LogisticNN(standardize=False).fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-6)
     assert 1.4 * renewed.n_iter_ < plain.n_iter_

@@ -6,7 +6,7 @@ with decayⱼ = √(alpha/S) dⱼ. For a connection weight dⱼ is 1, or the fea
 deviation when the penalty is on standardised features; for a bias it is 0.
 """
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -119,6 +119,11 @@ class Objective:
         self.workers = workers
         self.size = network.layout.size
         self._workspace = Workspace()
+
+    def over(self, blocks: RowBlocks, decay: np.ndarray | None = None) -> Self:
+        """Return J over other blocks: of other rows, or of the same seen otherwise."""
+        decay = self.decay if decay is None else decay
+        return type(self)(self.network, self.loss, blocks, decay, self.workers)
 
     @property
     def input_curvature(self) -> float:
