@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sknn_simple._optim.iteration import ROUNDING
+
 # Sufficient decrease (Armijo) and curvature (the strong condition of Wolfe); the values
 # of Nocedal and Wright, section 3.1.
 ARMIJO = 1e-4
@@ -108,6 +110,9 @@ class Line:
         """
         low, high = self.start, None
         for _ in range(_MAX_TRIALS):
+            change = abs(trial.value - self.start.value)
+            if change <= ROUNDING * abs(self.start.value) and self.is_flat(trial):
+                return trial
             if not self.is_low(trial) or trial.value >= low.value:
                 high = trial
             elif self.is_flat(trial):
@@ -117,7 +122,11 @@ class Line:
                     high = low
                 low = trial
             trial = self.at(_next_length(low, high))
-        return self.backtrack(trial) if low is self.start else low
+        if low is not self.start:
+            return low
+        found = self.backtrack(trial)
+        # A step that lowers nothing is none.
+        return None if found is None or found.value >= self.start.value else found
 
 
 def _next_length(low: Point, high: Point | None) -> float:
