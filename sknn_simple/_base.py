@@ -217,8 +217,8 @@ class BaseNN(
         """
         monitors: list[Monitor] = [interrupts()]
         if self.verbose:
-            start = number + 1 if n_starts > 1 else None
-            monitors.append(ProgressTable(type(self).__name__, start, n_starts))
+            table = ProgressTable(type(self).__name__, number + 1, n_starts)
+            monitors.append(table)
         if context is not None:
             monitors.append(
                 IterationTasks(

@@ -88,21 +88,18 @@ class ProgressTable(SilentMonitor):
     ----------
     title : str
         What is trained.
-    start : int or None
-        Of which start each line tells, where there are several.
-    n_starts : int
-        How many there are.
+    start, n_starts : int
+        Which of how many starts; where there are several, each line tells it.
     """
 
-    def __init__(self, title: str, start: int | None = None, n_starts: int = 1) -> None:
+    def __init__(self, title: str, start: int, n_starts: int) -> None:
         self._begun = time.perf_counter()
-        self._start = "" if start is None else f"{start:>5}  "
+        self._start = ""
         columns = f"{'iteration':>9}  {'J':>14}  {'gradient':>10}  {'seconds':>8}"
-        if start is not None:
-            title, columns = (
-                f"{title}, start {start} of {n_starts}",
-                f"start  {columns}",
-            )
+        if n_starts > 1:
+            self._start = f"{start:>5}  "
+            title = f"{title}, start {start} of {n_starts}"
+            columns = f"start  {columns}"
         # One write: starts in several processes share the output.
         print(f"{title}\n{columns}\n", end="", flush=True)
 

@@ -1,6 +1,6 @@
 """Prediction: from checked features through the network, by blocks, to the answer."""
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +13,7 @@ from sknn_simple._nn.objective import Network
 from sknn_simple._training_set import out_activation, validate_features
 
 
-class PredictionMixin:
+class PredictionMixin(metaclass=ABCMeta):
     """The methods of a fitted classifier, which know nothing of how it was trained."""
 
     classes_: np.ndarray

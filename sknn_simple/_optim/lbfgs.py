@@ -23,8 +23,6 @@ Barzilai, J., Borwein, J. M. (1988). Two-point step size gradient methods. IMA J
 of Numerical Analysis 8(1), 141-148.
 Byrd, R. H., Nocedal, J., Schnabel, R. B. (1994). Representations of quasi-Newton
 matrices and their use in limited memory methods. Mathematical Programming 63, 129-156.
-Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
-and an efficient line search. SIAM Journal on Optimization 16(1), 170-192.
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapters 3 and 7.
 """
 
@@ -35,8 +33,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.optimize import Bounds, OptimizeResult, minimize
 
-from sknn_simple._optim.iteration import ROUNDING, iterate
-from sknn_simple._optim.line_search import Line, Point
+from sknn_simple._optim.iteration import iterate
+from sknn_simple._optim.line_search import Line
 
 # From so many parameters on the pairs are remembered in float32: an iteration reads all
 # of them twice, which at 50,000 took a fourth of a fit to sparse text. Their rounding
@@ -236,7 +234,8 @@ def lbfgs(
         nonlocal gradient
         direction = inverse.descent(gradient)
         line = Line(fun, jac, args, x, direction, value, gradient)
-        found = _step(line)
+        # Mostly the whole step will do.
+        found = line.search(line.at(1.0))
         if found is None:
             return None
         shortened = found.length < 1.0
@@ -251,16 +250,3 @@ def lbfgs(
 def _pairs_for(pair_bytes: int) -> int:
     """Return how many pairs of this size are worth remembering."""
     return next(n for n, limit in _PAIRS if n * pair_bytes <= limit)
-
-
-def _step(line: Line) -> Point | None:
-    """Return a point on the line that satisfies Wolfe's conditions, or None.
-
-    Mostly the whole step does. Near the minimum f changes by less than it is rounded
-    by; the second condition then says enough (Hager and Zhang 2005, eq. 4.1).
-    """
-    start, whole = line.start, line.at(1.0)
-    change = abs(whole.value - start.value)
-    if change <= ROUNDING * abs(start.value) and line.is_flat(whole):
-        return whole
-    return line.search(whole)

@@ -5,6 +5,8 @@ whole process: fits in threads would lift each other's.
 
 References
 ----------
+Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
+and an efficient line search. SIAM Journal on Optimization 16(1), 170-192.
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapter 3. Springer
 (conditions: 3.6 and 3.7; backtracking: algorithm 3.1; bracket and zoom: algorithms 3.5
 and 3.6; the cubic: equation 3.59).
@@ -96,12 +98,18 @@ class Line:
             trial = self.at(0.5 * trial.length)
         return None
 
+    def is_level(self, point: Point) -> bool:
+        """Return whether f differs from that at the start by rounding only."""
+        rounding = ROUNDING * abs(self.start.value)
+        return abs(point.value - self.start.value) <= rounding
+
     def search(self, trial: Point) -> Point | None:
-        """Return a point that is low and flat; at a kink a low one; or None.
+        """Return a point that is low, or level, and flat; at a kink a low one; or None.
 
         `low` is the lowest of the points that are low enough, the start among them, and
         `high` the other end of an interval in which there must be a minimum; as long as
-        f has only fallen, there is none.
+        f has only fallen, there is none. Where f changes by no more than its rounding
+        the slope says enough (Hager and Zhang 2005, equation 4.1).
 
         Parameters
         ----------
@@ -109,21 +117,19 @@ class Line:
             The first to be tried.
         """
         low, high = self.start, None
-        for _ in range(_MAX_TRIALS):
-            change = abs(trial.value - self.start.value)
-            if change <= ROUNDING * abs(self.start.value) and self.is_flat(trial):
+        for number in range(1, _MAX_TRIALS + 1):
+            is_lower = self.is_low(trial) and trial.value < low.value
+            if self.is_flat(trial) and (is_lower or self.is_level(trial)):
                 return trial
-            if not self.is_low(trial) or trial.value >= low.value:
+            if not is_lower:
                 high = trial
-            elif self.is_flat(trial):
-                return trial
             else:
                 if trial.slope * (trial.length - low.length) > 0.0:
                     high = low
                 low = trial
+            if number == _MAX_TRIALS and low is not self.start:
+                return low
             trial = self.at(_next_length(low, high))
-        if low is not self.start:
-            return low
         found = self.backtrack(trial)
         # A step that lowers nothing is none.
         return None if found is None or found.value >= self.start.value else found
