@@ -162,9 +162,10 @@ def validate_training_set(
     # Divided by the largest first: the sum of huge weights may overflow.
     weight /= largest
     share = float(weight.sum())
+    weight /= share
     with np.errstate(over="ignore"):
         total = np.float64(share) * largest
-    return TrainingSet(X, codes, weight / share, float(total), classes, multilabel)
+    return TrainingSet(X, codes, weight, float(total), classes, multilabel)
 
 
 def split(
@@ -267,11 +268,16 @@ def _encode_integers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = int(y.min()), int(y.max())
     if high - low >= len(y) or high > np.iinfo(np.intp).max:
         return np.unique(y, return_inverse=True)
-    offset = y.astype(np.intp) - low
+    offset = y.astype(np.intp, copy=False)
+    if low != 0:
+        offset = offset - low
     values = np.flatnonzero(np.bincount(offset))
+    classes = (values + low).astype(y.dtype)
+    if len(values) == high - low + 1:
+        return classes, offset
     codes = np.empty(high - low + 1, dtype=np.intp)
     codes[values] = np.arange(len(values))
-    return (values + low).astype(y.dtype), codes[offset]
+    return classes, codes[offset]
 
 
 def _indicator(y: np.ndarray) -> np.ndarray:

@@ -26,8 +26,8 @@ FAR = 10.0
 # Below this part of the mean a deviation may be rounding.
 NEARLY_CONSTANT = 1e-7
 # Differences that are made at a time: with the rows themselves they should stay in a
-# core's cache.
-DIFFERENCE_BYTES = 2**20
+# core's cache. With less, two threads wait longer for Python's lock than they work.
+DIFFERENCE_BYTES = 2**22
 # Below this part of the weight, zeros of a sparse column may be rounding.
 NEARLY_FULL = 1e-9
 
@@ -133,9 +133,11 @@ def _dense_term(
 ) -> Callable[[Block, np.ndarray], float]:
     scaled = bool(np.any(scale != 1.0))
     step = max(1, DIFFERENCE_BYTES // (8 * shift.size))
+    # Memory of the system that is new each time costs a fifth of the whole.
+    workspace = Workspace()
 
     def add(X: np.ndarray, weight: np.ndarray, total: np.ndarray) -> None:
-        difference = np.empty(X.shape)
+        difference = workspace.array("difference", X.shape, np.dtype(np.float64))
         if scaled:
             scaled_difference(X, shift, scale, out=difference)
         else:

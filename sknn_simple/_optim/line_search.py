@@ -82,9 +82,13 @@ class Line:
         return Point(length, x, value, gradient, float(gradient @ self._direction))
 
     def is_low(self, point: Point) -> bool:
-        """Return whether f has fallen enough for the length of the step (Armijo)."""
+        """Return whether f has fallen enough for the length of the step (Armijo).
+
+        Where the gradient is not finite a step would end all further ones.
+        """
         start = self.start
-        return point.value <= start.value + ARMIJO * point.length * start.slope
+        has_fallen = point.value <= start.value + ARMIJO * point.length * start.slope
+        return has_fallen and bool(np.isfinite(point.slope))
 
     def is_flat(self, point: Point) -> bool:
         """Return whether little enough of the slope is left (Wolfe)."""

@@ -94,6 +94,14 @@ def test_where_f_is_not_finite_the_step_gets_shorter():
     assert 0.0 < point.length < 0.3
 
 
+@pytest.mark.parametrize("method", ["search", "backtrack"])
+def test_where_the_gradient_is_not_finite_the_step_gets_shorter(method):
+    line = line_of(lambda t: -t, lambda t: -1.0 if t < 0.3 else np.nan)
+    point = getattr(line, method)(line.at(1.0))
+    assert 0.0 < point.length < 0.3
+    assert np.isfinite(point.slope)
+
+
 def test_at_a_kink_a_low_point_will_do():
     """The slope jumps from -1 to 2: nowhere is it small."""
 
