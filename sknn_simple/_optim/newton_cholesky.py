@@ -42,7 +42,7 @@ from scipy.linalg.lapack import dposv, dpotrs
 from scipy.optimize import OptimizeResult
 from scipy.special import lambertw
 
-from sknn_simple._optim.iteration import ROUNDING, iterate
+from sknn_simple._optim.iteration import iterate
 from sknn_simple._optim.line_search import ARMIJO, Line, Point
 
 # Relative to the largest diagonal entry. Softmax outputs may all be raised by the
@@ -196,8 +196,8 @@ def _step(line: Line) -> Point | None:
         return None
     whole = line.at(1.0)
     slope_left = whole.slope / start.slope
-    level = whole.value <= start.value + ROUNDING * abs(start.value)
-    if not (line.is_low(whole) or (level and abs(slope_left) <= _LESS_SLOPE)):
+    level_and_flat = line.is_level(whole) and abs(slope_left) <= _LESS_SLOPE
+    if not (line.is_low(whole) or level_and_flat):
         return line.backtrack(whole)
     length = _step_length(slope_left)
     if length == 1.0:
