@@ -401,6 +401,36 @@ def record(which: str, settings: Settings, result: Mapping) -> Record:
     return _plain({**about, "machine": machine(), "versions": versions(), **result})
 
 
+def check_comparable(stored: Record) -> None:
+    """Refuse to measure some sets anew beside those stored from another machine.
+
+    Raises
+    ------
+    ValueError
+        If machine, threads or versions are others than here and now.
+    """
+    for key, here in (("machine", machine()), ("versions", versions())):
+        mine, theirs = _comparable(here), _comparable(stored[key])
+        differing = {
+            name
+            for name in mine.keys() | theirs.keys()
+            if mine.get(name) != theirs.get(name)
+        }
+        if differing:
+            raise ValueError(
+                f"the stored results are of another {key} ({', '.join(differing)}): "
+                "run all sets, or write to another file."
+            )
+
+
+def _comparable(about: Mapping) -> dict[str, Any]:
+    """Return what must be the same; which libraries are loaded depends on the sets."""
+    libraries = about.get("libraries", [])
+    threads = max((library["num_threads"] for library in libraries), default=1)
+    others = {key: item for key, item in about.items() if key != "libraries"}
+    return {**others, "threads": threads}
+
+
 def merged(
     stored: Record, new: Record, conclude: Callable[[list[dict[str, Any]]], Mapping]
 ) -> Record:
@@ -414,23 +444,7 @@ def merged(
         Records of the same benchmark.
     conclude : callable
         From all contests to the result.
-
-    Raises
-    ------
-    ValueError
-        If they are of different machines or versions.
     """
-    for key in ("machine", "versions"):
-        # Which libraries are loaded depends on the sets.
-        differing = {
-            name
-            for name in stored[key].keys() | new[key].keys()
-            if name != "libraries" and stored[key].get(name) != new[key].get(name)
-        }
-        if differing:
-            raise ValueError(
-                f"the stored results are of another {key} ({differing}): run all sets."
-            )
     measured = _sets(new["contests"])
     kept = [c for c in stored["contests"] if c["set"] not in measured]
     runs = [

@@ -5,7 +5,7 @@ Every set is (X, y): features in their raw units, and class codes 0 … K - 1.
 
 import csv
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,10 +153,16 @@ QUICK = {
 ALL = [*BUNDLED, *FILES, *GENERATED]
 
 
-def names(folder: Path | None = None, only: str = "", quick: bool = False) -> list[str]:
+def names(
+    folder: Path | None = None,
+    only: str = "",
+    quick: bool = False,
+    left_out: Collection[str] = (),
+) -> list[str]:
     """Return the names of the sets that there are, small ones first.
 
-    `only` restricts them to those in whose names one of its parts, between commas, is.
+    `only` restricts them to those in whose names one of its parts, between commas, is;
+    those `left_out` are not for the benchmark.
     """
     found = [
         name
@@ -164,9 +170,11 @@ def names(folder: Path | None = None, only: str = "", quick: bool = False) -> li
         if (name not in FILES or (folder and (folder / FILES[name]).exists()))
         and any(part in name for part in only.split(","))
     ]
-    found = [name for name in found if not quick or name in QUICK]
+    found = [
+        name for name in found if (not quick or name in QUICK) and name not in left_out
+    ]
     if not found:
-        raise ValueError(f"no data set has {only!r} in its name.")
+        raise ValueError(f"no data set of this benchmark has {only!r} in its name.")
     return found
 
 

@@ -2,12 +2,12 @@
 
     python benchmarks/goals.py
 
-prints the table from ``results/*.json``, which the other programs have written; nothing
-is measured.
+prints the table from ``results/MACHINE/*.json``, which the other programs have written;
+nothing is measured. A machine of which a benchmark is missing has no figure for it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,17 +35,21 @@ class Goal(NamedTuple):
     figure: Callable[[Results], float]
     at_most: bool = False
 
-    def row(self, results: Results) -> dict[str, Any]:
-        """Return the goal, what was reached, and whether that is enough."""
-        reached = self.figure(results)
-        enough = reached <= self.bound if self.at_most else reached >= self.bound
-        sign = "≤" if self.at_most else "≥"
-        return {
-            "what": self.what,
-            "goal": f"{sign} {self.bound:g}",
-            "reached": reached,
-            "met": enough,
-        }
+    @property
+    def words(self) -> str:
+        """The bound, with its sign."""
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+
+    def reached(self, results: Results) -> float | None:
+        """Return the figure, None where what it is taken from was not measured."""
+        try:
+            return float(self.figure(results))
+        except (KeyError, ValueError):
+            return None
+
+    def is_met(self, reached: float) -> bool:
+        """Return whether a figure is enough."""
+        return reached <= self.bound if self.at_most else reached >= self.bound
 
 
 def summary(which: str, key: str) -> Callable[[Results], float]:
@@ -171,16 +175,40 @@ GOALS = [
 ]
 
 
-def rows(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """Return a row per goal, from the results in a folder."""
-    results = {
-        file.stem: json.loads(file.read_text(encoding="utf-8"))
-        for file in folder.glob("*.json")
+def stored(folder: Path = RESULTS) -> dict[str, Results]:
+    """Return the results of every machine, by the name of its folder."""
+    return {
+        machine.name: {
+            file.stem: json.loads(file.read_text(encoding="utf-8"))
+            for file in machine.glob("*.json")
+        }
+        for machine in sorted(folder.iterdir())
+        if machine.is_dir()
     }
-    return [goal.row(results) for goal in GOALS]
+
+
+def rows(machines: Mapping[str, Results] | None = None) -> list[dict[str, Any]]:
+    """Return a row per goal: what is reached on each machine, and whether it is met."""
+    machines = stored() if machines is None else machines
+    found = []
+    for goal in GOALS:
+        row: dict[str, Any] = {"what": goal.what, "goal": goal.words}
+        for name, results in machines.items():
+            reached = goal.reached(results)
+            row[name] = reached
+            row[f"{name}: met"] = None if reached is None else goal.is_met(reached)
+        found.append(row)
+    return found
+
+
+def print_rows(found: list[dict[str, Any]]) -> None:
+    """Print the table."""
+    header = dict(zip(found[0], found[0], strict=True))
+    for row in [header, *found]:
+        what, goal, *others = row.values()
+        cells = [f"{x:.3g}" if isinstance(x, float) else str(x) for x in others]
+        print(f"{what:<76} {goal:>6}", *(f"{cell:>11}" for cell in cells))
 
 
 if __name__ == "__main__":
-    for row in rows():
-        reached = f"{row['reached']:.3g}"
-        print(f"{row['what']:<76} {row['goal']:>6} {reached:>8}  {row['met']}")
+    print_rows(rows())

@@ -376,9 +376,7 @@ def run(settings: Settings) -> dict[str, Any]:
     if not has_nnet:
         print("Rscript is not installed: no comparison with R's nnet")
     results: list[dict[str, Any]] = []
-    for name in names(settings.data, settings.only, settings.quick):
-        if name in LEFT_OUT:
-            continue
+    for name in names(settings.data, settings.only, settings.quick, LEFT_OUT):
         data = load(name, settings.data, settings.quick)
         for peer, activation, against in contests(name, settings, has_nnet):
             runs = [

@@ -126,9 +126,7 @@ def run(settings: Settings) -> dict[str, Any]:
     """Measure overheads; return the result for the JSON file."""
     subsets, turn = (2, 0.01) if settings.quick else (10, TURN_SECONDS)
     rows: list[dict[str, Any]] = []
-    for name in names(settings.data, settings.only, settings.quick):
-        if name in LEFT_OUT:
-            continue
+    for name in names(settings.data, settings.only, settings.quick, LEFT_OUT):
         data = load(name, settings.data, settings.quick)
         fits = quietly(partial(small_fits, data, subsets, 2 * settings.repeats, turn))
         rows.append({"set": name, **fits})

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-# The tree that this script lies in is the one that is measured.
-sys.path[0] = str(ROOT)
 
 WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape")
 
@@ -25,11 +23,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="repetitions of each timing")
     parser.add_argument("--seeds", type=int, help="random starts of a network")
     parser.add_argument("--cap", type=float, help="seconds for one fit of a peer")
-    parser.add_argument("--only", default="", help="data sets: parts of their names")
+    parser.add_argument(
+        "--only", type=parts, default="", help="data sets: parts of their names"
+    )
     parser.add_argument(
         "--output",
         type=Path,
-        help="the JSON file (results/WHICH.json unless --quick)",
+        help="the JSON file (results/here/WHICH.json unless --quick)",
     )
     options = parser.parse_args()
     if options.output and options.which == "all":
@@ -47,24 +47,37 @@ def main() -> None:
     for which in WHICH if options.which == "all" else [options.which]:
         path = options.output
         if path is None and not quick:
-            path = ROOT / "benchmarks" / "results" / f"{which}.json"
+            path = ROOT / "benchmarks" / "results" / "here" / f"{which}.json"
         measure(which, settings, path)
+
+
+def parts(only: str) -> str:
+    """Return the parts of names without blanks around them; there must be one."""
+    found = [part.strip() for part in only.split(",") if part.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"no name in {only!r}")
+    return ",".join(found)
 
 
 def measure(which: str, settings: Any, path: Path | None) -> None:
     """Run one benchmark and write its record; of some data sets beside the others'."""
-    from benchmarks.common import merged, record, write
+    from benchmarks.common import check_comparable, merged, record, write
 
     module = import_module(f"benchmarks.{which}")
+    stored = None
+    if settings.only and hasattr(module, "conclude") and path and path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        check_comparable(stored)
     found = record(which, settings, module.run(settings))
     if path is None:
         return
-    if settings.only and "contests" in found and path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored is not None:
         found = merged(stored, found, module.conclude)
     write(path, found)
     print(f"\n{which}: written to {path}")
 
 
 if __name__ == "__main__":
+    # The tree that this script lies in is the one that is measured.
+    sys.path[0] = str(ROOT)
     main()

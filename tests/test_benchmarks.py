@@ -1,5 +1,6 @@
 """The benchmarks' own functions: what they compute, not what they time."""
 
+import argparse
 import gzip
 import json
 import sys
@@ -30,6 +31,7 @@ growth = import_module("benchmarks.growth")
 logistic = import_module("benchmarks.logistic")
 mlp = import_module("benchmarks.mlp")
 overhead = import_module("benchmarks.overhead")
+runner = import_module("benchmarks.run")
 shape = import_module("benchmarks.shape")
 
 # Data ---------------------------------------------------------------------------
@@ -71,10 +73,16 @@ def test_csv_columns_of_words_become_indicators(tmp_path):
 
 
 def test_a_file_needs_its_folder():
-    with pytest.raises(ValueError, match="no data set has 'sonar'"):
+    with pytest.raises(ValueError, match="no data set of this benchmark has 'sonar'"):
         data.names(only="sonar")
     with pytest.raises(ValueError, match="--data"):
         data.load("sonar")
+
+
+@pytest.mark.parametrize("module", [mlp, overhead])
+def test_a_set_that_a_benchmark_leaves_out_is_none_to_measure(module):
+    with pytest.raises(ValueError, match="no data set of this benchmark has 'text'"):
+        module.run(common.Settings(quick=True, only="text"))
 
 
 # The independent objective -----------------------------------------------------------
@@ -271,12 +279,31 @@ def test_some_sets_take_the_place_of_those_stored():
     assert [run["repeats"] for run in again["runs"]] == [5, 7]
 
 
-@pytest.mark.parametrize("key", ["machine", "versions"])
-def test_results_of_different_machines_are_not_mixed(key):
-    stored, new = record_on("iris", 5, 1.0), record_on("wine", 5, 1.0)
-    stored[key] = {"another": "one"}
-    with pytest.raises(ValueError, match=key):
-        common.merged(stored, new, conclude)
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("machine", {"processor": "another"}),
+        ("machine", {"libraries": [{"internal_api": "openblas", "num_threads": 99}]}),
+        ("versions", {"numpy": "0.1"}),
+    ],
+)
+def test_nothing_is_measured_beside_results_of_another_machine(
+    key, other, tmp_path, monkeypatch
+):
+    path = tmp_path / "logistic.json"
+    stored = record_on("iris", 5, 1.0)
+    common.check_comparable(stored)
+    stored[key] = {**stored[key], **other}
+    common.write(path, stored)
+    monkeypatch.setattr(logistic, "run", lambda settings: pytest.fail("measured"))
+    with pytest.raises(ValueError, match=f"of another {key}"):
+        runner.measure("logistic", common.Settings(only="wine"), path)
+
+
+def test_names_of_sets_may_have_blanks_between_them():
+    assert runner.parts(" iris, wine ,") == "iris,wine"
+    with pytest.raises(argparse.ArgumentTypeError, match="no name in ' , '"):
+        runner.parts(" , ")
 
 
 PEERS = {
@@ -343,10 +370,13 @@ def test_growth_counts_iterations():
 # Goals --------------------------------------------------------------------------
 
 
-def test_every_goal_has_a_figure_in_the_stored_results():
-    rows = goals.rows()
+def test_every_goal_has_a_figure_in_the_results_of_every_machine():
+    machines = goals.stored()
+    assert machines
+    rows = goals.rows(machines)
     assert len(rows) == len(goals.GOALS) == len({row["what"] for row in rows})
-    assert all(np.isfinite(row["reached"]) for row in rows)
+    for name in machines.keys() - {"here"}:
+        assert all(np.isfinite(row[name]) for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -355,9 +385,20 @@ def test_every_goal_has_a_figure_in_the_stored_results():
 )
 def test_a_goal_is_met_from_its_bound_on(at_most, reached, met):
     goal = goals.Goal("speed", 5.0, lambda results: results["x"]["speed"], at_most)
-    row = goal.row({"x": {"speed": reached}})
-    assert row["goal"] == ("≤ 5" if at_most else "≥ 5")
-    assert (row["reached"], row["met"]) == (reached, met)
+    assert goal.words == ("≤ 5" if at_most else "≥ 5")
+    assert goal.reached({"x": {"speed": reached}}) == reached
+    assert goal.is_met(reached) is met
+    assert goal.reached({}) is None
+
+
+def test_the_table_of_goals_has_a_column_for_each_machine(capsys):
+    rows = goals.rows({**goals.stored(), "empty": {}})
+    assert {row["empty"] for row in rows} == {row["empty: met"] for row in rows}
+    goals.print_rows(rows)
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split()[-2:] == ["empty:", "met"]
+    assert len(lines) == len(goals.GOALS)
+    assert all(line.endswith("None") for line in lines)
 
 
 def test_lower_bounds_count_as_they_are_and_the_lowest_of_a_set():

@@ -1,5 +1,5 @@
-"""``.. benchmark-tables::`` shows benchmarks/results/*.json, if there are any;
-``.. benchmark-goals::`` shows what they say of the project's aims.
+"""``.. benchmark-tables:: MACHINE`` shows benchmarks/results/MACHINE/*.json;
+``.. benchmark-goals::`` shows what those of all machines say of the project's aims.
 
 A result is an object with the name of the benchmark, settings, machine and versions,
 and tables of any names: lists of objects, whose keys are the columns. The text above
@@ -119,7 +119,7 @@ class BenchmarkGoals(SphinxDirective):
     def run(self):
         """Return the table."""
         self.env.note_dependency(str(BENCHMARKS / "goals.py"))
-        for file in RESULTS.glob("*.json"):
+        for file in RESULTS.glob("*/*.json"):
             self.env.note_dependency(str(file))
         rows = runpy.run_path(str(BENCHMARKS / "goals.py"))["rows"]()
         return [table_node(rows)]
@@ -128,13 +128,15 @@ class BenchmarkGoals(SphinxDirective):
 class BenchmarkTables(SphinxDirective):
     """A section per result file: what was measured, with what, and the tables."""
 
+    required_arguments = 1
+
     def run(self):
-        """Return the sections, or a sentence where no results are stored."""
-        self.env.note_dependency(str(RESULTS))
-        files = sorted(RESULTS.glob("*.json")) if RESULTS.is_dir() else []
+        """Return the sections."""
+        folder = RESULTS / self.arguments[0]
+        self.env.note_dependency(str(folder))
+        files = sorted(folder.glob("*.json"))
         if not files:
-            text = "No results are stored in this version of the repository."
-            return [nodes.note("", nodes.paragraph(text=text))]
+            raise self.error(f"no results are stored in {folder.name}")
         place = {name: number for number, name in enumerate(ORDER)}
         files.sort(key=lambda file: (place.get(file.stem, len(place)), file.stem))
         return [self.section(file) for file in files]
