@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks asked for; print their tables and write their JSON."""
     from benchmarks.common import Settings
 
@@ -23,15 +24,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="repetitions of each timing")
     parser.add_argument("--seeds", type=int, help="random starts of a network")
     parser.add_argument("--cap", type=float, help="seconds for one fit of a peer")
-    parser.add_argument(
-        "--only", type=parts, default="", help="data sets: parts of their names"
-    )
+    parser.add_argument("--only", type=parts, help="data sets: parts of their names")
     parser.add_argument(
         "--output",
         type=Path,
         help="the JSON file (results/here/WHICH.json unless --quick)",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.output and options.which == "all":
         parser.error("--output needs one benchmark: --which")
 
@@ -42,7 +41,7 @@ def main() -> None:
         repeats=options.repeats or (1 if quick else 5),
         seeds=options.seeds or (1 if quick else 5),
         cap=options.cap or (0.3 if quick else 60.0),
-        only=options.only,
+        only=options.only or "",
     )
     for which in WHICH if options.which == "all" else [options.which]:
         path = options.output

@@ -1,6 +1,5 @@
 """The benchmarks' own functions: what they compute, not what they time."""
 
-import argparse
 import gzip
 import json
 import sys
@@ -300,10 +299,20 @@ def test_nothing_is_measured_beside_results_of_another_machine(
         runner.measure("logistic", common.Settings(only="wine"), path)
 
 
-def test_names_of_sets_may_have_blanks_between_them():
-    assert runner.parts(" iris, wine ,") == "iris,wine"
-    with pytest.raises(argparse.ArgumentTypeError, match="no name in ' , '"):
-        runner.parts(" , ")
+def test_what_is_asked_for_is_measured(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(runner, "measure", lambda *args: asked.append(args))
+    runner.main(["--which", "mlp", "--only", " iris, wine ,", "--seeds", "3"])
+    [(which, settings, path)] = asked
+    assert (which, settings.only, settings.seeds) == ("mlp", "iris,wine", 3)
+    assert path == ROOT / "benchmarks" / "results" / "here" / "mlp.json"
+    asked.clear()
+    runner.main(["--quick"])
+    assert [which for which, _, _ in asked] == list(runner.WHICH)
+    assert {(settings.only, path) for _, settings, path in asked} == {("", None)}
+    with pytest.raises(SystemExit):
+        runner.main(["--only", " , "])
+    assert "no name in ' , '" in capsys.readouterr().err
 
 
 PEERS = {
