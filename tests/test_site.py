@@ -51,6 +51,7 @@ PAGES = (
     "auto_examples/index.html",
     *(f"auto_examples/{example}.html" for example in EXAMPLES),
     "performance.html",
+    "performance_avx2.html",
     "contributing/index.html",
     "zh/quickstart.html",
 )
