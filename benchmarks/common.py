@@ -357,6 +357,7 @@ def machine() -> dict[str, Any]:
     """Return what the numbers depend on beside the code."""
     return {
         "processor": _processor(),
+        "vectors": _vectors(),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "libraries": [
@@ -373,6 +374,16 @@ def _processor() -> str:
         return platform.processor()
     names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.processor()
+
+
+def _vectors() -> str:
+    """Return the widest vectors of the processor, "" where the system does not tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return ""
+    widest = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    return next((name for flag, name in widest.items() if flag in flags), "")
 
 
 def versions() -> dict[str, str]:

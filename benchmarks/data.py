@@ -153,6 +153,10 @@ QUICK = {
 ALL = [*BUNDLED, *FILES, *GENERATED]
 
 
+class NoDataSetError(ValueError):
+    """No data set is to be measured."""
+
+
 def names(
     folder: Path | None = None,
     only: str = "",
@@ -174,7 +178,7 @@ def names(
         name for name in found if (not quick or name in QUICK) and name not in left_out
     ]
     if not found:
-        raise ValueError(f"no data set of this benchmark has {only!r} in its name.")
+        raise NoDataSetError(f"no data set of this benchmark has {only!r} in its name.")
     return found
 
 

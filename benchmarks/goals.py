@@ -32,7 +32,7 @@ class Goal(NamedTuple):
 
     what: str
     bound: float
-    figure: Callable[[Results], float]
+    figure: Callable[[Results], float | None]
     at_most: bool = False
 
     @property
@@ -43,17 +43,18 @@ class Goal(NamedTuple):
     def reached(self, results: Results) -> float | None:
         """Return the figure, None where what it is taken from was not measured."""
         try:
-            return float(self.figure(results))
-        except (KeyError, ValueError):
+            figure = self.figure(results)
+        except (KeyError, ValueError, ZeroDivisionError):
             return None
+        return None if figure is None else float(figure)
 
     def is_met(self, reached: float) -> bool:
         """Return whether a figure is enough."""
         return reached <= self.bound if self.at_most else reached >= self.bound
 
 
-def summary(which: str, key: str) -> Callable[[Results], float]:
-    """Return the figure of a benchmark's summary."""
+def summary(which: str, key: str) -> Callable[[Results], float | None]:
+    """Return the figure of a benchmark's summary; None for one that is no number."""
     return lambda results: results[which]["summary"][key]
 
 

@@ -282,6 +282,7 @@ def test_some_sets_take_the_place_of_those_stored():
     ("key", "other"),
     [
         ("machine", {"processor": "another"}),
+        ("machine", {"vectors": "wider"}),
         ("machine", {"libraries": [{"internal_api": "openblas", "num_threads": 99}]}),
         ("versions", {"numpy": "0.1"}),
     ],
@@ -297,6 +298,32 @@ def test_nothing_is_measured_beside_results_of_another_machine(
     monkeypatch.setattr(logistic, "run", lambda settings: pytest.fail("measured"))
     with pytest.raises(ValueError, match=f"of another {key}"):
         runner.measure("logistic", common.Settings(only="wine"), path)
+
+
+def test_the_stored_machines_can_be_told_apart():
+    avx2, avx512 = (goals.stored()[name]["logistic"] for name in ("avx2", "avx512"))
+    one, other = (common._comparable(stored["machine"]) for stored in (avx2, avx512))
+    assert one != other
+    assert one.keys() == other.keys() == common._comparable(common.machine()).keys()
+
+
+def test_a_set_that_some_benchmarks_leave_out_is_measured_by_the_others(
+    monkeypatch, capsys
+):
+    measured = []
+
+    def measure(which, settings, path):
+        left_out = getattr(import_module(f"benchmarks.{which}"), "LEFT_OUT", ())
+        data.names(settings.data, settings.only, settings.quick, left_out)
+        measured.append(which)
+
+    monkeypatch.setattr(runner, "measure", measure)
+    runner.main(["--only", "text"])
+    assert "logistic" in measured
+    assert "mlp" not in measured
+    assert "mlp: no data set of this benchmark has 'text'" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="'text'"):
+        runner.main(["--only", "text", "--which", "mlp"])
 
 
 def test_what_is_asked_for_is_measured(monkeypatch, capsys):
@@ -381,7 +408,7 @@ def test_growth_counts_iterations():
 
 def test_every_goal_has_a_figure_in_the_results_of_every_machine():
     machines = goals.stored()
-    assert machines
+    assert {"avx2", "avx512"} <= machines.keys()
     rows = goals.rows(machines)
     assert len(rows) == len(goals.GOALS) == len({row["what"] for row in rows})
     for name in machines.keys() - {"here"}:
@@ -398,6 +425,7 @@ def test_a_goal_is_met_from_its_bound_on(at_most, reached, met):
     assert goal.reached({"x": {"speed": reached}}) == reached
     assert goal.is_met(reached) is met
     assert goal.reached({}) is None
+    assert goal.reached({"x": {"speed": None}}) is None
 
 
 def test_the_table_of_goals_has_a_column_for_each_machine(capsys):
@@ -408,6 +436,12 @@ def test_the_table_of_goals_has_a_column_for_each_machine(capsys):
     assert header.split()[-2:] == ["empty:", "met"]
     assert len(lines) == len(goals.GOALS)
     assert all(line.endswith("None") for line in lines)
+
+
+def test_a_table_without_wide_networks_has_no_part_of_them():
+    results = {"evaluation": {"table": [{"p": 16, "h": 16, "dtype": "float64"}]}}
+    goal = goals.Goal("part", 1.0, lambda results: goals.part_within(results, 1.3))
+    assert goal.reached(results) is None
 
 
 def test_lower_bounds_count_as_they_are_and_the_lowest_of_a_set():

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._training_set import _encode_integers
 
 INTEGERS = [np.bool_, np.int8, np.uint8, np.int32, np.int64, np.uint64]
@@ -34,3 +35,13 @@ def assert_encoded_as_by_sorting(y):
     assert classes.dtype == y.dtype
     np.testing.assert_array_equal(classes, expected_classes)
     np.testing.assert_array_equal(codes, expected_codes)
+
+
+def test_labels_that_are_codes_already_are_only_read():
+    y = np.arange(150) % 3
+    y.flags.writeable = False
+    X = np.random.default_rng(0).standard_normal((150, 2))
+    assert _encode_integers(y)[1] is y
+    model = OneHiddenMLP(3, max_iter=5, tol=1.0, random_state=0, n_init=2)
+    assert model.fit(X, y).converged_
+    assert LogisticNN().fit(X, y).converged_

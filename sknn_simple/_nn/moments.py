@@ -25,8 +25,8 @@ SHIFT_ROWS = 1000
 FAR = 10.0
 # Below this part of the mean a deviation may be rounding.
 NEARLY_CONSTANT = 1e-7
-# Differences that are made at a time: with the rows themselves they should stay in a
-# core's cache. With less, two threads wait longer for Python's lock than they work.
+# Differences that are made at a time. A fourth would stay in a core's own cache, but
+# two threads then wait longer for Python's lock: it took 1.0 to 1.3 times as long.
 DIFFERENCE_BYTES = 2**22
 # Below this part of the weight, zeros of a sparse column may be rounding.
 NEARLY_FULL = 1e-9

@@ -1,6 +1,7 @@
 """Weighted mean and standard deviation of columns, at every size of number."""
 
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -179,6 +180,19 @@ def test_moments_have_the_same_bits_on_any_number_of_threads(container):
     X = rng.standard_normal((300, 6)) * 10.0 ** rng.integers(-9, 9, 6)
     one, two, three = (moments(container(X), weights(300), n) for n in (1, 2, 3))
     np.testing.assert_array_equal(two, one)
+    np.testing.assert_array_equal(three, one)
+
+
+def test_threads_do_not_write_into_each_others_differences(monkeypatch):
+    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 2**20)
+    monkeypatch.setattr(blocks_module, "MIN_BLOCK_ROWS", 2000)
+    X = np.random.default_rng(0).standard_normal((100_000, 20))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        one, three = (moments(X, weights(len(X)), n) for n in (1, 3))
+    finally:
+        sys.setswitchinterval(interval)
     np.testing.assert_array_equal(three, one)
 
 

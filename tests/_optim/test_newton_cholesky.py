@@ -7,8 +7,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from sknn_simple._optim.line_search import Line
 from sknn_simple._optim.newton_cholesky import (
     _Chord,
+    _step,
     _step_length,
     newton_cholesky,
     newton_steps,
@@ -389,3 +391,19 @@ def test_comes_back_from_where_there_is_no_curvature_at_all():
 
     result = solve(Flat(), [0.0, 0.03], maxiter=200)
     assert abs(result.x[1]) < 1e-6
+
+
+def test_a_longer_step_is_not_taken_to_where_the_gradient_is_not_finite():
+    line = Line(
+        lambda x: np.exp(-x[0]),
+        lambda x: np.array([-np.exp(-x[0]) if x[0] < 1.1 else np.nan]),
+        (),
+        np.zeros(1),
+        np.ones(1),
+        1.0,
+        np.array([-1.0]),
+    )
+    assert _step_length(np.exp(-1.0)) > 1.1
+    point = _step(line)
+    assert point is not None
+    assert point.length == 1.0
