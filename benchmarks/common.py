@@ -368,22 +368,24 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
+    lines = _cpuinfo().splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.processor()
 
 
 def _vectors() -> str:
     """Return the widest vectors of the processor, "" where the system does not tell."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return ""
+    flags = _cpuinfo().split()
     widest = {"avx512f": "AVX-512", "avx2": "AVX2"}
     return next((name for flag, name in widest.items() if flag in flags), "")
+
+
+def _cpuinfo() -> str:
+    """Return what Linux says of the processor, "" elsewhere."""
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
 
 
 def versions() -> dict[str, str]:

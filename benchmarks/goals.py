@@ -188,9 +188,8 @@ def stored(folder: Path = RESULTS) -> dict[str, Results]:
     }
 
 
-def rows(machines: Mapping[str, Results] | None = None) -> list[dict[str, Any]]:
+def rows(machines: Mapping[str, Results]) -> list[dict[str, Any]]:
     """Return a row per goal: what is reached on each machine, and whether it is met."""
-    machines = stored() if machines is None else machines
     found = []
     for goal in GOALS:
         row: dict[str, Any] = {"what": goal.what, "goal": goal.words}
@@ -212,4 +211,4 @@ def print_rows(found: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    print_rows(rows())
+    print_rows(rows(stored()))

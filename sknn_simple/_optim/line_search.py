@@ -76,19 +76,20 @@ class Line:
         self.start = Point(0.0, x, value, gradient, slope)
 
     def at(self, length: float) -> Point:
-        """Evaluate f and its gradient after a step of some length."""
+        """Evaluate f and its gradient after a step of some length.
+
+        Where the gradient is not finite no step could go on: f counts as infinite.
+        """
         x = self.start.x + length * self._direction
         value, gradient = self._fun(x, *self._args), self._jac(x, *self._args)
-        return Point(length, x, value, gradient, float(gradient @ self._direction))
+        slope = float(gradient @ self._direction)
+        value = value if np.isfinite(slope) else np.inf
+        return Point(length, x, value, gradient, slope)
 
     def is_low(self, point: Point) -> bool:
-        """Return whether f has fallen enough for the length of the step (Armijo).
-
-        Where the gradient is not finite a step would end all further ones.
-        """
+        """Return whether f has fallen enough for the length of the step (Armijo)."""
         start = self.start
-        has_fallen = point.value <= start.value + ARMIJO * point.length * start.slope
-        return has_fallen and bool(np.isfinite(point.slope))
+        return point.value <= start.value + ARMIJO * point.length * start.slope
 
     def is_flat(self, point: Point) -> bool:
         """Return whether little enough of the slope is left (Wolfe)."""

@@ -204,8 +204,7 @@ def _step(line: Line) -> Point | None:
         return whole
     longer = line.at(length)
     lower_by = whole.value - longer.value
-    worth = lower_by > ARMIJO * (1.0 - length) * start.slope
-    return longer if worth and line.is_low(longer) else whole
+    return longer if lower_by > ARMIJO * (1.0 - length) * start.slope else whole
 
 
 def _step_length(slope_left: float) -> float:
