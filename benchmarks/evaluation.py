@@ -29,12 +29,12 @@ from benchmarks.common import (
     seconds,
     table,
 )
-from sknn_simple._nn.activations import ACTIVATIONS
-from sknn_simple._nn.blocks import RowBlocks, Workers
-from sknn_simple._nn.losses import LOSSES
-from sknn_simple._nn.networks import LinearNetwork, OneHiddenNetwork
-from sknn_simple._nn.objective import LinearObjective, Objective
-from sknn_simple._optim.threads import single_blas_thread
+from sknn_simple._data.row_blocks import RowBlocks
+from sknn_simple._data.threads import Workers, single_blas_thread
+from sknn_simple._model.activations import ACTIVATIONS
+from sknn_simple._model.losses import LOSSES
+from sknn_simple._model.networks import LinearNetwork, OneHiddenNetwork
+from sknn_simple._model.objective import LinearObjective, Objective
 
 SIZES = (16, 100, 400, 784)
 ROWS = (10_000, 100_000)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
+from sknn_simple._version import __version__
 
 if TYPE_CHECKING:
     from sknn_simple._displays import (
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
         LossCurveDisplay,
         NetworkDisplay,
     )
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "HiddenUnitsDisplay",

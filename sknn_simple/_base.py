@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from sknn_simple._callbacks import IterationTasks
 from sknn_simple._compat import (
     CallbackSupportMixin,
     Interval,
@@ -25,15 +24,18 @@ from sknn_simple._compat import (
     parse_version,
     with_callbacks,
 )
+from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._documentation import PACKAGE, documentation_address
-from sknn_simple._interrupts import interrupts, kept_interrupts
-from sknn_simple._monitors import Monitor, ProgressTable
-from sknn_simple._nn.objective import Network
+from sknn_simple._model.objective import Network
 from sknn_simple._optim.journey import OUTCOMES, Limits, Result
 from sknn_simple._prediction import PredictionMixin
-from sknn_simple._scene import Recipe
-from sknn_simple._training import Trained
-from sknn_simple._training_set import TrainingSet, validate_training_set
+from sknn_simple._training.callbacks import IterationTasks
+from sknn_simple._training.interrupts import interrupts, kept_interrupts
+from sknn_simple._training.monitors import Monitor, ProgressTable
+from sknn_simple._training.problem import Recipe
+from sknn_simple._training.train import Trained
+from sknn_simple._validation import validate_training_set
+from sknn_simple._version import __version__
 
 
 class BaseNN(
@@ -284,8 +286,6 @@ class BaseNN(
         not have. An estimator before or in its fit keeps them, because so it travels
         to the processes of a search or of ``n_init``.
         """
-        from sknn_simple import __version__
-
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state["_sknn_simple_version"] = __version__
         if hasattr(self, "n_iter_") and not in_callback_context(self):
@@ -294,8 +294,6 @@ class BaseNN(
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the stored attributes; warn if a newer sknn_simple stored them."""
-        from sknn_simple import __version__
-
         state = dict(state)
         stored_by = state.pop("_sknn_simple_version", __version__)
         if parse_version(stored_by) > parse_version(__version__):

@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sknn_simple._base import BaseNN
-from sknn_simple._callbacks import fit_task
 from sknn_simple._compat import StrOptions
-from sknn_simple._nn.networks import LinearNetwork
-from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.networks import LinearNetwork
+from sknn_simple._model.objective import LinearObjective
 from sknn_simple._optim.solvers import SOLVERS, check_capability
-from sknn_simple._scene import Recipe
-from sknn_simple._training import Trained, train
-from sknn_simple._training_set import TrainingSet
+from sknn_simple._training.callbacks import fit_task
+from sknn_simple._training.problem import Recipe
+from sknn_simple._training.train import Trained, train
 
 
 class LogisticNN(BaseNN):

@@ -10,17 +10,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from sknn_simple._base import BaseNN
-from sknn_simple._callbacks import StartTasks, fit_task
 from sknn_simple._compat import Interval, StrOptions
-from sknn_simple._nn.activations import ACTIVATIONS
-from sknn_simple._nn.networks import OneHiddenNetwork
-from sknn_simple._nn.objective import Network, Objective
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.activations import ACTIVATIONS
+from sknn_simple._model.networks import OneHiddenNetwork
+from sknn_simple._model.objective import Network, Objective
 from sknn_simple._optim.solvers import SOLVERS, check_capability
 from sknn_simple._prediction import map_rows
-from sknn_simple._restarts import StartTraining, best, train_each
-from sknn_simple._scene import Recipe
-from sknn_simple._training import Trained
-from sknn_simple._training_set import TrainingSet, split
+from sknn_simple._training.callbacks import StartTasks, fit_task
+from sknn_simple._training.early_stopping import split
+from sknn_simple._training.problem import Recipe
+from sknn_simple._training.restarts import StartTraining, best, train_each
+from sknn_simple._training.train import Trained
 
 _SOLVERS = {
     name for name, solver in SOLVERS.items() if "hessian" not in solver.derivatives

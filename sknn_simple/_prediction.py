@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_simple._nn.blocks import Workspace, block_edges
-from sknn_simple._nn.losses import LOSSES, Loss
-from sknn_simple._nn.objective import Network
-from sknn_simple._training_set import out_activation, validate_features
+from sknn_simple._data.row_blocks import Workspace, block_edges
+from sknn_simple._data.training_set import out_activation
+from sknn_simple._model.losses import LOSSES, Loss
+from sknn_simple._model.objective import Network
+from sknn_simple._validation import validate_features
 
 
 class PredictionMixin(metaclass=ABCMeta):

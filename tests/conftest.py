@@ -17,8 +17,8 @@ from hypothesis import settings
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sknn_simple._nn.objective import Objective
-from sknn_simple._nn.standardised import StandardisedObjective
+from sknn_simple._model.objective import Objective
+from sknn_simple._model.standardised import StandardisedObjective
 
 # A gate must give the same answer twice, on a machine of any speed. To search further:
 # pytest --hypothesis-profile=explore

@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import sknn_simple
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._nn.activations import ACTIVATIONS
-from sknn_simple._nn.blocks import Workers
+from sknn_simple._data.threads import Workers
+from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._optim import solvers
 
 P, H = 5, 4
@@ -297,7 +297,7 @@ def minimisations(monkeypatch):
         seen.append((problem, minimise(problem, start, **options), options["limits"]))
         return seen[-1][1]
 
-    monkeypatch.setattr("sknn_simple._training.minimise", spied)
+    monkeypatch.setattr("sknn_simple._training.train.minimise", spied)
     return seen
 
 
@@ -368,7 +368,7 @@ def test_as_many_threads_as_the_blas_is_allowed(model, allowed, workers):
 PROGRAM = """
 import numpy as np
 from sknn_simple import LogisticNN
-from sknn_simple._nn.blocks import Workers
+from sknn_simple._data.threads import Workers
 
 numbers, init = set(), Workers.__init__
 Workers.__init__ = lambda self, n: (numbers.add(n), init(self, n))[1]

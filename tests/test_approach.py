@@ -15,15 +15,15 @@ from threadpoolctl import threadpool_limits
 from sknn_simple import (
     LogisticNN,
     OneHiddenMLP,
-    _approach,
-    _renewal,
-    _sampling,
-    _shapes,
-    _training,
 )
-from sknn_simple._nn.activations import ACTIVATIONS
-from sknn_simple._nn.networks import OneHiddenNetwork
+from sknn_simple._model.activations import ACTIVATIONS
+from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._optim import journey, scaling, solvers
+from sknn_simple._training import heuristics as _shapes
+from sknn_simple._training import plan as _approach
+from sknn_simple._training import renewal as _renewal
+from sknn_simple._training import subsampling as _sampling
+from sknn_simple._training import train as _training
 
 
 def digits(n=600):
@@ -112,7 +112,7 @@ def test_blocks_of_the_hessian_do_not_move_the_optimum(load, settings, monkeypat
 def test_blocks_of_the_hessian_save_iterations(monkeypatch):
     X, y = digits()
     renewed = LogisticNN(tol=1e-6).fit(X, y)
-    monkeypatch.setattr("sknn_simple._approach.renewal", lambda *args: None)
+    monkeypatch.setattr("sknn_simple._training.plan.renewal", lambda *args: None)
     plain = LogisticNN(solver="lbfgs", tol=1e-6).fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-7)
     assert 4 * renewed.n_iter_ < plain.n_iter_
@@ -222,7 +222,7 @@ def test_a_penalty_out_of_all_proportion_does_not_count_as_curvature():
 def test_rescaling_by_the_curvature_saves_iterations(monkeypatch):
     X, y = words()
     renewed = LogisticNN(standardize=False).fit(X, y)
-    monkeypatch.setattr("sknn_simple._approach.renewal", lambda *args: None)
+    monkeypatch.setattr("sknn_simple._training.plan.renewal", lambda *args: None)
     plain = LogisticNN(standardize=False).fit(X, y)
     assert_allclose(renewed.loss_, plain.loss_, rtol=1e-6)
     assert 1.4 * renewed.n_iter_ < plain.n_iter_

@@ -26,9 +26,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sknn_simple import LogisticNN, OneHiddenMLP, _approach
-from sknn_simple._nn import blocks
-from sknn_simple._nn.networks import OneHiddenNetwork
+from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._data import row_blocks as blocks
+from sknn_simple._model.networks import OneHiddenNetwork
+from sknn_simple._training import plan as _approach
 
 SKLEARN = parse_version(sklearn_version).release[:2]
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "softplus", "silu", "gelu"]

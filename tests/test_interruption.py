@@ -14,8 +14,8 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._monitors import EarlyStopping, SilentMonitor
-from sknn_simple._nn.objective import LinearObjective
+from sknn_simple._model.objective import LinearObjective
+from sknn_simple._training.monitors import EarlyStopping, SilentMonitor
 
 LINEAR = LogisticNN(tol=1e-9)
 NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)

@@ -20,18 +20,18 @@ from threadpoolctl import threadpool_info
 from sknn_simple import (
     LogisticNN,
     OneHiddenMLP,
-    _approach,
     _base,
-    _interrupts,
     _mlp,
-    _training,
 )
-from sknn_simple._interrupts import shared_interruption
-from sknn_simple._monitors import SilentMonitor
-from sknn_simple._nn.objective import Objective
-from sknn_simple._nn.standardised import StandardisedObjective
-from sknn_simple._optim import threads
-from sknn_simple._restarts import StartTraining, train_each
+from sknn_simple._data import threads
+from sknn_simple._model.objective import Objective
+from sknn_simple._model.standardised import StandardisedObjective
+from sknn_simple._training import interrupts as _interrupts
+from sknn_simple._training import plan as _approach
+from sknn_simple._training import train as _training
+from sknn_simple._training.interrupts import shared_interruption
+from sknn_simple._training.monitors import SilentMonitor
+from sknn_simple._training.restarts import StartTraining, train_each
 
 LINEAR = LogisticNN()
 NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)

@@ -277,7 +277,7 @@ def test_auto_chooses_a_solver_with_bounds_and_starts_within_them(model, monkeyp
         seen.append((start, bounds, options["solver"]))
         return minimise(problem, start, bounds=bounds, **options)
 
-    monkeypatch.setattr("sknn_simple._training.minimise", spied)
+    monkeypatch.setattr("sknn_simple._training.train.minimise", spied)
     X, y = data()
     model = clone(model).set_params(monotonic_cst=[1, -1, 0, 0, 1], max_iter=200)
     model.fit(X, y)

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sknn_simple.onnx
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._nn.activations import ACTIVATIONS
+from sknn_simple._model.activations import ACTIVATIONS
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -218,7 +218,7 @@ def test_clone_is_not_fitted(model):
 
 def stored_by(version, model, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sknn_simple, "__version__", version)
+        patch.setattr(sknn_simple._base, "__version__", version)
         return pickle.dumps(model)
 
 
@@ -384,7 +384,7 @@ def test_skops_warns_of_a_newer_version(monkeypatch):
     io = pytest.importorskip("skops.io")
     model = LogisticNN().fit(X, y)
     with monkeypatch.context() as patch:
-        patch.setattr(sknn_simple, "__version__", "999.0.0")
+        patch.setattr(sknn_simple._base, "__version__", "999.0.0")
         stored = io.dumps(model)
     with pytest.warns(UserWarning, match="stored by sknn_simple 999"):
         io.loads(stored, trusted=["sknn_simple._logistic.LogisticNN"])

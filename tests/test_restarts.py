@@ -14,7 +14,7 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple import OneHiddenMLP, _mlp
-from sknn_simple._restarts import StartTraining, train_each
+from sknn_simple._training.restarts import StartTraining, train_each
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -158,7 +158,7 @@ class Allowed(StartTraining):
     """Notes how many threads a start may use."""
 
     def _train(self, recipe, start, monitors):
-        from sknn_simple._optim.threads import single_blas_thread
+        from sknn_simple._data.threads import single_blas_thread
 
         with single_blas_thread() as allowed:
             inside = max(blas_threads().values(), default=1)

@@ -138,7 +138,7 @@ assert model.converged_ and model.score(X, y) > 0.9
 model = LogisticNN(solver="bfgs").fit(X, y)
 assert model.converged_ and model.solver_ == "bfgs"
 """
-TESTED = [f"_nn/test_{name}.py" for name in ("activations", "losses", "objective")]
+TESTED = [f"_model/test_{name}.py" for name in ("activations", "losses", "objective")]
 TESTED += ["_optim/test_solvers.py"]
 
 

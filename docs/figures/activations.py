@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sknn_simple._nn.activations import ACTIVATIONS
+from sknn_simple._model.activations import ACTIVATIONS
 
 names = [name for name in ACTIVATIONS if name != "sigmoid"]  # another name of logistic
 z = np.linspace(-4.0, 4.0, 401)

@@ -21,7 +21,7 @@ ROWS = [  # y, [(x, width, text, layer)]
     (
         3,
         [
-            (0.0, 2.8, "_nn: network, loss,\nblocks → J, ∇J, H·v", "nn"),
+            (0.0, 2.8, "_model: network, loss,\nobjective → J, ∇J, H·v", "nn"),
             (3.0, 2.9, "_approach: solver\nand coordinates", "top"),
             (6.1, 2.9, "_optim: θ = T u,\nbounds from signs", "optim"),
         ],
@@ -39,7 +39,7 @@ ROWS = [  # y, [(x, width, text, layer)]
 COLOURS = {"user": "#f2f2f2", "top": "#fde9d9", "nn": "#dbe7f5", "optim": "#dff0dc"}
 NAMES = {
     "top": "the classifiers' modules",
-    "nn": "_nn: the mathematics",
+    "nn": "_model: the mathematics",
     "optim": "_optim: minimising",
 }
 # x, from the box that begins at this height to the next one.

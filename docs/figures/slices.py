@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sknn_simple._nn.blocks import Workers
-from sknn_simple._nn.losses import LOSSES
-from sknn_simple._scene import cut
-from sknn_simple._training_set import validate_training_set
+from sknn_simple._data.threads import Workers
+from sknn_simple._model.losses import LOSSES
+from sknn_simple._training.problem import cut
+from sknn_simple._validation import validate_training_set
 
 
 def objective_of(model, X, y):

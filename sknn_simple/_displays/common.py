@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
-from sknn_simple._training_set import validate_features
+from sknn_simple._validation import validate_features
 
 _MAX_NAME = 30
 

@@ -1,0 +1,1 @@
+"""Arrays, never networks: features, moments, row blocks, threads."""

@@ -1,0 +1,1 @@
+"""The mathematics of the networks, one block of rows at a time."""

@@ -1,1 +1,0 @@
-"""The mathematics: networks, losses and their derivatives over blocks of rows."""

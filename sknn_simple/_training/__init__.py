@@ -1,0 +1,1 @@
+"""From what to train to the trained parameters."""

@@ -1,0 +1,279 @@
+"""Weighted mean and standard deviation of columns, at every size of number."""
+
+import math
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+
+from sknn_simple._data import moments as moments_module
+from sknn_simple._data import row_blocks as blocks_module
+from sknn_simple._data.features import View
+from sknn_simple._data.moments import column_moments, row_squares
+from sknn_simple._data.row_blocks import RowBlocks
+from sknn_simple._data.threads import Workers
+
+CONTAINERS = {"dense": np.asarray, "sparse": sparse.csr_array}
+EVERY = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+
+
+@pytest.fixture(autouse=True, params=[1000, 3], ids=["of all", "of few"])
+def _small_blocks(monkeypatch, request):
+    """Small blocks, and deviations from the mean of all rows or of a few."""
+    monkeypatch.setattr(moments_module, "SHIFT_ROWS", request.param)
+    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 8 * 5)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks_module, "SHARED_BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks_module, "MIN_BLOCK_ROWS", 16)
+    monkeypatch.setattr(blocks_module, "LANE_WORK", 1.0)
+
+
+def weights(n_rows, seed=0):
+    weight = np.random.default_rng(seed).uniform(0.1, 1.0, n_rows)
+    return weight / weight.sum()
+
+
+def moments(X, weight, n_threads=1):
+    blocks = RowBlocks(X, np.zeros(len(weight)), weight, row_bytes=8, work=1e9)
+    with Workers(n_threads) as workers:
+        return column_moments(blocks, workers)
+
+
+def exact_moments(x, weight):
+    """μ and σ of one column in rational arithmetic, rounded once."""
+    xs, ws = [Fraction(float(v)) for v in x], [Fraction(float(v)) for v in weight]
+    pairs, zero = list(zip(xs, ws, strict=True)), Fraction(0)
+    mean = sum((wi * xi for xi, wi in pairs), zero) / sum(ws, zero)
+    terms = (wi * (xi - mean) * (xi - mean) for xi, wi in pairs)
+    square = sum(terms, zero) / sum(ws, zero)
+    # Scaled by 4ᵏ into the range of floats, so that its root can be taken.
+    k = (square.numerator.bit_length() - square.denominator.bit_length()) // 2
+    return float(mean), math.ldexp(math.sqrt(square * Fraction(4) ** -k), k)
+
+
+def assert_exact(X, weight, container=np.asarray, rtol=1e-12):
+    mean, deviation = moments(container(X), weight)
+    for j, column in enumerate(X.T):
+        expected_mean, expected_deviation = exact_moments(column, weight)
+        size = float(np.abs(column).max())
+        assert mean[j] == pytest.approx(expected_mean, rel=rtol, abs=1e-14 * size)
+        assert deviation[j] == pytest.approx(expected_deviation, rel=rtol, abs=0.0)
+
+
+@EVERY
+@pytest.mark.parametrize("n_rows", [1, 2, 16, 17, 200])
+def test_moments_are_numpys(container, n_rows):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_rows, 4)) * rng.integers(0, 2, (n_rows, 4))
+    weight = weights(n_rows)
+    mean, deviation = moments(container(X), weight)
+    expected = np.average(X, axis=0, weights=weight)
+    np.testing.assert_allclose(mean, expected, rtol=1e-13, atol=1e-15)
+    expected = np.sqrt(np.average((X - expected) ** 2, axis=0, weights=weight))
+    np.testing.assert_allclose(deviation, expected, rtol=1e-13, atol=1e-15)
+    assert mean.dtype == deviation.dtype == np.float64
+
+
+@EVERY
+@pytest.mark.parametrize("size", [1.0, 1e-150, 1e150, 1e-200, 1e200, 1e-300, 1e300])
+def test_columns_of_any_size(container, size):
+    rng = np.random.default_rng(0)
+    X = size * rng.standard_normal((50, 2)) * rng.integers(0, 2, (50, 2))
+    assert_exact(X, weights(50), container)
+
+
+@EVERY
+@pytest.mark.parametrize("size", [1e-310, 1e-322])
+def test_columns_of_subnormal_numbers(container, size):
+    """A column that is not constant has σ > 0, silently, down to the last float."""
+    X = size * np.random.default_rng(0).integers(0, 3, (50, 1)).astype(float)
+    weight = weights(50)
+    mean, deviation = moments(container(X), weight)
+    assert X.min() <= mean[0] <= X.max()
+    _, expected = exact_moments(X[:, 0], weight)
+    assert deviation[0] == pytest.approx(expected, rel=0.2)
+
+
+@EVERY
+@pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
+@pytest.mark.parametrize("seed", range(5))
+def test_columns_far_from_zero(container, shift, seed):
+    """σ keeps its digits however far the column is from 0."""
+    X = shift + np.random.default_rng(seed).standard_normal((200, 2))
+    assert_exact(X, weights(200, seed), container)
+
+
+@EVERY
+@pytest.mark.parametrize("n_odd", [1, 400])
+def test_a_mean_far_from_the_chosen_rows_takes_a_second_pass(
+    container, n_odd, monkeypatch
+):
+    """Every 400th row is chosen; it is 0, and what the others are is far from it."""
+    monkeypatch.setattr(moments_module, "SHIFT_ROWS", 2)
+    shifts, once = [], moments_module._shifted_moments
+
+    def noted(blocks, shift, *args):
+        shifts.append(shift)
+        return once(blocks, shift, *args)
+
+    monkeypatch.setattr(moments_module, "_shifted_moments", noted)
+    rng = np.random.default_rng(0)
+    X = 1e3 + rng.standard_normal((800, 1))
+    X[::400] *= 0.0
+    if n_odd > 1:
+        X[200:600] = 0.0
+    assert_exact(X, np.full(800, 1.0 / 800.0), container, rtol=1e-14)
+    assert shifts[0].tolist() == [0.0]
+    assert len(shifts) == (2 if n_odd == 1 else 1)
+
+
+@EVERY
+@pytest.mark.parametrize("n_rows", [1, 3, 100])
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, 0.1, -1e8 / 3, 1e-300, 5e-324, 1e300, np.finfo(float).max]
+)
+def test_a_constant_column_has_no_deviation(container, value, n_rows):
+    """Exactly none, also where the mean is rounded: σ = 0 is what it is known by."""
+    other = np.random.default_rng(0).standard_normal(n_rows)
+    X = np.column_stack([np.full(n_rows, value), other])
+    mean, deviation = moments(container(X), weights(n_rows))
+    assert deviation[0] == 0.0
+    assert mean[0] == value
+    assert deviation[1] > 0.0 or n_rows == 1
+
+
+@EVERY
+def test_nearly_constant_is_not_constant(container):
+    X = np.full((100, 1), 0.1)
+    X[50:] = np.nextafter(0.1, 1.0)
+    assert_exact(X, weights(100), container, rtol=1e-3)
+
+
+def test_empty_columns_of_sparse_data_have_no_deviation():
+    X = sparse.csr_array((30, 5))
+    mean, deviation = moments(X, weights(30))
+    assert mean.tolist() == deviation.tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
+def test_stored_zeros_and_unsorted_columns_change_nothing(container, index_dtype):
+    rng = np.random.default_rng(0)
+    dense = rng.standard_normal((60, 4)) * rng.integers(0, 2, (60, 4)) + 3.0
+    dense[:, 3] = 0.0
+    X = container(np.where(dense == 0.0, 1.0, dense))
+    X.data[X.data == 1.0] = 0.0
+    X.indices = X.indices.reshape(60, 4)[:, ::-1].ravel().astype(index_dtype)
+    X.data = X.data.reshape(60, 4)[:, ::-1].ravel()
+    X.indptr = X.indptr.astype(index_dtype)
+    found, expected = moments(X, weights(60)), moments(dense, weights(60))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@EVERY
+def test_moments_have_the_same_bits_on_any_number_of_threads(container):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 6)) * 10.0 ** rng.integers(-9, 9, 6)
+    one, two, three = (moments(container(X), weights(300), n) for n in (1, 2, 3))
+    np.testing.assert_array_equal(two, one)
+    np.testing.assert_array_equal(three, one)
+
+
+def test_threads_do_not_write_into_each_others_differences(monkeypatch):
+    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 2**20)
+    monkeypatch.setattr(blocks_module, "MIN_BLOCK_ROWS", 2000)
+    X = np.random.default_rng(0).standard_normal((100_000, 20))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        one, three = (moments(X, weights(len(X)), n) for n in (1, 3))
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_array_equal(three, one)
+
+
+@EVERY
+def test_single_precision_data_have_double_precision_moments(container):
+    X = (1e4 + np.random.default_rng(0).standard_normal((80, 3))).astype(np.float32)
+    assert_exact(X, weights(80), container)
+
+
+@EVERY
+def test_weights_are_repeated_rows(container):
+    rng = np.random.default_rng(0)
+    X, counts = 5.0 + rng.standard_normal((40, 3)), rng.integers(1, 5, 40)
+    total = counts.sum()
+    repeated = np.repeat(X, counts, axis=0)
+    found = moments(container(X), counts / total)
+    expected = moments(container(repeated), np.full(total, 1.0 / total))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+# Halves and quarters of moderate size: numbers that may repeat, cancel and be 0.
+MATRICES = hnp.arrays(
+    np.float64,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=40),
+    elements=st.integers(-40, 40).map(lambda i: i / 4.0),
+)
+
+
+@given(MATRICES, st.integers(0, 100))
+def test_sparse_is_dense(X, seed):
+    weight = weights(len(X), seed)
+    dense, compressed = moments(X, weight), moments(sparse.csr_array(X), weight)
+    np.testing.assert_allclose(compressed[0], dense[0], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(compressed[1], dense[1], rtol=1e-9, atol=1e-13)
+    np.testing.assert_array_equal(compressed[1] == 0.0, dense[1] == 0.0)
+    np.testing.assert_array_equal(dense[1] == 0.0, np.ptp(X, axis=0) == 0.0)
+
+
+@given(MATRICES, st.integers(-300, 300), st.integers(0, 100))
+def test_moments_follow_the_unit(X, exponent, seed):
+    """In another unit, a power of two, μ and σ are the same digits."""
+    weight = weights(len(X), seed)
+    mean, deviation = moments(X, weight)
+    scaled = moments(np.ldexp(X, exponent), weight)
+    np.testing.assert_allclose(scaled[0], np.ldexp(mean, exponent), rtol=1e-12)
+    np.testing.assert_allclose(scaled[1], np.ldexp(deviation, exponent), rtol=1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_rows", [17, 100, 1000])
+def test_any_constant_column_has_exactly_no_deviation(container, n_rows, dtype):
+    """Sums of its squares are rounded, so that their difference need not be 0."""
+    values = np.random.default_rng(n_rows).normal(size=100) * 10.0 ** np.arange(-50, 50)
+    X = np.tile(values[30:70].astype(dtype), (n_rows, 1))
+    mean, deviation = moments(container(X), weights(n_rows))
+    np.testing.assert_array_equal(deviation, 0.0)
+    np.testing.assert_array_equal(mean, X[0].astype(np.float64))
+
+
+@EVERY
+def test_small_columns_in_single_precision(container):
+    X = 1e-23 * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    _, deviation = moments(container(X.astype(np.float32)), weights(50))
+    _, expected = moments(container(X.astype(np.float64)), weights(50))
+    np.testing.assert_allclose(deviation, expected, rtol=1e-6)
+
+
+@EVERY
+@pytest.mark.parametrize("kept_bytes", [0, 2**20])
+def test_row_squares(container, kept_bytes, monkeypatch):
+    """Of features as they are seen; of sparse ones the stored values alone."""
+    monkeypatch.setattr(blocks_module, "KEPT_BYTES", kept_bytes)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 4)) * rng.integers(2, size=(50, 4))
+    center, scale = np.arange(4.0), np.array([0.5, 1.0, 2.0, 0.0])
+    blocks = RowBlocks(container(X), np.zeros(50), weights(50), row_bytes=8, work=1e9)
+    sparse_columns = sparse.issparse(container(X))
+    blocks.see(View(np.zeros(4), np.full(4, 3.0)))
+    with Workers(2) as workers:
+        found = row_squares(blocks, center, scale, workers)
+    from_center = 3.0 * X - (0.0 if sparse_columns else center)
+    np.testing.assert_allclose(found, ((from_center * scale) ** 2).sum(axis=1))
