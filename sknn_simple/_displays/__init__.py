@@ -1,4 +1,4 @@
-"""Plots of a fitted network; matplotlib is imported when one is drawn."""
+"""Plots of a fitted network. Matplotlib is imported only when a plot is drawn."""
 
 from sknn_simple._displays.hidden_units import HiddenUnitsDisplay
 from sknn_simple._displays.loss_curve import LossCurveDisplay

@@ -1,4 +1,4 @@
-"""What the displays share: axes, checks of arguments, names, choices and colours."""
+"""Shared parts of the displays: axes, checks of arguments, names and colours."""
 
 from numbers import Integral
 from typing import Any
@@ -15,11 +15,11 @@ _MAX_NAME = 30
 
 
 class Display:
-    """Base of the displays: what they draw with, on and about."""
+    """Base class of the displays: checks the model, imports matplotlib, sets axes."""
 
     @classmethod
     def _check_estimator(cls, estimator: Any) -> None:
-        """Raise unless ``estimator`` is a fitted network of this package."""
+        """Raise an error unless ``estimator`` is a fitted network of this package."""
         if not isinstance(estimator, LogisticNN | OneHiddenMLP):
             raise TypeError(
                 f"{cls.__name__}.from_estimator takes a fitted LogisticNN or "
@@ -28,7 +28,7 @@ class Display:
         check_is_fitted(estimator)
 
     def _import_pyplot(self) -> Any:
-        """Return matplotlib.pyplot, or say how to install it."""
+        """Return matplotlib.pyplot, or raise an error that says how to install it."""
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
@@ -41,7 +41,7 @@ class Display:
     def _set_axes(
         self, plt: Any, ax: Any, figsize: tuple[float, float] | None = None
     ) -> Any:
-        """Return the axes to draw on, a new figure's for None; keep both."""
+        """Set ``ax_`` and ``figure_`` and return the axes; None makes a new figure."""
         if ax is None:
             _, ax = plt.subplots(figsize=figsize, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
@@ -60,7 +60,7 @@ def _described(estimator: Any) -> str:
 
 
 def layer_weights(estimator: Any) -> list[np.ndarray]:
-    """Return the weights layer by layer, each (n_from, n_to), in float64."""
+    """Return the weights of each layer as float64 arrays of shape (n_from, n_to)."""
     if isinstance(estimator, OneHiddenMLP):
         layers = estimator.coefs_
     else:
@@ -69,9 +69,9 @@ def layer_weights(estimator: Any) -> list[np.ndarray]:
 
 
 def column_deviations(estimator: Any, X: Any) -> np.ndarray:
-    """Return the standard deviation of each column of X, (n_features, 1).
+    """Return the standard deviation of each column of X, shape (n_features, 1).
 
-    Without X each column counts as it is.
+    Without X all deviations count as 1.
     """
     if X is None:
         return np.ones((1, 1))
@@ -80,49 +80,51 @@ def column_deviations(estimator: Any, X: Any) -> np.ndarray:
 
 
 def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
-    """Return a name per feature: those given, those of ``fit``, or x0, x1 and so on."""
+    """Return one name per feature: the given ones, those of ``fit``, or x0, x1, …."""
     n_features = estimator.n_features_in_
     if feature_names is None:
         if hasattr(estimator, "feature_names_in_"):
-            return np.array([plain(name) for name in estimator.feature_names_in_])
+            return np.array(
+                [escape_dollars(name) for name in estimator.feature_names_in_]
+            )
         return np.array([f"x{i}" for i in range(n_features)])
     names = np.array([str(name) for name in feature_names])
     if len(names) != n_features:
         raise ValueError(
-            f"feature_names must hold one name per feature: it has {len(names)} names "
-            f"and the model {n_features} features."
+            f"feature_names must contain one name per feature: it has {len(names)} "
+            f"names and the model {n_features} features."
         )
     return names
 
 
 def output_names(estimator: Any, class_names: Any = None) -> np.ndarray:
-    """Return one name per output; for two classes, the second's."""
+    """Return one name per output; for two classes, that of the second class."""
     classes = estimator.classes_
     if class_names is None:
-        names = np.array([plain(label) for label in classes])
+        names = np.array([escape_dollars(label) for label in classes])
     else:
         names = np.array([str(name) for name in class_names])
     if len(names) != len(classes):
         raise ValueError(
-            f"class_names must hold one name per class: it has {len(names)} names and "
-            f"the model {len(classes)} classes."
+            f"class_names must contain one name per class: it has {len(names)} names "
+            f"and the model {len(classes)} classes."
         )
     n_outputs = layer_weights(estimator)[-1].shape[1]
     return names[len(names) - n_outputs :]
 
 
-def plain(name: Any) -> str:
+def escape_dollars(name: Any) -> str:
     r"""Return a name from the data as text that matplotlib does not read as a formula.
 
-    A column may be called "$ per $100"; ``\$`` is drawn as a dollar sign.
+    A column may be called "$ per $100". Matplotlib draws ``\$`` as a dollar sign.
     """
     return str(name).replace("$", r"\$")
 
 
 def shorten(name: str, length: int = _MAX_NAME) -> str:
-    """Cut the middle out of a long name: similar names often differ at their ends.
+    """Cut the middle out of a long name, because similar names differ at their ends.
 
-    A formula is left whole, since matplotlib cannot draw a part of it.
+    A formula is not cut: matplotlib cannot draw a part of it.
     """
     if len(name) <= length or "$" in name.replace(r"\$", ""):
         return name
@@ -130,15 +132,15 @@ def shorten(name: str, length: int = _MAX_NAME) -> str:
     return f"{name[: length - 1 - tail]}…{name[-tail:]}"
 
 
-def strongest(strength: np.ndarray, n: int | None) -> np.ndarray:
-    """Return the numbers of the ``n`` largest entries, ascending; all for None."""
+def indices_of_largest(strength: np.ndarray, n: int | None) -> np.ndarray:
+    """Return the ascending indices of the ``n`` largest entries; None for all."""
     if n is None or n >= len(strength):
         return np.arange(len(strength))
     return np.sort(np.argsort(-strength, kind="stable")[:n])
 
 
 def check_limit(name: str, limit: Any) -> None:
-    """Raise unless a limit is a positive integer or None."""
+    """Raise an error unless ``limit`` is a positive integer or None."""
     if limit is not None and not (isinstance(limit, Integral) and int(limit) >= 1):
         raise ValueError(
             f"{name} must be a positive integer, or None for no limit; got "
@@ -149,6 +151,7 @@ def check_limit(name: str, limit: Any) -> None:
 def sign_colours(plt: Any, cmap: Any) -> np.ndarray:
     """Return the colours of negative and of positive weights, (2, 4).
 
-    The very ends of a diverging colormap are almost black, hard to tell apart.
+    They are taken at 0.1 and 0.9: the two ends of a diverging colormap are almost
+    black and look alike.
     """
     return plt.get_cmap(cmap)([0.1, 0.9])

@@ -10,13 +10,14 @@ from sknn_simple._displays.common import (
     Display,
     check_limit,
     column_deviations,
+    indices_of_largest,
     input_names,
     layer_weights,
     output_names,
     shorten,
     sign_colours,
-    strongest,
 )
+from sknn_simple._logistic import LogisticNN
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -35,14 +36,14 @@ class HiddenUnitsDisplay(Display):
     unit_names : array-like of str of shape (n_units,)
         Titles of the units.
     strength : ndarray of shape (n_units,), default=None
-        What decides which units are drawn where there are too many; None for the
-        norm of each unit's weights.
+        Importance of each unit. If there are more units than ``max_units``, the
+        most important ones are drawn. None for the norm of each unit's weights.
     image_shape : tuple of two ints, default=None
-        Height and width of the images that the features are the pixels of, row by
-        row; None to draw bars.
+        Height and width in pixels, if the features are the pixels of an image, row
+        by row; None to draw bars.
     per_deviation : bool, default=False
-        Whether the weights are per standard deviation of the feature, which the label
-        of the scale then says.
+        Whether the weights are per standard deviation of the feature. It changes the
+        label of the scale only.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class HiddenUnitsDisplay(Display):
     artists_ : list of matplotlib AxesImage or BarContainer
         The image or the bars of each unit drawn.
     ax_ : matplotlib Axes
-        The empty axes whose place ``axes_`` share.
+        Empty axes; ``axes_`` divide their place.
     figure_ : matplotlib Figure
         Figure containing the units.
 
@@ -102,30 +103,30 @@ class HiddenUnitsDisplay(Display):
         Parameters
         ----------
         estimator : OneHiddenMLP or LogisticNN
-            A fitted model. LogisticNN has no hidden units; the weights into each of
-            its outputs are shown.
+            A fitted model. LogisticNN has no hidden units: the plot shows the weights
+            into each of its outputs.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data whose columns give the scale of the weights: each weight is shown per
+            Data from which the scale of the weights is taken: each weight is shown per
             standard deviation of its column, so that features in different units
             can be compared. None shows the raw weights, ``coefs_[0]``, which are large
-            for a feature of small values. Pass X unless all columns have one scale.
+            if the feature has small values. Pass X unless all columns have one scale.
         image_shape : tuple of two ints, default=None
-            Height and width of the images that the features are the pixels of, row by
-            row; None to draw bars.
+            Height and width in pixels, if the features are the pixels of an image, row
+            by row; None to draw bars.
         feature_names : array-like of str of shape (n_features,), default=None
-            Names for the bars; None for ``feature_names_in_``, or x0, x1, … without.
-            Images need none.
+            Names of the bars; None for ``feature_names_in_``, or x0, x1, … if the
+            model has no names. Images show no names.
         units : int or array-like of int, default=None
             Numbers of the units to draw, from 0; None for all, or the ``max_units``
             with the largest outgoing weights.
         max_units : int, default=12
-            Number of units to draw at most where ``units`` is None; None for all.
+            Largest number of units to draw if ``units`` is None; None for all.
         max_features : int, default=20
-            Number of bars to draw at most: those of the features with the largest
-            weights into a unit drawn. None for all.
+            Largest number of bars to draw: those of the features with the largest
+            weights into one of the units that are drawn. None for all.
         ax : matplotlib Axes, default=None
-            Axes whose place is divided among the units; None for a new figure. In a
-            figure of your own, ``layout="constrained"`` leaves room for the names.
+            Axes whose place is divided among the units; None for a new figure. Create
+            your own figure with ``layout="constrained"`` to leave room for the names.
         cmap : str or matplotlib Colormap, default="RdBu_r"
             A diverging colormap, for the images and for the signs of the bars.
         image_kw : dict, default=None
@@ -141,16 +142,12 @@ class HiddenUnitsDisplay(Display):
         cls._check_estimator(estimator)
         names = input_names(estimator, feature_names)
         if image_shape is not None:
-            image_shape = _checked_shape(image_shape, len(names))
+            image_shape = _check_image_shape(image_shape, len(names))
         weights, *outgoing = layer_weights(estimator)
         display = cls(
             weights=weights * column_deviations(estimator, X),
             feature_names=names,
-            unit_names=(
-                np.array([f"Unit {j}" for j in range(weights.shape[1])])
-                if outgoing
-                else output_names(estimator)
-            ),
+            unit_names=_unit_names(estimator, weights.shape[1]),
             strength=np.linalg.norm(outgoing[0], axis=1) if outgoing else None,
             image_shape=image_shape,
             per_deviation=X is not None,
@@ -181,14 +178,14 @@ class HiddenUnitsDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes whose place is divided among the units; None for a new figure. In a
-            figure of your own, ``layout="constrained"`` leaves room for the names.
+            Axes whose place is divided among the units; None for a new figure. Create
+            your own figure with ``layout="constrained"`` to leave room for the names.
         units : int or array-like of int, default=None
-            Numbers of the units to draw; None for all, or the ``max_units`` strongest.
+            Numbers of the units to draw; None for all, or the most important ones.
         max_units : int, default=12
-            Number of units to draw at most where ``units`` is None; None for all.
+            Largest number of units to draw if ``units`` is None; None for all.
         max_features : int, default=20
-            Number of bars to draw at most; None for all.
+            Largest number of bars to draw; None for all.
         cmap : str or matplotlib Colormap, default="RdBu_r"
             A diverging colormap, for the images and for the signs of the bars.
         image_kw : dict, default=None
@@ -221,10 +218,10 @@ class HiddenUnitsDisplay(Display):
             strength = self.strength
             if strength is None:
                 strength = np.linalg.norm(self.weights, axis=0)
-            return strongest(strength, max_units)
+            return indices_of_largest(strength, max_units)
         numbers = np.atleast_1d(units)
-        whole = numbers.size > 0 and np.issubdtype(numbers.dtype, np.integer)
-        if not (whole and (numbers >= 0).all() and (numbers < n_units).all()):
+        are_integers = numbers.size > 0 and np.issubdtype(numbers.dtype, np.integer)
+        if not (are_integers and (numbers >= 0).all() and (numbers < n_units).all()):
             raise ValueError(
                 f"units must hold numbers of units, from 0 to {n_units - 1}; got "
                 f"{np.asarray(units).tolist()!r}."
@@ -235,7 +232,9 @@ class HiddenUnitsDisplay(Display):
         height, width = self.image_shape or (1, 1)
         pixel = 1.6 / max(width, height)
         inches = (pixel * width + 0.1, pixel * height + 0.25)
-        n_rows, n_columns = self._divide(plt, ax, inches, (0.9, 0.2), share_axes=False)
+        n_rows, n_columns = self._make_panels(
+            plt, ax, inches, (0.9, 0.2), share_axes=False
+        )
         self.features_ = np.arange(len(self.weights))
         drawn = self.weights[:, self.units_]
         limit = np.abs(drawn).max() or 1.0
@@ -246,7 +245,7 @@ class HiddenUnitsDisplay(Display):
         ]
         for panel in self.axes_:
             panel.set(xticks=[], yticks=[])
-        # Of the same thickness beside few images and many.
+        # The colour bar has the same thickness for any number of images.
         self.figure_.colorbar(
             self.artists_[0],
             ax=list(self.axes_),
@@ -264,13 +263,13 @@ class HiddenUnitsDisplay(Display):
         bar_kw: dict[str, Any],
     ) -> None:
         drawn = self.weights[:, self.units_]
-        self.features_ = strongest(np.abs(drawn).max(axis=1), max_features)
+        self.features_ = indices_of_largest(np.abs(drawn).max(axis=1), max_features)
         drawn = drawn[self.features_]
         colours = sign_colours(plt, cmap)
         labels = self._bar_labels()
         inches = (1.9, 0.17 * len(labels) + 0.45)
         margin = (0.08 * min(max(map(len, labels)), 30) + 0.3, 0.4)
-        _, n_columns = self._divide(plt, ax, inches, margin, share_axes=True)
+        _, n_columns = self._make_panels(plt, ax, inches, margin, share_axes=True)
         self.artists_ = [
             panel.barh(
                 np.arange(len(weights)),
@@ -283,9 +282,9 @@ class HiddenUnitsDisplay(Display):
         self.axes_[0].set(xlim=(-limit, limit), ylim=(len(labels) - 0.4, -0.6))
         self.axes_[0].set_yticks(range(len(labels)), labels)
         for i, panel in enumerate(self.axes_):
-            _dress_bars(panel, i % n_columns == 0, i + n_columns >= len(self.axes_))
+            _style_bars(panel, i % n_columns == 0, i + n_columns >= len(self.axes_))
         last_row = self.axes_[(len(self.axes_) - 1) // n_columns * n_columns :]
-        # One label for the row: beside each other they overlap where panels are narrow.
+        # One label for the whole row: labels of narrow panels would overlap.
         last_row[(len(last_row) - 1) // 2].set_xlabel(
             self._weight_label(), x=0.5 if len(last_row) % 2 else 1.0
         )
@@ -299,7 +298,7 @@ class HiddenUnitsDisplay(Display):
     def _weight_label(self) -> str:
         return "Weight per std. dev." if self.per_deviation else "Weight"
 
-    def _divide(
+    def _make_panels(
         self,
         plt: Any,
         ax: Any,
@@ -308,7 +307,7 @@ class HiddenUnitsDisplay(Display):
         *,
         share_axes: bool,
     ) -> tuple[int, int]:
-        """Set ``ax_``, ``figure_`` and ``axes_``: a panel per unit; return the grid."""
+        """Make a panel per unit, set ``axes_``; return the shape of the grid."""
         n_rows, n_columns = _grid_shape(len(self.units_))
         width, height = np.multiply(inches, (n_columns, n_rows)) + margin
         ax = self._set_axes(plt, ax, (max(width, 4.0), max(height, 1.7)))
@@ -323,14 +322,21 @@ class HiddenUnitsDisplay(Display):
         return n_rows, n_columns
 
 
+def _unit_names(estimator: Any, n_units: int) -> np.ndarray:
+    """Return the titles: numbers of hidden units, or LogisticNN's classes."""
+    if isinstance(estimator, LogisticNN):
+        return output_names(estimator)
+    return np.array([f"Unit {j}" for j in range(n_units)])
+
+
 def _grid_shape(n: int) -> tuple[int, int]:
-    """Return rows and columns: about square, with few empty places."""
+    """Return a number of rows and of columns: nearly square, with few empty places."""
     least = ceil(sqrt(n))
     n_columns = min(range(least, least + 3), key=lambda columns: -n % columns)
     return ceil(n / n_columns), n_columns
 
 
-def _dress_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
+def _style_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
     panel.axvline(0.0, color="0.3", linewidth=0.8)
     panel.grid(axis="x", color="0.9")
     panel.set_axisbelow(True)
@@ -354,10 +360,10 @@ def _grid_in_place_of(ax: Any, n_rows: int, n_columns: int) -> Any:
     )
 
 
-def _checked_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
+def _check_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
     shape = np.asarray(image_shape)
-    whole = np.issubdtype(shape.dtype, np.integer)
-    if not (whole and shape.shape == (2,) and (shape > 0).all()):
+    are_integers = np.issubdtype(shape.dtype, np.integer)
+    if not (are_integers and shape.shape == (2,) and (shape > 0).all()):
         raise ValueError(
             "image_shape must be a height and a width in pixels, as in (8, 8); got "
             f"{shape.tolist()!r}."

@@ -1,4 +1,4 @@
-"""LossCurveDisplay: how the loss fell during training."""
+"""LossCurveDisplay: the loss at each iteration of a fit."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,16 +13,17 @@ class LossCurveDisplay(Display):
     """Loss at each iteration of a fit.
 
     Use :meth:`from_estimator` to create one from a fitted model. The training curve is
-    the objective J, penalty included; the validation curve, which models fitted with
-    ``early_stopping=True`` have, is the mean log-loss alone of the samples set aside.
-    A dot marks its lowest point, the iterate that the model kept.
+    the objective J, including the penalty. Models that were fitted with
+    ``early_stopping=True`` also have a validation curve: the mean log-loss, without the
+    penalty, of the samples that were set aside. A dot marks its lowest point, the
+    iterate that the model kept.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_iter + 1,)
         J at the start and after each iteration.
     validation_loss_curve : array-like of shape (n_iter + 1,), default=None
-        Log-loss of the validation samples at the same moments.
+        Log-loss of the validation samples at the start and after each iteration.
     name : str, default=None
         Name of the model in the legend.
 
@@ -177,7 +178,7 @@ def _label(name: str | None, curve: str) -> str:
 
 
 def _scale_axes(ax: Any, yscale: str | None) -> None:
-    """Set the scale of the losses for every curve on the axes, and whole iterations."""
+    """Set the scale of the loss axis from all curves; label whole iterations only."""
     from matplotlib.ticker import MaxNLocator
 
     positive = ax.dataLim.y0 > 0.0

@@ -1,4 +1,4 @@
-"""NetworkDisplay: the network drawn, with its units, signs and sizes of weights."""
+"""NetworkDisplay: a drawing of the network, with signs and sizes of the weights."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,24 +9,25 @@ from sknn_simple._displays.common import (
     Display,
     check_limit,
     column_deviations,
+    indices_of_largest,
     input_names,
     layer_weights,
     output_names,
     sign_colours,
-    strongest,
 )
-from sknn_simple._displays.network_drawing import NetworkDrawing, place
+from sknn_simple._displays.network_drawing import NetworkDrawing, place_columns
 from sknn_simple._mlp import OneHiddenMLP
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NetworkDisplay(Display):
-    """A network drawn: units as circles, weights as lines.
+    """A drawing of a network: units as circles, weights as lines.
 
     Use :meth:`from_estimator` to create one from a fitted model. The colour of a line
-    is the sign of its weight and its width the weight's size, relative to the largest
-    of its layer, which is written below. Skip connections are dashed. Biases are not
-    drawn. For two classes the network has one output, towards the second class.
+    shows the sign of its weight. Its width shows the weight's absolute value, relative
+    to the largest of its layer, which is written below. Skip connections are dashed.
+    Biases are not drawn. For two classes the network has one output; a positive value
+    favours the second class.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class NetworkDisplay(Display):
     skip_weights : ndarray of shape (n_features, n_outputs), default=None
         Weights from the inputs directly to the outputs.
     per_deviation : bool, default=False
-        Whether the weights of the inputs are per standard deviation of the feature,
-        which the picture then says.
+        Whether the weights of the inputs are per standard deviation of the feature.
+        It changes the text of the picture only.
 
     Attributes
     ----------
@@ -98,26 +99,27 @@ class NetworkDisplay(Display):
         estimator : LogisticNN or OneHiddenMLP
             A fitted model.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data whose columns give the scale of the weights: the weights of the inputs
+            Data from which the scale of the weights is taken: the weights of the inputs
             are shown per standard deviation of the column, so that features in
             different units can be compared. None shows the raw weights, which are
-            large for a feature of small values. Pass X unless all columns have one
+            large if the feature has small values. Pass X unless all columns have one
             scale.
         feature_names : array-like of str of shape (n_features,), default=None
-            Names of the inputs; None for ``feature_names_in_``, or x0, x1, … without.
+            Names of the inputs; None for ``feature_names_in_``, or x0, x1, … if the
+            model has no names.
         class_names : array-like of str of shape (n_classes,), default=None
             Names of the classes (or labels), in the order of ``classes_``; None for
             ``classes_`` itself.
         max_units : int, default=10
-            Number of units of a layer to draw at most: those with the largest outgoing
+            Largest number of units to draw in a layer: those with the largest outgoing
             weights, or incoming weights for the outputs. None for all.
         max_width : float, default=4.0
             Width in points of the line of the largest weight of a layer.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure. In a figure of your own,
-            ``layout="constrained"`` leaves room for the names.
+            Axes to draw on; None for a new figure. Create your own figure with
+            ``layout="constrained"`` to leave room for the names.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            A diverging colormap, whose ends are the colours of the two signs.
+            A diverging colormap; its two sides colour the two signs.
 
         Returns
         -------
@@ -158,14 +160,14 @@ class NetworkDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure. In a figure of your own,
-            ``layout="constrained"`` leaves room for the names.
+            Axes to draw on; None for a new figure. Create your own figure with
+            ``layout="constrained"`` to leave room for the names.
         max_units : int, default=10
-            Number of units of a layer to draw at most; None for all.
+            Largest number of units to draw in a layer; None for all.
         max_width : float, default=4.0
             Width in points of the line of the largest weight of a layer.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            A diverging colormap, whose ends are the colours of the two signs.
+            A diverging colormap; its two sides colour the two signs.
 
         Returns
         -------
@@ -175,20 +177,22 @@ class NetworkDisplay(Display):
         plt = self._import_pyplot()
         check_limit("max_units", max_units)
         strengths = self._strengths()
-        self.units_ = [strongest(strength, max_units) for strength in strengths]
-        columns = place(self.units_, [len(strength) for strength in strengths])
+        self.units_ = [
+            indices_of_largest(strength, max_units) for strength in strengths
+        ]
+        columns = place_columns(self.units_, [len(strength) for strength in strengths])
         n_rows = max(len(column.rows) for column in columns)
         ax = self._set_axes(plt, ax, (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8))
         drawing = NetworkDrawing(ax, columns, sign_colours(plt, cmap), max_width)
         self.skip_lines_: Any = None
         if self.skip_weights is not None:
-            among = np.ix_(self.units_[0], self.units_[-1])
-            self.skip_lines_ = drawing.skip_lines(self.skip_weights[among])
+            drawn = np.ix_(self.units_[0], self.units_[-1])
+            self.skip_lines_ = drawing.draw_skip_lines(self.skip_weights[drawn])
         self.lines_ = [
-            drawing.lines(i, weights[np.ix_(self.units_[i], self.units_[i + 1])])
+            drawing.draw_lines(i, weights[np.ix_(self.units_[i], self.units_[i + 1])])
             for i, weights in enumerate(self.weights)
         ]
-        drawing.units(
+        drawing.draw_units(
             [
                 np.asarray(names)[units]
                 for names, units in zip(self.unit_names, self.units_, strict=True)
@@ -198,7 +202,7 @@ class NetworkDisplay(Display):
         return self
 
     def _strengths(self) -> list[np.ndarray]:
-        """Return the norm of each unit's outgoing weights; incoming, for outputs."""
+        """Return norms of units' outgoing weights, for outputs of incoming ones."""
         strengths = [np.linalg.norm(weights, axis=1) for weights in self.weights]
         strengths.append(np.linalg.norm(self.weights[-1], axis=0))
         if self.skip_weights is not None:

@@ -1,4 +1,4 @@
-"""The parts of a drawn network: where its units are, its lines and its texts."""
+"""The parts of a drawn network: the places of its units, its lines and its texts."""
 
 from typing import Any, NamedTuple
 
@@ -8,9 +8,9 @@ from sknn_simple._displays.common import shorten
 
 
 class Column(NamedTuple):
-    """Where the units of a layer are: at ``x``, in rows from top to bottom.
+    """The places of a layer's units: at ``x``, in rows from top to bottom.
 
-    Where units are left out, the last row is for the number of them.
+    If units are left out, the last row shows how many.
     """
 
     x: float
@@ -19,11 +19,11 @@ class Column(NamedTuple):
 
     @property
     def y(self) -> np.ndarray:
-        """The rows of the units."""
+        """The heights of the units that are drawn."""
         return self.rows[:-1] if self.n_more else self.rows
 
 
-def place(units: list[np.ndarray], totals: list[int]) -> list[Column]:
+def place_columns(units: list[np.ndarray], totals: list[int]) -> list[Column]:
     """Return the column of each layer; short ones are spread a little and centred."""
     left_out = [n - len(drawn) for drawn, n in zip(units, totals, strict=True)]
     n_rows = [len(drawn) + (n > 0) for drawn, n in zip(units, left_out, strict=True)]
@@ -36,14 +36,14 @@ def place(units: list[np.ndarray], totals: list[int]) -> list[Column]:
 
 
 class NetworkDrawing:
-    """Draws on axes whose unit of height is the distance of two rows.
+    """Draws a network on axes; one unit of height is the distance of two rows.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Axes to draw on.
     columns : list of Column
-        Where the units are.
+        The places of the units, layer by layer.
     colours : ndarray of shape (2, 4)
         Colours of negative and of positive weights.
     max_width : float
@@ -62,7 +62,7 @@ class NetworkDrawing:
         self.largest: list[float] = []
         self.largest_skip: float | None = None
 
-    def lines(self, i: int, weights: np.ndarray) -> Any:
+    def draw_lines(self, i: int, weights: np.ndarray) -> Any:
         """Draw the weights from layer i to the next."""
         from matplotlib.collections import LineCollection
 
@@ -73,8 +73,8 @@ class NetworkDrawing:
         lines = LineCollection(ends, zorder=1, **style)
         return self.ax.add_collection(lines, autolim=False)
 
-    def skip_lines(self, weights: np.ndarray) -> Any:
-        """Draw weights from the first layer to the last around those between."""
+    def draw_skip_lines(self, weights: np.ndarray) -> Any:
+        """Draw weights from the first layer to the last, around the layers between."""
         from matplotlib.collections import PathCollection
 
         pairs, style = self._line_style(weights)
@@ -88,8 +88,8 @@ class NetworkDrawing:
         )
         return self.ax.add_collection(arcs, autolim=False)
 
-    def units(self, names: list[np.ndarray]) -> None:
-        """Draw the units: hidden ones with the name inside, others beside."""
+    def draw_units(self, names: list[np.ndarray]) -> None:
+        """Draw the units: names of hidden units inside, all others at the side."""
         last = len(self.columns) - 1
         for i, column in enumerate(self.columns):
             x = np.full(len(column.y), column.x)
@@ -106,7 +106,7 @@ class NetworkDrawing:
                 self._write(column.x, column.rows[-1], more, side)
 
     def finish(self, layer_names: list[str], per_deviation: bool) -> None:
-        """Write the layers' names above, their largest weights and the legend below."""
+        """Write the layers' names above, the largest weights and the legend below."""
         for column, name in zip(self.columns, layer_names, strict=True):
             self._write(column.x, self.top + 0.8, name)
         for i, largest in enumerate(self.largest):
@@ -119,9 +119,10 @@ class NetworkDrawing:
         self.ax.set_axis_off()
 
     def _line_style(self, weights: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return pairs of units, strongest last and so on top, and their lines' style.
+        """Return pairs of units and the style of their lines, the largest weights last.
 
-        Weaker lines are also paler: without it a hundred of them are one dark area.
+        What comes last is drawn on top. Lines of small weights are also paler:
+        otherwise a hundred of them would merge into one dark area.
         """
         order = np.argsort(np.abs(weights), axis=None)
         weight = weights.ravel()[order]
@@ -134,9 +135,9 @@ class NetworkDrawing:
     def _arc(self, j: int, k: int) -> Any:
         """Return the path from unit j of the first layer to unit k of the last.
 
-        It goes over the layer between them, or under it for a pair of the lower half.
-        A cubic Bézier curve passes half way at an eighth of each end and three eighths
-        of each control point; here the control points are at one height.
+        It passes above the layers between them, or below them for a pair in the lower
+        half. A cubic Bézier curve has at its middle the height y/8 + 3c/8 + 3c/8 + z/8
+        for ends y and z and two control points of height c.
         """
         from matplotlib.path import Path
 
@@ -166,7 +167,7 @@ class NetworkDrawing:
         size: str = "medium",
         color: str = "black",
     ) -> None:
-        """Write at a place, or left (-1) or right (1) of a unit there."""
+        """Write centred at a place, or left (-1) or right (1) of a unit there."""
         self.ax.annotate(
             text,
             (x, y),
