@@ -14,17 +14,29 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import numpy as np
 import pytest
 from hypothesis import settings
+from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._model.objective import Objective
 from sknn_simple._model.standardised import StandardisedObjective
 
+# So that a failed assertion of tests/models.py, too, shows the values compared.
+pytest.register_assert_rewrite("models")
+
 # A gate must give the same answer twice, on a machine of any speed. To search further:
 # pytest --hypothesis-profile=explore
 settings.register_profile("gate", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("gate")
+
+
+@pytest.fixture(scope="session")
+def large():
+    """Data large enough for several threads, and for several blocks of rows in each."""
+    return make_classification(
+        20_000, 40, n_informative=20, n_classes=3, random_state=0
+    )
 
 
 @pytest.fixture

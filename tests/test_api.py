@@ -4,28 +4,33 @@ import inspect
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
+from scipy import optimize, sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import sknn_simple
+from models import (
+    ACTIVATIONS,
+    LINEAR,
+    NETWORK,
+    SOLVERS,
+    assert_same_bits,
+    each_model,
+    each_model_and_solver,
+    independent_classes,
+    labels,
+    while_fitting,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._data.threads import Workers
-from sknn_simple._model.activations import ACTIVATIONS
-from sknn_simple._optim import solvers
 
-P, H = 5, 4
-LINEAR = LogisticNN()
-NETWORK = OneHiddenMLP(H, "tanh", random_state=0)
-SKIPPING = clone(NETWORK).set_params(skip_connections=True)
-MODELS = [LINEAR, NETWORK, SKIPPING]
-each_model = pytest.mark.parametrize("model", MODELS, ids=["linear", "hidden", "skip"])
+P, H = 5, NETWORK.hidden_layer_size
 
 # Name of the target, number of outputs, and what out_activation_ is called.
 TARGETS = [("two", 1, "logistic"), ("three", 3, "softmax"), ("labels", 3, "logistic")]
@@ -34,15 +39,8 @@ each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: targ
 
 def data(target="two", n=60):
     if target == "labels":
-        return make_multilabel_classification(n, P, n_classes=3, random_state=0)
-    return make_classification(
-        n,
-        P,
-        n_informative=4,
-        n_redundant=0,
-        n_classes={"two": 2, "three": 3}[target],
-        random_state=0,
-    )
+        return labels(n, P, 3)
+    return independent_classes({"two": 2, "three": 3}[target], n, P)
 
 
 # Names and defaults -------------------------------------------------------------------
@@ -152,9 +150,18 @@ def test_activations():
     assert set(ACTIVATIONS) == names | {"gelu"}
 
 
+def test_sigmoid_is_another_name_of_logistic():
+    X, y = data()
+    one, other = (
+        clone(NETWORK).set_params(activation=activation).fit(X, y)
+        for activation in ("logistic", "sigmoid")
+    )
+    assert_same_bits(other, one, X)
+
+
 def test_solvers():
     every = {"lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"}
-    assert set(solvers.SOLVERS) == every
+    assert set(SOLVERS) == every
 
 
 # The fitted model ---------------------------------------------------------------------
@@ -281,73 +288,37 @@ def test_without_a_penalty_standardize_changes_nothing(activation):
     assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-5)
 
 
-def every_solver():
-    for name in solvers.SOLVERS:
-        yield LINEAR, name
-        if "hessian" not in solvers.SOLVERS[name].derivatives:
-            yield NETWORK, name
-
-
-@pytest.fixture
-def minimisations(monkeypatch):
-    """The problem, the observed result and the limits of each minimisation."""
-    seen, minimise = [], solvers.minimise
-
-    def spied(problem, start, **options):
-        seen.append((problem, minimise(problem, start, **options), options["limits"]))
-        return seen[-1][1]
-
-    monkeypatch.setattr("sknn_simple._training.train.minimise", spied)
-    return seen
-
-
-@pytest.mark.parametrize(("model", "solver"), list(every_solver()))
-def test_grad_norm_is_the_largest_entry_in_the_coordinates_of_tol(
-    model, solver, minimisations
-):
-    model = clone(model).set_params(solver=solver).fit(*data())
-    [(problem, result, limits)] = minimisations
-    _, gradient = problem.value_and_grad(result.x)
-    assert model.grad_norm_ == pytest.approx(np.abs(gradient).max(), rel=1e-6)
-    assert model.converged_
-    assert limits.tol == model.tol
+@each_model_and_solver
+def test_tol_is_compared_with_grad_norm(model, solver):
+    X, y = independent_classes()
+    model = clone(model).set_params(solver=solver)
+    assert clone(model).fit(X, y).converged_
     # tol a little above what an iteration reached ends the fit there.
     with pytest.warns(match="max_iter=2"):
-        stopped = clone(model).set_params(max_iter=2, tol=1e-12).fit(*data())
+        stopped = clone(model).set_params(max_iter=2, tol=1e-12).fit(X, y)
     reached = stopped.grad_norm_ / min(1.0, stopped.loss_)
-    ended = clone(model).set_params(tol=1.001 * reached).fit(*data())
+    ended = clone(model).set_params(tol=1.001 * reached).fit(X, y)
     assert ended.converged_
     assert ended.n_iter_ <= 2
 
 
-@pytest.mark.parametrize(("model", "solver"), list(every_solver()))
-def test_every_solver_runs_through_scipy(model, solver, monkeypatch):
-    methods, minimize = [], solvers.minimize
+@each_model_and_solver
+def test_every_solver_runs_through_scipy(model, solver):
+    methods = set()
 
-    def spied(*args, method, **options):
-        methods.append(method)
-        return minimize(*args, method=method, **options)
+    def look_at_the_callers(n_iter):
+        frame = inspect.currentframe()
+        while n_iter > 0 and frame is not None:
+            if frame.f_code is optimize.minimize.__code__:
+                methods.add(frame.f_locals["method"])
+            frame = frame.f_back
 
-    monkeypatch.setattr(solvers, "minimize", spied)
-    clone(model).set_params(solver=solver).fit(*data())
-    assert set(methods) == {solvers.SOLVERS[solver].method}
-    assert minimize.__module__.startswith("scipy.optimize")
+    model = clone(model).set_params(solver=solver)
+    while_fitting(model, *independent_classes(), does=look_at_the_callers)
+    assert methods == {SOLVERS[solver].method}
 
 
 # Threads ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def workers(monkeypatch):
-    """The number of threads that each fit gave its work to."""
-    numbers, init = [], Workers.__init__
-
-    def spied(self, n_threads):
-        numbers.append(n_threads)
-        init(self, n_threads)
-
-    monkeypatch.setattr(Workers, "__init__", spied)
-    return numbers
 
 
 needs_openblas = pytest.mark.skipif(
@@ -358,22 +329,28 @@ needs_openblas = pytest.mark.skipif(
 
 @needs_openblas
 @pytest.mark.parametrize("allowed", [1, 2, 3])
-@each_model
-def test_as_many_threads_as_the_blas_is_allowed(model, allowed, workers):
-    with threadpool_limits(allowed):
-        clone(model).fit(*data())
-    assert set(workers) == {allowed}
+def test_as_many_threads_work_as_the_blas_is_allowed(allowed, large):
+    before, numbers = threading.active_count(), []
+    model = OneHiddenMLP(max_iter=5, solver="lbfgs")
+    with threadpool_limits(allowed), pytest.warns(ConvergenceWarning):
+        while_fitting(
+            model, *large, does=lambda n_iter: numbers.append(threading.active_count())
+        )
+    assert max(numbers) == before + allowed - 1
 
 
 PROGRAM = """
+import threading
 import numpy as np
-from sknn_simple import LogisticNN
-from sknn_simple._data.threads import Workers
+from models import while_fitting
+from sknn_simple import OneHiddenMLP
 
-numbers, init = set(), Workers.__init__
-Workers.__init__ = lambda self, n: (numbers.add(n), init(self, n))[1]
-LogisticNN().fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
-print(*numbers)
+numbers = []
+X = np.random.default_rng(0).normal(size=(20_000, 40))
+y = X[:, 0] + X[:, 1] > X[:, 2]
+model = OneHiddenMLP(solver="lbfgs", max_iter=5)
+while_fitting(model, X, y, lambda n_iter: numbers.append(threading.active_count()))
+print(max(numbers))
 """
 
 
@@ -384,7 +361,11 @@ def test_the_environment_limits_the_threads(allowed):
         pytest.skip("OpenBLAS starts no more threads than there are cores")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "OMP_NUM_THREADS": str(allowed)},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": str(allowed),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         check=True,
         capture_output=True,
         text=True,

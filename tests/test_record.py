@@ -1,0 +1,35 @@
+"""The record of a training, and what it says about its end."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from models import classes, each_network_solver, each_solver, ignores_max_iter
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+# Some fits stop at max_iter, on purpose.
+pytestmark = ignores_max_iter
+
+
+@each_solver
+def test_record_of_every_solver(solver):
+    X, y = classes()
+    model = LogisticNN(solver=solver).fit(X, y)
+    assert type(model.loss_) is float
+    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert model.loss_curve_[-1] == model.loss_
+    assert_allclose(model.loss_curve_[0], np.log(3))
+    assert np.all(np.diff(model.loss_curve_) <= 1e-15)
+    assert model.n_iter_ > 1
+
+
+@each_network_solver
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("max_iter", [1, 7, 1000])
+def test_record_of_the_network(activation, solver, max_iter):
+    X, y = classes()
+    model = OneHiddenMLP(4, activation, solver=solver, max_iter=max_iter)
+    model.set_params(random_state=0, tol=1e-3).fit(X, y)
+    assert len(model.loss_curve_) == model.n_iter_ + 1 <= max_iter + 1
+    assert model.loss_curve_[-1] == model.loss_ == min(model.loss_curve_)
+    assert model.converged_ == (model.n_iter_ < max_iter)

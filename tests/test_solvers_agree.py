@@ -1,0 +1,68 @@
+"""Every solver ends at the same optimum, or at a stationary point of a network."""
+
+import warnings
+
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+
+from models import SOLVERS, classes, each_network_solver, each_solver
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+def test_solvers_agree(load, standardize):
+    X, y = load(return_X_y=True)
+    models = [
+        LogisticNN(solver=solver, standardize=standardize, tol=1e-7).fit(X, y)
+        for solver in SOLVERS
+    ]
+    expected = models[0].predict_proba(X)
+    for model in models:
+        assert model.converged_
+        assert model.solver_ == model.solver
+        assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-4)
+        assert_allclose(model.loss_, models[0].loss_, rtol=1e-8)
+        assert_allclose(
+            model.coef_ * X.std(axis=0),
+            models[0].coef_ * X.std(axis=0),
+            rtol=0,
+            atol=1e-3,
+        )
+
+
+@each_solver
+def test_solvers_agree_without_penalty(solver):
+    # Overlapping classes: the optimum is finite, and softmax leaves a direction open.
+    X, y = classes(n=300)
+    y[::5] = (y[::5] + 1) % 3
+    expected = LogisticNN(0, solver="newton-cholesky", tol=1e-9).fit(X, y)
+    model = LogisticNN(0, solver=solver, tol=1e-8).fit(X, y)
+    assert model.converged_
+    assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-5)
+    # Redundant columns leave the weights open, not what they add up to.
+    assert_allclose(
+        model.decision_function(X), expected.decision_function(X), atol=1e-4
+    )
+    assert_allclose(model.coef_.sum(axis=0), 0.0, atol=1e-12)
+
+
+@each_network_solver
+def test_solvers_of_the_network_reach_a_stationary_point(solver):
+    X, y = classes()
+    model = OneHiddenMLP(5, "logistic", solver=solver, tol=1e-5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y)
+    assert model.converged_
+    assert model.loss_ < 0.8 * model.loss_curve_[0]
+
+
+def test_a_network_with_skip_connections_is_no_worse_than_the_linear_model():
+    # With hidden weights of 0 it is LogisticNN.
+    X, y = classes()
+    network = OneHiddenMLP(1, "identity", skip_connections=True, tol=1e-7)
+    network.set_params(random_state=0).fit(X, y)
+    linear = LogisticNN(tol=1e-9).fit(X, y)
+    assert network.loss_ <= linear.loss_ + 1e-6

@@ -1,0 +1,126 @@
+"""With warm_start=True a fit starts from the last one."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_wine
+
+from models import (
+    classes,
+    each_comparable_model,
+    each_solver,
+    ignores_max_iter,
+)
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+# The comparable networks stop at max_iter, on purpose.
+pytestmark = ignores_max_iter
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@each_solver
+def test_warm_start_at_the_optimum_stays(solver, standardize):
+    X, y = load_wine(return_X_y=True)
+    model = LogisticNN(solver=solver, standardize=standardize, warm_start=True)
+    model.fit(X, y)
+    before = model.coef_.copy()
+    model.fit(X, y)
+    assert model.n_iter_ == 0
+    assert model.converged_
+    assert len(model.loss_curve_) == 1
+    assert_allclose(model.coef_, before, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_warm_start_goes_on_where_the_last_fit_ended(activation, standardize, skip):
+    X, y = classes()
+    model = OneHiddenMLP(
+        5,
+        activation,
+        standardize=standardize,
+        skip_connections=skip,
+        warm_start=True,
+        max_iter=5,
+        random_state=0,
+    )
+    reached = model.fit(X, y).loss_
+    for _ in range(3):
+        model.fit(X, y)
+        assert_allclose(model.loss_curve_[0], reached, rtol=1e-10)
+        assert model.loss_ < reached
+        reached = model.loss_
+
+
+@pytest.mark.parametrize("n_samples", [150, 4200])
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 1.0])
+@pytest.mark.parametrize("unit", [1e-6, 1e-2, 10.0, 1e3, 1e6])
+@pytest.mark.parametrize("solver", ["auto", "newton-cholesky", "lbfgs"])
+def test_warm_start_in_other_units_ends_at_the_same_optimum(
+    n_samples, alpha, unit, solver
+):
+    """The last fit is then worse than none: all outputs are saturated."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_samples, 5))
+    y = (X @ rng.normal(size=5) + rng.logistic(size=n_samples) > 0.0).astype(int)
+    model = LogisticNN(alpha, solver=solver, warm_start=True).fit(X, y)
+    expected = model.loss_
+    model.fit(X * unit, y)
+    assert model.converged_
+    assert_allclose(model.loss_, expected, rtol=1e-6)
+
+
+def test_warm_start_where_a_few_outputs_are_saturated():
+    """Better than none, and yet far off: one row of many is very wrong."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    y = (X[:, 0] + 0.1 * rng.logistic(size=600) > 0.0).astype(int)
+    model = LogisticNN(solver="newton-cholesky", warm_start=True).fit(X, y)
+    model.coef_, model.intercept_ = np.array([[1e3, 0.0, 0.0]]), np.array([0.0])
+    y[np.argmax(X[:, 0])] = 0
+    expected = LogisticNN().fit(X, y)
+    model.fit(X, y)
+    assert model.converged_
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-4)
+
+
+def test_warm_start_goes_on_with_another_alpha():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = LogisticNN(1.0, warm_start=True, tol=1e-8, solver="lbfgs").fit(X, y)
+    cold = LogisticNN(1.1, tol=1e-8, solver="lbfgs").fit(X, y)
+    warm = model.set_params(alpha=1.1).fit(X, y)
+    assert warm.loss_curve_[0] < 0.9 * cold.loss_curve_[0]
+    assert_allclose(warm.predict_proba(X), cold.predict_proba(X), atol=1e-5)
+
+
+@each_comparable_model
+def test_warm_start_names_what_differs(model):
+    X, y = classes()
+    model = clone(model).set_params(warm_start=True).fit(X, y)
+    before = joblib.hash(model.__dict__)
+    with pytest.raises(ValueError, match=r"same classes: \[0, 1, 2\]; got \[0, 1\]"):
+        model.fit(X[y < 2], y[y < 2])
+    with pytest.raises(ValueError, match=r"shape \(6, \d+\).* ask for \(5, \d+\)"):
+        model.fit(X[:, :5], y)
+    if isinstance(model, OneHiddenMLP):
+        model.set_params(hidden_layer_size=9)
+        with pytest.raises(ValueError, match=r"coefs_\[0\] has shape \(6, 6\)"):
+            model.fit(X, y)
+        model.set_params(hidden_layer_size=6)
+    else:
+        model.set_params(fit_intercept=False).fit(X, y)
+        model.set_params(fit_intercept=True)
+        return
+    assert joblib.hash(model.__dict__) == before
+
+
+@each_comparable_model
+def test_warm_start_tells_multilabel_from_multiclass(model):
+    X, y = classes()
+    model = clone(model).set_params(warm_start=True).fit(X, y)
+    indicator = np.eye(3, dtype=int)[y]
+    with pytest.raises(ValueError, match="warm_start"):
+        model.fit(X, indicator)
