@@ -6,7 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import joblib
 import numpy as np
@@ -216,17 +218,22 @@ def test_clone_is_not_fitted(model):
 # Versions ---------------------------------------------------------------------------
 
 
-def stored_by(version, model, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(sknn_simple._base, "__version__", version)
-        return pickle.dumps(model)
+class StoredBy:
+    """Pickles as a model does in another version of the package."""
+
+    def __init__(self, version, model):
+        self.version, self.model = version, model
+
+    def __reduce__(self):
+        state = {**self.model.__getstate__(), "_sknn_simple_version": self.version}
+        return object.__new__, (type(self.model),), state
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("version", ["999.0.0", "999.0.0.dev0", "999.1rc1"])
-def test_model_of_a_newer_version_loads_with_a_warning(cls, version, monkeypatch):
+def test_model_of_a_newer_version_loads_with_a_warning(cls, version):
     model = cls(random_state=0) if cls is OneHiddenMLP else cls()
-    stored = stored_by(version, model.fit(X, y), monkeypatch)
+    stored = pickle.dumps(StoredBy(version, model.fit(X, y)))
     message = f"This {cls.__name__} was stored by sknn_simple {version} and loaded by"
     with pytest.warns(UserWarning, match=message) as warned:
         other = pickle.loads(stored)
@@ -236,10 +243,14 @@ def test_model_of_a_newer_version_loads_with_a_warning(cls, version, monkeypatch
 
 
 @pytest.mark.parametrize("version", ["0.0.1", sknn_simple.__version__])
-def test_model_of_an_older_version_loads_silently(version, monkeypatch):
-    assert_same_state(
-        LogisticNN(), pickle.loads(stored_by(version, LogisticNN(), monkeypatch))
-    )
+def test_model_of_an_older_version_loads_silently(version):
+    stored = pickle.dumps(StoredBy(version, LogisticNN()))
+    assert_same_state(LogisticNN(), pickle.loads(stored))
+
+
+def test_models_are_stored_with_their_version():
+    state = LogisticNN().__getstate__()
+    assert state["_sknn_simple_version"] == sknn_simple.__version__
 
 
 def test_state_without_a_version_is_taken():
@@ -380,11 +391,14 @@ def test_skops_stores_a_fitted_model_without_its_callbacks():
     assert io.get_untrusted_types(data=stored) == ["sknn_simple._logistic.LogisticNN"]
 
 
-def test_skops_warns_of_a_newer_version(monkeypatch):
+def test_skops_warns_of_a_newer_version(tmp_path):
     io = pytest.importorskip("skops.io")
-    model = LogisticNN().fit(X, y)
-    with monkeypatch.context() as patch:
-        patch.setattr(sknn_simple._base, "__version__", "999.0.0")
-        stored = io.dumps(model)
+    with ZipFile(BytesIO(io.dumps(LogisticNN()))) as stored:
+        schema = stored.read("schema.json").decode()
+    assert schema.count(sknn_simple.__version__) == 1
+    with ZipFile(tmp_path / "newer.skops", "w") as newer:
+        newer.writestr(
+            "schema.json", schema.replace(sknn_simple.__version__, "999.0.0")
+        )
     with pytest.warns(UserWarning, match="stored by sknn_simple 999"):
-        io.loads(stored, trusted=["sknn_simple._logistic.LogisticNN"])
+        io.load(tmp_path / "newer.skops", trusted=["sknn_simple._logistic.LogisticNN"])
