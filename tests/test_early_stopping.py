@@ -7,13 +7,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
+from sklearn.utils import check_random_state
 
-from sknn_simple import OneHiddenMLP, _mlp, _restarts
+from models import NETWORK_SOLVERS, classes, labels
+from sknn_simple import OneHiddenMLP
+from sknn_simple._training.early_stopping import split
+from sknn_simple._validation import validate_training_set
 
-SOLVERS = ["auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov"]
 TARGETS = ["two classes", "three classes", "labels"]
 
 # Without a penalty and with many units on noisy data: the network overfits.
@@ -24,31 +26,19 @@ MODEL = OneHiddenMLP(
 
 def data(target="two classes", n=150):
     if target == "labels":
-        return make_multilabel_classification(
-            n, 6, n_classes=4, n_labels=2, random_state=0
-        )
-    return make_classification(
-        n,
-        6,
-        n_informative=4,
-        n_classes={"two classes": 2, "three classes": 3}[target],
-        flip_y=0.3,
-        class_sep=0.5,
-        random_state=0,
+        return labels(n, n_labels=2)
+    n_classes = {"two classes": 2, "three classes": 3}[target]
+    return classes(n_classes, n, flip_y=0.3, class_sep=0.5)
+
+
+def sides(model, X, y, sample_weight=None):
+    """The rows that a fit trains on and those that it sets aside: its first draw."""
+    estimator = clone(model)
+    checked = validate_training_set(
+        estimator, X, y, sample_weight, estimator.class_weight
     )
-
-
-@pytest.fixture
-def sides(monkeypatch):
-    """The rows to train on and those set aside, of each fit."""
-    found, split = [], _mlp.split
-
-    def spied(*args):
-        found.append(split(*args))
-        return found[-1]
-
-    monkeypatch.setattr(_mlp, "split", spied)
-    return found
+    generator = check_random_state(estimator.random_state)
+    return split(checked, estimator.validation_fraction, generator)
 
 
 def loss_by_hand(model, rows):
@@ -62,11 +52,11 @@ def loss_by_hand(model, rows):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_best_iterate_is_kept(solver, target, sides):
+@pytest.mark.parametrize("solver", ["auto", *NETWORK_SOLVERS])
+def test_best_iterate_is_kept(solver, target):
     X, y = data(target)
     model = clone(MODEL).set_params(solver=solver).fit(X, y)
-    [(_, aside)] = sides
+    _, aside = sides(model, X, y)
     curve = model.validation_loss_curve_
     assert isinstance(curve, list)
     assert len(curve) == len(model.loss_curve_) == model.n_iter_ + 1
@@ -122,13 +112,16 @@ def test_max_iter_still_ends_it_with_a_warning():
     assert len(model.validation_loss_curve_) == 3
 
 
-def test_rows_set_aside_are_stratified_and_not_trained_on(sides):
+def test_rows_set_aside_are_stratified_and_not_trained_on():
     rng = np.random.default_rng(0)
     y = np.repeat(["a", "b", "c"], [200, 60, 40])
     # The first column is the number of the row.
     X = np.column_stack([np.arange(300.0), rng.normal(size=300)])
-    clone(MODEL).set_params(validation_fraction=0.2).fit(X, y)
-    [(rest, aside)] = sides
+    model = clone(MODEL).set_params(validation_fraction=0.2).fit(X, y)
+    rest, aside = sides(model, X, y)
+    # The number of the row tells the classes apart: the loss is 3e-11.
+    watched = min(model.validation_loss_curve_)
+    assert_allclose(loss_by_hand(model, aside), watched, rtol=1e-3)
     assert_array_equal(np.bincount(aside.y), [40, 12, 8])
     assert_array_equal(np.bincount(rest.y), [160, 48, 32])
     together = np.concatenate([rest.X[:, 0], aside.X[:, 0]])
@@ -140,12 +133,12 @@ def test_rows_set_aside_are_stratified_and_not_trained_on(sides):
         assert_array_equal(side.classes[side.y], y[rows])
 
 
-def test_objective_is_that_of_the_rest(sides):
+def test_objective_is_that_of_the_rest():
     X, y = data()
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
     model = clone(MODEL).set_params(alpha=2.0, standardize=False)
     model.fit(X, y, sample_weight=weight)
-    [(rest, _)] = sides
+    rest, _ = sides(model, X, y, weight)
     squares = sum(float((w**2).sum()) for w in model.coefs_)
     share = 2.0 / (2.0 * rest.total_weight)
     assert_allclose(model.loss_, loss_by_hand(model, rest) + share * squares, rtol=1e-9)
@@ -155,11 +148,11 @@ def test_objective_is_that_of_the_rest(sides):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_weights_count_on_both_sides(target, sides):
+def test_weights_count_on_both_sides(target):
     X, y = data(target)
     weight = np.random.default_rng(0).integers(1, 6, len(X)).astype(float)
     model = clone(MODEL).fit(X, y, sample_weight=weight)
-    [(rest, aside)] = sides
+    rest, aside = sides(model, X, y, weight)
     rows = [np.flatnonzero((row == X).all(axis=1))[0] for row in aside.X]
     assert_allclose(aside.weight, weight[rows] / weight[rows].sum())
     assert_allclose(
@@ -198,10 +191,10 @@ def test_sparse_data(container):
     )
 
 
-def test_single_precision(sides):
+def test_single_precision():
     X, y = data()
     model = clone(MODEL).fit(X.astype(np.float32), y)
-    [(_, aside)] = sides
+    _, aside = sides(model, X.astype(np.float32), y)
     assert model.coefs_[0].dtype == np.float32
     assert_allclose(
         loss_by_hand(model, aside), min(model.validation_loss_curve_), rtol=1e-5
@@ -219,13 +212,13 @@ def test_columns_far_from_zero_are_watched_alike():
     assert_allclose(far.validation_loss_curve_, near.validation_loss_curve_, rtol=1e-6)
 
 
-def test_skip_connections_and_constraints(sides):
+def test_skip_connections_and_constraints():
     X, y = data()
     model = clone(MODEL).set_params(
         skip_connections=True, monotonic_cst=[1, 0, -1, 0, 0, 0]
     )
     model.fit(X, y)
-    [(_, aside)] = sides
+    _, aside = sides(model, X, y)
     assert_allclose(
         loss_by_hand(model, aside), min(model.validation_loss_curve_), rtol=1e-9
     )
@@ -234,40 +227,42 @@ def test_skip_connections_and_constraints(sides):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_restarts_are_compared_on_the_same_rows(n_jobs, sides):
+def test_restarts_are_compared_on_the_same_rows(n_jobs):
     X, y = data()
     model = clone(MODEL).set_params(n_init=5, n_jobs=n_jobs).fit(X, y)
-    [(_, aside)] = sides
+    _, aside = sides(model, X, y)
     assert model.init_losses_.shape == (5,)
     assert len(np.unique(model.init_losses_)) == 5
     assert model.init_losses_.min() == min(model.validation_loss_curve_)
     assert_allclose(loss_by_hand(model, aside), model.init_losses_.min(), rtol=1e-9)
 
 
-def test_lowest_validation_loss_wins_over_lowest_objective(monkeypatch):
-    fits, train = [], _restarts.train
-
-    def spied(*args, **kwargs):
-        fits.append(train(*args, **kwargs))
-        return fits[-1]
-
-    monkeypatch.setattr(_restarts, "train", spied)
+def test_lowest_validation_loss_wins_over_lowest_objective():
     X, y = data(n=80)
-    model = clone(MODEL).set_params(n_init=16).fit(X, y)
-    objectives = [fit.result.value for fit in fits]
-    validation = [min(fit.validation_curve) for fit in fits]
-    assert_array_equal(model.init_losses_, validation)
-    assert model.loss_ == objectives[np.argmin(validation)]
-    assert model.loss_ > min(objectives)
+    # The starts of n_init=1 are the first of n_init=2, and so on.
+    before, *others = (
+        clone(MODEL).set_params(n_init=n_init).fit(X, y) for n_init in range(1, 9)
+    )
+    rose = False
+    for model in others:
+        assert_array_equal(model.init_losses_[:-1], before.init_losses_)
+        wins = model.init_losses_[-1] < before.init_losses_.min()
+        assert (model.loss_ != before.loss_) == wins
+        assert min(model.validation_loss_curve_) == model.init_losses_.min()
+        rose |= model.loss_ > before.loss_
+        before = model
+    assert rose
 
 
-def test_random_state_draws_the_rows(sides):
+def test_random_state_draws_the_rows():
     X, y = data()
-    for seed in (0, 0, 1):
-        clone(MODEL).set_params(random_state=seed).fit(X, y)
-    first, same, other = (aside.X for _, aside in sides)
-    assert_array_equal(first, same)
-    assert not np.array_equal(first, other)
+    first, same, other = (
+        clone(MODEL).set_params(random_state=seed).fit(X, y) for seed in (0, 0, 1)
+    )
+    assert first.validation_loss_curve_ == same.validation_loss_curve_
+    assert not np.array_equal(sides(first, X, y)[1].X, sides(other, X, y)[1].X)
+    _, aside = sides(other, X, y)
+    assert_allclose(loss_by_hand(other, aside), min(other.validation_loss_curve_))
 
 
 def test_warm_start_goes_on_from_the_best_iterate():
