@@ -1,5 +1,6 @@
 """scikit-learn's callbacks: what each hook is told, when, and what a stop does."""
 
+import gc
 import threading
 import warnings
 
@@ -9,30 +10,25 @@ import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
+from models import (
+    LINEAR,
+    NETWORK,
+    each_class,
+    each_model_and_solver,
+    independent_classes,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
 
-LINEAR = LogisticNN()
-NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
-MODELS = [LINEAR, NETWORK]
-each_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
-EVERY_SOLVER = [
-    (model, solver)
-    for model in MODELS
-    for solver in ["lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"]
-    if solver != "newton-cholesky" or model is LINEAR
-]
-
-X, Y = make_classification(80, 5, n_informative=4, n_redundant=0, random_state=0)
+X, Y = independent_classes(2, 80)
 
 
 @pytest.mark.parametrize("kind", [LogisticNN, OneHiddenMLP])
@@ -116,7 +112,7 @@ def fitted(model, *callbacks, **params):
 
 
 @needs_callbacks
-@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+@each_model_and_solver
 def test_every_iteration_is_a_task(model, solver):
     recorder = Recorder()
     model = fitted(model, recorder, solver=solver)
@@ -131,7 +127,7 @@ def test_every_iteration_is_a_task(model, solver):
 
 
 @needs_callbacks
-@each_model
+@each_class
 def test_model_does_not_depend_on_who_watches(model):
     alone = clone(model).fit(X, Y)
     for callbacks in ([Recorder()], [Observer()], [Recorder(), Observer()]):
@@ -141,7 +137,7 @@ def test_model_does_not_depend_on_who_watches(model):
 
 
 @needs_callbacks
-@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+@each_model_and_solver
 def test_values_of_the_hooks(model, solver):
     observer, weight = Observer(), np.linspace(1.0, 2.0, len(Y))
     model = clone(model).set_params(solver=solver).set_callbacks(observer)
@@ -166,7 +162,7 @@ def test_values_of_the_hooks(model, solver):
 
 
 @needs_callbacks
-@each_model
+@each_class
 def test_no_metadata_without_weights(model):
     observer = Observer()
     fitted(model, observer)
@@ -175,7 +171,7 @@ def test_no_metadata_without_weights(model):
 
 @needs_callbacks
 @pytest.mark.parametrize("n_classes", ["three", "labels"])
-@each_model
+@each_class
 def test_fitted_estimator_of_other_targets(model, n_classes):
     y = np.arange(len(X)) % 3
     y = (
@@ -190,25 +186,30 @@ def test_fitted_estimator_of_other_targets(model, n_classes):
 
 
 @needs_callbacks
-@each_model
-def test_values_are_computed_only_if_asked_for(model, monkeypatch):
-    asked = []
-    attributes = type(model)._predictor
+@each_class
+def test_models_of_iterations_are_made_only_if_asked_for(model):
+    def n_models():
+        return sum(isinstance(thing, type(model)) for thing in gc.get_objects())
 
-    def spied(self, *args):
-        asked.append(None)
-        return attributes(self, *args)
+    class Counting(Recorder):
+        most = 0
 
-    monkeypatch.setattr(type(model), "_predictor", spied)
-    fitted(model, Recorder())
-    assert len(asked) == 1  # the fitted model itself
-    observer = Observer()
-    fitted(model, observer)
-    assert len(asked) == 2 + 2 * len(observer.paths("iteration"))
+        def on_fit_task_end(self, estimator, context):
+            self.most = max(self.most, n_models() - before)
+
+    gc.collect()
+    before, counting = n_models(), Counting()
+    fitted(model, counting, Recorder(), tol=0.1)
+    assert counting.most == 1  # the clone that is fitted
+    gc.collect()
+    before, counting, observer = n_models(), Counting(), Observer()
+    fitted(model, counting, observer, tol=0.1)
+    # The observer keeps a model of the begin and of the end of each iteration.
+    assert counting.most == 1 + 2 * len(observer.paths("iteration"))
 
 
 @needs_callbacks
-@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+@each_model_and_solver
 def test_tasks_are_around_the_work(model, solver, on_evaluation):
     # Timings of a callback mean something if J is evaluated inside iterations.
     recorder = Recorder()
@@ -230,7 +231,7 @@ def test_tasks_are_around_the_work(model, solver, on_evaluation):
 
 @needs_callbacks
 @pytest.mark.parametrize("at", [0, 2])
-@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+@each_model_and_solver
 def test_stop_is_honoured(model, solver, at):
     recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == at)
     with warnings.catch_warnings():
@@ -312,7 +313,7 @@ def test_scores_of_restarts_in_workers(n_jobs):
 
 
 @needs_callbacks
-@pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)
+@each_model_and_solver
 def test_scoring_monitor(model, solver):
     from sklearn.callback import ScoringMonitor
     from sklearn.metrics import log_loss
@@ -328,7 +329,7 @@ def test_scoring_monitor(model, solver):
 
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@each_model
+@each_class
 def test_progress_bar(model, n_jobs, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
@@ -343,7 +344,7 @@ def test_progress_bar(model, n_jobs, capsys):
 
 
 @needs_callbacks
-@each_model
+@each_class
 def test_through_a_pipeline(model):
     recorder = Recorder()
     model = make_pipeline(StandardScaler(), clone(model).set_callbacks(recorder))
@@ -353,7 +354,7 @@ def test_through_a_pipeline(model):
 
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@each_model
+@each_class
 def test_through_a_pipeline_and_a_search(model, n_jobs):
     from sklearn.callback import ScoringMonitor
 
@@ -382,7 +383,7 @@ def test_through_a_pipeline_and_a_search(model, n_jobs):
 
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@each_model
+@each_class
 def test_progress_bar_on_a_search(model, n_jobs, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
@@ -420,7 +421,7 @@ class Failing(Recorder):
 @needs_callbacks
 @pytest.mark.parametrize("hook", ["begin", "end"])
 @pytest.mark.parametrize("task", ["fit", "start", "iteration"])
-@each_model
+@each_class
 def test_teardown_follows_an_error(model, task, hook):
     if task == "start" and isinstance(model, LogisticNN):
         return
@@ -441,7 +442,7 @@ def test_teardown_follows_an_error(model, task, hook):
 
 @needs_callbacks
 @pytest.mark.parametrize("bad", [{"X": X * np.nan}, {"y": Y * 0}], ids=["X", "y"])
-@each_model
+@each_class
 def test_bad_input_reaches_no_hook(model, bad):
     recorder = Recorder()
     with pytest.raises(ValueError, match=r"NaN|classes"):
@@ -450,7 +451,7 @@ def test_bad_input_reaches_no_hook(model, bad):
 
 
 @needs_callbacks
-@each_model
+@each_class
 def test_only_callbacks_are_taken(model):
     for wrong in ("progress", Recorder, print):
         with pytest.raises(TypeError, match="FitCallback"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer
 
 from models import classes, each_network_solver, each_solver, ignores_max_iter
 from sknn_simple import LogisticNN, OneHiddenMLP
@@ -33,3 +34,24 @@ def test_record_of_the_network(activation, solver, max_iter):
     assert len(model.loss_curve_) == model.n_iter_ + 1 <= max_iter + 1
     assert model.loss_curve_[-1] == model.loss_ == min(model.loss_curve_)
     assert model.converged_ == (model.n_iter_ < max_iter)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.1])
+@each_solver
+def test_loss_curve_rises_by_rounding_at_most(solver, alpha):
+    X, y = load_breast_cancer(return_X_y=True)
+    model = LogisticNN(solver=solver, alpha=alpha, tol=1e-12).fit(X, y)
+    lowest = np.minimum.accumulate(model.loss_curve_)
+    assert_allclose(model.loss_curve_, lowest, rtol=4e-15)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", None])
+def test_separable_classes_are_fitted_until_gradients_underflow(activation):
+    """Without a penalty J falls to 0: there is no end before float64's own."""
+    X, y = np.array([[-1.0], [1.0]]), [0, 1]
+    settings = {"alpha": 0.0, "tol": 0.0, "max_iter": 3000, "solver": "lbfgs"}
+    if activation is None:
+        model = LogisticNN(**settings)
+    else:
+        model = OneHiddenMLP(5, activation, random_state=0, **settings)
+    assert 0.0 <= model.fit(X, y).loss_ < 1e-100

@@ -4,14 +4,17 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from models import (
     classes,
+    each_class,
     each_comparable_model,
     each_solver,
     ignores_max_iter,
+    independent_classes,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
 
@@ -124,3 +127,33 @@ def test_warm_start_tells_multilabel_from_multiclass(model):
     indicator = np.eye(3, dtype=int)[y]
     with pytest.raises(ValueError, match="warm_start"):
         model.fit(X, indicator)
+
+
+X, Y = independent_classes()
+CHANGES = {
+    "alpha": lambda model: (model.set_params(alpha=1.2), X, Y),
+    "class_weight": lambda model: (model.set_params(class_weight="balanced"), X, Y),
+    "standardize": lambda model: (model.set_params(standardize=False), X, Y),
+    "solver": lambda model: (model.set_params(solver="newton-cg"), X, Y),
+    "data": lambda model: (model, *(part[:50] for part in (X, Y))),
+    "float32": lambda model: (model, X.astype(np.float32), Y),
+    "sparse": lambda model: (model, sparse.csr_array(X), Y),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@each_class
+def test_warm_start_after_a_change(model, change):
+    model = clone(model).set_params(warm_start=True).fit(X, Y)
+    changed, features, target = CHANGES[change](model)
+    changed.fit(features, target)
+    assert changed.converged_
+    # It began at the last model: J of its outputs under what holds now.
+    cold = clone(changed).fit(features, target)
+    assert changed.loss_curve_[0] < cold.loss_curve_[0]
+    # And it ended at the optimum of what holds now.
+    if isinstance(model, LogisticNN):
+        assert_allclose(changed.loss_, cold.loss_, rtol=1e-5)
+        assert_allclose(
+            changed.decision_function(X), cold.decision_function(X), atol=0.02
+        )

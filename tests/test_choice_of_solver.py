@@ -1,0 +1,66 @@
+"""The solver that "auto" chooses, and solvers that are refused."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.base import clone
+
+from models import NETWORK, NETWORK_SOLVERS, SOLVERS, independent_classes
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+X, Y = independent_classes()
+
+
+@pytest.mark.parametrize("kind", [LogisticNN, OneHiddenMLP])
+def test_solver_is_one_of_the_table(kind):
+    options = kind._parameter_constraints["solver"][0].options
+    names = SOLVERS if kind is LogisticNN else NETWORK_SOLVERS
+    assert options == {"auto", *names}
+    for solver in sorted(options):
+        # From one start in forty Newton-CG ends at a kink of relu.
+        network = {"hidden_layer_size": 3, "random_state": 0}
+        params = {} if kind is LogisticNN else network
+        model = kind(solver=solver, **params).fit(X, Y)
+        assert model.solver_ in SOLVERS
+        assert solver in ("auto", model.solver_)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "solver"),
+    [
+        (60, 5, "newton-cholesky"),
+        (60, 800, "lbfgs"),
+        (8000, 5, "newton-cholesky"),
+        (8000, 10, "lbfgs"),
+    ],
+)
+def test_auto_goes_by_shape(n, p, solver):
+    X, y = independent_classes(2, n, p)
+    model = LogisticNN().fit(X, y)
+    assert model.solver_ == solver
+    assert model.converged_
+    for other in ("lbfgs", "newton-cg"):
+        exact = LogisticNN(solver=other, tol=1e-7).fit(X, y)
+        assert_allclose(exact.loss_, model.loss_, rtol=1e-6)
+
+
+def test_auto_goes_by_what_is_asked_for():
+    assert LogisticNN(monotonic_cst=[1, 0, 0, 0, 0]).fit(X, Y).solver_ == "lbfgs"
+    assert clone(NETWORK).fit(X, Y).solver_ == "lbfgs"
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_hessian_too_large_is_refused_with_its_size(n_classes):
+    columns = 20_000
+    X = sparse.csr_array(sparse.eye(30, columns))
+    y = np.arange(30) % n_classes
+    n = (columns + 1) * (1 if n_classes == 2 else 3)
+    with pytest.raises(ValueError, match="newton-cholesky") as caught:
+        LogisticNN(solver="newton-cholesky").fit(X, y)
+    message = str(caught.value)
+    assert f"{n} parameters" in message
+    assert f"{8 * n * n / 2**30:.1f} GiB" in message
+    assert "'auto'" in message
+    assert "'lbfgs'" in message
+    assert LogisticNN().fit(X, y).solver_ != "newton-cholesky"
