@@ -18,11 +18,6 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-# What OpenBLAS calls its kernels for processors with AVX-512; in capitals where it has
-# been built for one processor only.
-_WIDE_KERNELS = {"skylakex", "cooperlake", "sapphirerapids"}
-
-
 Value = TypeVar("Value")
 
 
@@ -34,13 +29,6 @@ def openblas_libraries() -> tuple[Any, ...]:
         for library in ThreadpoolController().lib_controllers
         if library.internal_api == "openblas"
     )
-
-
-@cache
-def has_wide_kernels() -> bool:
-    """Return whether OpenBLAS multiplies by its kernels for AVX-512."""
-    names = [library.architecture or "" for library in openblas_libraries()]
-    return any(name.lower() in _WIDE_KERNELS for name in names)
 
 
 class SharedContext(Generic[Value]):

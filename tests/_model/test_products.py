@@ -1,15 +1,12 @@
-"""The products in every form against their definition, and which kernels are known."""
-
-from types import SimpleNamespace
+"""Every product against its definition, in every shape, precision and order."""
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sknn_simple._data import threads as blas
 from sknn_simple._model import products
 
-# Rows, columns and outputs: both sides of every choice of a form.
+# Rows, columns and outputs.
 SHAPES = [
     (7, 3, 1),
     (7, 3, 2),
@@ -25,14 +22,6 @@ every_dtype = pytest.mark.parametrize("dtype", TOLERANCE)
 every_container = pytest.mark.parametrize(
     "container", [np.asarray, sparse.csr_array], ids=["dense", "sparse"]
 )
-
-
-@pytest.fixture(
-    params=[False, True], ids=["narrow kernels", "wide kernels"], autouse=True
-)
-def kernels(request, monkeypatch):
-    monkeypatch.setattr(products, "has_wide_kernels", lambda: request.param)
-    return request.param
 
 
 def operands(shape, dtype):
@@ -73,40 +62,3 @@ def test_product_back_writes_where_it_is_told(shape, dtype, order):
     found = products.product_back(delta.copy(order=order), W, out=out)
     assert found is out
     np.testing.assert_allclose(found, delta @ W.T, atol=TOLERANCE[dtype])
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype", "order", "transposed"),
-    [
-        ((900, 120, 10), np.float64, "F", True),
-        ((900, 120, 10), np.float64, "C", True),
-        ((900, 120, 10), np.float32, "F", True),
-        ((900, 120, 10), np.float32, "C", False),
-        ((900, 120, 1), np.float64, "F", False),
-        ((900, 40, 30), np.float64, "F", False),
-    ],
-)
-def test_only_wide_kernels_multiply_many_by_few_transposed(
-    kernels, shape, dtype, order, transposed
-):
-    X, _, delta = operands(shape, dtype)
-    found = products._is_quicker_transposed(X, delta.copy(order=order))
-    assert found == (transposed and kernels)
-
-
-@pytest.mark.parametrize(
-    ("names", "wide"),
-    [
-        ([], False),
-        (["Haswell"], False),
-        (["Zen", "Haswell"], False),
-        ([None, "ZEN"], False),
-        (["SkylakeX"], True),
-        (["SKYLAKEX"], True),
-        (["Haswell", "SapphireRapids"], True),
-    ],
-)
-def test_kernels_are_known_by_their_name(monkeypatch, names, wide):
-    loaded = tuple(SimpleNamespace(architecture=name) for name in names)
-    monkeypatch.setattr(blas, "openblas_libraries", lambda: loaded)
-    assert blas.has_wide_kernels.__wrapped__() == wide
