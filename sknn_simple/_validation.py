@@ -1,8 +1,6 @@
 """From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
 
-import sys
-from datetime import datetime
-from numbers import Number, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,36 +13,38 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._data.training_set import TrainingSet
 
-# The smallest float64 that has all its digits.
-_SMALLEST = float(np.finfo(np.float64).tiny)
-
 
 def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return X as a finite float array or CSR; ``reset`` records its columns.
 
-    Arrays of any array library that can be converted are taken as NumPy arrays, also
-    where scikit-learn's array API dispatch is switched on: training is NumPy's work.
+    Arrays of other libraries become NumPy arrays, also if scikit-learn's array API
+    dispatch is switched on: training needs NumPy.
     """
+    return _canonical(_validate_data(estimator, X, reset=reset))
+
+
+def _validate_data(
+    estimator: Any, X: Any, y: Any = "no_validation", **settings: Any
+) -> Any:
     with config_context(array_api_dispatch=False):
-        return _canonical(
-            validate_data(
-                estimator,
-                _as_numpy(X),
-                reset=reset,
-                accept_sparse="csr",
-                dtype=_precision(X),
-            )
+        return validate_data(
+            estimator,
+            _as_numpy(X),
+            y,
+            accept_sparse="csr",
+            dtype=_accepted_dtypes(X),
+            **settings,
         )
 
 
 def _as_numpy(array: Any) -> Any:
-    """Return an array of another library as NumPy's, in its own precision."""
+    """Return an array of another library as a NumPy array of the same precision."""
     foreign = hasattr(array, "__array_namespace__")
     return np.asarray(array) if foreign and not sparse.issparse(array) else array
 
 
-def _precision(X: Any) -> Any:
-    """Return the dtypes to accept; scikit-learn does not see those of polars frames."""
+def _accepted_dtypes(X: Any) -> Any:
+    """Return the dtypes to accept; scikit-learn cannot read those of polars frames."""
     foreign_frame = hasattr(X, "to_numpy") and not hasattr(X, "iloc")
     if foreign_frame and np.asarray(X[:1]).dtype == np.float32:
         return np.float32
@@ -52,7 +52,7 @@ def _precision(X: Any) -> Any:
 
 
 def _canonical(X: Any) -> Any:
-    """Return CSR with one entry per position; several would count as several values."""
+    """Return CSR with one entry per position: the sum, if there are several."""
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
@@ -72,53 +72,33 @@ def validate_training_set(
         or all zero, class weights for classes that do not exist.
     """
     y = _as_numpy(y)
-    _check_none_missing(y)
-    with config_context(array_api_dispatch=False):
-        X, y = validate_data(
-            estimator,
-            _as_numpy(X),
-            y,
-            accept_sparse="csr",
-            dtype=_precision(X),
-            multi_output=True,
-        )
-    if isinstance(class_weight, dict):
-        class_weight = {_plain(k): _plain(w) for k, w in class_weight.items()}
+    _check_no_label_is_missing(y)
+    X, y = _validate_data(estimator, X, y, multi_output=True)
     X = _canonical(X)
     classes, codes = _encode(y)
-    multilabel = codes.ndim == 2
     weight = _weights(X, codes, classes, sample_weight, class_weight)
-    largest = float(weight.max())
-    # Nor is there use for what is not 0 but vanishes beside the others.
-    kept = weight > largest * _SMALLEST * len(weight)
-    if not kept.all():
-        X, codes, weight = X[kept], codes[kept], weight[kept]
-        if not multilabel:
-            _check_two_classes(classes[np.unique(codes)])
-    if len(classes) == 2 and not multilabel:
-        codes = codes[:, None].astype(np.float64)
-    # Divided by the largest first: the sum of huge weights may overflow.
-    weight /= largest
-    share = float(weight.sum())
-    weight /= share
-    with np.errstate(over="ignore"):
-        total = np.float64(share) * largest
-    return TrainingSet(X, codes, weight, float(total), classes, multilabel)
+    data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
+    if not data.multilabel and len(data.weight) < len(weight):
+        _check_two_classes(classes[np.unique(data.y).astype(np.intp)])
+    return data
 
 
-def _check_none_missing(y: Any) -> None:
-    """Refuse y where a label is None, NaN, NaT or pandas.NA.
+def _check_no_label_is_missing(y: Any) -> None:
+    """Refuse y if a label is None, NaN, NaT or pandas.NA.
 
     scikit-learn refuses some of these with a TypeError, and reads NaN in a list of
     words as the word "nan".
     """
     if y is None or sparse.issparse(y):
         return
-    # A list becomes objects: as NumPy's text it would hold that word.
+    # A list becomes an array of objects: an array of text would hold the word "nan".
     labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
     if labels.dtype.kind in "iub":
         return
-    missing = _missing(labels) if labels.dtype == object else labels != labels
+    if labels.dtype == object:
+        missing = np.vectorize(_is_missing, otypes=[bool])(labels)
+    else:
+        missing = labels != labels
     if missing.any():
         label = labels[missing][0]
         raise ValueError(
@@ -127,74 +107,63 @@ def _check_none_missing(y: Any) -> None:
         )
 
 
-def _missing(labels: np.ndarray) -> np.ndarray:
-    # Whoever has a pandas.NA has imported pandas.
-    na = getattr(sys.modules.get("pandas"), "NA", None)
-
-    def is_missing(label: Any) -> bool:
-        if label is None or label is na:
-            return True
-        # pandas.NaT is a datetime.
-        return isinstance(label, Number | np.generic | datetime) and label != label
-
-    return np.vectorize(is_missing, otypes=[bool])(labels)
+def _is_missing(label: Any) -> bool:
+    """Return whether a label is None, pandas.NA, or differs from itself as NaN does."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA is neither true nor false
+        return True
+    except ValueError:  # an array, which scikit-learn refuses with better words
+        return False
 
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and, as codes, their numbers or the indicator matrix."""
     if sparse.issparse(y):
         y = y.toarray()
-    if y.ndim == 1 and y.dtype.kind in "iub":
-        classes, codes = _encode_integers(y)
-        # scikit-learn warns of more classes; of fewer it has nothing to say, and not to
-        # ask it is a tenth of a small fit.
-        if 2 * len(classes) <= len(y):
-            _check_two_classes(classes)
-            return classes, codes
+    if _is_multilabel(y):
+        return np.arange(y.shape[1]), _indicator(y)
+    classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    _check_two_classes(classes)
+    return classes, codes
+
+
+def _is_multilabel(y: np.ndarray) -> bool:
+    """Return whether y is an indicator matrix; refuse what is not classification."""
+    if _are_few_integers(y):
+        return False
     try:
         kind = type_of_target(y, input_name="y")
     except TypeError as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"y cannot be used as labels: {reason}.") from None
-    if kind == "multilabel-indicator":
-        return np.arange(y.shape[1]), _indicator(y)
-    if kind not in ("binary", "multiclass"):
-        check_classification_targets(y)
-        raise ValueError(
-            f"y must hold one label per sample or be a multilabel indicator matrix; "
-            f"got a {kind} target."
-        )
-    labels = column_or_1d(y, warn=True)
-    classes, codes = np.unique(labels, return_inverse=True)
-    _check_two_classes(classes)
-    return classes, codes
+    if kind in ("binary", "multiclass", "multilabel-indicator"):
+        return kind == "multilabel-indicator"
+    check_classification_targets(y)
+    raise ValueError(
+        f"y must hold one label per sample or be a multilabel indicator matrix; "
+        f"got a {kind} target."
+    )
 
 
-def _encode_integers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return np.unique's classes and inverse, without sorting where a count will do."""
-    low, high = int(y.min()), int(y.max())
-    if high - low >= len(y) or high > np.iinfo(np.intp).max:
-        return np.unique(y, return_inverse=True)
-    offset = y.astype(np.intp, copy=False)
-    if low != 0:
-        offset = offset - low
-    values = np.flatnonzero(np.bincount(offset))
-    classes = (values + low).astype(y.dtype)
-    if len(values) == high - low + 1:
-        return classes, offset
-    codes = np.empty(high - low + 1, dtype=np.intp)
-    codes[values] = np.arange(len(values))
-    return classes, codes[offset]
+def _are_few_integers(y: np.ndarray) -> bool:
+    """Return whether y can only hold classes, at most half as many as rows.
+
+    scikit-learn warns of more. To ask it takes a sixth of a fit of iris.
+    """
+    if y.ndim != 1 or y.dtype.kind not in "iub":
+        return False
+    return 2 * (int(y.max()) - int(y.min()) + 1) <= len(y)
 
 
 def _indicator(y: np.ndarray) -> np.ndarray:
-    """Return zeros and ones; scikit-learn lets any two values pass as them."""
+    """Return zeros and ones; scikit-learn accepts any two values."""
     indicator = np.asarray(y, dtype=np.float64)
-    strange = indicator[(indicator != 0.0) & (indicator != 1.0)]
-    if strange.size:
+    others = indicator[(indicator != 0.0) & (indicator != 1.0)]
+    if others.size:
         raise ValueError(
             "y as a multilabel indicator matrix must hold 0 and 1 only; got "
-            f"{strange[0]:g}."
+            f"{others[0]:g}."
         )
     return indicator
 
@@ -203,13 +172,8 @@ def _check_two_classes(classes: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(
             "y must hold samples of at least 2 classes with a positive weight; got one "
-            f"class only: {_plain(classes[0])!r}."
+            f"class only: {classes.tolist()[0]!r}."
         )
-
-
-def _plain(value: Any) -> Any:
-    """Return Python's own of a NumPy scalar, whose repr tells its type."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _weights(
@@ -222,7 +186,7 @@ def _weights(
     """Return sample_weight × class_weight, (n_samples,) in float64."""
     if sample_weight is None and class_weight is None:
         return np.ones(X.shape[0])
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
     if (weight < 0.0).any():
@@ -231,52 +195,63 @@ def _weights(
         )
     if class_weight is None:
         return weight
+    return _times_class_weight(weight, codes, classes, class_weight)
+
+
+def _times_class_weight(
+    weight: np.ndarray, codes: np.ndarray, classes: np.ndarray, class_weight: Any
+) -> np.ndarray:
+    if isinstance(class_weight, dict):
+        class_weight = {_plain(k): _plain(w) for k, w in class_weight.items()}
     with np.errstate(over="ignore", invalid="ignore"):
-        if codes.ndim == 1:
-            weight *= _class_weights(codes, classes, weight, class_weight)[codes]
-        else:
-            weight *= _label_weights(codes, weight, class_weight)
-    if not np.isfinite(weight).all():
+        product = weight * _class_weight_of_rows(codes, classes, weight, class_weight)
+    if not np.isfinite(product).all():
         raise ValueError(
             f"class_weight={class_weight!r} times sample_weight leaves the range of "
             "float64: use weights of like size."
         )
-    if not weight.any():
+    if not product.any():
         raise ValueError(
             f"class_weight={class_weight!r} leaves no sample with a positive weight."
         )
-    return weight
+    return product
 
 
-def _label_weights(
-    indicator: np.ndarray, weight: np.ndarray, class_weight: Any
+def _class_weight_of_rows(
+    codes: np.ndarray, classes: np.ndarray, weight: np.ndarray, class_weight: Any
 ) -> np.ndarray:
-    """Return the product over labels of their balanced weights, (n_samples,)."""
+    """Return the weight of each row's class, (n_samples,).
+
+    For labels it is the product over the labels of the weight of 0 or 1.
+    """
+    if codes.ndim == 1:
+        if class_weight == "balanced":
+            return _balanced(codes, weight)
+        _check_class_weight(classes, class_weight)
+        return compute_class_weight(class_weight, classes=classes, y=classes)[codes]
     if class_weight != "balanced":
         raise ValueError(
             "class_weight must be None or 'balanced' for a multilabel y, whose samples "
             f"belong to no single class. Got class_weight={class_weight!r}."
         )
-    product = np.ones(len(indicator))
-    for column in indicator.T.astype(np.intp):
-        product *= _class_weights(column, np.arange(2), weight, class_weight)[column]
-    return product
+    columns = codes.T.astype(np.intp)
+    return np.prod([_balanced(column, weight) for column in columns], axis=0)
 
 
-def _class_weights(
-    codes: np.ndarray, classes: np.ndarray, weight: np.ndarray, class_weight: Any
-) -> np.ndarray:
-    """Return one weight per class.
+def _balanced(codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return S / (n_classes · weight of the row's class), (n_samples,).
 
-    "balanced" is S / (n_classes · weight of the class), with the samples' own weights
-    counted, so that weighting a row by 2 stays the same as writing it twice.
+    compute_class_weight of scikit-learn 1.6 counts rows. Here the weights of the rows
+    count, so that a row of weight 2 is the same as two rows.
     """
-    if isinstance(class_weight, str):
-        counts = np.bincount(codes, weight, len(classes))
-        present = counts > 0.0
-        balanced = np.zeros(len(classes))
-        balanced[present] = counts.sum() / (present.sum() * counts[present])
-        return balanced
+    totals = np.bincount(codes, weight)
+    n_classes = np.count_nonzero(totals)
+    # The rows of a class without weight are left out later.
+    return totals.sum() / (n_classes * np.where(totals > 0.0, totals, 1.0))[codes]
+
+
+def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> None:
+    """Refuse a class that y does not have, and what is not a weight."""
     known = set(classes.tolist())
     unknown = [label for label in class_weight if label not in known]
     if unknown:
@@ -284,14 +259,18 @@ def _class_weights(
             f"class_weight names classes that y does not have: {unknown}. The classes "
             f"of y are {classes.tolist()}."
         )
-    negative = {
+    refused = {
         label: value
         for label, value in class_weight.items()
-        if not (isinstance(value, Real) and 0.0 <= float(value) < np.inf)
+        if not (isinstance(value, Real) and 0.0 <= value < np.inf)
     }
-    if negative:
+    if refused:
         raise ValueError(
             f"class_weight must hold finite numbers that are not negative; got "
-            f"{negative}."
+            f"{refused}."
         )
-    return compute_class_weight(class_weight, classes=classes, y=classes)
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar as Python's, whose repr is the number alone."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,8 +1,12 @@
-"""The rows that a network is trained on."""
+"""Checked rows, targets and weights."""
 
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+
+# The smallest float64 of full precision. A weight below it, relative to the sum of all,
+# would lose digits.
+_SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def out_activation(n_classes: int, multilabel: bool) -> str:
@@ -11,7 +15,7 @@ def out_activation(n_classes: int, multilabel: bool) -> str:
 
 
 class TrainingSet(NamedTuple):
-    """What a network is trained on.
+    """The rows that a network is trained on.
 
     Attributes
     ----------
@@ -37,6 +41,37 @@ class TrainingSet(NamedTuple):
     classes: np.ndarray
     multilabel: bool
 
+    @classmethod
+    def from_weighted_rows(
+        cls, X: Any, codes: np.ndarray, weight: np.ndarray, classes: np.ndarray
+    ) -> Self:
+        """Return the rows that have weight, and weights that sum to 1.
+
+        Parameters
+        ----------
+        X : ndarray or CSR of shape (n_samples, n_features)
+            Features.
+        codes : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The numbers of the classes, or the indicator matrix.
+        weight : ndarray of shape (n_samples,)
+            Finite, not negative, and positive for one row at least.
+        classes : ndarray of shape (n_classes,)
+            The labels.
+        """
+        largest = float(weight.max())
+        # Divided by the largest first: the sum of huge weights may overflow.
+        weight = weight / largest
+        kept = weight > _SMALLEST * len(weight)
+        if not kept.all():
+            X, codes, weight = X[kept], codes[kept], weight[kept]
+        multilabel = codes.ndim == 2
+        if len(classes) == 2 and not multilabel:
+            codes = codes[:, None].astype(np.float64)
+        share = float(weight.sum())
+        with np.errstate(over="ignore"):
+            total = float(np.float64(share) * largest)
+        return cls(X, codes, weight / share, total, classes, multilabel)
+
     @property
     def n_outputs(self) -> int:
         """One logit for two classes, else one output per class or label."""
@@ -54,7 +89,7 @@ class TrainingSet(NamedTuple):
     def rows(self, kept: np.ndarray, probability: np.ndarray | None = None) -> Self:
         """Return some of the rows, their weights divided by their own sum.
 
-        Where each was drawn with a probability of its own, it stands for so many more.
+        If rows were drawn with unequal probabilities, weights are divided by them.
         """
         weight = self.weight[kept]
         if probability is not None:
