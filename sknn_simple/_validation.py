@@ -262,7 +262,7 @@ def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> No
     refused = {
         label: value
         for label, value in class_weight.items()
-        if not (isinstance(value, Real) and 0.0 <= value < np.inf)
+        if not (isinstance(value, Real) and 0.0 <= float(value) < np.inf)
     }
     if refused:
         raise ValueError(

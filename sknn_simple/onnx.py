@@ -6,13 +6,10 @@ float32 their difference is lost (load_breast_cancer's columns shifted by 1e4, t
 weights: probabilities of LogisticNN off by 0.1).
 """
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sknn_simple._base import BaseNN
 from sknn_simple._logistic import LogisticNN
@@ -26,15 +23,6 @@ _OPTIONS: dict[str, list[Any]] = {
     "raw_scores": [False, True],
     "zipmap": [True, False, "columns"],
 }
-_OPTIONS_OF = {
-    LogisticNN: _OPTIONS,
-    OneHiddenMLP: {**_OPTIONS, "transform": [False, True]},
-}
-
-# Stands for OneHiddenMLP where it is a transformer.
-_HIDDEN_LAYER = "SknnSimpleHiddenLayer"
-# Those of skl2onnx for composite models.
-_PARSERS: dict[type, Callable[..., Any]] = {}
 
 
 def register() -> None:
@@ -42,8 +30,9 @@ def register() -> None:
 
     Call it once per process, before :func:`skl2onnx.to_onnx` or
     :func:`skl2onnx.convert_sklearn`. The classifiers may then stand alone, at the end
-    of a pipeline, or inside a grid search. OneHiddenMLP may also be a transformer
-    before the last step of a pipeline, in a feature union or a column transformer.
+    of a pipeline, or inside a grid search. With the option ``transform`` OneHiddenMLP
+    may also be a transformer: before the last step of a pipeline, in a feature union or
+    in a column transformer.
 
     The graph has the outputs ``label`` and ``probabilities``. Labels are strings or
     int64, to which booleans and floats are converted; for a multilabel target they are
@@ -57,9 +46,12 @@ def register() -> None:
     - ``output_class_labels``: ``classes_`` as one more output; needs ``zipmap=False``.
     - ``nocl``: class numbers in place of labels.
 
-    OneHiddenMLP has one more, set by itself where another model calls ``transform``:
+    OneHiddenMLP has one more:
 
-    - ``transform``: the hidden activations as the only output.
+    - ``transform``: the hidden activations as the only output. skl2onnx does not tell
+      which method of a step the next step needs, so give this option for every network
+      whose ``transform`` is meant: ``options={id(pipeline[0]): {"transform": True}}``.
+      A conversion that lacks it raises a ValueError.
 
     Raises
     ------
@@ -97,88 +89,66 @@ def register() -> None:
             "sknn_simple.onnx needs skl2onnx, and onnxruntime to run what it converts: "
             'pip install "sknn_simple[onnx]"'
         ) from error
-    for classifier, options in _OPTIONS_OF.items():
-        update_registered_converter(
-            classifier,
-            f"SknnSimple{classifier.__name__}",
-            _infer_outputs,
-            _convert,
-            options=options,
-        )
-    _register_transform()
-
-
-def _register_transform() -> None:
-    """Have OneHiddenMLP parsed by the place that it has in a model."""
-    from skl2onnx import update_registered_parser
-    from skl2onnx._parse import sklearn_parsers_map
-    from skl2onnx.common._registration import (
-        register_converter,
-        register_shape_calculator,
+    update_registered_converter(
+        LogisticNN,
+        "SknnSimpleLogisticNN",
+        _infer_outputs,
+        _convert,
+        options=_OPTIONS,
+    )
+    update_registered_converter(
+        OneHiddenMLP,
+        "SknnSimpleOneHiddenMLP",
+        _infer_network,
+        _convert_network,
+        parser=_parse_network,
+        options={**_OPTIONS, "transform": [False, True]},
     )
 
-    register_shape_calculator(_HIDDEN_LAYER, _infer_hidden, overwrite=True)
-    register_converter(_HIDDEN_LAYER, _convert_hidden, overwrite=True)
-    as_classifier = sklearn_parsers_map[OneHiddenMLP]
-    update_registered_parser(OneHiddenMLP, _parser_of_network(as_classifier))
-    for kind in (Pipeline, FeatureUnion, ColumnTransformer):
-        parser = _PARSERS.setdefault(kind, sklearn_parsers_map[kind])
-        update_registered_parser(kind, _parser_of_composite(parser))
+
+def _parse_network(
+    scope: Any, model: OneHiddenMLP, inputs: Any, custom_parsers: Any = None
+) -> Any:
+    """Declare the outputs of a classifier, or one output for the hidden layer."""
+    # skl2onnx has no public name for the parser that it gives to classifiers.
+    from skl2onnx._parse import _parse_sklearn_classifier
+    from skl2onnx.common.data_types import guess_tensor_type
+
+    if not scope.get_options(model, {"transform": False})["transform"]:
+        return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
+    operator = scope.declare_local_operator("SknnSimpleOneHiddenMLP", model)
+    operator.inputs = inputs
+    kind = guess_tensor_type(inputs[0].type)
+    operator.outputs.append(scope.declare_local_variable("hidden", kind))
+    return operator.outputs
 
 
-def _parser_of_composite(parser: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the parser, which first marks the networks that are transformers."""
-
-    @wraps(parser)
-    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        for network in _transforming(model):
-            scope.add_options(id(network), {"transform": True})
-        return parser(scope, model, inputs, custom_parsers=custom_parsers)
-
-    return parse
+def _infer_network(operator: Any) -> None:
+    """Set types and shapes of the outputs of a classifier or of its hidden layer."""
+    if len(operator.outputs) == 1:
+        [hidden] = operator.outputs
+        hidden.type.shape = [None, operator.raw_operator.coefs_[0].shape[1]]
+        return
+    _check_no_model_takes_the_label(operator)
+    _infer_outputs(operator)
 
 
-def _transforming(model: Any, wanted: bool = False) -> Iterator[OneHiddenMLP]:
-    """Yield the networks whose ``transform`` a model calls.
-
-    Parameters
-    ----------
-    model : object
-        A network, or what may contain one.
-    wanted : bool, default=False
-        Whether ``transform`` of `model` itself is called.
-    """
-    if isinstance(model, Pipeline):
-        for _, step in model.steps[:-1]:
-            yield from _transforming(step, True)
-        yield from _transforming(model.steps[-1][1], wanted)
-    elif isinstance(model, FeatureUnion):
-        for _, part in model.transformer_list:
-            yield from _transforming(part, True)
-    elif isinstance(model, ColumnTransformer):
-        for _, part, _ in model.transformers_:
-            yield from _transforming(part, True)
-    elif isinstance(model, OneHiddenMLP) and wanted:
-        yield model
-
-
-def _parser_of_network(as_classifier: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the parser of a classifier, with one output where it is a transformer."""
-
-    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        from skl2onnx.common.data_types import guess_tensor_type
-
-        if not scope.get_options(model, {"transform": False})["transform"]:
-            return as_classifier(scope, model, inputs, custom_parsers=custom_parsers)
-        operator = scope.declare_local_operator(_HIDDEN_LAYER, model)
-        operator.inputs = inputs
-        hidden = scope.declare_local_variable(
-            "hidden", guess_tensor_type(inputs[0].type)
-        )
-        operator.outputs.append(hidden)
-        return operator.outputs
-
-    return parse
+def _check_no_model_takes_the_label(operator: Any) -> None:
+    """Refuse a label that is the input of another model: it needs ``transform``."""
+    label = operator.outputs[0]
+    for other in operator.scope_inst.operators.values():
+        if label not in other.inputs:
+            continue
+        if other.type in ("SklearnZipMap", "SklearnZipMapColumns"):
+            _check_no_model_takes_the_label(other)
+        # These two convert and rename what a whole graph returns.
+        elif other.type not in ("SklearnCast", "SklearnIdentity"):
+            raise ValueError(
+                "OneHiddenMLP is a transformer in the model to convert, and skl2onnx "
+                "takes it for a classifier. Add id(network): {'transform': True} to "
+                "the options of to_onnx or convert_sklearn, for the fitted network in "
+                "that model."
+            )
 
 
 def _infer_outputs(operator: Any) -> None:
@@ -226,16 +196,13 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph.node("Cast", raw, to=kind, output=probabilities.full_name)
 
 
-def _infer_hidden(operator: Any) -> None:
-    """Set the shape of a hidden layer."""
-    [hidden] = operator.outputs
-    hidden.type.shape = [None, operator.raw_operator.coefs_[0].shape[1]]
-
-
-def _convert_hidden(scope: Any, operator: Any, container: Any) -> None:
-    """Add the nodes of a hidden layer to the graph."""
+def _convert_network(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of one fitted network, or of its hidden layer, to the graph."""
     from skl2onnx.common.data_types import guess_proto_type
 
+    if len(operator.outputs) > 1:
+        _convert(scope, operator, container)
+        return
     [output] = operator.outputs
     graph = Graph(scope, container)
     X = graph.float64(operator.inputs[0].full_name)

@@ -3,6 +3,8 @@
 import doctest
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,9 +17,10 @@ from sklearn.datasets import (
     load_wine,
     make_multilabel_classification,
 )
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_simple.onnx
@@ -26,7 +29,7 @@ from sknn_simple._model.activations import ACTIVATIONS
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-sklearn_parsers_map = pytest.importorskip("skl2onnx._parse").sklearn_parsers_map
+types = pytest.importorskip("skl2onnx.common.data_types")
 
 ATOL = 1e-5
 MODELS = [
@@ -42,10 +45,14 @@ def registered():
     sknn_simple.onnx.register()
 
 
-def converted(model, X, options=None, **settings):
+def converted(model, X, options=None, networks=(), **settings):
+    """Return a session that runs a model; `networks` are transformers in it."""
     if options is None:
         options = {"zipmap": False}
-    graph = skl2onnx.to_onnx(model, X[:1], options={id(model): options}, **settings)
+    of_all = {id(network): {"transform": True} for network in networks}
+    graph = skl2onnx.to_onnx(
+        model, X[:1], options={**of_all, id(model): options}, **settings
+    )
     return onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -277,19 +284,40 @@ def test_grid_search():
 # As a transformer ---------------------------------------------------------------------
 
 HIDDEN = OneHiddenMLP(5, "tanh", skip_connections=True, random_state=0)
+
+
+class Before(NamedTuple):
+    """What stands before another model, and the networks in it once it is fitted."""
+
+    model: Any
+    networks: Callable[[Any], list]
+
+
 BEFORE = {
-    "scaler": lambda: make_pipeline(StandardScaler(), clone(HIDDEN)),
-    "another network": lambda: make_pipeline(clone(HIDDEN), clone(HIDDEN)),
-    "union": lambda: FeatureUnion([("raw", StandardScaler()), ("net", clone(HIDDEN))]),
-    "weighted union": lambda: FeatureUnion(
-        [("raw", StandardScaler()), ("net", clone(HIDDEN))],
-        transformer_weights={"net": 0.5},
+    "scaler": Before(
+        make_pipeline(StandardScaler(), HIDDEN), lambda pipeline: [pipeline[1]]
     ),
-    "columns": lambda: ColumnTransformer(
-        [("net", clone(HIDDEN), [0, 1, 2]), ("raw", "passthrough", [3])]
+    "another network": Before(make_pipeline(HIDDEN, clone(HIDDEN)), list),
+    "union": Before(
+        FeatureUnion([("raw", StandardScaler()), ("net", HIDDEN)]),
+        lambda union: [union["net"]],
     ),
-    "pipeline in columns": lambda: ColumnTransformer(
-        [("net", make_pipeline(StandardScaler(), clone(HIDDEN)), [0, 1, 2, 3])]
+    "weighted union": Before(
+        FeatureUnion(
+            [("raw", StandardScaler()), ("net", HIDDEN)],
+            transformer_weights={"net": 0.5},
+        ),
+        lambda union: [union["net"]],
+    ),
+    "columns": Before(
+        ColumnTransformer([("net", HIDDEN, [0, 1, 2]), ("raw", "passthrough", [3])]),
+        lambda columns: [columns.named_transformers_["net"]],
+    ),
+    "pipeline in columns": Before(
+        ColumnTransformer(
+            [("net", make_pipeline(StandardScaler(), HIDDEN), [0, 1, 2, 3])]
+        ),
+        lambda columns: [columns.named_transformers_["net"][1]],
     ),
 }
 
@@ -299,14 +327,76 @@ BEFORE = {
 @pytest.mark.parametrize("before", BEFORE)
 def test_hidden_units_before_another_model(before, last, dtype):
     X, y = data("strings")
-    pipeline = make_pipeline(BEFORE[before](), clone(last)).fit(X, y)
-    assert_same(pipeline, X.astype(dtype))
+    model, networks = BEFORE[before]
+    pipeline = make_pipeline(clone(model), clone(last)).fit(X, y)
+    assert_same(pipeline, X.astype(dtype), networks=networks(pipeline[0]))
+
+
+@pytest.mark.parametrize("zipmap", [True, False, "columns"])
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_network_before_another_model_asks_for_its_option(before, zipmap):
+    X, y = data("strings")
+    pipeline = make_pipeline(clone(BEFORE[before].model), LogisticNN()).fit(X, y)
+    with pytest.raises(ValueError, match=r"id\(network\): \{'transform': True\}"):
+        converted(pipeline, X, {"zipmap": zipmap})
+
+
+def test_a_union_with_a_network_asks_for_its_option():
+    X, y = data("strings")
+    union = clone(BEFORE["union"].model).fit(X, y)
+    with pytest.raises(ValueError, match=r"id\(network\): \{'transform': True\}"):
+        skl2onnx.to_onnx(union, X[:1])
+
+
+def test_options_by_the_names_of_steps():
+    X, y = data("strings")
+    pipeline = make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y)
+    options = {"onehiddenmlp__transform": True, "logisticnn__zipmap": False}
+    graph = skl2onnx.to_onnx(pipeline, X[:1], options=options)
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    label, probability = session.run(None, {"X": X})
+    assert_array_equal(label, pipeline.predict(X))
+    assert_allclose(probability, pipeline.predict_proba(X), rtol=0, atol=ATOL)
+
+
+def test_declared_outputs_are_no_other_model():
+    X, y = data("multiclass")
+    model = clone(HIDDEN).fit(X, y)
+    graph = skl2onnx.convert_sklearn(
+        model,
+        initial_types=[("X", types.DoubleTensorType([None, 4]))],
+        final_types=[("class", None), ("p", types.FloatTensorType([None, 3]))],
+        options={"zipmap": False},
+    )
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    label, probability = session.run(["class", "p"], {"X": X})
+    assert_array_equal(label, model.predict(X))
+    assert probability.dtype == np.float32
+
+
+PARTS = [("linear", LogisticNN()), ("network", HIDDEN)]
+SOFT = {"voting": "soft", "flatten_transform": False}
+
+
+@pytest.mark.parametrize(
+    "ensemble",
+    [VotingClassifier(PARTS, **SOFT), StackingClassifier(PARTS)],
+    ids=lambda model: type(model).__name__,
+)
+def test_classifiers_inside_an_ensemble(ensemble):
+    X, y = data("strings")
+    assert_same(clone(ensemble).fit(X, y), X.astype(np.float32))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_hidden_units_of_every_target(target):
     X, y = data(target)
-    assert_same(make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y), X)
+    pipeline = make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y)
+    assert_same(pipeline, X, networks=[pipeline[0]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
@@ -326,13 +416,15 @@ def test_a_search_over_hidden_units_before_another_model():
     X, y = data("strings")
     pipeline = make_pipeline(clone(HIDDEN), LogisticNN())
     search = GridSearchCV(pipeline, {"onehiddenmlp__alpha": [0.1, 1.0]}, cv=2)
-    assert_same(search.fit(X, y), X)
+    search.fit(X, y)
+    assert_same(search, X, networks=[search.best_estimator_[0]])
 
 
 def test_a_union_alone():
     X, y = data("strings")
-    union = BEFORE["union"]().fit(X, y)
-    graph = skl2onnx.to_onnx(union, X[:1])
+    union = clone(BEFORE["union"].model).fit(X, y)
+    options = {id(union["net"]): {"transform": True}}
+    graph = skl2onnx.to_onnx(union, X[:1], options=options)
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -355,11 +447,22 @@ def test_models_without_a_network_are_parsed_as_before():
 
 def test_register_can_be_called_again():
     sknn_simple.onnx.register()
-    for kind in (Pipeline, FeatureUnion, ColumnTransformer):
-        assert sklearn_parsers_map[kind].__wrapped__.__module__ == "skl2onnx._parse"
     X, y = data("multiclass")
     assert_same(LogisticNN().fit(X, y), X)
-    assert_same(make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y), X)
+    pipeline = make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y)
+    assert_same(pipeline, X, networks=[pipeline[0]])
+
+
+def test_register_leaves_the_parsers_of_other_classes():
+    code = (
+        "from skl2onnx._parse import sklearn_parsers_map as parsers\n"
+        "from sknn_simple import LogisticNN, OneHiddenMLP, onnx\n"
+        "before = dict(parsers)\n"
+        "onnx.register()\n"
+        "changed = {kind for kind in parsers if parsers[kind] != before.get(kind)}\n"
+        "assert changed == {LogisticNN, OneHiddenMLP}, changed"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_example_of_the_docstring():
