@@ -1,0 +1,97 @@
+"""What a refused fit and a sound model have in common."""
+
+import io
+from contextlib import redirect_stdout
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from models import LINEAR, NETWORK, independent_classes, parameters
+
+X, Y = independent_classes(3)
+# The same classes as an indicator matrix.
+LABELS = np.eye(3, dtype=int)[Y]
+FITTED = {type(model): clone(model).fit(X, Y) for model in (LINEAR, NETWORK)}
+
+
+def with_value(array, value, at=(3, 1)):
+    """Return a copy with one other value, in row 3 and column 1."""
+    array = np.array(array, dtype=float)
+    array[at[: array.ndim]] = value
+    return array
+
+
+class Listener:
+    """A callback that notes that it was called."""
+
+    def __init__(self):
+        self.called = []
+
+    def setup(self, estimator, context):
+        self.called.append("setup")
+
+    def teardown(self, estimator, context):
+        self.called.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.called.append("begin")
+
+    def on_fit_task_end(self, estimator, context):
+        self.called.append("end")
+
+
+def assert_refused(model, match, *args, error=ValueError, **kwargs):
+    """Require that `fit` raises before any work, and changes nothing.
+
+    Work would print a line with verbose=1, and call callbacks (scikit-learn ≥ 1.9).
+    """
+    unfitted = clone(model)
+    _assert_refused(unfitted, match, error, args, kwargs)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(X)
+    fitted = clone(model)
+    learned = vars(FITTED[type(model)]).items()
+    vars(fitted).update({k: v for k, v in learned if k not in model.get_params()})
+    _assert_refused(fitted, match, error, args, kwargs)
+
+
+def _assert_refused(model, match, error, args, kwargs):
+    listener = Listener()
+    if hasattr(model, "set_callbacks"):
+        model.set_callbacks(listener)
+    if model.verbose == 0:
+        model.set_params(verbose=1)
+    before = dict(vars(model))
+    state = joblib.hash(before)
+    with (
+        redirect_stdout(io.StringIO()) as printed,
+        pytest.raises(error, match=match),
+    ):
+        model.fit(*args, **kwargs)
+    assert printed.getvalue() == ""
+    assert listener.called == []
+    assert vars(model).keys() == before.keys()
+    for name, value in vars(model).items():
+        assert value is before[name], name
+    assert joblib.hash(vars(model)) == state
+
+
+def assert_sound(model, X, y):
+    """Require finite results, probabilities that sum to 1, and no rise of J."""
+    assert np.isfinite(model.loss_curve_).all()
+    assert np.isfinite(model.grad_norm_)
+    assert model.loss_ <= model.loss_curve_[0]
+    assert model.loss_ == model.loss_curve_[-1]
+    for array in parameters(model):
+        assert np.isfinite(array).all()
+    p, log_p = model.predict_proba(X), model.predict_log_proba(X)
+    for output in (p, log_p, model.decision_function(X)):
+        assert np.isfinite(output).all()
+    if np.ndim(y) == 1:
+        assert_allclose(p.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.all((p >= 0.0) & (p <= 1.0))
+    assert np.all(log_p <= 0.0)
