@@ -23,7 +23,7 @@ try:
 except ImportError:  # scikit-learn < 1.9 has no callbacks
 
     class CallbackSupportMixin:
-        """Stands for nothing: ``set_callbacks`` is absent."""
+        """An empty base class: estimators have no ``set_callbacks``."""
 
     def with_callbacks(method):
         """Return the method as it is."""
@@ -31,18 +31,18 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
 
 
 def callback_context(estimator: Any, **subtasks: Any) -> Any | None:
-    """Return the context of a fit, None where scikit-learn has no callbacks."""
+    """Return the context of a fit, None if scikit-learn has no callbacks."""
     init = getattr(estimator, "_init_callback_context", None)
     return None if init is None else init(**subtasks)
 
 
 def in_callback_context(estimator: Any) -> bool:
-    """Return whether an estimator is in a fit that has a context."""
+    """Return whether an estimator is being fitted in a callback context."""
     return hasattr(estimator, "_callback_fit_ctx")
 
 
 def has_callbacks(estimator: Any) -> bool:
-    """Return whether callbacks follow an estimator: its own or a search's around it."""
+    """Return whether an estimator has callbacks: its own, or those of a search."""
     return hasattr(estimator, "_skl_callbacks")
 
 
@@ -51,7 +51,7 @@ def drop_callbacks(state: dict[str, Any]) -> None:
     state.pop("_skl_callbacks", None)
 
 
-# scikit-learn ≥ 1.9 refuses weights that are all zero, without naming sample_weight.
+# scikit-learn ≥ 1.9 refuses weights that are all zero, but does not name sample_weight.
 _ZEROS_ARE_CHECKED = (
     "allow_all_zero_weights" in signature(_check_sample_weight).parameters
 )

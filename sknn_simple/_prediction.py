@@ -1,4 +1,4 @@
-"""Prediction: from checked features through the network, by blocks, to the answer."""
+"""Prediction: checked features go through the network, one block of rows at a time."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from sknn_simple._validation import validate_features
 
 
 class PredictionMixin(metaclass=ABCMeta):
-    """The methods of a fitted classifier, which know nothing of how it was trained."""
+    """The prediction methods of a fitted classifier."""
 
     classes_: np.ndarray
     _multilabel: bool
 
     @abstractmethod
     def _parameters(self) -> dict[str, np.ndarray]:
-        """Return the fitted attributes as the network's named arrays."""
+        """Return the fitted parameters, by their names in the network."""
 
     @abstractmethod
     def _fitted_network(self) -> Network:
-        """Return the network that the fitted attributes belong to."""
+        """Return the network of the fitted parameters."""
 
     @property
     def _loss(self) -> Loss:
@@ -45,9 +45,9 @@ class PredictionMixin(metaclass=ABCMeta):
     def _with_loss(
         self, X: Any, link: Callable[[Loss, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Return what a link makes of the raw outputs, in the precision of X."""
+        """Return ``link(loss, raw outputs)`` in the precision of X."""
         X = self._validated(X)
-        # Exponentials underflow to 0, which is right, also for who asks NumPy to warn.
+        # Exponentials may underflow to 0, which np.seterr(under="warn") would report.
         with np.errstate(under="ignore"):
             return link(self._loss, self._class_outputs(X)).astype(X.dtype, copy=False)
 
@@ -111,8 +111,8 @@ class PredictionMixin(metaclass=ABCMeta):
         Returns
         -------
         probability : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            In the order of ``classes_``. Rows sum to 1, but for a multilabel target,
-            where each column is the probability of its label.
+            In the order of ``classes_``. Rows sum to 1, except for a multilabel target:
+            there each column is the probability of its label.
         """
 
         def probabilities(loss: Loss, raw: np.ndarray) -> np.ndarray:
@@ -124,8 +124,8 @@ class PredictionMixin(metaclass=ABCMeta):
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
 
-        Computed from the raw outputs, so it is finite where the probability itself is
-        too small for a float.
+        It is computed from the raw outputs, so it is finite even if the probability
+        itself is too small for a float.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class PredictionMixin(metaclass=ABCMeta):
         log_probability = self._with_loss(
             X, lambda loss, raw: loss.log_probabilities(raw)
         )
-        # Where the probability itself is rounded to 1, so is its logarithm to 0.
+        # If a probability is rounded to 1, its logarithm is 0.
         with np.errstate(under="ignore"):
             log_probability[np.exp(log_probability) == 1.0] = 0.0
         return log_probability
@@ -152,9 +152,9 @@ def map_rows(
     work_on: Callable[[Any, Workspace], np.ndarray],
     out: np.ndarray,
 ) -> np.ndarray:
-    """Fill `out` with ``work_on(rows, workspace)`` of blocks of rows, and return it.
+    """Fill `out` with ``work_on(rows, workspace)``, block by block, and return it.
 
-    Beside it, prediction then needs memory for one block of hidden units only.
+    Apart from `out`, this takes memory for the hidden units of one block only.
     """
     workspace = Workspace()
     with np.errstate(under="ignore"):
