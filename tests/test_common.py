@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
+from models import ACTIVATIONS, NETWORK_SOLVERS, SOLVERS
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 # Small, because the checks fit each setting some two hundred times; seeded, because
@@ -30,6 +31,7 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 # and a nonconvex path amplifies rounding: on a hundred iterations by 1e10 and more. The
 # settings with tol=1e-2 or more end before that.
 SmallMLP = partial(OneHiddenMLP, 4, random_state=0)
+SOONER = {name: {"tol": 1e-2} for name in ("softplus", "silu", "gelu")}
 
 # What the checks rule out by themselves is not here:
 # - LogisticNN(fit_intercept=False): check_class_weight_classifiers asks of it, as of
@@ -39,11 +41,7 @@ SmallMLP = partial(OneHiddenMLP, 4, random_state=0)
 #   compare predict_log_proba, which is exact here, with the logarithm of the rounded.
 SETTINGS = [
     LogisticNN(),
-    LogisticNN(solver="lbfgs"),
-    LogisticNN(solver="newton-cg"),
-    LogisticNN(solver="newton-cholesky"),
-    LogisticNN(solver="trust-ncg"),
-    LogisticNN(solver="trust-krylov"),
+    *[LogisticNN(solver=solver) for solver in SOLVERS],
     LogisticNN(standardize=False),
     LogisticNN(standardize=False, solver="lbfgs"),
     LogisticNN(alpha=1e-3, solver="lbfgs", tol=1e-2),
@@ -52,19 +50,11 @@ SETTINGS = [
     LogisticNN(class_weight="balanced"),
     LogisticNN(warm_start=True),
     OneHiddenMLP(random_state=0),
-    SmallMLP(),
-    SmallMLP("identity"),
-    SmallMLP("logistic"),
-    SmallMLP("sigmoid"),
-    SmallMLP("tanh"),
-    SmallMLP("softplus", tol=1e-2),
-    SmallMLP("silu", tol=1e-2),
-    SmallMLP("gelu", tol=1e-2),
+    *[SmallMLP(name, **SOONER.get(name, {})) for name in ACTIVATIONS],
     SmallMLP(standardize=False),
     SmallMLP("tanh", standardize=False),
     SmallMLP("tanh", solver="newton-cg"),
-    SmallMLP("silu", solver="trust-ncg", tol=1e-2),
-    SmallMLP("logistic", solver="trust-krylov", tol=1e-2),
+    *[SmallMLP("logistic", solver=name, tol=1e-2) for name in NETWORK_SOLVERS],
     SmallMLP(skip_connections=True),
     SmallMLP("tanh", skip_connections=True, standardize=False),
     SmallMLP(alpha=0, tol=1e-2),

@@ -1,4 +1,4 @@
-"""The three displays: what they compute, what they draw, and what they refuse."""
+"""What the displays compute, what they draw, and what they refuse."""
 
 import subprocess
 import sys
@@ -213,73 +213,6 @@ def test_all_zero_weights(display):
 def test_wrong_max_units(display, limit):
     with pytest.raises(ValueError, match="max_units must be a positive integer"):
         display.from_estimator(network(), max_units=limit)
-
-
-# LossCurveDisplay ---------------------------------------------------------------------
-
-
-def test_loss_curve_is_the_training_record():
-    model = network()
-    drawn = LossCurveDisplay.from_estimator(model)
-    x, y = drawn.line_.get_data()
-    assert_array_equal(x, np.arange(model.n_iter_ + 1))
-    assert_array_equal(y, model.loss_curve_)
-    assert drawn.validation_line_ is None
-    assert drawn.line_.get_label() == "OneHiddenMLP"
-    assert drawn.ax_.get_xlabel() == "Iteration"
-    assert drawn.ax_.get_ylabel() == "Loss"
-    assert drawn.ax_.get_yscale() == "log"
-
-
-def test_validation_curve_is_marked_at_its_lowest_point():
-    model = network()
-    model.validation_loss_curve_ = [0.9, 0.4, 0.3, 0.5]
-    drawn = LossCurveDisplay.from_estimator(model, name="net")
-    line = drawn.validation_line_
-    assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
-    assert line.get_markevery() == [2]
-    assert line.get_color() == drawn.line_.get_color()
-    assert line.get_linestyle() != drawn.line_.get_linestyle()
-    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels == ["net, training", "net, validation"]
-
-
-def test_early_stopping():
-    model = OneHiddenMLP(5, early_stopping=True, random_state=0).fit(*data())
-    line = LossCurveDisplay.from_estimator(model).validation_line_
-    assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
-
-
-def test_several_models_on_one_axis():
-    first = LossCurveDisplay.from_estimator(network(), name="a")
-    second = LossCurveDisplay.from_estimator(network(), name="b", ax=first.ax_)
-    labels = [text.get_text() for text in second.ax_.get_legend().get_texts()]
-    assert labels == ["a", "b"]
-    assert first.line_.get_color() != second.line_.get_color()
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_scale_is_linear_where_any_curve_on_the_axis_reaches_zero(order):
-    _, ax = plt.subplots()
-    ax.axvline(1.0)
-    for curve in [[2.0, 1.0], [1.0, 0.0]][::order]:
-        LossCurveDisplay(loss_curve=curve).plot(ax)
-    assert ax.get_yscale() == "linear"
-
-
-def test_loss_curve_options():
-    drawn = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=[2.0, 1.5])
-    drawn.plot(
-        yscale="linear",
-        line_kw={"linewidth": 3.0},
-        validation_line_kw={"linestyle": ":"},
-    )
-    assert drawn.ax_.get_yscale() == "linear"
-    assert drawn.line_.get_linewidth() == drawn.validation_line_.get_linewidth() == 3.0
-    assert drawn.line_.get_linestyle() == "-"
-    assert drawn.validation_line_.get_linestyle() == ":"
-    assert drawn.line_.get_label() == "training"
-    assert drawn.plot(name="other").line_.get_label() == "other, training"
 
 
 # HiddenUnitsDisplay -------------------------------------------------------------------
