@@ -8,7 +8,7 @@ import warnings
 # threads, and on fits this small the two fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Before scipy is imported: scikit-learn asks for it where its array API dispatch is on.
+# Before scipy is imported: scikit-learn asks for it if its array API dispatch is on.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np

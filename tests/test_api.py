@@ -136,7 +136,7 @@ def test_displays_have_the_interface_of_scikit_learns(name):
 
 
 @pytest.mark.parametrize("kind", SIGNATURES)
-def test_fit_takes_weights_last(kind):
+def test_fit_takes_sample_weight_as_its_last_argument(kind):
     X, y = data()
     parameters = inspect.signature(kind.fit).parameters
     assert list(parameters) == ["self", "X", "y", "sample_weight"]

@@ -79,7 +79,7 @@ def test_a_file_needs_its_folder():
 
 
 @pytest.mark.parametrize("module", [mlp, overhead])
-def test_a_set_that_a_benchmark_leaves_out_is_none_to_measure(module):
+def test_a_set_that_a_benchmark_leaves_out_is_not_measured(module):
     with pytest.raises(ValueError, match="no data set of this benchmark has 'text'"):
         module.run(common.Settings(quick=True, only="text"))
 
@@ -149,7 +149,7 @@ def test_unscaled_weights_give_the_same_outputs():
 # Calls with a cap --------------------------------------------------------------------
 
 
-def test_calls_end_at_the_cap_and_go_on_after_it():
+def test_calls_stop_at_the_cap():
     with common.CappedCalls(partial(abs, 0)) as calls:
         assert calls(abs, -2, cap=None) == 2
         assert calls(time.sleep, 60.0, cap=0.05) is None
@@ -181,7 +181,7 @@ def test_our_training_ends_at_the_target():
         assert 0.1 < judge(network.coefs, network.intercepts) <= 0.5
 
 
-def test_the_peer_is_judged_for_raw_features():
+def test_the_peer_is_evaluated_on_raw_features():
     iris = data.load("iris")
     peer = mlp.train_peer(
         iris, hidden_layer_sizes=(5,), solver="lbfgs", alpha=1.0, random_state=0
@@ -214,7 +214,7 @@ def test_evaluation_measures_the_packages_objective():
 # Reporting ---------------------------------------------------------------------------
 
 
-def test_table():
+def test_the_table_is_printed():
     rows = [{"set": "iris", "ratio": 1.23456}, {"set": "wine", "note": None}]
     assert common.table(rows).splitlines() == [
         "| set  | ratio | note |",
@@ -300,7 +300,7 @@ def test_nothing_is_measured_beside_results_of_another_machine(
         runner.measure("logistic", common.Settings(only="wine"), path)
 
 
-def test_the_stored_machines_can_be_told_apart():
+def test_the_stored_machines_differ():
     avx2, avx512 = (goals.stored()[name]["logistic"] for name in ("avx2", "avx512"))
     one, other = (common._comparable(stored["machine"]) for stored in (avx2, avx512))
     assert one != other
@@ -438,13 +438,13 @@ def test_the_table_of_goals_has_a_column_for_each_machine(capsys):
     assert all(line.endswith("None") for line in lines)
 
 
-def test_a_table_without_wide_networks_has_no_part_of_them():
+def test_without_results_of_wide_networks_the_table_omits_them():
     results = {"evaluation": {"table": [{"p": 16, "h": 16, "dtype": "float64"}]}}
     goal = goals.Goal("part", 1.0, lambda results: goals.part_within(results, 1.3))
     assert goal.reached(results) is None
 
 
-def test_lower_bounds_count_as_they_are_and_the_lowest_of_a_set():
+def test_a_lower_bound_counts_as_its_value_and_a_set_by_its_lowest():
     table = [
         {"set": "million", "best / ours": "> 9.5"},
         {"set": "million", "best / ours": "12"},

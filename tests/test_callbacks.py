@@ -128,7 +128,7 @@ def test_every_iteration_is_a_task(model, solver):
 
 @needs_callbacks
 @each_class
-def test_model_does_not_depend_on_who_watches(model):
+def test_the_model_does_not_depend_on_callbacks(model):
     alone = clone(model).fit(X, Y)
     for callbacks in ([Recorder()], [Observer()], [Recorder(), Observer()]):
         watched = fitted(model, *callbacks)
@@ -138,7 +138,7 @@ def test_model_does_not_depend_on_who_watches(model):
 
 @needs_callbacks
 @each_model_and_solver
-def test_values_of_the_hooks(model, solver):
+def test_hooks_are_given_the_values_they_ask_for(model, solver):
     observer, weight = Observer(), np.linspace(1.0, 2.0, len(Y))
     model = clone(model).set_params(solver=solver).set_callbacks(observer)
     model.fit(X, Y, sample_weight=weight)
@@ -172,7 +172,7 @@ def test_no_metadata_without_weights(model):
 @needs_callbacks
 @pytest.mark.parametrize("n_classes", ["three", "labels"])
 @each_class
-def test_fitted_estimator_of_other_targets(model, n_classes):
+def test_hooks_are_given_a_fitted_estimator_for_every_target(model, n_classes):
     y = np.arange(len(X)) % 3
     y = (
         np.array(["a", "b", "c"])[y]
@@ -270,7 +270,7 @@ def test_restarts_are_tasks():
 
 
 @needs_callbacks
-def test_stop_at_the_end_of_a_start_leaves_the_others_out():
+def test_a_stop_at_the_end_of_a_start_omits_the_other_starts():
     recorder = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
     model = fitted(NETWORK, recorder, n_init=4)
     recorder.assert_nested()
@@ -278,7 +278,7 @@ def test_stop_at_the_end_of_a_start_leaves_the_others_out():
 
 
 @needs_callbacks
-def test_stop_at_the_end_of_a_start_that_runs_beside_others():
+def test_a_stop_at_the_end_of_a_start_omits_starts_in_other_threads():
     stopping = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
     with parallel_config("threading"):
         model = fitted(NETWORK, stopping, n_init=200, n_jobs=2)
@@ -314,7 +314,7 @@ def test_scores_of_restarts_in_workers(n_jobs):
 
 @needs_callbacks
 @each_model_and_solver
-def test_scoring_monitor(model, solver):
+def test_a_scoring_monitor_scores_every_iteration(model, solver):
     from sklearn.callback import ScoringMonitor
     from sklearn.metrics import log_loss
 
@@ -330,7 +330,7 @@ def test_scoring_monitor(model, solver):
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @each_class
-def test_progress_bar(model, n_jobs, capsys):
+def test_a_progress_bar_is_drawn(model, n_jobs, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
 
@@ -345,7 +345,7 @@ def test_progress_bar(model, n_jobs, capsys):
 
 @needs_callbacks
 @each_class
-def test_through_a_pipeline(model):
+def test_callbacks_work_in_a_pipeline(model):
     recorder = Recorder()
     model = make_pipeline(StandardScaler(), clone(model).set_callbacks(recorder))
     model.fit(X, Y)
@@ -355,7 +355,7 @@ def test_through_a_pipeline(model):
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @each_class
-def test_through_a_pipeline_and_a_search(model, n_jobs):
+def test_callbacks_work_in_a_pipeline_and_a_search(model, n_jobs):
     from sklearn.callback import ScoringMonitor
 
     monitor = ScoringMonitor(scoring="accuracy")
@@ -384,7 +384,7 @@ def test_through_a_pipeline_and_a_search(model, n_jobs):
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @each_class
-def test_progress_bar_on_a_search(model, n_jobs, capsys):
+def test_a_progress_bar_is_drawn_around_a_search(model, n_jobs, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
 

@@ -35,7 +35,7 @@ def test_solver_is_one_of_the_table(kind):
         (8000, 10, "lbfgs"),
     ],
 )
-def test_auto_goes_by_shape(n, p, solver):
+def test_auto_depends_on_the_shape_of_the_data(n, p, solver):
     X, y = independent_classes(2, n, p)
     model = LogisticNN().fit(X, y)
     assert model.solver_ == solver
@@ -45,7 +45,7 @@ def test_auto_goes_by_shape(n, p, solver):
         assert_allclose(exact.loss_, model.loss_, rtol=1e-6)
 
 
-def test_auto_goes_by_what_is_asked_for():
+def test_auto_chooses_a_solver_that_can_do_what_is_asked():
     assert LogisticNN(monotonic_cst=[1, 0, 0, 0, 0]).fit(X, Y).solver_ == "lbfgs"
     assert clone(NETWORK).fit(X, Y).solver_ == "lbfgs"
 

@@ -129,7 +129,7 @@ def test_every_parameter_has_its_constraint(estimator):
 
 
 def skip_without_dispatch():
-    """Skip where scikit-learn asks for newer libraries than its oldest ones."""
+    """Skip if scikit-learn asks for newer libraries than its oldest ones."""
     try:
         with config_context(array_api_dispatch=True):
             pass
@@ -151,7 +151,7 @@ def test_check_array_api_input_of_numpy(estimator):
 @pytest.mark.parametrize("estimator", CLASSIFIERS, ids=str)
 def test_strict_arrays_give_the_results_of_numpy(estimator, n_classes, dtype, dispatch):
     # Training is the work of NumPy and SciPy: arrays of other libraries are converted,
-    # and results are NumPy's, also where scikit-learn's dispatch is switched on.
+    # and results are NumPy's, also if scikit-learn's dispatch is switched on.
     xp = pytest.importorskip("array_api_strict")
     if dispatch:
         skip_without_dispatch()

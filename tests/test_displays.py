@@ -80,14 +80,14 @@ def test_draws_on_the_axes_given(display, with_spec):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_multilabel(display):
+def test_multilabel_models_are_drawn(display):
     X, _ = data()
     model = OneHiddenMLP(2, tol=0.01).fit(X, (X[:, :3] > 0).astype(int))
     display.from_estimator(model).figure_.canvas.draw()
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_not_fitted(display):
+def test_a_model_that_is_not_fitted_is_refused(display):
     with pytest.raises(NotFittedError):
         display.from_estimator(OneHiddenMLP())
 
@@ -104,7 +104,7 @@ def test_not_fitted(display):
     ],
     ids=["other", "class", "pipeline", "search", "none"],
 )
-def test_wrong_type(display, estimator, hint):
+def test_other_objects_than_models_are_refused(display, estimator, hint):
     name = display.__name__
     with pytest.raises(TypeError, match=f"{name}.from_estimator takes a .*{hint}"):
         display.from_estimator(estimator)
@@ -156,13 +156,13 @@ def test_scaled_weights_do_not_depend_on_units(display):
 
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
-def test_wrong_number_of_columns_of_X(display):
+def test_a_wrong_number_of_columns_is_refused(display):
     with pytest.raises(ValueError, match="5 features"):
         display.from_estimator(network(), data()[0][:, :5])
 
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
-def test_wrong_number_of_feature_names(display):
+def test_a_wrong_number_of_feature_names_is_refused(display):
     with pytest.raises(ValueError, match="2 names and the model 6 features"):
         display.from_estimator(network(), feature_names=["a", "b"])
 
@@ -174,7 +174,7 @@ def feature_names(drawn):
 
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
-def test_feature_names(display):
+def test_features_are_named(display):
     pd = pytest.importorskip("pandas")
     X, y = data()
     unnamed = display.from_estimator(LogisticNN().fit(X, y))
@@ -201,7 +201,7 @@ def test_given_names_may_be_formulas_of_any_length(display):
 
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
-def test_all_zero_weights(display):
+def test_weights_of_zero_are_drawn(display):
     model = network(skip_connections=True)
     model.coefs_ = [np.zeros_like(coef) for coef in model.coefs_]
     model.skip_coef_ = np.zeros_like(model.skip_coef_)
@@ -210,7 +210,7 @@ def test_all_zero_weights(display):
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "all"])
-def test_wrong_max_units(display, limit):
+def test_a_wrong_max_units_is_refused(display, limit):
     with pytest.raises(ValueError, match="max_units must be a positive integer"):
         display.from_estimator(network(), max_units=limit)
 
@@ -274,7 +274,7 @@ def test_units_are_drawn_in_the_order_given(units, drawn):
 
 
 @pytest.mark.parametrize("units", [[5], [-1], [], [0.5], "all", [True]])
-def test_wrong_units(units):
+def test_wrong_units_are_refused(units):
     with pytest.raises(ValueError, match="units must hold numbers of units, from 0 to"):
         HiddenUnitsDisplay.from_estimator(network(), units=units)
 
@@ -285,12 +285,12 @@ def test_image_shape_that_does_not_fit_names_both_numbers():
 
 
 @pytest.mark.parametrize("shape", [6, (6,), (1, 2, 3), (-2, -3), (2.0, 3.0), "23"])
-def test_image_shape_that_is_none(shape):
+def test_an_invalid_image_shape_is_refused(shape):
     with pytest.raises(ValueError, match="must be a height and a width"):
         HiddenUnitsDisplay.from_estimator(network(), image_shape=shape)
 
 
-def test_wrong_max_features():
+def test_a_wrong_max_features_is_refused():
     with pytest.raises(ValueError, match="max_features must be a positive integer"):
         HiddenUnitsDisplay.from_estimator(network(), max_features=0)
 
@@ -305,7 +305,7 @@ def test_the_scale_says_what_it_measures():
     assert "Weight" in {ax.get_ylabel() for ax in images.figure_.axes}
 
 
-def test_hidden_units_options():
+def test_options_reach_the_drawing_of_hidden_units():
     model = network()
     images = HiddenUnitsDisplay.from_estimator(
         model, image_shape=(3, 2), cmap="PiYG", image_kw={"vmax": 2.0}
@@ -394,7 +394,7 @@ def test_the_one_output_of_two_classes_bears_the_second():
     assert "right" in texts(named.ax_)
 
 
-def test_wrong_number_of_class_names():
+def test_a_wrong_number_of_class_names_is_refused():
     with pytest.raises(ValueError, match="1 names and the model 3 classes"):
         NetworkDisplay.from_estimator(network(), class_names=["only"])
 

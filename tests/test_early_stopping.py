@@ -77,7 +77,7 @@ def test_stops_after_iterations_without_improvement(patience):
     assert model.converged_
 
 
-def test_patience_begins_afresh_at_each_improvement():
+def test_the_count_of_iterations_restarts_at_each_improvement():
     X, y = data()
     short, long = (
         clone(MODEL).set_params(n_iter_no_change=patience).fit(X, y)
@@ -94,7 +94,7 @@ def test_patience_begins_afresh_at_each_improvement():
     assert min(long.validation_loss_curve_) <= min(short.validation_loss_curve_)
 
 
-def test_no_warning_where_it_stops_early():
+def test_stopping_early_gives_no_warning():
     X, y = data()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,7 +104,7 @@ def test_no_warning_where_it_stops_early():
     assert model.grad_norm_ > 100 * model.tol
 
 
-def test_max_iter_still_ends_it_with_a_warning():
+def test_max_iter_ends_early_stopping_with_a_warning():
     X, y = data()
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         model = clone(MODEL).set_params(max_iter=2).fit(X, y)
@@ -180,7 +180,7 @@ def test_rows_of_weight_zero_are_on_neither_side():
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array])
-def test_sparse_data(container):
+def test_sparse_data_work(container):
     X, y = data()
     X = X * (np.abs(X) > 0.5)
     dense = clone(MODEL).set_params(max_iter=50).fit(X, y)
@@ -191,7 +191,7 @@ def test_sparse_data(container):
     )
 
 
-def test_single_precision():
+def test_single_precision_works():
     X, y = data()
     model = clone(MODEL).fit(X.astype(np.float32), y)
     _, aside = sides(model, X.astype(np.float32), y)
@@ -201,7 +201,7 @@ def test_single_precision():
     )
 
 
-def test_columns_far_from_zero_are_watched_alike():
+def test_the_validation_loss_of_columns_far_from_zero_is_the_same():
     # The rows are then trained on less their means; the validation loss must be too.
     X, y = data()
     near = clone(MODEL).set_params(max_iter=5, n_iter_no_change=5)
@@ -212,7 +212,7 @@ def test_columns_far_from_zero_are_watched_alike():
     assert_allclose(far.validation_loss_curve_, near.validation_loss_curve_, rtol=1e-6)
 
 
-def test_skip_connections_and_constraints():
+def test_skip_connections_and_constraints_work():
     X, y = data()
     model = clone(MODEL).set_params(
         skip_connections=True, monotonic_cst=[1, 0, -1, 0, 0, 0]
@@ -289,7 +289,7 @@ def test_no_validation_curve_without_early_stopping():
         ([0, 1, 2] * 10, 0.99),  # none left to train on
     ],
 )
-def test_too_few_rows(y, fraction):
+def test_too_few_rows_are_refused(y, fraction):
     X = np.random.default_rng(0).normal(size=(30, 2))
     model = clone(MODEL).set_params(validation_fraction=fraction)
     message = f"early_stopping=True with validation_fraction={fraction} cannot set"

@@ -54,7 +54,7 @@ def grid(model):
 
 
 @each_class
-def test_pipeline(model):
+def test_a_pipeline_works(model):
     pipeline = make_pipeline(StandardScaler(), clone(model)).fit(X, Y)
     scaled = StandardScaler().fit_transform(X)
     alone = clone(model).fit(scaled, Y)
@@ -63,7 +63,7 @@ def test_pipeline(model):
     assert_array_equal(pipeline.classes_, [0, 1, 2])
 
 
-def test_network_as_a_step_before_another_model():
+def test_a_network_is_a_transformer_before_another_model():
     pipeline = make_pipeline(clone(NETWORK), LogisticRegression(max_iter=1000))
     pipeline.fit(X, Y)
     assert pipeline[:-1].transform(X).shape == (len(X), 4)
@@ -73,7 +73,7 @@ def test_network_as_a_step_before_another_model():
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_column_transformer(kind):
+def test_a_column_transformer_works(kind):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip(kind)
     if kind == "polars" and sklearn.__version__.startswith("1.6."):
@@ -96,7 +96,7 @@ def test_column_transformer(kind):
         assert pipeline.predict_proba(frame).shape == (len(X), 3)
 
 
-def test_feature_union():
+def test_a_feature_union_works():
     union = FeatureUnion([("raw", "passthrough"), ("hidden", clone(NETWORK))])
     out = union.fit(X, Y).transform(X)
     assert_array_equal(out[:, 6:], clone(NETWORK).fit(X, Y).transform(X))
@@ -105,7 +105,7 @@ def test_feature_union():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @each_class
-def test_grid_search(model, n_jobs):
+def test_grid_search_works(model, n_jobs):
     parameters, model = grid(model)
     search = GridSearchCV(model, parameters, cv=3, n_jobs=n_jobs).fit(X, Y)
     assert search.best_params_ == {"alpha": 0.1}
@@ -114,7 +114,7 @@ def test_grid_search(model, n_jobs):
 
 
 @each_class
-def test_halving_grid_search(model):
+def test_halving_grid_search_works(model):
     parameters, model = grid(model)
     search = HalvingGridSearchCV(
         model, parameters, cv=3, random_state=0, min_resources=60
@@ -124,7 +124,7 @@ def test_halving_grid_search(model):
     assert search.score(X, Y) > 0.8
 
 
-def test_halving_on_iterations():
+def test_halving_works_on_max_iter():
     search = HalvingGridSearchCV(
         clone(NETWORK),
         {"alpha": [0.1, 100.0]},
@@ -139,7 +139,7 @@ def test_halving_on_iterations():
 
 
 @each_class
-def test_cross_validate_in_two_processes(model):
+def test_cross_validation_in_two_processes_gives_the_same_scores(model):
     found = [
         cross_validate(clone(model), X, Y, cv=3, n_jobs=n_jobs, scoring="neg_log_loss")[
             "test_score"
@@ -150,7 +150,7 @@ def test_cross_validate_in_two_processes(model):
 
 
 @each_class
-def test_cross_val_predict(model):
+def test_cross_val_predict_works(model):
     for method in ("predict", "predict_proba", "decision_function"):
         out = cross_val_predict(clone(model), X, Y, cv=3, method=method)
         assert out.shape == ((len(X),) if method == "predict" else (len(X), 3))
@@ -159,7 +159,7 @@ def test_cross_val_predict(model):
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 @pytest.mark.parametrize("ensemble", [True, False])
 @each_class
-def test_calibration(model, method, ensemble):
+def test_calibration_works(model, method, ensemble):
     calibrated = CalibratedClassifierCV(
         clone(model), method=method, ensemble=ensemble, cv=3
     )
@@ -169,7 +169,7 @@ def test_calibration(model, method, ensemble):
 
 
 @pytest.mark.parametrize("voting", ["hard", "soft"])
-def test_voting(voting):
+def test_voting_works(voting):
     vote = VotingClassifier(
         [("a", clone(LINEAR)), ("b", clone(NETWORK))], voting=voting
     )
@@ -177,7 +177,7 @@ def test_voting(voting):
 
 
 @each_class
-def test_stacking(model):
+def test_stacking_works(model):
     stack = StackingClassifier(
         [("a", clone(LINEAR)), ("b", clone(NETWORK))], clone(model), cv=3
     )
@@ -186,7 +186,7 @@ def test_stacking(model):
 
 @pytest.mark.parametrize("meta", [OneVsRestClassifier, OneVsOneClassifier])
 @each_class
-def test_one_model_per_class(model, meta):
+def test_one_versus_rest_and_one_versus_one_work(model, meta):
     each = meta(clone(model)).fit(X, Y)
     assert len(each.estimators_) == 3
     assert each.score(X, Y) > 0.8
@@ -203,7 +203,7 @@ def test_one_versus_rest_is_what_multilabel_does():
 
 @pytest.mark.parametrize("meta", [MultiOutputClassifier, ClassifierChain])
 @each_class
-def test_several_outputs(model, meta):
+def test_classifiers_of_several_outputs_work(model, meta):
     several = np.column_stack([Y > 0, Y > 1]).astype(int)
     each = meta(clone(model)).fit(X, several)
     assert each.predict(X).shape == several.shape
@@ -211,14 +211,14 @@ def test_several_outputs(model, meta):
 
 
 @each_class
-def test_bagging(model):
+def test_bagging_works(model):
     bag = BaggingClassifier(
         clone(model), n_estimators=3, random_state=0, max_features=0.7
     )
     assert bag.fit(X, Y, sample_weight=np.ones(len(Y))).score(X, Y) > 0.7
 
 
-def test_recursive_feature_elimination():
+def test_recursive_feature_elimination_works():
     rng = np.random.default_rng(0)
     noisy = np.hstack([X2, rng.normal(size=(len(X2), 4))])
     chosen = RFE(LogisticNN(), n_features_to_select=4).fit(noisy, Y2)
@@ -234,7 +234,7 @@ def test_recursive_feature_elimination():
 
 
 @each_class
-def test_permutation_importance(model):
+def test_permutation_importance_works(model):
     noisy = np.hstack([X2, np.random.default_rng(0).normal(size=(len(X2), 1))])
     model = clone(model).fit(noisy, Y2)
     found = permutation_importance(model, noisy, Y2, n_repeats=3, random_state=0)
@@ -242,7 +242,7 @@ def test_permutation_importance(model):
 
 
 @each_class
-def test_partial_dependence(model):
+def test_partial_dependence_works(model):
     pytest.importorskip("matplotlib")
     model = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0, 0]).fit(X2, Y2)
     average = partial_dependence(model, X2, [0], grid_resolution=20)["average"]
@@ -253,7 +253,7 @@ def test_partial_dependence(model):
 
 @pytest.mark.parametrize("response", ["predict", "predict_proba", "decision_function"])
 @each_class
-def test_decision_boundary(model, response):
+def test_a_decision_boundary_is_drawn(model, response):
     pytest.importorskip("matplotlib")
     display = DecisionBoundaryDisplay.from_estimator(
         clone(model).fit(X2[:, :2], Y2),
@@ -272,7 +272,7 @@ def _close(figure):
 
 
 @each_class
-def test_learning_curve(model):
+def test_a_learning_curve_is_computed(model):
     sizes, train, test = learning_curve(
         clone(model), X, Y, train_sizes=[0.5, 1.0], cv=3, n_jobs=2
     )
@@ -284,7 +284,7 @@ def test_learning_curve(model):
 
 
 @each_class
-def test_tuned_threshold(model):
+def test_a_threshold_can_be_tuned(model):
     tuned = TunedThresholdClassifierCV(clone(model), scoring="f1", cv=3).fit(X2, Y2)
     assert 0.0 < tuned.best_threshold_ < 1.0
     second = clone(model).fit(X2, Y2).predict_proba(X2)[:, 1]
@@ -326,7 +326,7 @@ def test_weights_that_were_not_requested_are_an_error(model):
 
 
 @each_class
-def test_html_representation(model):
+def test_html_names_the_class_and_its_parameters(model):
     for fitted in (clone(model), clone(model).fit(X, Y)):
         html = fitted._repr_html_()
         assert type(model).__name__ in html

@@ -1,4 +1,4 @@
-"""The same numbers give the same model, whatever holds them; nobody writes to them."""
+"""The same numbers give the same model in any container, and are not changed."""
 
 import joblib
 import numpy as np
@@ -21,7 +21,7 @@ pytestmark = ignores_max_iter
 
 
 @each_comparable_model
-def test_layout_in_memory_does_not_matter(model, tmp_path):
+def test_the_layout_in_memory_does_not_matter(model, tmp_path):
     X, y = classes()
     expected = fit(model, X, y)
     read_only = X.copy()
@@ -72,7 +72,7 @@ def test_frames_are_arrays_with_names(model, kind):
 
 @each_comparable_model
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_frames_of_mixed_number_types(model, kind):
+def test_frames_may_mix_types_of_numbers(model, kind):
     module = pytest.importorskip(kind)
     rng = np.random.default_rng(0)
     columns = {

@@ -46,7 +46,7 @@ def test_validation_curve_is_marked_at_its_lowest_point():
     assert labels == ["net, training", "net, validation"]
 
 
-def test_early_stopping():
+def test_the_curve_of_early_stopping_is_drawn():
     model = network(early_stopping=True)
     line = LossCurveDisplay.from_estimator(model).validation_line_
     assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
@@ -69,7 +69,7 @@ def test_scale_is_linear_where_any_curve_on_the_axis_reaches_zero(order):
     assert ax.get_yscale() == "linear"
 
 
-def test_loss_curve_options():
+def test_options_reach_the_lines():
     drawn = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=[2.0, 1.5])
     drawn.plot(
         yscale="linear",

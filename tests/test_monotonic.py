@@ -77,7 +77,7 @@ SIGNS = [
 
 @pytest.mark.parametrize("signs", SIGNS, ids=str)
 @each_model
-def test_holds_far_outside_the_data(model, signs):
+def test_constraints_hold_far_outside_the_data(model, signs):
     X, y = data()
     model = clone(model).set_params(monotonic_cst=signs).fit(X, y)
     assert_monotone(model, X, signs)
@@ -85,7 +85,7 @@ def test_holds_far_outside_the_data(model, signs):
 
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("activation", MONOTONE)
-def test_every_monotone_activation(activation, skip):
+def test_constraints_hold_for_every_monotone_activation(activation, skip):
     X, y = data()
     signs = [1, -1, 1, 0, 0]
     model = clone(NETWORK).set_params(
@@ -101,7 +101,7 @@ def test_every_monotone_activation(activation, skip):
 
 
 @each_model
-def test_without_the_constraint_it_does_not_hold(model):
+def test_without_a_constraint_the_data_are_not_monotone(model):
     # What the tests above would find if constraints were ignored.
     X, y = data()
     model = clone(model).fit(X, y)
@@ -115,7 +115,7 @@ def test_without_the_constraint_it_does_not_hold(model):
 
 
 @each_model
-def test_probability_of_the_second_class(model):
+def test_the_constraint_is_on_the_probability_of_the_second_class(model):
     X, y = data()
     names = np.array(["no", "yes"])
     for sign in (1, -1):
@@ -140,7 +140,7 @@ def test_probability_of_the_second_class(model):
     ids=str,
 )
 @each_model
-def test_with_every_option(model, options):
+def test_constraints_hold_with_every_option(model, options):
     X, y = data()
     signs = [1, 1, -1, 0, -1]
     model = clone(model).set_params(monotonic_cst=signs, **options).fit(X, y)
@@ -153,7 +153,7 @@ def test_with_every_option(model, options):
 
 
 @pytest.mark.parametrize("options", [{"n_init": 3}, {"early_stopping": True}], ids=str)
-def test_with_the_options_of_networks(options):
+def test_constraints_hold_with_the_options_of_networks(options):
     X, y = data()
     signs = [1, -1, 0, 1, 0]
     model = clone(SKIPPING).set_params(monotonic_cst=signs, **options).fit(X, y)
@@ -162,7 +162,7 @@ def test_with_the_options_of_networks(options):
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array])
 @each_model
-def test_sparse_data(model, container):
+def test_sparse_data_work(model, container):
     X, y = data()
     X[:, :3] *= np.abs(X[:, :3]) > 0.05
     signs = [1, -1, 1, 0, 0]
@@ -171,7 +171,7 @@ def test_sparse_data(model, container):
 
 
 @each_model
-def test_single_precision(model):
+def test_single_precision_works(model):
     X, y = data()
     X = X.astype(np.float32)
     signs = [1, -1, 1, 0, 0]
@@ -180,7 +180,7 @@ def test_single_precision(model):
 
 
 @each_model
-def test_by_column_name(model):
+def test_constraints_may_be_given_by_column_name(model):
     pandas = pytest.importorskip("pandas")
     X, y = data()
     frame = pandas.DataFrame(X, columns=list("abcde"))
@@ -223,7 +223,7 @@ def test_optimum_of_the_linear_model_is_the_constrained_one():
 
 
 @each_model
-def test_signs_that_the_data_have_cost_nothing(model):
+def test_signs_that_agree_with_the_data_cost_nothing(model):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     y = (X @ [2.0, -1.0] + rng.logistic(size=200) > 0).astype(int)
@@ -238,7 +238,7 @@ def test_signs_that_the_data_have_cost_nothing(model):
 @pytest.mark.parametrize("column", [0, 1], ids=["constrained", "free"])
 @pytest.mark.parametrize("activation", ["relu", "softplus", "tanh"])
 def test_the_output_may_bend_either_way(activation, column, bend):
-    """Also where the activation is convex, and in columns that are free."""
+    """Also if the activation is convex, and in columns that are free."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 2))
     x, other = X[:, column], X[:, 1 - column]
@@ -252,7 +252,7 @@ def test_the_output_may_bend_either_way(activation, column, bend):
 
 
 @pytest.mark.parametrize("activation", ["tanh", "logistic", "identity"])
-def test_signs_of_units_lose_no_generality(activation):
+def test_fixed_signs_of_output_weights_lose_no_generality(activation):
     # Turning a unit around leaves the function as it is, so that output weights of
     # given signs are no restriction: the constrained network may say what the free one
     # says.
@@ -290,8 +290,8 @@ def test_auto_chooses_a_solver_with_bounds_and_starts_within_them(model):
         assert (weights != 0.0).mean() > 0.9
 
 
-def test_constraint_on_many_rows():
-    # Where LogisticNN would start from a sample of the rows.
+def test_a_constraint_holds_on_many_rows():
+    # Without the constraint LogisticNN would start from a sample of the rows.
     X, y = make_classification(8000, 6, random_state=0)
     signs = [1, 1, 1, -1, -1, -1]
     model = LogisticNN(monotonic_cst=signs).fit(X, y)
@@ -313,7 +313,7 @@ def test_solver_without_bounds_names_those_that_have(model, solver):
 
 
 @pytest.mark.parametrize("activation", OTHERS)
-def test_activation_that_decreases_names_those_that_do_not(activation):
+def test_an_activation_that_decreases_is_refused_by_name(activation):
     X, y = data()
     model = clone(NETWORK).set_params(activation=activation, monotonic_cst=[1] * P)
     with pytest.raises(ValueError, match=f"activation='{activation}'") as caught:
@@ -327,7 +327,7 @@ def test_activation_that_decreases_names_those_that_do_not(activation):
 
 @pytest.mark.parametrize("kind", ["classes", "labels"])
 @each_model
-def test_two_classes_only(model, kind):
+def test_a_constraint_needs_two_classes(model, kind):
     X, _ = data()
     y = np.arange(len(X)) % 3
     y = y if kind == "classes" else np.eye(3, dtype=int)[y]
@@ -336,7 +336,7 @@ def test_two_classes_only(model, kind):
         model.fit(X, y)
 
 
-def test_raw_breast_cancer():
+def test_constraints_hold_on_raw_breast_cancer_data():
     X, y = load_breast_cancer(return_X_y=True)
     signs = [-1] * X.shape[1]  # every measure speaks for malignant, the class 0
     for model in (LogisticNN(), OneHiddenMLP(10, "tanh", random_state=0)):
@@ -355,7 +355,7 @@ def test_raw_breast_cancer():
     standardize=st.booleans(),
     alpha=st.sampled_from([0.0, 0.1, 10.0]),
 )
-def test_any_constraint_holds(seed, signs, activation, skip, standardize, alpha):
+def test_every_constraint_holds(seed, signs, activation, skip, standardize, alpha):
     X, y = data(40, seed)
     if activation is None:
         model = LogisticNN(max_iter=20)

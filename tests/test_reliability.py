@@ -144,7 +144,7 @@ def test_large_data_are_not_copied(model, kind, tmp_path):
 
 
 OPTIONAL = ["matplotlib", "polars", "skl2onnx", "onnx", "onnxruntime", "skops"]
-# scikit-learn looks into these itself where they are installed.
+# scikit-learn looks into these itself if they are installed.
 BLOCKED = [name for name in OPTIONAL if name != "polars"]
 
 

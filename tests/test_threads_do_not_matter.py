@@ -39,7 +39,7 @@ def test_number_of_threads_does_not_change_a_bit(model, container, large):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_blocks_are_the_whole(dtype, large):
+def test_loss_of_many_blocks_is_the_formula_over_all_rows(dtype, large):
     # J of data in many blocks is the formula over all rows at once.
     X, y = large[0].astype(dtype), large[1]
     model = LogisticNN(solver="lbfgs").fit(X, y)

@@ -12,7 +12,7 @@ X, Y = independent_classes()
 
 @pytest.mark.parametrize("solver", ["auto", "newton-cg", "trust-ncg", "lbfgs"])
 @each_class
-def test_table_is_readable(model, solver, capsys):
+def test_the_table_is_readable(model, solver, capsys):
     model = clone(model).set_params(verbose=1, solver=solver).fit(X, Y)
     title, header, *rows = capsys.readouterr().out.splitlines()
     assert title == type(model).__name__

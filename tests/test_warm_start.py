@@ -76,7 +76,7 @@ def test_warm_start_in_other_units_ends_at_the_same_optimum(
     assert_allclose(model.loss_, expected, rtol=1e-6)
 
 
-def test_warm_start_where_a_few_outputs_are_saturated():
+def test_warm_start_recovers_from_a_few_saturated_outputs():
     """Better than none, and yet far off: one row of many is very wrong."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 3))
@@ -100,7 +100,7 @@ def test_warm_start_goes_on_with_another_alpha():
 
 
 @each_comparable_model
-def test_warm_start_names_what_differs(model):
+def test_warm_start_refuses_another_shape_and_names_it(model):
     X, y = classes()
     model = clone(model).set_params(warm_start=True).fit(X, y)
     before = joblib.hash(model.__dict__)
@@ -121,7 +121,7 @@ def test_warm_start_names_what_differs(model):
 
 
 @each_comparable_model
-def test_warm_start_tells_multilabel_from_multiclass(model):
+def test_warm_start_refuses_another_kind_of_target(model):
     X, y = classes()
     model = clone(model).set_params(warm_start=True).fit(X, y)
     indicator = np.eye(3, dtype=int)[y]
@@ -143,7 +143,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @each_class
-def test_warm_start_after_a_change(model, change):
+def test_warm_start_begins_at_the_last_model_after_a_change(model, change):
     model = clone(model).set_params(warm_start=True).fit(X, Y)
     changed, features, target = CHANGES[change](model)
     changed.fit(features, target)
