@@ -77,6 +77,12 @@ def assert_units_do_not_matter(model, load):
         # Above 1e6 rows times parameters: in float32 first.
         {"skip_connections": True, "hidden_layer_size": 60},
         {"early_stopping": True, "hidden_layer_size": 80},
+        {"n_init": 2, "hidden_layer_size": 60},
+        {
+            "monotonic_cst": [1, 0, -1] + [0] * 27,
+            "activation": "tanh",
+            "hidden_layer_size": 60,
+        },
         {"class_weight": "balanced", "hidden_layer_size": 60},
     ],
     ids=str,
