@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
-from models import ACTIVATIONS
+from models import ACTIVATIONS, SOLVERS
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 
@@ -175,7 +175,7 @@ def optimum(name):
 
 @pytest.mark.parametrize(
     "solver",
-    ["auto", "lbfgs", "newton-cg", "newton-cholesky", "trust-ncg", "trust-krylov"],
+    ["auto", *SOLVERS],
 )
 @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
 def test_default_fit_on_raw_data_ends_at_the_optimum(name, solver):
