@@ -1,15 +1,30 @@
-"""How far to go along a direction in which f falls.
+"""Line searches along a descent direction d: choose t, the next iterate is x + t d.
 
-SciPy's search warns where it finds nothing, and a filter of warnings is one of the
-whole process: fits in threads would lift each other's.
+`Line.backtrack` halves t until f decreases enough (Armijo's condition):
+
+    f(x + t d) ≤ f(x) + 1e-4 t gᵀd.
+
+`Line.search` asks for the strong Wolfe conditions, Armijo's and the curvature condition
+
+    |f'(x + t d)ᵀd| ≤ 0.9 |gᵀd|.
+
+It doubles t until an interval contains a minimum, and then shrinks the interval with
+the minimum of the cubic that has the values and slopes of both ends.
+
+Near the minimum of f a decrease is smaller than the rounding of f. A point whose value
+differs from the start's by rounding only is therefore judged by its slope alone, as in
+the approximate Wolfe conditions of Hager and Zhang.
+
+SciPy's line search warns if it finds nothing. Filters of warnings belong to the whole
+process, so fits in threads would change each other's.
 
 References
 ----------
 Hager, W. W., Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
 and an efficient line search. SIAM Journal on Optimization 16(1), 170-192.
 Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition, chapter 3. Springer
-(conditions: 3.6 and 3.7; backtracking: algorithm 3.1; bracket and zoom: algorithms 3.5
-and 3.6; the cubic: equation 3.59).
+(conditions: 3.7; backtracking: algorithm 3.1; bracket and zoom: algorithms 3.5 and 3.6;
+the cubic: equation 3.59).
 """
 
 from collections.abc import Callable
@@ -19,22 +34,21 @@ import numpy as np
 
 from sknn_simple._optim.iteration import ROUNDING
 
-# Sufficient decrease (Armijo) and curvature (the strong condition of Wolfe); the values
-# of Nocedal and Wright, section 3.1.
+# The constants of both conditions (Nocedal and Wright 2006, section 3.1).
 ARMIJO = 1e-4
-WOLFE = 0.9
+CURVATURE = 0.9
+# The shortest step of a backtracking is 2⁻⁴⁰, 1e-12, of the first.
 _MAX_HALVINGS = 40
-# So many evaluations on, a point that is low enough will do: at a kink the slope may
-# jump past what the second condition asks for.
+# After this number of evaluations the search returns a point that satisfies Armijo's
+# condition only: at a kink no point may satisfy the curvature condition.
 _MAX_TRIALS = 10
-# While f has only fallen, and is still steep, the step grows by this factor.
-_GROWTH = 2.0
-# Within a bracket a step keeps this part of it away from both ends.
+# A trial keeps at least this part of the interval away from its ends, so that each
+# trial shrinks the interval by a tenth or more.
 _MARGIN = 0.1
 
 
 class Point(NamedTuple):
-    """A point on a line: how far along it, where, and f, gradient and slope there."""
+    """A point x + t d: t, the point itself, f, its gradient, and the slope along d."""
 
     length: float
     x: np.ndarray
@@ -44,7 +58,7 @@ class Point(NamedTuple):
 
 
 class Line:
-    """f along a direction.
+    """The function f along a direction.
 
     Parameters
     ----------
@@ -53,11 +67,11 @@ class Line:
     args : tuple
         Extra arguments of both.
     x, direction : ndarray of shape (size,)
-        The start, and the step of length 1.
+        The start, and d.
     value : float
         f at the start.
     gradient : ndarray of shape (size,)
-        Its gradient there.
+        The gradient at the start.
     """
 
     def __init__(
@@ -76,9 +90,10 @@ class Line:
         self.start = Point(0.0, x, value, gradient, slope)
 
     def at(self, length: float) -> Point:
-        """Evaluate f and its gradient after a step of some length.
+        """Evaluate f and its gradient at t = `length`.
 
-        Where the gradient is not finite no step could go on: f counts as infinite.
+        If the slope is not finite, f counts as infinite: no iteration could go on from
+        there.
         """
         x = self.start.x + length * self._direction
         value, gradient = self._fun(x, *self._args), self._jac(x, *self._args)
@@ -86,45 +101,51 @@ class Line:
         value = value if np.isfinite(slope) else np.inf
         return Point(length, x, value, gradient, slope)
 
-    def is_low(self, point: Point) -> bool:
-        """Return whether f has fallen enough for the length of the step (Armijo)."""
+    def satisfies_armijo(self, point: Point) -> bool:
+        """Return whether f has decreased enough for the length of the step."""
         start = self.start
         return point.value <= start.value + ARMIJO * point.length * start.slope
 
-    def is_flat(self, point: Point) -> bool:
-        """Return whether little enough of the slope is left (Wolfe)."""
-        return abs(point.slope) <= -WOLFE * self.start.slope
+    def satisfies_curvature(self, point: Point) -> bool:
+        """Return whether the slope is small enough (strong Wolfe)."""
+        return abs(point.slope) <= -CURVATURE * self.start.slope
+
+    def within_rounding(self, point: Point) -> bool:
+        """Return whether f differs from its value at the start by rounding only."""
+        rounding = ROUNDING * abs(self.start.value)
+        return abs(point.value - self.start.value) <= rounding
 
     def backtrack(self, trial: Point) -> Point | None:
-        """Return the first low point among `trial` and halves of its step, or None."""
+        """Return the first of `trial` and its halves that satisfies Armijo, or None."""
         for _ in range(_MAX_HALVINGS):
-            if self.is_low(trial):
+            if self.satisfies_armijo(trial):
                 return trial
             trial = self.at(0.5 * trial.length)
         return None
 
-    def is_level(self, point: Point) -> bool:
-        """Return whether f differs from that at the start by rounding only."""
-        rounding = ROUNDING * abs(self.start.value)
-        return abs(point.value - self.start.value) <= rounding
-
     def search(self, trial: Point) -> Point | None:
-        """Return a point that is low, or level, and flat; at a kink a low one; or None.
+        """Return a point that satisfies the strong Wolfe conditions.
 
-        `low` is the lowest of the points that are low enough, the start among them, and
-        `high` the other end of an interval in which there must be a minimum; as long as
-        f has only fallen, there is none. Where f changes by no more than its rounding
-        the slope says enough (Hager and Zhang 2005, equation 4.1).
+        `low` is the lowest point so far that satisfies Armijo's condition, at first the
+        start. `high` is the other end of an interval that contains a minimum, or None
+        while f has only decreased.
 
         Parameters
         ----------
         trial : Point
-            The first to be tried.
+            The first point to try.
+
+        Returns
+        -------
+        Point or None
+            After ten trials a lower point that satisfies Armijo's condition only; None
+            if there is no lower point.
         """
         low, high = self.start, None
         for number in range(1, _MAX_TRIALS + 1):
-            is_lower = self.is_low(trial) and trial.value < low.value
-            if self.is_flat(trial) and (is_lower or self.is_level(trial)):
+            is_lower = self.satisfies_armijo(trial) and trial.value < low.value
+            is_as_low = is_lower or self.within_rounding(trial)
+            if is_as_low and self.satisfies_curvature(trial):
                 return trial
             if not is_lower:
                 high = trial
@@ -136,23 +157,24 @@ class Line:
                 return low
             trial = self.at(_next_length(low, high))
         found = self.backtrack(trial)
-        # A step that lowers nothing is none.
+        # A step without decrease is a failure.
         return None if found is None or found.value >= self.start.value else found
 
 
 def _next_length(low: Point, high: Point | None) -> float:
+    """Return the t to try next: twice that of `low`, or one between both points."""
     if high is None:
-        return _GROWTH * low.length
+        return 2.0 * low.length
     width = high.length - low.length
     part = _cubic_minimum(low, high)
-    # There is none where f at the other end is not finite.
+    # If f at `high` is not finite, the cubic has no minimum.
     if not np.isfinite(part):
         part = 0.5
     return low.length + width * min(max(part, _MARGIN), 1.0 - _MARGIN)
 
 
 def _cubic_minimum(low: Point, high: Point) -> float:
-    """Return how far from `low` to `high` their cubic has its minimum; NaN for none."""
+    """Return where their cubic has a minimum: 0 is `low`, 1 `high`; NaN if nowhere."""
     width = high.length - low.length
     before, after = low.slope * width, high.slope * width
     inner = before + after - 3.0 * (high.value - low.value)

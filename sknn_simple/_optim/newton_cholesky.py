@@ -196,8 +196,8 @@ def _step(line: Line) -> Point | None:
         return None
     whole = line.at(1.0)
     slope_left = whole.slope / start.slope
-    level_and_flat = line.is_level(whole) and abs(slope_left) <= _LESS_SLOPE
-    if not (line.is_low(whole) or level_and_flat):
+    near_minimum = line.within_rounding(whole) and abs(slope_left) <= _LESS_SLOPE
+    if not (line.satisfies_armijo(whole) or near_minimum):
         return line.backtrack(whole)
     length = _step_length(slope_left)
     if length == 1.0:

@@ -8,7 +8,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from sknn_simple._optim.line_search import (
     ARMIJO,
-    WOLFE,
+    CURVATURE,
     Line,
     Point,
     _cubic_minimum,
@@ -44,8 +44,8 @@ FUNCTIONS = {
 
 def is_wolfe(line, point):
     slope = line.start.slope
-    low = point.value <= line.start.value + ARMIJO * point.length * slope
-    return low and abs(point.slope) <= WOLFE * abs(slope)
+    armijo = point.value <= line.start.value + ARMIJO * point.length * slope
+    return armijo and abs(point.slope) <= CURVATURE * abs(slope)
 
 
 @pytest.mark.parametrize("name", ["parabola", "near", "far", "quartic"])
@@ -62,7 +62,7 @@ def test_a_point_satisfies_both_conditions(name):
     ripple=st.floats(0.0, 0.5),
 )
 @settings(max_examples=200)
-def test_a_point_is_low_whatever_the_function(minimum, sharpness, ripple):
+def test_a_point_satisfies_armijo_whatever_the_function(minimum, sharpness, ripple):
     def f(t):
         return sharpness * ((t - minimum) ** 2 + ripple * np.cos(5.0 * t))
 
@@ -73,7 +73,7 @@ def test_a_point_is_low_whatever_the_function(minimum, sharpness, ripple):
     first = line.at(1.0)
     point = line.search(first)
     assert point is not None
-    assert line.is_low(point)
+    assert line.satisfies_armijo(point)
     assert point.value < line.start.value
 
 
@@ -82,8 +82,8 @@ def test_a_good_first_point_costs_nothing():
     line = line_of(lambda t: calls.append(t) or (t - 1.0) ** 2, FUNCTIONS["near"][1])
     first = line.at(1.0)
     calls.clear()
-    flat = first._replace(slope=0.0)
-    assert line.search(flat) is flat
+    good = first._replace(slope=0.0)
+    assert line.search(good) is good
     assert not calls
 
 
@@ -102,7 +102,7 @@ def test_where_the_gradient_is_not_finite_the_step_gets_shorter(method):
     assert np.isfinite(point.slope)
 
 
-def test_at_a_kink_a_low_point_will_do():
+def test_at_a_kink_armijo_is_enough():
     """The slope jumps from -1 to 2: nowhere is it small."""
 
     def f(t):
@@ -111,7 +111,7 @@ def test_at_a_kink_a_low_point_will_do():
     line = line_of(f, lambda t: 2.0 if t > 0.4 else -1.0)
     point = line.search(line.at(1.0))
     assert point is not None
-    assert line.is_low(point)
+    assert line.satisfies_armijo(point)
     assert point.length == pytest.approx(0.4, abs=0.2)
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_found_where_f_does_not_fall(method):
     assert getattr(line, method)(line.at(1.0)) is None
 
 
-def test_backtracking_takes_the_first_step_that_is_low_enough():
+def test_backtracking_takes_the_first_step_that_satisfies_armijo():
     line = line_of(lambda t: (16.0 * t - 1.0) ** 2, lambda t: 32.0 * (16.0 * t - 1.0))
     found = line.backtrack(line.at(1.0))
     assert found is not None
