@@ -4,9 +4,9 @@ Every function works in place on a float array ``z`` of pre-activations of any s
 because a hidden layer is the largest array of an evaluation: writing φ(z) over z and
 the derivatives into buffers that are reused keeps a block of rows in cache.
 
-The sigmoid is 1 / (1 + exp(-z)), where exp(-z) may overflow: 1/inf is 0, as it should
-be. SciPy's ``expit`` calls libm number by number (with AVX-512 4 times slower), and
-(1 + tanh(z/2)) / 2 takes as long as this with AVX-512, with AVX2 twice as long.
+The sigmoid is 1 / (1 + exp(-z)). If exp(-z) overflows, 1/inf is 0, as it should be.
+SciPy's ``expit`` calls libm for each number, which is 4 times slower with AVX-512.
+(1 + tanh(z/2)) / 2 takes the same time with AVX-512, and twice the time with AVX2.
 
 References
 ----------
@@ -40,10 +40,10 @@ class Activation(NamedTuple):
     curvature : callable
         ``curvature(z, d1, d2)`` writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
     mean : float
-        E[φ(Z)] of a standard normal Z: what a unit gives on average at the start, where
-        its input has a variance of about 1.
+        E[φ(Z)] of a standard normal Z: the mean output of a unit at the start, when its
+        input has a variance of about 1.
     monotone : bool
-        Whether φ never decreases, which sign constraints on weights rely on.
+        Whether φ never decreases. Sign constraints on weights rely on it.
     binary_slope : bool, default=False
         Whether φ′ is 0 or 1 everywhere: ``slope`` may then be given a d1 of bool.
     """
@@ -121,8 +121,8 @@ def _tanh_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
 def _relu(z: np.ndarray) -> None:
     """φ(z) = max(z, 0).
 
-    NumPy vectorises clipping to two bounds, and not the maximum of an array and a
-    number, which takes three times as long.
+    ``np.maximum(z, 0)`` takes three times as long: NumPy does not vectorise it for an
+    array and a number, but it vectorises clipping to two bounds.
     """
     np.clip(z, 0.0, np.inf, out=z)
 
@@ -187,8 +187,8 @@ def _silu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
     d2 += 1.0
     d2 *= z
     d2 += 2.0
-    # σ (1 - σ) is multiplied in as two factors: where one is 0, z may be as large as
-    # float64 allows and the product is still 0.
+    # The factors of σ (1 - σ) are multiplied in one by one: if one of them is 0, the
+    # product is 0 even for the largest z.
     d2 *= sigmoid
     np.subtract(1.0, sigmoid, out=d1)
     d2 *= d1
@@ -253,7 +253,7 @@ ACTIVATIONS: dict[str, Activation] = {
         monotone=True,
         binary_slope=True,
     ),
-    # Of softplus and silu there is no closed form of the mean.
+    # The means of softplus and silu have no closed form.
     "softplus": Activation(
         _softplus, _softplus_slope, _softplus_curvature, mean=0.806059, monotone=True
     ),

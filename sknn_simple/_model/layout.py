@@ -1,7 +1,7 @@
 """Named views of one flat parameter vector.
 
-An optimiser sees one vector θ; a network sees matrices. ``Layout`` maps between the
-two without copying, so that writing a gradient into the views fills the vector.
+An optimiser works on one vector θ, a network on matrices. ``Layout`` maps between the
+two without copying: writing a gradient into the views fills the vector.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Layout:
     size : int
         Length of the flat vector.
     slices : dict of str to slice
-        Where each array lies in the flat vector, stored in C order.
+        The place of each array, stored in C order, in the flat vector.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Layout:
         return {name: flat[place].reshape(shape) for name, place, shape in self._views}
 
     def pack(self, arrays: Mapping[str, ArrayLike]) -> np.ndarray:
-        """Return a new flat float64 vector that holds a copy of `arrays`, broadcast."""
+        """Return a new flat float64 vector with copies of `arrays`, broadcast."""
         flat = np.empty(self.size)
         views = self.views(flat)
         for name in self.shapes:

@@ -20,10 +20,10 @@ import numpy as np
 
 
 class Loss(Protocol):
-    """What an objective asks of a loss; K is the number of outputs."""
+    """The methods of a loss that objectives call; K is the number of outputs."""
 
     def start_curvature(self, n_outputs: int) -> float:
-        """Return ∂²ℓ/∂zₖ² where all outputs are equal."""
+        """Return ∂²ℓ/∂zₖ² at equal outputs."""
         ...
 
     def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -47,7 +47,7 @@ class Loss(Protocol):
         ...
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
-        """Return the logarithm of what `probabilities` writes; may overwrite `raw`."""
+        """Return the logarithms of the probabilities; `raw` may be overwritten."""
         ...
 
     def curvature_product(
@@ -61,7 +61,7 @@ class Loss(Protocol):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Split wᵢ ∂²ℓ/∂zᵢ² into diag(dᵢ) - rᵢ rᵢᵀ; return d and r (or None).
 
-        Of the probabilities of some of the outputs only, those of these outputs.
+        Given the probabilities of some outputs, return the d and r of these outputs.
         """
         ...
 
@@ -95,12 +95,12 @@ def _shift_below_zero(raw: np.ndarray) -> None:
 
 
 def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `raw` as a flat view, and where the observed class of each row is in it.
+    """Return `raw` as a flat view, and the index of each row's observed class in it.
 
-    To take and to set entries by one index each is twice as fast as by row and column.
+    Entries are taken and set twice as fast by one index as by row and column.
     """
     if not raw.flags.f_contiguous:
-        raise ValueError("raw outputs must be in Fortran order, or none would be set")
+        raise ValueError("raw outputs must be in Fortran order: a flat view is needed")
     place = y * raw.shape[0]
     place += np.arange(raw.shape[0])
     return raw.T.reshape(-1), place
@@ -113,8 +113,8 @@ class BernoulliLoss:
     ∂²ℓ/∂zₖ² = σ(zₖ) (1 - σ(zₖ)).
 
     ``y`` is (n_rows, K) of zeros and ones. With s = 2y - 1 the loss is -log σ(s z), and
-    its derivative -s (1 - σ(s z)) is s times exp(-ℓ) - 1: exact to the last bit also
-    where the probability of the observed class is nearly 1.
+    its derivative -s (1 - σ(s z)) is s times exp(-ℓ) - 1: exact to the last bit even
+    if the probability of the observed class is nearly 1.
     """
 
     def start_curvature(self, n_outputs: int) -> float:
@@ -142,7 +142,7 @@ class BernoulliLoss:
     def probabilities(self, raw: np.ndarray) -> None:
         tail = _exp_minus_abs(raw)
         tail += 1.0
-        # A mask of the sign would take twice as long as this exponential.
+        # This exponential takes half of the time of a mask of the sign.
         np.minimum(raw, 0.0, out=raw)
         np.exp(raw, out=raw)
         raw /= tail

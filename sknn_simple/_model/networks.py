@@ -2,12 +2,12 @@
 
 Shapes: a block has m rows and p features; K outputs; h hidden units. Raw outputs Z are
 (m, K). ``params``, ``direction`` and ``total`` are the named views of a flat vector
-(see ``parameters.Layout``). ``delta`` is ∂J/∂Z of the block, (m, K).
+(see ``layout.Layout``). ``delta`` is ∂J/∂Z of the block, (m, K).
 
 *backward* is back-propagation (Rumelhart, Hinton and Williams 1986; Bishop 2006,
 section 5.3). *tangent* and *tangent_backward* are the R-operator of Pearlmutter (1994):
 R{·} = ∂/∂ε at θ + ε v. Together they give the exact product of the Hessian of J
-with v at about twice the cost of a gradient, and never form the Hessian.
+with v at about twice the cost of a gradient, without forming the Hessian.
 
 References
 ----------
@@ -32,12 +32,12 @@ Kept = tuple[np.ndarray, ...]
 
 
 def _multiply_adds(X: Features) -> float:
-    """Return the multiply-adds of a product X w; by column numbers each counts as 8."""
+    """Return the multiply-adds of a product X w; one of a sparse X counts as 8."""
     return (8.0 if sparse.issparse(X) else 1.0) * n_stored(X)
 
 
 def _feature_bytes(X: Features) -> float:
-    """Return the bytes of one row of X; a sparse value comes with a column number."""
+    """Return the bytes of one row of X; each sparse value has a column number."""
     per_value = X.dtype.itemsize + (4 if sparse.issparse(X) else 0)
     return per_value * n_stored(X) / X.shape[0]
 
@@ -78,7 +78,7 @@ class LinearNetwork:
     def forward_keeping(
         self, params: Arrays, X: Features, work: Workspace
     ) -> tuple[np.ndarray, Kept]:
-        """Return the raw outputs; `backward` needs nothing else."""
+        """Return the raw outputs, and nothing for `backward`, which needs only X."""
         return self.forward(params, X, work), ()
 
     def backward(
@@ -180,7 +180,7 @@ class OneHiddenNetwork:
     def forward_keeping(
         self, params: Arrays, X: Features, work: Workspace
     ) -> tuple[np.ndarray, Kept]:
-        """Return the raw outputs, and for `backward` A and φ′, both (m, h)."""
+        """Return the raw outputs, and A and φ′ for `backward`, both (m, h)."""
         A = self._pre_activation(params, X, work)
         slope = work.array("slope", A.shape, self._slope_dtype(A.dtype))
         self.activation.slope(A, slope)
@@ -203,7 +203,7 @@ class OneHiddenNetwork:
         delta = delta.astype(A.dtype, copy=False)
         add_product(total["output_coef"], A, delta)
         total["output_intercept"][...] += delta.sum(axis=0, dtype=np.float64)
-        # A has been used for the last time: its memory takes δ₁.
+        # A is not needed any more: δ₁ is written over it.
         delta_hidden = product_back(delta, params["output_coef"], out=A)
         delta_hidden *= slope
         self._add_input_gradient(X, delta_hidden, delta, total)
@@ -222,7 +222,7 @@ class OneHiddenNetwork:
         curvature = work.array("curvature", A.shape, A.dtype)
         self.activation.curvature(A, slope, curvature)
         RY = self._pre_activation(direction, X, work, name="tangent")
-        # φ″ ∘ R{Y} = R{φ′} is all that the backward pass asks of the curvature.
+        # The backward pass needs only R{φ′} = φ″ ∘ R{Y}.
         curvature *= RY
         RY *= slope
         raw = self._output(params, X, A)
@@ -260,7 +260,7 @@ class OneHiddenNetwork:
         self._add_input_gradient(X, tangent_back, tangent_delta, total)
 
     def _slope_dtype(self, dtype: np.dtype) -> np.dtype:
-        """Return what `backward` is given φ′ in: less to write and to read again."""
+        """Return the dtype of φ′: bool, if that is enough, is faster to read again."""
         return np.dtype(bool) if self.activation.binary_slope else dtype
 
     def _pre_activation(
@@ -290,7 +290,7 @@ class OneHiddenNetwork:
             add_product(total["hidden"], X, delta_hidden)
         else:
             add_product(total["hidden_coef"], X, delta_hidden)
-            # As a product the sum over rows takes a third to a sixth of the time.
+            # A product with ones sums over rows in a third to a sixth of the time.
             ones = np.ones(len(delta_hidden), delta_hidden.dtype)
             total["hidden_intercept"][...] += ones @ delta_hidden
         if self.skip_connections:

@@ -9,7 +9,7 @@ from sknn_simple._model.activations import ACTIVATIONS
 
 EVERY = pytest.mark.parametrize("name", ACTIVATIONS)
 
-# The definitions, written for one number and for readers, not for speed.
+# The definitions for one number.
 DEFINITIONS = {
     "identity": lambda z: z,
     "logistic": lambda z: math.exp(min(z, 0.0)) / (1.0 + math.exp(-abs(z))),
@@ -33,7 +33,7 @@ LIMITS = {
 }
 LIMITS["sigmoid"] = LIMITS["logistic"]
 
-# Off the kink of relu by more than a step of the differences below.
+# No point is nearer to the kink of relu than a step of the differences below.
 GRID = np.linspace(-8.0, 8.0, 160)
 EXTREMES = [0.0, 1e-300, 1.0, 50.0, 1e3, 1e300]
 
@@ -93,7 +93,7 @@ def test_sigmoid_is_another_name_of_logistic():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("shape", [(7,), (5, 3), (0, 4)])
 def test_all_three_functions_write_the_same_bits_in_place(name, dtype, shape):
-    """Blocks are evaluated by any of the three; J may not depend on which."""
+    """Evaluations call any of the three; J must not depend on which."""
     activation = ACTIVATIONS[name]
     rng = np.random.default_rng(0)
     z = (3.0 * rng.standard_normal(shape)).astype(dtype)
@@ -126,7 +126,7 @@ def test_single_precision_is_close_to_double(name):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("function", [value, slope, curvature])
 def test_finite_and_silent_at_extremes(name, dtype, function):
-    """Any warning is an error here: where something overflows, it must be meant to."""
+    """Warnings are errors in tests: expected overflow must be silenced."""
     largest = float(np.finfo(dtype).max)
     sizes = np.array([min(z, largest) for z in EXTREMES], dtype=dtype)
     assert np.isfinite(function(name, np.concatenate([sizes, -sizes]))).all()
@@ -144,7 +144,7 @@ def test_limits_far_from_zero(name, size, side):
 
 @EVERY
 def test_mean_over_a_standard_normal_input(name):
-    """Hidden units are centred at it; the midpoint rule is exact to 1e-7 there."""
+    """Hidden units are centred at it; the midpoint rule has an error below 1e-7."""
     z = np.linspace(-12.0, 12.0, 24_001)
     density = np.exp(-0.5 * z**2)
     expected = density @ value(name, z) / density.sum()
@@ -152,8 +152,8 @@ def test_mean_over_a_standard_normal_input(name):
 
 
 @EVERY
-def test_monotone_tells_the_truth(name):
-    """Sign constraints on weights are only sound where φ never decreases."""
+def test_monotone_is_true_if_the_value_never_decreases(name):
+    """Sign constraints on weights are only valid if φ never decreases."""
     never_decreases = bool(
         (np.diff(value(name, GRID)) >= 0.0).all() and (slope(name, GRID) >= 0.0).all()
     )
@@ -161,8 +161,8 @@ def test_monotone_tells_the_truth(name):
 
 
 @EVERY
-def test_binary_slope_tells_the_truth(name):
-    """Where φ′ is 0 or 1 a byte holds it; elsewhere it would be lost."""
+def test_binary_slope_is_true_if_the_slope_is_0_or_1(name):
+    """A slope of 0 or 1 is kept as bool; any other slope would be lost."""
     found = slope(name, GRID)
     assert ACTIVATIONS[name].binary_slope is bool(np.isin(found, [0.0, 1.0]).all())
     if ACTIVATIONS[name].binary_slope:

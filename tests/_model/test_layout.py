@@ -78,7 +78,7 @@ def test_pack_names_the_array_that_is_missing():
         Layout({"coef": (1,), "intercept": (1,)}).pack({"coef": np.zeros(1)})
 
 
-def test_a_layout_does_not_follow_the_mapping_it_was_made_from():
+def test_later_changes_of_the_mapping_do_not_change_the_layout():
     shapes = {"a": (2,)}
     layout = Layout(shapes)
     shapes["b"] = (3,)

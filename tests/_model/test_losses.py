@@ -1,4 +1,4 @@
-"""The losses' entry points against each other, their formulas and at extremes."""
+"""The methods of the losses: against each other, their formulas and at extremes."""
 
 import math
 
@@ -11,7 +11,7 @@ LARGEST = np.finfo(float).max
 
 
 def fresh(raw):
-    """Return a copy in the order that losses take."""
+    """Return a copy in Fortran order, which losses need."""
     return raw.copy(order="F")
 
 
@@ -72,7 +72,7 @@ def definition(case, raw):
 
 
 def complex_step_gradient(case, raw, step=1e-30):
-    """Im f(z + ih) / h: the derivative to the last bits, with no difference taken."""
+    """Im f(z + ih) / h: no difference is taken, so only the last bits are rounded."""
     gradient = np.empty_like(raw)
     for index in np.ndindex(raw.shape):
         shifted = raw.astype(complex)
@@ -100,7 +100,7 @@ def test_gradient_is_the_derivative_of_the_value(name, n_outputs):
 
 @EVERY
 @pytest.mark.parametrize("size", [0.0, 3.0, 300.0, 1e300])
-def test_both_ways_to_the_value_agree(name, n_outputs, size):
+def test_value_and_value_and_gradient_agree(name, n_outputs, size):
     case = Case(name, n_outputs, size)
     found = case.loss.value_and_gradient(fresh(case.raw), case.y, case.weight)
     assert isinstance(found, float)
@@ -118,7 +118,7 @@ def test_gradient_is_probability_minus_target(name, n_outputs, size):
 
 @EVERY
 def test_gradient_of_a_certain_row_keeps_its_digits(name, n_outputs):
-    """p - y cancels where the observed outcome is nearly certain; ℓ′ must not."""
+    """If the observed outcome is nearly certain, p - y cancels; ℓ′ must not."""
     case = Case(name, n_outputs, n_rows=2)
     case.raw[...] = 0.0
     if name == "softmax":
@@ -178,7 +178,7 @@ def test_curvature_product_is_the_derivative_of_the_gradient(name, n_outputs):
 @EVERY
 @pytest.mark.parametrize("size", [0.0, 3.0, 1e300])
 def test_covariance_factors_are_the_curvature(name, n_outputs, size):
-    """diag(d) - r rᵀ, row by row, does what `curvature_product` does."""
+    """A product with diag(d) - r rᵀ, row by row, is that of `curvature_product`."""
     case = Case(name, n_outputs, size)
     v = np.random.default_rng(1).standard_normal(case.raw.shape)
     p = case.probabilities(case.raw)
@@ -203,7 +203,7 @@ def test_curvature_is_symmetric_and_positive_semidefinite(name, n_outputs):
     assert np.linalg.eigvalsh(curvature).min() >= -1e-16
 
 
-def test_softmax_does_not_feel_a_shift_of_all_outputs():
+def test_softmax_does_not_depend_on_a_shift_of_all_outputs():
     case = Case("softmax", 4)
     ones = np.ones_like(case.raw)
     assert case.value(case.raw + 100.0) == pytest.approx(case.value(case.raw))
@@ -270,7 +270,7 @@ def test_weights_are_repeated_rows(name, n_outputs):
 
 
 @EVERY
-def test_every_entry_point_is_finite_and_silent_at_1e300(name, n_outputs):
+def test_every_method_is_finite_and_silent_at_1e300(name, n_outputs):
     case = Case(name, n_outputs, 1e300)
     assert np.isfinite(case.value(case.raw))
     assert np.isfinite(case.gradient(case.raw)).all()
@@ -297,7 +297,7 @@ def test_bernoulli_at_the_largest_raw_outputs(size):
 
 @pytest.mark.parametrize("size", [1e308, LARGEST])
 def test_softmax_at_the_largest_raw_outputs(size):
-    """Outputs so far apart that their difference is no float: p is 1 and 0 still."""
+    """The difference of the outputs overflows, but p is still 1 and 0."""
     loss, weight, y = LOSSES["softmax"], np.array([1.0]), np.array([0])
     raw = np.array([[size, -size, 0.0]])
 
@@ -313,7 +313,7 @@ def test_softmax_at_the_largest_raw_outputs(size):
 
 
 @EVERY
-def test_start_curvature_is_the_curvature_where_all_outputs_are_equal(name, n_outputs):
+def test_start_curvature_is_the_curvature_at_equal_outputs(name, n_outputs):
     case = Case(name, n_outputs, 0.0)
     p = case.probabilities(case.raw)
     diagonal, root = case.loss.covariance_factors(p, case.weight)

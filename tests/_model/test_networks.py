@@ -1,4 +1,4 @@
-"""One block of rows through the networks: formulas, adjoints and tangents."""
+"""The networks on one block of rows: formulas, adjoints and tangents."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_forward_is_the_formula(network, container):
 @every_network
 @every_container
 def test_both_forward_passes_have_the_same_bits(network, container):
-    """What a fit minimises and what prediction computes are the same function."""
+    """Training and prediction compute the same function."""
     params, X = network.layout.views(vector(network)), container(features())
     raw, _ = network.forward_keeping(params, X, Workspace())
     np.testing.assert_array_equal(raw, network.forward(params, X, Workspace()))
@@ -153,7 +153,7 @@ def test_tangent_is_the_derivative_of_forward(network, container):
 @every_network
 @every_container
 def test_backward_is_the_adjoint_of_tangent(network, container):
-    """⟨delta, R{Z}⟩ = ⟨backward(delta), v⟩, to the last digits: no step is taken."""
+    """⟨delta, R{Z}⟩ = ⟨backward(delta), v⟩ to the last digits, without a step."""
     theta, v, delta = vector(network), vector(network, 1), deltas()
     X = container(features())
     _, tangent, _ = network.tangent(
@@ -192,7 +192,7 @@ def test_tangent_backward_is_the_derivative_of_backward(network, container):
 def test_single_precision_features_are_multiplied_in_single_precision(
     network, container
 ):
-    """No large array is float64; raw outputs and sums over rows are."""
+    """Only raw outputs and sums over rows are float64."""
     theta = vector(network).astype(np.float32)
     X, delta = features().astype(np.float32), deltas()
     params = network.layout.views(theta)
@@ -210,7 +210,7 @@ def test_single_precision_features_are_multiplied_in_single_precision(
 
 @every_network
 @every_container
-def test_parameters_and_features_are_left_alone(network, container):
+def test_parameters_and_features_do_not_change(network, container):
     theta, v, dense = vector(network), vector(network, 1), features()
     X, params = container(dense), network.layout.views(theta)
     backward(network, theta, X, deltas())
@@ -266,7 +266,7 @@ def test_cost_estimates_follow_the_rows(network, container):
 
 @every_network
 def test_empty_sparse_features(network):
-    """Rows without a stored value still cost something and give the biases' output."""
+    """Rows without a stored value have a cost, and the outputs of the biases."""
     X = sparse.csr_array((N_ROWS, N_FEATURES))
     assert network.row_bytes(X) > 0.0
     theta = vector(network)
