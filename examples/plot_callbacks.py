@@ -3,10 +3,10 @@
 A progress bar and a scoring monitor
 ====================================
 
-Since version 1.9 scikit-learn can be told to watch a fit. Both classifiers report every
-iteration of every start, with each solver, through ``Pipeline`` and ``GridSearchCV``:
-``ProgressBar`` shows how far it is, ``ScoringMonitor`` keeps a score of the network at
-each iteration, and a callback of your own may ask to stop.
+Since version 1.9 scikit-learn has callbacks that follow a fit. Both classifiers report
+every iteration of every start, with each solver, through ``Pipeline`` and
+``GridSearchCV``: ``ProgressBar`` shows the progress, ``ScoringMonitor`` records a score
+of the network at each iteration, and a callback of your own may ask to stop.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -15,8 +15,8 @@ each iteration, and a callback of your own may ask to stop.
 # What is needed
 # --------------
 #
-# Older versions of scikit-learn have no callbacks; ``ProgressBar`` draws with rich.
-# What is not there is left out here, with a word.
+# Older versions of scikit-learn have no callbacks, and ``ProgressBar`` needs rich. If
+# something is missing, this script says so and goes on without it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +41,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # A progress bar
 # --------------
 #
-# The bar counts to ``max_iter`` and ends where the fit has converged. With ``n_init``
+# The bar counts to ``max_iter`` and ends when the fit has converged. With ``n_init``
 # each start has its own.
 
 model = OneHiddenMLP(20, n_init=3, random_state=0)
@@ -58,13 +58,13 @@ print(f"{model.n_iter_} iterations, J = {model.loss_:.4f}")
 # ----------------------------------------------
 #
 # ``ScoringMonitor`` scores the network on the training rows after each iteration. To
-# score rows that the fit does not see takes a class with four methods; the fitted
-# network, as if training had ended at this iteration, is handed to a method that names
-# ``fitted_estimator``. Returning True asks the fit to stop.
+# score held-out rows, write a class with four methods. A method with a parameter
+# ``fitted_estimator`` receives the network as if training had ended at this iteration.
+# Returning True asks the fit to stop.
 
 
 class TestLoss:
-    """Notes the log-loss of other rows; stops the fit where it has not fallen for long.
+    """Records the log-loss of other rows; stops the fit if it has not fallen for long.
 
     Parameters
     ----------
@@ -166,11 +166,11 @@ if ScoringMonitor is not None:
     assert stopped[-1] > weak[-1]
 
 # %%
-# - Nothing in the training changes by being watched: a fit without callbacks ends with
-#   the same test loss, to the last bit, and up to where the third fit was stopped it
-#   has the losses of the second.
-# - What the monitor scores, the training rows, falls lowest with the weak penalty; the
-#   rows that the fit does not see are served better by the strong one.
+# - Callbacks do not change the training: a fit without callbacks ends with the same
+#   test loss, to the last bit, and the third fit has the losses of the second until it
+#   is stopped.
+# - The loss on the training rows, which the monitor scores, is lowest with the weak
+#   penalty. The loss on held-out rows is lower with the strong one.
 # - Stopping was a mistake here. The loss on the test rows rose for a while and then
-#   fell again, below where the callback had given up. A wish for patience is soon
-#   written, and now easily checked.
+#   fell again, below the value at which the callback stopped the fit. A callback makes
+#   this easy to check.

@@ -14,8 +14,8 @@ unit adds one bend. Here the same two data sets are given to ``LogisticNN`` and 
 # Two problems in the plane
 # -------------------------
 #
-# Two half-moons, and three arms of a spiral, both with noise. Half of the rows is for
-# training, the other half shows what the network makes of rows it has not seen.
+# Two half-moons, and three arms of a spiral, both with noise. Half of the rows are for
+# training, the other half for testing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,9 +77,8 @@ for data, (X, y) in DATA.items():
 # The picture
 # -----------
 #
-# The colour is the most probable class, and paler where the network is less sure. Dots
-# are the test rows; the number in the corner is the share of them that is classified
-# correctly.
+# The colour shows the most probable class; it is paler if the network is less certain.
+# Dots are the test rows. The number in the corner is the accuracy on them.
 
 COLOURS = ["#0072B2", "#E69F00", "#009E73"]
 MARKERS = ["o", "^", "s"]
@@ -162,8 +161,8 @@ assert test_loss["moons", three] <= test_loss["moons", ten]
 assert test_loss["spiral", ten] < 0.5 * test_loss["spiral", three]
 
 # %%
-# - Three units are all that the moons need: more fit the training rows better and the
-#   test rows a little worse.
+# - Three units are enough for the moons: more units fit the training rows better and
+#   the test rows a little worse.
 # - The spiral needs more bends than three units have; ten are enough.
-# - A hundred units do no harm here. It is the penalty ``alpha``, not the number of
-#   units, that keeps the boundary smooth: 10 and 100 units draw nearly the same line.
+# - A hundred units do no harm here. The penalty ``alpha``, not the number of units,
+#   keeps the boundary smooth: 10 and 100 units draw nearly the same line.

@@ -3,9 +3,9 @@
 What hidden units learn on digits
 =================================
 
-A network without hidden layer keeps one template per digit: the weights into the output
-of that digit. A hidden layer has no such obligation. Each of its units may look for any
-pattern, and the output layer mixes what they report. What do they look for?
+A network without hidden layer has one template per digit: the weights into the output
+of that digit. Hidden units are not tied to one digit. Each may respond to any pattern,
+and the output layer combines them. To which patterns do they respond?
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -14,8 +14,7 @@ pattern, and the output layer mixes what they report. What do they look for?
 # Two networks on 8 × 8 pixels
 # ----------------------------
 #
-# Sixteen tanh units: each is a number between -1 and 1, the answer to one question
-# about the image.
+# Sixteen tanh units: each gives a number between -1 and 1.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,9 +44,9 @@ network = models["OneHiddenMLP"]
 # Templates without a hidden layer
 # --------------------------------
 #
-# Red pixels speak for the digit when they carry ink, blue ones against it. Passing
-# ``X`` shows each weight per standard deviation of its pixel, so that pixels that are
-# nearly always white do not drown the others.
+# Ink on red pixels raises the probability of the digit, ink on blue ones lowers it.
+# With ``X`` each weight is shown per standard deviation of its pixel. Otherwise pixels
+# that are nearly always white would dominate the picture.
 
 display = HiddenUnitsDisplay.from_estimator(
     models["LogisticNN"], X_train, image_shape=(8, 8)
@@ -56,8 +55,8 @@ display.figure_.suptitle("LogisticNN: weights into each of the ten outputs")
 plt.show()
 
 # %%
-# Questions with a hidden layer
-# -----------------------------
+# Patterns with a hidden layer
+# ----------------------------
 
 display = HiddenUnitsDisplay.from_estimator(
     network, X_train, image_shape=(8, 8), max_units=16
@@ -66,8 +65,8 @@ display.figure_.suptitle("OneHiddenMLP: weights into each of the sixteen hidden 
 plt.show()
 
 # %%
-# Which digits answer yes
-# -----------------------
+# Which digits switch a unit on
+# -----------------------------
 #
 # The mean of each unit over the test images of each digit.
 
@@ -87,7 +86,7 @@ fig.colorbar(image, label="mean of the unit, from -1 (no) to 1 (yes)")
 plt.show()
 
 # %%
-# A unit counts as on for a digit where its mean is above 0.
+# A unit counts as on for a digit if its mean is above 0.
 
 on = means > 0
 per_unit, per_digit = on.sum(axis=0), on.sum(axis=1)
@@ -108,10 +107,10 @@ assert len(codes) == 10
 assert closest >= 2
 
 # %%
-# - No unit stands for one digit. Each answers yes for several digits, by strokes that
-#   they share.
+# - No unit stands for one digit. Each is on for several digits, because they share
+#   strokes.
 # - Each digit is a pattern over all units, and all patterns differ in several units, so
-#   that no single unit decides. That is called a distributed representation.
-# - With so few units the gain over the templates of ``LogisticNN`` in the first table
-#   is small. The hidden layer does not win by knowing more templates; it has only
-#   sixteen units for ten digits, and reuses them.
+#   that no single unit decides. This is called a distributed representation.
+# - With sixteen units the gain over ``LogisticNN`` in the first table is small. The
+#   hidden layer has no extra templates: it uses sixteen units for ten digits, and each
+#   unit for several of them.

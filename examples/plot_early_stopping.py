@@ -3,10 +3,10 @@
 Early stopping against alpha
 ============================
 
-A flexible network fits the noise in its training rows if it is let. Two ways to keep it
-from that: stop before it gets there (``early_stopping``), which costs the rows that are
-set aside to watch; or train to the end of an objective with a penalty (``alpha``),
-which costs finding its strength.
+A flexible network can overfit: it fits the noise in its training rows. There are two
+remedies. Stop before that happens (``early_stopping``), which costs the rows that are
+set aside for validation. Or minimise an objective with a penalty (``alpha``) to the
+end, which costs a search for its strength.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -44,10 +44,10 @@ def rows(seed):
 X_train, X_test, y_train, y_test = rows(0)
 
 # %%
-# One fit, watched
-# ----------------
+# One fit in detail
+# -----------------
 #
-# ``n_iter_no_change=60`` lets it run on for a while, to show what it stops.
+# ``n_iter_no_change=60`` lets the fit continue for a while, to show what happens later.
 
 watched = OneHiddenMLP(
     30,
@@ -69,11 +69,11 @@ print(
 )
 
 # %%
-# The contest
-# -----------
+# The comparison
+# --------------
 #
-# Six draws of the data. For each strength of the penalty: trained to the end, and
-# stopped early. Beside them the strength that a grid search with three folds picks.
+# Six draws of the data. Each strength of the penalty is trained to the end, and stopped
+# early. In addition, a grid search with three folds chooses a strength.
 
 ALPHAS = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 N_DRAWS = 6
@@ -175,9 +175,9 @@ assert best_stopped > best_full
 assert stopped[:, 0].mean() > searched.mean()
 
 # %%
-# - Where the penalty is too weak, early stopping saves the fit: L-BFGS needs only a few
-#   iterations to pass the best iterate, and early stopping goes back to it.
-# - A penalty of the right strength does better than stopping early at any strength, and
-#   does not set rows aside. The grid search finds it, nearly.
-# - Early stopping is much the quicker: a single short fit, where the search trains many
-#   to the end. At the best ``alpha`` it costs a little.
+# - If the penalty is too weak, early stopping rescues the fit: L-BFGS passes the best
+#   iterate after a few iterations, and early stopping returns to it.
+# - A penalty of the right strength is better than early stopping at any strength, and
+#   needs no validation rows. The grid search nearly finds it.
+# - Early stopping is much faster: one short fit instead of many complete ones. At the
+#   best ``alpha`` it costs a little accuracy.

@@ -4,9 +4,10 @@ The hidden layer as features
 ============================
 
 A fitted ``OneHiddenMLP`` is also a transformer: ``transform`` gives the activations of
-its hidden units. They are features that were learned for a task, few where the layer is
-narrow, and any other model can use them. Here a nearest-neighbour classifier reads the
-digits from hidden units, from as many principal components, and from all 64 pixels.
+its hidden units. They are features that were learned for a task, as many as the layer
+has units, and any other model can use them. Here a nearest-neighbour classifier
+predicts the digits from hidden units, from as many principal components, and from all
+64 pixels.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -15,7 +16,7 @@ digits from hidden units, from as many principal components, and from all 64 pix
 # As a table
 # ----------
 #
-# With ``set_output`` the features have names and keep the index of the rows.
+# With ``set_output`` the result is a dataframe with names and the index of the rows.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -66,8 +67,9 @@ for row in zip(SIZES, on_components, on_units, strict=True):
 # Two features make a map
 # -----------------------
 #
-# The plane of the two first principal components knows nothing of the digits. A network
-# with two hidden units has to pass ten digits through a plane, and learns one for it.
+# The first two principal components do not depend on the labels. A network with two
+# hidden units has to separate ten digits in two dimensions, and learns features for
+# that.
 
 UNITS, COMPONENTS = "#0072B2", "#E69F00"
 fig, axes = plt.subplots(
@@ -90,7 +92,7 @@ maps = {
     f"Two principal components ({on_components[0]:.2f})": PCA(2, random_state=0),
     f"Two hidden units ({on_units[0]:.2f})": network(2),
 }
-# Ten hues cannot all be told apart by everybody, so each point is drawn as its digit.
+# Not everybody can distinguish ten hues, so each point is drawn as its digit.
 colours = plt.get_cmap("tab10").colors
 for ax, (title, projection) in zip(axes[1:], maps.items(), strict=True):
     plane = np.asarray(projection.fit(X_train, y_train).transform(X_test))
@@ -114,9 +116,9 @@ assert on_units[1] > on_components[1]
 assert abs(on_units[-1] - on_pixels) < 0.02
 
 # %%
-# - Where there is room for two or three features only, learned ones carry far more of
-#   the digit than principal components: the network spends its plane on what tells the
-#   digits apart, up to its corners.
-# - With more features the gap closes, and from a dozen on the principal components
-#   are as good or a little better. Neighbours among all pixels are not beaten here: on
-#   these images the hidden layer makes features few, not better.
+# - With two or three features, learned ones predict the digit far better than principal
+#   components: training chooses features that separate the digits.
+# - With more features the difference shrinks, and from a dozen on the principal
+#   components are as good or a little better. All pixels together are the best input
+#   for nearest neighbours here: on these images the hidden layer makes features fewer,
+#   not better.

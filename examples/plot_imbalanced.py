@@ -3,10 +3,10 @@
 Imbalanced classes and thresholds
 =================================
 
-Where one row in twenty is of the class that matters, the most probable class is nearly
-always the other one. Two remedies: make the rare rows weigh more
-(``class_weight="balanced"``), or leave the probabilities alone and decide at a lower
-threshold (``TunedThresholdClassifierCV`` of scikit-learn). They are not the same.
+If only one row in twenty is of the class that matters, the most probable class is
+nearly always the other one. There are two remedies: give the rare rows more weight
+(``class_weight="balanced"``), or keep the probabilities and decide at a lower threshold
+(``TunedThresholdClassifierCV`` of scikit-learn). They do not give the same result.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -141,11 +141,10 @@ assert plain[4] < weighted[4]  # log-loss
 assert np.isclose(plain[4], tuned[4], rtol=0.05)
 
 # %%
-# - As it is, the network is sure of what it calls rare, and misses much of it. That is
-#   the threshold of one half, not a fault: its probabilities can be believed.
-# - ``class_weight="balanced"`` finds more of the rare class, at the price of
-#   probabilities that are far too high, and here of a worse order too: its line lies
-#   below.
-# - Tuning the threshold moves along the better line: more balanced accuracy than the
-#   weights give, and the probabilities stay as they are. Prefer it where costs are
-#   known or may change; weights where a tool downstream takes ``predict`` as it comes.
+# - With the threshold of one half, the network is usually right when it predicts the
+#   rare class, and misses many of its rows. Its probabilities are well calibrated.
+# - ``class_weight="balanced"`` finds more of the rare class, but its probabilities are
+#   far too high. Here it also ranks the rows worse: its line lies below.
+# - A tuned threshold moves along the better line: it gives more balanced accuracy than
+#   the weights, and does not change the probabilities. Prefer it if costs are known or
+#   may change. Use weights if another program uses ``predict`` without a threshold.

@@ -3,10 +3,10 @@
 Mixed columns, ColumnTransformer and a grid search
 ==================================================
 
-Real tables have numbers in all units, categories and holes. Both classifiers are
-ordinary estimators: they stand at the end of a ``Pipeline`` behind a
-``ColumnTransformer``, ``GridSearchCV`` tunes preparation and network together, and no
-step of the preparation has to scale anything.
+Real tables have numbers in many units, categories and missing values. Both classifiers
+are ordinary estimators: they are the last step of a ``Pipeline`` after a
+``ColumnTransformer``, and ``GridSearchCV`` tunes preparation and network together. No
+step has to scale the columns.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -121,9 +121,9 @@ for name, loss in test_loss.items():
 # The picture
 # -----------
 #
-# Left, the search: each line a size, the better of the two imputers. Right, what the
-# two models say as the months go by, the mean over 200 customers, beside the shares in
-# the training rows.
+# Left, the search: one line per size, with the better of the two imputers. Right, the
+# probabilities of the two models by month, averaged over 200 customers, compared with
+# the shares in the training rows.
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.1), layout="constrained")
@@ -191,11 +191,10 @@ for name in ("LogisticNN", "OneHiddenMLP"):
 assert test_loss["OneHiddenMLP"] < test_loss["LogisticNN"] - 0.02
 
 # %%
-# - The same preparation serves both classifiers, and none of it scales: a bill in cents
-#   and a share between 0 and 1 go in as they are.
-# - The network gains clearly here, because the table was made with what a straight line
-#   cannot say: the new and the old customers leave, and a bill is dear for what it
-#   buys. Right: ``LogisticNN`` can only tilt its line.
-# - The choice of ``alpha`` is worth the search. With a weak penalty sixteen units do
-#   far worse than no hidden layer at all; at the best strength four and sixteen are
-#   close.
+# - Both classifiers use the same preparation, and no step scales: a bill in cents and a
+#   share between 0 and 1 are used as they are.
+# - The network is clearly better here, because the generated table has effects that are
+#   not linear: both new and old customers leave, and the effect of a bill depends on
+#   what it buys. On the right, ``LogisticNN`` can only change the slope of its line.
+# - Search ``alpha``. With a weak penalty sixteen units overfit and are far worse than
+#   no hidden layer; at the best strength four and sixteen units are close.

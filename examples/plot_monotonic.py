@@ -3,10 +3,10 @@
 A monotonic credit model
 ========================
 
-Whoever is refused a loan is owed an explanation that makes sense: with a higher income
-and fewer late payments, all else equal, the risk must not rise. A network trained on a
-small and noisy table will break such a rule somewhere. ``monotonic_cst`` makes it hold
-for every input, not only on average and not only on the data.
+If a loan is refused, the reason has to make sense: with a higher income and fewer late
+payments, all else equal, the risk must not rise. A network trained on a small and noisy
+table breaks such a rule somewhere. With ``monotonic_cst`` the rule holds for every
+input, not only on average and not only on the data.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -15,8 +15,8 @@ for every input, not only on average and not only on the data.
 # A table of loans
 # ----------------
 #
-# Generated, so that the true risk is known: it falls with income, rises with debt and
-# with late payments, and is lowest at middle age.
+# The table is generated, so that the true risk is known: it falls with income, rises
+# with debt and with late payments, and is lowest at middle age.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,9 +62,9 @@ print(f"share of defaults: {np.mean(y_train == 'default'):.2f}")
 # Rules by column name
 # --------------------
 #
-# The constraint speaks of the second class in the order of ``classes_``. That is
-# "repaid" here, so a higher income gets 1, debt and late payments -1; age is free. Each
-# model gets the penalty that cross-validation picks.
+# The constraint is on the probability of the second class in the order of ``classes_``.
+# That is "repaid" here, so income gets 1, debt and late payments get -1, and age gets
+# none. Each model uses the penalty that cross-validation chooses.
 
 RULES = {"income": 1, "debt ratio": -1, "late payments": -1}
 FREE = OneHiddenMLP(20, "tanh", n_init=3, random_state=0)
@@ -81,7 +81,7 @@ for name, model in MODELS.items():
 
 # %%
 # A rule is broken for an applicant if some change in the good direction raises the
-# predicted risk. That is tried for 2000 applicants along 60 values of each column.
+# predicted risk. The test uses 2000 applicants and 60 values of each column.
 
 GRIDS = {
     "income": np.linspace(8_000, 100_000, 60),
@@ -126,8 +126,8 @@ print(f"{'the true risk':<20}{best:>13.4f}{area:>8.3f}")
 # The picture
 # -----------
 #
-# The same forty applicants in each panel: a line is the predicted risk of one of them
-# while one column changes. Orange where a rule is broken.
+# Each panel shows the same forty applicants: a line is the predicted risk of one of
+# them while one column changes. It is orange if a rule is broken.
 
 KEPT, BROKEN = "#56B4E9", "#D55E00"
 fig, axes = plt.subplots(
@@ -176,9 +176,10 @@ assert abs(loss_kept - loss_free) < 0.01
 assert test_loss["LogisticNN"] > loss_kept + 0.02
 
 # %%
-# - The free network, though its penalty was chosen with care, breaks each of the three
-#   rules for many applicants: mostly by little, for a few by much.
-# - The monotonic network breaks none, and its test log-loss is that of the free one, to
-#   within a thousandth. True rules cost nothing here.
-# - ``LogisticNN`` happens to keep all three rules without being told, but it cannot say
-#   that the risk is lowest at middle age, and its loss is higher.
+# - The network without constraints breaks each of the three rules for many applicants,
+#   usually by little, for a few by much, although its penalty was chosen by
+#   cross-validation.
+# - The monotonic network breaks no rule, and its test log-loss is the same to within a
+#   thousandth. Rules that are true cost nothing here.
+# - ``LogisticNN`` keeps all three rules without a constraint, but it cannot model that
+#   the risk is lowest at middle age, and its loss is higher.

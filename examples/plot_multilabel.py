@@ -3,9 +3,9 @@
 Several labels for one sample
 =============================
 
-With an indicator matrix as ``y``, each column a question of its own, both classifiers
-answer all questions at once: one output with its own probability per label, and in
-``OneHiddenMLP`` one hidden layer that all of them share.
+``y`` can be an indicator matrix with one column per label. Both classifiers then
+predict all labels at once: there is one output with its own probability per label, and
+in ``OneHiddenMLP`` all labels share one hidden layer.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -42,7 +42,7 @@ print(Y_train[:5])
 # One model for all, and one for each
 # -----------------------------------
 #
-# The last model trains a network of its own for each question, a quarter of the size.
+# The last model trains a separate network for each label, a quarter of the size.
 
 
 class OneEach:
@@ -80,8 +80,8 @@ for name, model in MODELS.items():
 # -----------
 #
 # Left: the share of test images with a wrong answer. Right: eight test images, the
-# least certain first, and what the one network with 40 units answers: a dot is the
-# truth, a bar the probability of yes.
+# least certain first, and the predictions of the one network with 40 units: a dot is
+# the truth, a bar the probability of yes.
 
 shared = answers["one network, 40 units"]
 COLOURS = ["#E69F00", "#0072B2", "#009E73"]
@@ -131,8 +131,8 @@ losses = [log_loss(Y_test[:, k], shared[:, k]) for k in range(4)]
 print("log-loss per label, shared units:", np.round(losses, 3))
 
 # %%
-# - None of these questions is one template: even digits look like anything. A hidden
-#   layer removes most of the wrong answers of ``LogisticNN``.
-# - One network for all four is as good as four networks, and no better, for these
-#   questions: sharing units saves three fits, not errors.
-# - The uncertain images are the badly written ones, and the bars say so.
+# - No single template answers these questions: even digits have many shapes. A hidden
+#   layer removes most of the errors of ``LogisticNN``.
+# - For these labels one network is as good as four networks, and not better: sharing
+#   units saves three fits, not errors.
+# - The images with uncertain predictions are the badly written ones.

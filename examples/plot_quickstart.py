@@ -3,9 +3,9 @@
 Quickstart
 ==========
 
-Both classifiers on raw, unscaled columns, inside a ``Pipeline`` and a
-``GridSearchCV``, beside the two estimators of scikit-learn they are closest to. Then
-the best network is stored, loaded in a second process, and predicts the same.
+Both classifiers are trained on raw, unscaled columns, inside a ``Pipeline`` and a
+``GridSearchCV``, and compared with the two closest estimators of scikit-learn. Then the
+best network is stored, loaded in a second process, and predicts the same.
 """
 
 # %%
@@ -15,11 +15,11 @@ the best network is stored, loaded in a second process, and predicts the same.
 # Every model has the same two steps and the same search: three strengths of the
 # penalty, two folds, lowest log-loss. ``alpha`` is the same number in
 # ``LogisticNN``, ``OneHiddenMLP`` and ``MLPClassifier``, and ``1/C`` in
-# ``LogisticRegression``. All other parameters keep their defaults, but for the seed.
+# ``LogisticRegression``. All other parameters except the seed keep their defaults.
 #
-# ``LogisticNN`` and ``OneHiddenMLP`` get the columns as they are. The other two come
+# ``LogisticNN`` and ``OneHiddenMLP`` use the raw columns. The other two are fitted
 # twice: on the same raw columns, and behind the ``StandardScaler`` that their
-# documentation asks for.
+# documentation recommends.
 
 import subprocess
 import sys
@@ -64,11 +64,11 @@ MODELS = {
 OURS = ("LogisticNN", "OneHiddenMLP")
 
 # %%
-# A fit counts as converged when it raised no ``ConvergenceWarning``. What that means is
-# each estimator's own rule: the first two look at the gradient, ``OneHiddenMLP`` at the
-# gradient and the objective, ``MLPClassifier`` at whether the training loss still
-# falls. The warnings are counted here, not shown. Each search runs on one thread,
-# which on data this small is the fastest for all six.
+# A fit counts as converged if it gave no ``ConvergenceWarning``. Each estimator has its
+# own rule: the two linear ones test the gradient, ``OneHiddenMLP`` tests the gradient
+# and the objective, ``MLPClassifier`` tests whether the training loss still falls. The
+# warnings are counted here, not shown. Each search runs on one thread, which is the
+# fastest for all six models on data of this size.
 
 
 def search(name, X, y):
@@ -90,8 +90,8 @@ def search(name, X, y):
 # Side by side
 # ------------
 #
-# Accuracy and log-loss are of rows that the search has not seen; the seconds are those
-# of the whole search.
+# Accuracy and log-loss are computed on held-out rows; the seconds are those of the
+# whole search.
 
 DATA = {"breast cancer": load_breast_cancer, "digits": load_digits}
 
@@ -121,16 +121,15 @@ for data, load in DATA.items():
 # How to read the table:
 #
 # - ``LogisticNN`` finds on raw columns the model that ``LogisticRegression`` finds
-#   behind a ``StandardScaler``; on digits that pair is the faster one. Without the
-#   scaler most fits of ``LogisticRegression`` end before they have converged. On
-#   digits, whose columns have one unit, it predicts a little better than with it.
-# - On digits a hidden layer pays, and ``OneHiddenMLP`` has the lowest log-loss.
-#   ``MLPClassifier`` takes less time: it stops after 200 iterations, most often before
-#   it has converged.
-# - On breast cancer neither of the networks with a hidden layer is better than
+#   behind a ``StandardScaler``; the times of the two are close. Without the scaler most
+#   fits of ``LogisticRegression`` end before they have converged. On digits, whose
+#   columns have one unit, it predicts a little better without the scaler than with it.
+# - On digits a hidden layer lowers the log-loss, and ``OneHiddenMLP`` has the lowest.
+#   ``MLPClassifier`` stops after 200 iterations, usually before it has converged.
+# - On breast cancer the networks with a hidden layer are not better than
 #   ``LogisticNN``.
-# - The test sets are small: one row is 0.007 of accuracy on breast cancer and 0.002
-#   on digits, so a difference of a few thousandths says nothing.
+# - The test sets are small: one row is 0.007 of accuracy on breast cancer and 0.002 on
+#   digits, so a difference of a few thousandths says nothing.
 
 # %%
 # Store, load, predict the same
@@ -139,7 +138,8 @@ for data, load in DATA.items():
 # The better of the two networks on digits, by cross-validated log-loss, is stored with
 # joblib. A second Python process loads it and predicts the test rows.
 
-# Beside this file; in the current folder where the code does not run from a file.
+# In the folder of this file; in the current folder if the code does not run from a
+# file.
 folder = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd()
 
 best = max(OURS, key=lambda name: results["digits", name][0].best_score_)
@@ -174,7 +174,7 @@ print(f"largest difference of a probability: {difference:.1g}")
 # The picture
 # -----------
 #
-# To the left is better in all four panels. The seconds are on a logarithmic scale.
+# Smaller is better in all four panels. The seconds are on a logarithmic scale.
 
 OUR_COLOUR, PEER_COLOUR = "#1f5fa8", "#9aa3ad"
 names = list(MODELS)
@@ -214,7 +214,7 @@ for (loss_axes, time_axes), data in zip(axes, DATA, strict=True):
         ax.tick_params(axis="y", length=0)
 axes[0, 0].invert_yaxis()
 fig.suptitle(
-    "LogisticNN and OneHiddenMLP (blue) on raw columns, beside scikit-learn (grey)\n"
+    "LogisticNN and OneHiddenMLP (blue) on raw columns, and scikit-learn (grey)\n"
 )
 
 picture = folder / "quickstart.png"

@@ -3,12 +3,11 @@
 Raw and scaled data, five classifiers
 =====================================
 
-Columns in different units (millimetres beside milligrams, counts beside shares) are
-normal in real tables, and trouble for most networks: the optimiser crawls, and the
-penalty punishes a weight for the unit of its column. The usual remedy is a
-``StandardScaler`` in front. ``LogisticNN`` and ``OneHiddenMLP`` do without: they
-measure every column in its own standard deviations while they train, and give back
-weights for the raw columns.
+Columns in different units (millimetres and milligrams, counts and shares) are normal in
+real tables, and a problem for most networks: the optimiser is slow, and the penalty on
+a weight depends on the unit of its column. The usual remedy is a ``StandardScaler`` in
+front. ``LogisticNN`` and ``OneHiddenMLP`` need none: they standardise the columns
+internally, and their weights are for the raw columns.
 
 Five classifiers are cross-validated here on the raw columns and behind a scaler.
 """
@@ -16,14 +15,14 @@ Five classifiers are cross-validated here on the raw columns and behind a scaler
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# The contest
-# -----------
+# The comparison
+# --------------
 #
 # All five minimise the same kind of objective with the same strength of penalty:
-# ``alpha=1`` is ``C=1``, the default of ``LogisticRegression``. Everything else keeps
-# its default, but for the seeds. A fit that raises a ``ConvergenceWarning`` is counted,
-# not shown. Each fit runs on one thread: on tables this small the threads of BLAS cost
-# ``MLPClassifier`` more time than they save.
+# ``alpha=1`` is ``C=1``, the default of ``LogisticRegression``. All other parameters
+# except the seeds keep their defaults. Fits with a ``ConvergenceWarning`` are counted,
+# and the warnings are not shown. Each fit runs on one thread: on tables of this size
+# the threads of BLAS cost ``MLPClassifier`` more time than they save.
 
 import time
 import warnings
@@ -70,8 +69,8 @@ def cross_validate(model, X, y):
 
 
 # %%
-# The same folds for everybody; the log-loss is over all rows, each predicted by the
-# model that has not seen it.
+# All models use the same folds. The log-loss is over all rows, each predicted by the
+# model that was trained without it.
 
 losses, probabilities = {}, {}
 print("                                     log-loss      not converged     seconds")
@@ -101,7 +100,7 @@ for data, load in DATA.items():
 # -----------
 #
 # Hollow: raw columns. Filled: behind a scaler. Left is better. For the two classifiers
-# of this package the points lie on each other.
+# of this package the two points coincide.
 
 OURS, PEER = "#0072B2", "#7f7f7f"
 TICKS = {
@@ -174,10 +173,11 @@ for name in ("LogisticRegression", "MLPClassifier, lbfgs"):
 #   to the accuracy to which they train, and no fit ends early.
 # - On wine and breast cancer, whose columns have different units, each of the other
 #   three gains much from the scaler, and most of their raw fits end with a warning.
-#   ``MLPClassifier`` with ``lbfgs`` on raw wine is the worst of all: sure and wrong.
-# - On digits all columns have one unit, ink. Scaling makes pixels loud that are nearly
-#   always white, and the log-loss of ``LogisticRegression`` and of ``MLPClassifier``
-#   with ``lbfgs`` rises; without it they are ahead of our two.
-#   ``standardize=False`` is made for such columns, and lowers the log-loss of ours.
-# - Behind a scaler, which one is best depends on the data. On the two larger tables the
-#   seconds show the price of going on until a network has converged.
+#   ``MLPClassifier`` with ``lbfgs`` on raw wine is the worst: confident and wrong.
+# - On digits all columns have the same unit. Scaling gives much influence to pixels
+#   that are nearly always white, and the log-loss of ``LogisticRegression`` and of
+#   ``MLPClassifier`` with ``lbfgs`` rises; without the scaler they are better than our
+#   two. ``standardize=False`` is meant for such columns, and lowers the log-loss of
+#   ours.
+# - Behind a scaler, the best model depends on the data. On the two larger tables the
+#   seconds show the cost of training a network until it has converged.

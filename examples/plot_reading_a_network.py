@@ -3,9 +3,9 @@
 Reading a network: drawing and permutation importance
 =====================================================
 
-What has the network learned to look at? Two answers from two sides: ``NetworkDisplay``
-draws the weights that are in the model, ``permutation_importance`` measures what the
-model loses when a column is shuffled. Neither needs the other to be right.
+Which inputs does a network use? There are two ways to find out. ``NetworkDisplay``
+draws the weights of the model. ``permutation_importance`` measures how much worse the
+model gets if a column is shuffled. The two methods are independent of each other.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -42,10 +42,10 @@ print(f"test log-loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 # The network, drawn
 # ------------------
 #
-# Red lines are positive weights, blue ones negative, and the width is the size. With
-# ``X`` the weights of the inputs are per standard deviation of their column. Without it
-# the drawing would show the units of measurement: proline, in the hundreds, has tiny
-# raw weights however much it matters.
+# Red lines are positive weights, blue ones negative, and the width shows their size.
+# With ``X`` the weights of the inputs are per standard deviation of their column.
+# Without it the drawing would depend on the units: proline has values in the hundreds,
+# so its raw weights are tiny even if it is important.
 
 display = NetworkDisplay.from_estimator(model, X_train, class_names=names, max_units=13)
 display.ax_.set_title("OneHiddenMLP on wine")
@@ -55,8 +55,9 @@ plt.show()
 # Shuffled columns
 # ----------------
 #
-# How much the log-loss of the test rows rises when one column is shuffled, thirty times
-# each; beside it the sizes of the weights out of each input, and of its raw weights.
+# The table shows how much the log-loss of the test rows rises if one column is
+# shuffled, thirty times each, and the sizes of each input's weights, per standard
+# deviation and raw.
 
 shuffled = permutation_importance(
     model, X_test, y_test, scoring="neg_log_loss", n_repeats=30, random_state=0
@@ -114,10 +115,10 @@ assert strongest == {X.columns[j] for j in order[:2]} == {"flavanoids", "proline
 assert by_weight > 0.8 > 0.5 > by_raw
 
 # %%
-# - Both answers put flavanoids and proline first and agree on most of the order. They
-#   need not: shuffling sees also what other columns make up for. Total phenols have
-#   weights, but nothing is lost without them while flavanoids are there.
-# - Raw weights say little: proline's are the smallest of the table. Pass ``X`` when a
-#   network is to be read.
-# - The test set is half of a small table. The dots show how much of a rise is the luck
-#   of the shuffle; the last three columns are not missed.
+# - Both methods put flavanoids and proline first and agree on most of the order. They
+#   can disagree, because other columns can replace a shuffled one: total phenols have
+#   large weights, but the model loses nothing without them while it has flavanoids.
+# - Raw weights are misleading: proline's are the smallest of the table. Pass ``X`` to
+#   read a network.
+# - The test set is half of a small table. The dots show how much the rise varies
+#   between shuffles; the model does not need the last three columns.

@@ -3,10 +3,10 @@
 Restarts and local minima
 =========================
 
-The objective of a network with a hidden layer has many minima. Training walks downhill
-from random weights, and where it ends depends on where it began. ``n_init`` trains from
-several starts and keeps the best; ``init_losses_`` tells what each start ended with,
-and thereby whether more starts are worth their time.
+The objective of a network with a hidden layer has many local minima. Training starts
+from random weights, and the minimum that it reaches depends on them. ``n_init`` trains
+from several starts and keeps the best. ``init_losses_`` contains the final value of
+each start, which shows whether more starts are worth their time.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -46,8 +46,8 @@ def network(n_hidden, **parameters):
 # Thirty starts for five sizes
 # ----------------------------
 #
-# The last three columns are the mean of the final objective when one, three or ten of
-# the thirty starts are tried and the best is kept.
+# The last three columns are the mean of the final objective if one, three or ten of the
+# thirty starts are tried and the best is kept.
 
 
 def expected_best(losses, k):
@@ -78,8 +78,8 @@ for n_hidden in SIZES:
     )
 
 # %%
-# The luckiest and the unluckiest
-# -------------------------------
+# The best and the worst start
+# ----------------------------
 #
 # Five units, thirty fits of one start each.
 
@@ -144,8 +144,8 @@ assert spread[5] > 0.1 > 0.01 > spread[40]
 assert test_loss["Worst start of 30"] > 2 * test_loss["Best start of 30"]
 
 # %%
-# - With barely enough units the start decides: of thirty networks with five units, the
-#   best has drawn the spiral and the worst has cut through it, on test rows too.
-# - Most of the gain comes with the first few starts; the table says how much.
-# - With units to spare nearly every start ends equally low, and ``n_init=1`` will do. A
-#   wider layer with a penalty is the simpler way out, unless the network must be small.
+# - If there are barely enough units, the start decides: the best of thirty networks
+#   with five units follows the spiral and the worst cuts through it, on test rows too.
+# - Most of the gain comes from the first few starts; the table shows how much.
+# - With more units nearly every start ends equally low, and ``n_init=1`` is enough. A
+#   wider layer with a penalty is the simpler remedy, unless the network must be small.

@@ -3,9 +3,9 @@
 Saving, loading and serving with ONNX
 =====================================
 
-A fitted network is a handful of arrays. joblib stores it for Python, and
-``sknn_simple.onnx`` teaches skl2onnx to write it as an ONNX graph, which other programs
-and languages compute without Python, scikit-learn or this package.
+A fitted network is a handful of arrays. joblib stores it for Python. With
+``sknn_simple.onnx``, skl2onnx can convert it to an ONNX graph, which other programs and
+languages can run without Python, scikit-learn or this package.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -47,8 +47,7 @@ print(f"test accuracy {pipeline.score(X_test, y_test):.3f}")
 # joblib: for Python
 # ------------------
 #
-# Load such a file only if you trust where it comes from, and with the versions that
-# wrote it.
+# Load such a file only if you trust its origin, and with the versions that wrote it.
 
 expected = pipeline.predict_proba(X_test)
 folder = tempfile.TemporaryDirectory()
@@ -62,8 +61,8 @@ print(f"joblib: {model_file.stat().st_size / 1024:.0f} KiB, the same to the last
 # ONNX: for everything else
 # -------------------------
 #
-# ``register`` once, then convert as any model of scikit-learn. ``zipmap=False`` gives
-# the probabilities as an array.
+# Call ``register`` once, then convert like any model of scikit-learn. With
+# ``zipmap=False`` the probabilities are an array.
 
 predictors = {"scikit-learn": pipeline.predict_proba}
 if onnxruntime is not None:
@@ -162,10 +161,9 @@ if onnxruntime is not None:
         print(f"{size:>5} rows: scikit-learn takes {times:.1f} times as long")
 
 # %%
-# - joblib gives back the same model, to the last bit, to a process with the same
-#   versions.
-# - The ONNX graph names the same class for every test row, and its probabilities differ
-#   by what float32 leaves out. It holds the whole pipeline, the PCA too.
-# - For a few rows a call of ``predict_proba`` takes as long as for one: that is the
-#   price of its checks, not of the network. The graph has no checks, and answers many
-#   times sooner. With many rows the arithmetic counts, and the gap narrows.
+# - In a process with the same versions joblib loads the same model, to the last bit.
+# - The ONNX graph predicts the same class for every test row, and its probabilities
+#   differ by rounding to float32. It contains the whole pipeline, including the PCA.
+# - For a few rows ``predict_proba`` takes as long as for one row: the input checks
+#   dominate, not the network. The graph has no checks and is many times faster. With
+#   many rows the arithmetic dominates, and the difference shrinks.

@@ -3,10 +3,10 @@
 Solvers racing to the minimum
 =============================
 
-All solvers of this package minimise the same objective; they differ in what a step
-costs and in how far it leads. L-BFGS takes many cheap steps from gradients alone.
-Newton-CG and the trust-region methods solve for each step with products of the Hessian
-and a vector. ``newton-cholesky``, for ``LogisticNN``, forms the whole Hessian.
+All solvers of this package minimise the same objective; they differ in the cost of a
+step and in the progress that it makes. L-BFGS takes many cheap steps from gradients
+alone. Newton-CG and the trust-region methods solve for each step with products of the
+Hessian and a vector. ``newton-cholesky``, for ``LogisticNN``, forms the whole Hessian.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -15,8 +15,8 @@ and a vector. ``newton-cholesky``, for ``LogisticNN``, forms the whole Hessian.
 # A stopwatch
 # -----------
 #
-# ``loss_curve_`` holds the objective after each iteration. When that was, a callback
-# can note (scikit-learn ≥ 1.9). On older versions the iterations are spread evenly over
+# ``loss_curve_`` contains the objective after each iteration. A callback records the
+# times (scikit-learn ≥ 1.9). On older versions the iterations are spread evenly over
 # the seconds of the whole fit.
 
 import time
@@ -31,7 +31,7 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 
 
 class Stopwatch:
-    """Notes the time after each iteration."""
+    """Records the time after each iteration."""
 
     def setup(self, estimator, context):
         self.times = [time.perf_counter()]
@@ -70,7 +70,7 @@ def race(model, X, y):
 #
 # All columns are raw, and every solver starts at the same point: zeros in
 # ``LogisticNN``, the same random weights in ``OneHiddenMLP``. ``tol`` is far below its
-# default, so that the end of the road is in the picture.
+# default, so that the picture shows the end of the convergence.
 
 cancer = load_breast_cancer(return_X_y=True)
 digits = load_digits(return_X_y=True)
@@ -115,9 +115,9 @@ for title, (model, (X, y)) in RACES.items():
 # The picture
 # -----------
 #
-# How far above the lowest objective of the race each solver still is. Downwards is
-# better. A line that ends high up has found another minimum, and a line that leaves
-# through the floor has found the lowest.
+# The difference between the objective of each solver and the lowest one of the race.
+# Lower is better. A line that ends high up has reached another minimum; a line that
+# leaves the picture at the bottom has reached the lowest one.
 
 COLOURS = dict(
     zip(SOLVERS, ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#000000"], strict=True)
@@ -162,13 +162,14 @@ for title, (runs, best) in results.items():
         assert ends.max() - best > 1e-4 * best
 
 # %%
-# - ``LogisticNN`` has one minimum, and every solver finds it, to many digits. The whole
-#   Hessian leads there in few steps. On breast cancer (31 parameters) it is the first
-#   to end. On digits (650) it is the last to come near the minimum: forming the Hessian
-#   costs more than the steps it saves. ``solver="auto"`` chooses by that number.
+# - ``LogisticNN`` has one minimum, and every solver finds it, to many digits. The
+#   solver with the whole Hessian needs few steps. On breast cancer (31 parameters) it
+#   ends first. On digits (650 parameters) it is the last to come near the minimum,
+#   because forming the Hessian costs more than the steps it saves. ``solver="auto"``
+#   chooses by the number of parameters.
 # - ``OneHiddenMLP`` has many minima. From one start, two solvers can end in different
-#   ones, and none of the solvers is always the lowest; more starts (``n_init``) are the
-#   remedy.
+#   ones, and no solver is always the lowest; more starts (``n_init``) are the remedy.
 # - L-BFGS takes many more steps than Newton-CG, but each is cheap: on both networks
-#   with a hidden layer it is the first to end, and it is far down before the others
-#   have got going. That is why it is what ``"auto"`` means there.
+#   with a hidden layer it ends first, and its objective is low before the others have
+#   made much progress. Therefore ``"auto"`` chooses it for networks with a hidden
+#   layer.

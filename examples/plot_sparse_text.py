@@ -3,9 +3,10 @@
 Sparse text classification
 ==========================
 
-A table of word counts has thousands of columns, nearly all of them zero. Both
-classifiers train on such a table as it is, never making it dense: standardising divides
-by the deviations of the columns and does not shift them.
+A table of word counts has thousands of columns, and nearly all of its entries are zero.
+Both classifiers train on the sparse table and do not make it dense: to standardise
+sparse data they divide by the columns' standard deviations and do not shift the
+entries.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -14,8 +15,8 @@ by the deviations of the columns and does not shift them.
 # Help messages
 # -------------
 #
-# Generated: requests to a help desk about four subjects, with words that they share, a
-# word of another subject here and there, rare words, and slips of the pen.
+# The data are generated: requests to a help desk about four subjects, with words that
+# they share, some words of other subjects, rare words, and spelling errors.
 
 import textwrap
 import time
@@ -80,12 +81,12 @@ print(f"{X_train.shape[1]} columns, {filled:.2%} of the entries are not zero")
 # Four classifiers
 # ----------------
 #
-# A word that occurs once has a tiny deviation. Measured in it, the word is as important
-# as any other, and thousands of such words drown the few that matter. For counts of
-# words, which all have one unit, ``standardize=False`` is the better choice; ``alpha``
-# then means what it means in ``LogisticRegression``. Each model gets the ``alpha`` that
-# two folds choose; the seconds are those of its last fit, on all training rows and one
-# thread.
+# A word that occurs once has a tiny standard deviation. Divided by it, the word is as
+# important as any other, and thousands of such words can outweigh the few that matter.
+# Word counts all have the same unit, so ``standardize=False`` can be the better choice;
+# ``alpha`` then has the same meaning as in ``LogisticRegression``. Each model uses the
+# ``alpha`` that cross-validation with two folds chooses; the seconds are those of its
+# last fit, on all training rows and one thread.
 
 HIDDEN = OneHiddenMLP(10, random_state=0)
 MODELS = {
@@ -130,8 +131,8 @@ for name in names:
 # The picture
 # -----------
 #
-# Left: the losses. Right: the words with the largest weights in ``LogisticNN``, which
-# read like the list that the messages were made from.
+# Left: the losses. Right: the words with the largest weights in ``LogisticNN``. They
+# are nearly the list from which the messages were generated.
 
 BLUE, GREY = "#0072B2", "#8a8a8a"
 fig = plt.figure(figsize=(10.4, 4.6), layout="constrained")
@@ -182,8 +183,9 @@ assert abs(loss["OneHiddenMLP"] - loss["LogisticNN"]) < 0.03
 # %%
 # - Without standardising, ``LogisticNN`` is ``LogisticRegression``: same objective,
 #   same model, and its weights point at the right words.
-# - Standardising, the default, does harm on words, also with an ``alpha`` of its own:
-#   it makes the many rare ones as loud as the few that matter. It is meant for columns
-#   in different units.
-# - A hidden layer gains next to nothing: which subject is meant is close to a weighted
-#   count of words. It costs many times the seconds.
+# - Standardising, the default, can do harm on words, also with an ``alpha`` that was
+#   chosen for it: here it gives the many rare words as much influence as the few that
+#   matter. It is meant for columns in different units. On other texts a larger
+#   ``alpha`` can make up for it.
+# - A hidden layer gains very little: the subject is close to a weighted count of words.
+#   It takes many times as long.
