@@ -5,7 +5,7 @@ Solvers racing to the minimum
 
 All solvers of this package minimise the same objective; they differ in the cost of a
 step and in the progress that it makes. L-BFGS takes many cheap steps from gradients
-alone. Newton-CG and the trust-region methods solve for each step with products of the
+alone. Newton-CG and the trust-region method solve for each step with products of the
 Hessian and a vector. ``newton-cholesky``, for ``LogisticNN``, forms the whole Hessian.
 """
 
@@ -84,7 +84,7 @@ RACES = {
         tuple(part[:600] for part in digits),
     ),
 }
-SOLVERS = ["lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"]
+SOLVERS = ["lbfgs", "newton-cg", "trust-ncg", "newton-cholesky"]
 
 results = {}
 for title, (model, (X, y)) in RACES.items():

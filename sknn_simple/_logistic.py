@@ -40,8 +40,8 @@ class LogisticNN(BaseNN):
         the origin) of a column. ``coef_`` acts on the raw columns all the same. A
         constant column gets weight 0. With False, J is the objective of
         LogisticRegression to the last term.
-    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov", \
-"newton-cholesky"}, default="auto"
+    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "newton-cholesky"}, \
+default="auto"
         How J is minimised. "auto" chooses by shape.
     max_iter : int, default=1000
         Largest number of iterations.

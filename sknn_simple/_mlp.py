@@ -62,8 +62,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         weights are still drawn for features near unit size.
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
-    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "trust-krylov"}, \
-default="auto"
+    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg"}, default="auto"
         How J is minimised. "auto" is lbfgs, which was the quickest on every shape that
         was measured.
     max_iter : int, default=1000

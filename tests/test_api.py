@@ -160,7 +160,7 @@ def test_sigmoid_is_another_name_of_logistic():
 
 
 def test_solvers():
-    every = {"lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"}
+    every = {"lbfgs", "newton-cg", "trust-ncg", "newton-cholesky"}
     assert set(SOLVERS) == every
 
 

@@ -22,7 +22,7 @@ NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)
 EVERY_SOLVER = [
     (model, solver)
     for model in (LINEAR, NETWORK)
-    for solver in ["lbfgs", "newton-cg", "trust-ncg", "trust-krylov", "newton-cholesky"]
+    for solver in ["lbfgs", "newton-cg", "trust-ncg", "newton-cholesky"]
     if solver != "newton-cholesky" or model is LINEAR
 ]
 each_solver = pytest.mark.parametrize(("model", "solver"), EVERY_SOLVER)

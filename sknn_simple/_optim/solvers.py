@@ -17,7 +17,6 @@ from sknn_simple._optim.journey import Journey, Limits, Observer, Result
 from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import Problem
-from sknn_simple._optim.trust_krylov import trust_krylov
 
 
 class Solver(NamedTuple):
@@ -59,7 +58,6 @@ SOLVERS: dict[str, Solver] = {
     # where gᵀHg is below 7e-16, in units of the gradient at the start of a run.
     "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-7),
     "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
-    "trust-krylov": Solver(trust_krylov, ("hessp",), False, {}),
     "newton-cholesky": Solver(newton_cholesky, ("hessian",), False, {}),
 }
 
