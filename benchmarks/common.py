@@ -20,6 +20,8 @@ from threadpoolctl import threadpool_info
 
 import sknn_simple
 from benchmarks.data import ALL
+from sknn_simple._optim.history import Iterate, Observer
+from sknn_simple._training.problem import TrainingProblem
 
 ROOT = Path(__file__).parents[1]
 
@@ -262,15 +264,22 @@ def quietly(function: Callable[[], Any]) -> Any:
 Target = Callable[[float, Callable[[], np.ndarray]], bool]
 
 
-class Watch:
-    """A monitor of a fit: the seconds of every iteration, and a target to stop at.
+class Watch(Observer):
+    """An observer of a fit: the seconds of every iteration, and a target to stop at.
 
     Parameters
     ----------
     reached : callable, optional
         ``reached(J, theta)`` tells whether to stop, where ``theta()`` gives the
         parameters for raw features. Its own time is not counted.
+
+    Attributes
+    ----------
+    problem : TrainingProblem
+        What is minimised; the fit that is watched sets it.
     """
+
+    problem: TrainingProblem
 
     def __init__(self, reached: Target | None = None) -> None:
         self._reached = reached
@@ -278,20 +287,16 @@ class Watch:
         self.overhead = 0.0
         self.stopped = False
 
-    def ended(self, iterate: Any, theta: Callable[[], np.ndarray]) -> bool:
-        """Note the end of an iteration."""
+    def on_iteration_end(self, iterate: Iterate) -> bool:
+        """Note the start or the end of an iteration."""
         now = time.perf_counter()
         self.seconds.append(now - self.overhead)
         if self._reached is not None:
-            self.stopped = self._reached(iterate.value, theta)
+            self.stopped = self._reached(
+                iterate.value, lambda: self.problem.to_raw(iterate.theta)
+            )
         self.overhead += time.perf_counter() - now
         return self.stopped
-
-    def begins(self, theta: Callable) -> None:
-        """Note nothing."""
-
-    def abandoned(self) -> None:
-        """Note nothing."""
 
     @property
     def per_iteration(self) -> float:
@@ -300,21 +305,23 @@ class Watch:
 
 
 class WatchedLogistic(sknn_simple.LogisticNN):
-    """LogisticNN with a ``watch`` beside its own monitors."""
+    """LogisticNN with a ``watch`` beside its own observers."""
 
     watch: Watch
 
-    def _monitors(self, *args: Any, **kwargs: Any) -> list:
-        return [*super()._monitors(*args, **kwargs), self.watch]
+    def _observers(self, *args: Any, **kwargs: Any) -> list[Observer]:
+        *_, self.watch.problem, _ = args
+        return [*super()._observers(*args, **kwargs), self.watch]
 
 
 class WatchedMLP(sknn_simple.OneHiddenMLP):
-    """OneHiddenMLP with a ``watch`` beside its own monitors."""
+    """OneHiddenMLP with a ``watch`` beside its own observers."""
 
     watch: Watch
 
-    def _monitors(self, *args: Any, **kwargs: Any) -> list:
-        return [*super()._monitors(*args, **kwargs), self.watch]
+    def _observers(self, *args: Any, **kwargs: Any) -> list[Observer]:
+        *_, self.watch.problem, _ = args
+        return [*super()._observers(*args, **kwargs), self.watch]
 
 
 def watched(estimator: Any, watch: Watch) -> Any:

@@ -30,11 +30,12 @@ from benchmarks.common import (
     table,
 )
 from sknn_simple._data.row_blocks import RowBlocks
-from sknn_simple._data.threads import Workers, single_blas_thread
+from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._model.activations import ACTIVATIONS
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.networks import LinearNetwork, OneHiddenNetwork
-from sknn_simple._model.objective import LinearObjective, Objective
+from sknn_simple._model.objective import Objective
 
 SIZES = (16, 100, 400, 784)
 ROWS = (10_000, 100_000)
@@ -97,16 +98,11 @@ def make_objective(
         kind, network = LinearObjective, LinearNetwork(case.p, case.K)
     weight = np.full(case.n, 1.0 / case.n)
     blocks = RowBlocks(
-        X,
-        y,
-        weight,
-        row_bytes=network.row_bytes(X),
-        work=network.work(X),
-        sum_bytes=8.0 * network.layout.size,
+        X, y, weight, row_bytes=network.row_bytes(X), work=network.work(X)
     )
     loss = LOSSES["logistic" if case.K == 1 else "softmax"]
-    decay = np.full(network.layout.size, np.sqrt(1.0 / case.n))
-    return kind(network, loss, blocks, decay, workers)
+    penalty_root = np.full(network.layout.size, np.sqrt(1.0 / case.n))
+    return kind(network, loss, blocks, penalty_root, workers)
 
 
 def products(case: Case, X: np.ndarray) -> Callable[[], None]:
@@ -153,7 +149,7 @@ def products_by_blocks(case: Case, X: np.ndarray, n_threads: int) -> Callable[[]
         return total
 
     def both() -> None:
-        with single_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
+        with limit_blas_threads(), ThreadPoolExecutor(n_threads) as pool:
             sum(pool.map(of_part, parts))
 
     return both
@@ -188,7 +184,7 @@ def readings(X: np.ndarray, n_threads: int) -> dict[str, Callable[[], Any]]:
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Return the medians of an evaluation and of its limits."""
     X, y = make_data(case)
-    with single_blas_thread() as n_threads:
+    with limit_blas_threads() as n_threads:
         pass
     contenders: dict[str, Callable[[], Any]] = {
         "all threads": products(case, X),
@@ -202,7 +198,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         theta = 0.1 * np.random.default_rng(2).standard_normal(objective.size)
 
         def evaluate() -> None:
-            with single_blas_thread():
+            with limit_blas_threads():
                 objective.value_and_grad(theta)
 
         evaluate()

@@ -1,6 +1,6 @@
 """How time and memory grow, and whether the number of threads changes a bit.
 
-- Seconds per iteration, with a monitor's time stamps, as rows n, columns p, hidden
+- Seconds per iteration, with an observer's time stamps, as rows n, columns p, hidden
   units h and classes K grow; "per row" divides by the rows. LogisticNN iterates to its
   default tol: from there on only line searches for the last digit would be timed.
 - Peak memory of a fit on 1,000,000 × 20 with 100 hidden units, above what the process

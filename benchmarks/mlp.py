@@ -1,8 +1,8 @@
 """OneHiddenMLP against MLPClassifier (lbfgs and adam) and against R's nnet.
 
 Per seed the peer is trained first; its final value is the target, and our time is that
-of a whole ``fit`` which a monitor ends at the first iterate that reaches the target.
-The monitor's own time is taken off. Targets:
+of a whole ``fit`` which an observer ends at the first iterate that reaches the target.
+The observer's own time is taken off. Targets:
 
 - lbfgs and nnet: the peer's final objective J; same hidden units, activation and alpha,
   both with the penalty on standardised features (the peer gets them from a

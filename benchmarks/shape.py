@@ -24,7 +24,8 @@ from benchmarks.common import (
     typical_seconds,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._optim.solvers import SOLVERS, check_capability
+from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._training.spec import check_solver
 
 # Relative to the lowest J of all solvers.
 ACCURACY = {"LogisticNN": 1e-6, "OneHiddenMLP": 1e-2}
@@ -120,10 +121,10 @@ def solvers(shape: Shape) -> list[str]:
     able = ["auto"]
     for name, solver in SOLVERS.items():
         try:
-            check_capability(name, shape.n_parameters, bounded=False)
+            check_solver(name, shape.n_parameters, bounded=False)
         except ValueError:
             continue
-        if not (shape.h and "hessian" in solver.derivatives):
+        if not (shape.h and "hess" in solver.derivatives):
             able.append(name)
     return able
 

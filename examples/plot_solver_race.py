@@ -119,10 +119,8 @@ for title, (model, (X, y)) in RACES.items():
 # Lower is better. A line that ends high up has reached another minimum; a line that
 # leaves the picture at the bottom has reached the lowest one.
 
-COLOURS = dict(
-    zip(SOLVERS, ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#000000"], strict=True)
-)
-STYLES = dict(zip(SOLVERS, ["-", "--", "-.", ":", "-"], strict=True))
+COLOURS = dict(zip(SOLVERS, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=True))
+STYLES = dict(zip(SOLVERS, ["-", "--", "-.", ":"], strict=True))
 
 fig, axes = plt.subplots(2, 2, figsize=(9.6, 6.6), layout="constrained")
 for ax, (title, (runs, best)) in zip(axes.flat, results.items(), strict=True):
@@ -141,7 +139,7 @@ for ax, (title, (runs, best)) in zip(axes.flat, results.items(), strict=True):
     ax.grid(color="0.92")
     ax.spines[["top", "right"]].set_visible(False)
 handles, labels = axes.flat[0].get_legend_handles_labels()
-fig.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+fig.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
 fig.supxlabel("seconds")
 fig.supylabel("objective J minus the lowest of the race")
 plt.show()

@@ -24,7 +24,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the displays when one is asked for: few programs draw."""
+    """Import the displays on first use, because few programs draw."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from sknn_simple import _displays

@@ -1,10 +1,11 @@
-"""What both classifiers share: ``fit`` as a short story, the record, persistence."""
+"""Base class of both classifiers: the steps of ``fit``, the record, persistence."""
 
 import difflib
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -25,17 +26,21 @@ from sknn_simple._compat import (
     with_callbacks,
 )
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._documentation import PACKAGE, documentation_address
 from sknn_simple._model.objective import Network
-from sknn_simple._optim.journey import OUTCOMES, Limits, Result
+from sknn_simple._optim.history import Observer
+from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
 from sknn_simple._prediction import PredictionMixin
-from sknn_simple._training.callbacks import IterationTasks
-from sknn_simple._training.interrupts import interrupts, kept_interrupts
-from sknn_simple._training.monitors import Monitor, ProgressTable
-from sknn_simple._training.problem import Recipe
+from sknn_simple._training.callbacks import FitCallbacks, IterationTasks
+from sknn_simple._training.early_stopping import EarlyStopping
+from sknn_simple._training.problem import TrainingProblem
+from sknn_simple._training.progress import ProgressTable
+from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set
 from sknn_simple._version import __version__
+
+# "Documentation" under [project.urls] in pyproject.toml.
+DOCUMENTATION = "https://sknn-simple.readthedocs.io/en/stable"
 
 
 class BaseNN(
@@ -58,22 +63,22 @@ class BaseNN(
         "verbose": ["verbose"],
     }
 
-    # How users know the network's named arrays.
+    # From the network's named arrays to fitted attributes, for error messages.
     _attribute_of: ClassVar[dict[str, str]]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the network until it has converged, as ``tol`` says.
+        """Train the network until it has converged (see ``tol``).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Features. float32 is kept; anything else becomes float64. Sparse input is
-            used as CSR; of few columns LogisticNN makes blocks of rows dense for its
-            Hessian, and all rows up to 32 MiB.
+            converted to CSR. If it has few columns, LogisticNN makes blocks of rows
+            dense to form the Hessian.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples; weighting a row by 2 is writing it twice.
+            Weights of the samples. A row of weight 2 is the same as two equal rows.
 
         Returns
         -------
@@ -83,69 +88,69 @@ class BaseNN(
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or X, y, or sample_weight cannot be
-            trained on. The estimator is then left as it was.
+            If a parameter, X, y or sample_weight is invalid. The estimator is then as
+            it was before.
+        KeyboardInterrupt
+            If Ctrl-C comes before or after the minimisation of J. The estimator is then
+            as it was before.
 
         Warns
         -----
         ConvergenceWarning
-            If the solver stopped before the fit had converged, or was interrupted:
-            Ctrl-C keeps the best iterate so far. A second Ctrl-C raises at once and
-            leaves the estimator as it was.
+            If the solver stopped before the fit converged, or Ctrl-C came while J was
+            minimised. The best iterate so far is kept.
         """
-        with kept_interrupts() as kept, _unchanged_on_failure(self):
-            result, limits = self._fit(X, y, sample_weight)
-            # A second one may have ended what the first had not.
-            if kept.repeated:
-                raise KeyboardInterrupt
-        if kept.pending and result.outcome != "interrupted":  # it came after training
-            result = result._replace(outcome="interrupted")
-            self.converged_ = False
-        self._warn_unless_converged(result, limits)
+        with _unchanged_on_failure(self):
+            trained, criteria = self._fit(X, y, sample_weight)
+        self._warn_unless_converged(trained, criteria)
         return self
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Result, Limits]:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Trained, StoppingCriteria]:
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
         self._check_penalty(data)
-        recipe = self._recipe(data)
-        previous = self._previous_parameters(recipe.network, data)
-        # A callback that asks for the model of an iteration gets a copy of this one.
+        spec = self._train_spec(data)
+        previous = self._previous_parameters(spec.network, data)
+        # Callbacks get copies of this estimator, which must not have attributes that
+        # only the previous fit sets.
         for name in ("skip_coef_", "validation_loss_curve_"):
             self.__dict__.pop(name, None)
-        hooks = {
-            "X": X,
-            "y": y,
-            "metadata": {"sample_weight": sample_weight}
-            if sample_weight is not None
-            else None,
-        }
-        trained = self._train(recipe, data, previous, hooks)
-        self._record(data, recipe, trained)
-        return trained.result, recipe.limits
+        weights = None if sample_weight is None else {"sample_weight": sample_weight}
+        callbacks = FitCallbacks(
+            self,
+            {"X": X, "y": y, "metadata": weights},
+            partial(self._predictor, data, spec.network),
+        )
+        trained = self._train(spec, data, previous, callbacks)
+        self._record(data, spec, trained)
+        return trained, spec.criteria
 
     # Steps of fit ---------------------------------------------------------------------
 
     @abstractmethod
-    def _recipe(self, data: TrainingSet) -> Recipe:
-        """Return what to minimise and how; refuse what cannot be done."""
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+        """Return what to minimise and how; raise ValueError if that is impossible."""
 
     @abstractmethod
     def _train(
         self,
-        recipe: Recipe,
+        spec: TrainSpec,
         data: TrainingSet,
         previous: np.ndarray | None,
-        hooks: dict[str, Any],
+        callbacks: FitCallbacks,
     ) -> Trained:
-        """Return the trained parameters; `hooks` is what callbacks are given."""
+        """Train from `previous`, the parameters of the last fit; None for new ones."""
 
-    def _limits(self, data: TrainingSet, min_decrease: float = 0.0) -> Limits:
-        """Return when to stop; no line search sees below √ε of J in float32."""
+    def _criteria(
+        self, data: TrainingSet, min_decrease: float = 0.0
+    ) -> StoppingCriteria:
+        """Return when to stop. Line searches in float32 do not resolve less than √ε."""
         precision = np.finfo(np.float32).eps if data.X.dtype == np.float32 else 0.0
         tol = max(self.tol, float(np.sqrt(precision)))
-        return Limits(tol, self.max_iter, min_decrease)
+        return StoppingCriteria(tol, self.max_iter, min_decrease)
 
     def _check_penalty(self, data: TrainingSet) -> None:
         with np.errstate(over="ignore"):
@@ -162,8 +167,8 @@ class BaseNN(
         signs = check_monotonic_cst(self, self.monotonic_cst)
         if signs.any() and (data.multilabel or len(data.classes) != 2):
             raise ValueError(
-                "monotonic_cst needs a target of two classes: the probability of the "
-                f"second one is held monotone. y has {len(data.classes)} "
+                "monotonic_cst needs a target of two classes: it constrains the "
+                f"probability of the second class. y has {len(data.classes)} "
                 f"{'labels' if data.multilabel else 'classes'}."
             )
         return signs.astype(np.float64)
@@ -171,66 +176,61 @@ class BaseNN(
     def _previous_parameters(
         self, network: Network, data: TrainingSet
     ) -> np.ndarray | None:
-        """Return the parameters of the last fit where ``warm_start`` asks for them."""
+        """Return the parameters of the last fit; None without ``warm_start``."""
         if not (self.warm_start and hasattr(self, "n_iter_")):
             return None
         same_classes = np.array_equal(self.classes_, data.classes)
         if not same_classes or self._multilabel != data.multilabel:
             raise ValueError(
-                "warm_start=True goes on from the last fit, so y must have the same "
+                "warm_start=True continues from the last fit, so y must have the same "
                 f"classes: {self.classes_.tolist()}; got {data.classes.tolist()}."
             )
         arrays = self._parameters()
         for name in arrays.keys() - network.layout.shapes.keys():
             if name.endswith("coef"):
                 raise ValueError(
-                    "warm_start=True goes on from the last fit, which has "
-                    f"{self._attribute_of[name]}; the parameters now ask for a network "
+                    "warm_start=True continues from the last fit, which has "
+                    f"{self._attribute_of[name]}; the parameters now require a network "
                     "without it."
                 )
         for name, shape in network.layout.shapes.items():
             attribute = self._attribute_of[name]
             if name not in arrays:
                 raise ValueError(
-                    "warm_start=True goes on from the last fit, which has no "
-                    f"{attribute}; the parameters now ask for a network with it."
+                    "warm_start=True continues from the last fit, which has no "
+                    f"{attribute}; the parameters now require a network with it."
                 )
             if arrays[name].shape != shape:
                 raise ValueError(
-                    f"warm_start=True goes on from the last fit, whose {attribute} has "
-                    f"shape {arrays[name].shape}; X, y and the parameters now ask for "
-                    f"{shape}."
+                    f"warm_start=True continues from the last fit, whose {attribute} "
+                    f"has shape {arrays[name].shape}; X, y and the parameters now "
+                    f"require {shape}."
                 )
         return network.layout.pack(arrays)
 
-    def _monitors(
+    def _observers(
         self,
-        recipe: Recipe,
-        data: TrainingSet,
-        hooks: dict[str, Any],
+        callbacks: FitCallbacks,
         n_starts: int,
         number: int,
         context: Any,
-    ) -> list[Monitor]:
-        """Return what watches a minimisation: Ctrl-C, the printed table, callbacks.
+        problem: TrainingProblem,
+        stopping: EarlyStopping | None,
+    ) -> list[Observer]:
+        """Return the observers of one start: the printed table and the callbacks.
 
-        `number` is that of the start, from 0; `context` that of its task, None where
-        nobody listens.
+        `number` counts the starts from 0. `context` belongs to the start's task; it is
+        None without callbacks.
         """
-        monitors: list[Monitor] = [interrupts()]
+        observers: list[Observer] = []
         if self.verbose:
-            table = ProgressTable(type(self).__name__, number + 1, n_starts)
-            monitors.append(table)
-        if context is not None:
-            monitors.append(
-                IterationTasks(
-                    context,
-                    self,
-                    hooks,
-                    lambda theta: self._predictor(data, recipe.network, theta),
-                )
+            title = type(self).__name__
+            observers.append(
+                ProgressTable(title, self.max_iter, number + 1, n_starts, stopping)
             )
-        return monitors
+        if context is not None:
+            observers.append(IterationTasks(context, callbacks, problem.to_raw))
+        return observers
 
     def _predictor(
         self, data: TrainingSet, network: Network, theta: np.ndarray
@@ -243,29 +243,30 @@ class BaseNN(
             **self._attributes(data, arrays),
         }
 
-    def _record(self, data: TrainingSet, recipe: Recipe, trained: Trained) -> None:
+    def _record(self, data: TrainingSet, spec: TrainSpec, trained: Trained) -> None:
         """Set the fitted attributes."""
-        self.__dict__.update(self._predictor(data, recipe.network, trained.theta))
-        result = trained.result
-        self.loss_ = result.value
-        self.loss_curve_ = result.values
-        self.n_iter_ = result.n_iter
-        self.grad_norm_ = result.grad_norm
-        self.converged_ = OUTCOMES[result.outcome].converged
+        self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
+        self.loss_ = trained.loss
+        self.loss_curve_ = trained.loss_curve
+        self.n_iter_ = len(trained.loss_curve) - 1
+        self.grad_norm_ = trained.grad_norm
+        self.converged_ = OUTCOMES[trained.outcome].converged
         self.solver_ = trained.solver
         if trained.validation_curve is not None:
             self.validation_loss_curve_ = trained.validation_curve
 
-    def _warn_unless_converged(self, result: Result, limits: Limits) -> None:
-        outcome = OUTCOMES[result.outcome]
+    def _warn_unless_converged(
+        self, trained: Trained, criteria: StoppingCriteria
+    ) -> None:
+        outcome = OUTCOMES[trained.outcome]
         if not outcome.explanation:
             return
         reason = outcome.explanation.format(max_iter=self.max_iter, solver=self.solver_)
         warnings.warn(
             f"{type(self).__name__} stopped after {self.n_iter_} iterations because "
-            f"{reason}: the largest entry of the gradient is {result.grad_norm:.2g}, "
-            f"where tol={limits.tol:g} asks for at most "
-            f"{limits.threshold(result.value):.2g}. {outcome.advice}",
+            f"{reason}: the largest entry of the gradient is {trained.grad_norm:.2g}, "
+            f"but tol={criteria.tol:g} asks for at most "
+            f"{criteria.threshold(trained.loss):.2g}. {outcome.advice}",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -281,10 +282,9 @@ class BaseNN(
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to store, and the version of sknn_simple.
 
-        A fitted model is stored without its callbacks: only a fit needs them, and to
-        load them takes their classes, which another program or scikit-learn < 1.9 may
-        not have. An estimator before or in its fit keeps them, because so it travels
-        to the processes of a search or of ``n_init``.
+        A fitted model is stored without its callbacks: only a fit needs them, and the
+        program that loads it may lack their classes. An estimator before or during its
+        fit keeps them, for the processes of a search or of ``n_init``.
         """
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state["_sknn_simple_version"] = __version__
@@ -299,7 +299,7 @@ class BaseNN(
         if parse_version(stored_by) > parse_version(__version__):
             warnings.warn(
                 f"This {type(self).__name__} was stored by sknn_simple {stored_by} and "
-                f"loaded by {__version__}, which may predict something else. Upgrade "
+                f"loaded by {__version__}, whose predictions may differ. Upgrade "
                 "sknn_simple, or fit the model again.",
                 UserWarning,
                 stacklevel=2,
@@ -308,14 +308,11 @@ class BaseNN(
 
     # Conventions of scikit-learn ------------------------------------------------------
 
-    _doc_link_module = PACKAGE
-
-    @property
-    def _doc_link_template(self) -> str:
-        """The page of a class, which the HTML representation links to; "" for none."""
-        address = documentation_address()
-        page = "generated/{estimator_module}.{estimator_name}.html"
-        return f"{address}/{page}" if address else ""
+    # The HTML representation links to this page.
+    _doc_link_module = "sknn_simple"
+    _doc_link_template = (
+        f"{DOCUMENTATION}/generated/{{estimator_module}}.{{estimator_name}}.html"
+    )
 
     def _validate_params(self) -> None:
         try:
@@ -334,7 +331,7 @@ class BaseNN(
 
 @contextmanager
 def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back its attributes if the block raises."""
+    """Restore the attributes of an estimator if the block raises."""
     before = estimator.__dict__.copy()
     try:
         yield

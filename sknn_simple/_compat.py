@@ -1,4 +1,4 @@
-"""Every private or version-dependent name of scikit-learn, and nothing else."""
+"""All private or version-dependent names of scikit-learn that the package uses."""
 
 from functools import partial
 from inspect import signature
@@ -51,7 +51,8 @@ def drop_callbacks(state: dict[str, Any]) -> None:
     state.pop("_skl_callbacks", None)
 
 
-# scikit-learn ≥ 1.9 refuses weights that are all zero, but does not name sample_weight.
+# scikit-learn ≥ 1.9 raises an error for weights that are all zero; its message does not
+# name sample_weight, and that of ``_validation`` does.
 _ZEROS_ARE_CHECKED = (
     "allow_all_zero_weights" in signature(_check_sample_weight).parameters
 )

@@ -1,5 +1,6 @@
 """LogisticNN, the single-layer network."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,61 +9,66 @@ from sknn_simple._base import BaseNN
 from sknn_simple._compat import StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
-from sknn_simple._model.objective import LinearObjective
-from sknn_simple._optim.solvers import SOLVERS, check_capability
-from sknn_simple._training.callbacks import fit_task
-from sknn_simple._training.problem import Recipe
+from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
 
 
 class LogisticNN(BaseNN):
-    """Single-layer network: logistic regression, and softmax regression.
+    r"""Single-layer network: logistic regression, and softmax regression.
 
-    A network without hidden layer maps features x to raw outputs z = W x + b, and raw
-    outputs to probabilities by σ(z) = 1/(1 + exp(-z)) for two classes (one output), and
-    by softmax(z)ₖ = exp(zₖ)/Σⱼ exp(zⱼ) for three or more. Training minimises
+    A network without a hidden layer computes raw outputs :math:`z = W x + b` from the
+    features :math:`x`. The probability is :math:`\sigma(z) = 1/(1 + e^{-z})` for two
+    classes (one output) and for each label of a multilabel target, and
+    :math:`\mathrm{softmax}(z)_k = e^{z_k} / \sum_j e^{z_j}` for three or more classes.
+    Training minimises
 
-        J(W, b) = 1/S Σᵢ sᵢ ℓ(yᵢ, zᵢ) + alpha/(2 S) Σ w²,      S = Σᵢ sᵢ
+    .. math::
 
-    with ℓ the log-loss and s the weights of the samples. J is convex: every solver
-    ends at the same model. ``alpha`` is ``1/C`` of
+        J(W, b) = \frac{1}{S} \sum_i s_i\, \ell(y_i, z_i)
+        + \frac{\alpha}{2S} \sum w^2, \qquad S = \sum_i s_i
+
+    with :math:`\ell` the log-loss and :math:`s_i` the sample weights. J is convex, so
+    all solvers lead to the same model. ``alpha`` is ``1/C`` of
     :class:`~sklearn.linear_model.LogisticRegression`.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Strength of the penalty on the weights; 0 for none. Biases are not penalised.
+        Strength of the penalty on the weights; 0 for no penalty. Biases are not
+        penalised.
     fit_intercept : bool, default=True
-        Whether there is a bias b. Without it the model's raw output is 0 at x = 0.
+        Whether there is a bias b. Without it the raw output is 0 at x = 0.
     standardize : bool, default=True
-        Measure each feature in its standard deviations before the penalty sees its
-        weight. Predictions then do not depend on the unit (nor, with an intercept, on
-        the origin) of a column. ``coef_`` acts on the raw columns all the same. A
-        constant column gets weight 0. With False, J is the objective of
-        LogisticRegression to the last term.
-    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg", "newton-cholesky"}, \
-default="auto"
-        How J is minimised. "auto" chooses by shape.
+        Whether the penalty is on the weights of standardised features. If True,
+        predictions do not depend on the unit of a column, nor, with an intercept, on
+        its origin, and a constant column gets weight 0. ``coef_`` acts on the raw
+        columns in any case. If False, J is exactly the objective of LogisticRegression.
+    solver : str, default="auto"
+        How J is minimised: "lbfgs", "newton-cg", "trust-ncg", "newton-cholesky", or
+        "auto", which chooses by the shape of the data.
     max_iter : int, default=1000
         Largest number of iterations.
     tol : float, default=1e-5
-        The fit has converged when no entry of the gradient of J, in the optimiser's
-        scaled coordinates, is larger than ``tol · min(1, J)``, with 1e-6 in place of a
-        smaller J: where classes are separable and alpha is 0, both fall for ever. For
-        float32 data tol is at least √ε = 3.5e-4.
+        The fit has converged if no entry of the gradient of J, in the optimiser's
+        scaled coordinates, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as
+        1e-6: if the classes are separable and alpha is 0, J and its gradient fall
+        towards 0 together. For float32 data tol is at least √ε = 3.5e-4.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
-        S / (n_classes · weight of the class). For several labels only "balanced": the
-        product over the labels of the weights of their two values.
+        S / (n_classes · weight of the class). A multilabel target accepts "balanced"
+        only: each row gets the product of the weights of its labels' values.
     monotonic_cst : array-like of int of shape (n_features,) or dict, default=None
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two
-        classes only; the sign of the weight is held by bounds.
+        classes only. Bounds fix the sign of the weight.
     warm_start : bool, default=False
-        Start from the last fit, not from zero, unless zero has the lower J: then the
-        data are in other units, and the last fit is far from any optimum of them.
+        Start from the previous solution, or from zero if zero has the lower J, for
+        example after a change of units.
     verbose : int, default=0
-        1 prints a line per iteration: iteration, J, largest gradient entry, seconds.
+        1 prints a line per iteration: iteration, J, largest gradient entry, the value
+        that ``tol`` asks for, seconds. A last line says why the fit ended.
 
     Attributes
     ----------
@@ -71,11 +77,11 @@ default="auto"
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Weights, for the raw columns of X; one row per output.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Biases; zeros where ``fit_intercept`` is False.
+        Biases; zeros if ``fit_intercept`` is False.
     n_features_in_ : int
-        Number of features seen in ``fit``.
+        Number of features of the X passed to ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string column names.
+        Names of the features, if all column names of X are strings.
     loss_ : float
         Final J.
     loss_curve_ : list of float, of length n_iter_ + 1
@@ -86,13 +92,15 @@ default="auto"
         Largest absolute entry of the gradient at the fitted parameters, in the
         optimiser's coordinates.
     converged_ : bool
-        Whether the fit ended for the reason that ``tol`` describes.
+        Whether the fit ended for the reason given at ``tol``.
     solver_ : str
         The solver that was used.
 
     See Also
     --------
     OneHiddenMLP : The network with one hidden layer.
+    sklearn.linear_model.LogisticRegression : The same model; its features are
+        scaled by the user, and its penalty is set by ``C``.
 
     References
     ----------
@@ -142,39 +150,32 @@ default="auto"
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def _recipe(self, data: TrainingSet) -> Recipe:
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
         network = LinearNetwork(data.X.shape[1], data.n_outputs, self.fit_intercept)
         signs = np.zeros(network.layout.size)
         network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
-        check_capability(self.solver, network.layout.size, bounded=bool(signs.any()))
-        return Recipe(
+        check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        return TrainSpec(
             network=network,
-            objective=LinearObjective,
             alpha=self.alpha,
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            limits=self._limits(data),
+            criteria=self._criteria(data),
         )
 
     def _train(
         self,
-        recipe: Recipe,
+        spec: TrainSpec,
         data: TrainingSet,
         previous: np.ndarray | None,
-        hooks: dict[str, Any],
+        callbacks: FitCallbacks,
     ) -> Trained:
-        start = np.zeros(recipe.network.layout.size) if previous is None else previous
-        with fit_task(self, hooks, max_subtasks=self.max_iter) as context:
-            monitors = self._monitors(recipe, data, hooks, 1, 0, context)
-            return train(
-                recipe,
-                data,
-                None,
-                start,
-                monitors,
-                start_is_raw=previous is not None,
-            )
+        start = np.zeros(spec.network.layout.size) if previous is None else previous
+        with callbacks.fit_task(max_subtasks=self.max_iter) as context:
+            observers = partial(self._observers, callbacks, 1, 0, context)
+            warm_start = previous is not None
+            return train(spec, data, None, start, observers, warm_start=warm_start)
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "coef": "coef_.T",
@@ -199,11 +200,11 @@ default="auto"
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:
-    """Make what softmax leaves open sum to 0 over the classes, in place.
+    """Subtract the mean over the classes from what J does not determine, in place.
 
-    Softmax does not change when all K outputs are raised by the same amount, so J does
-    not determine the mean of the biases, nor without a penalty that of the weights.
-    A fixed choice makes the model the same whatever solver found it.
+    Adding a constant to all K outputs does not change softmax. J therefore does not
+    determine the mean of the biases, nor, without a penalty, that of the weights. With
+    the mean at 0 all solvers return the same model.
     """
     for name, array in arrays.items():
         if name == "intercept" or not biases_only:

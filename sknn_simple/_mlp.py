@@ -14,77 +14,83 @@ from sknn_simple._compat import Interval, StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
-from sknn_simple._model.objective import Network, Objective
-from sknn_simple._optim.solvers import SOLVERS, check_capability
+from sknn_simple._model.objective import Network
+from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._prediction import map_rows
-from sknn_simple._training.callbacks import StartTasks, fit_task
+from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
 from sknn_simple._training.early_stopping import split
-from sknn_simple._training.problem import Recipe
-from sknn_simple._training.restarts import StartTraining, best, train_each
-from sknn_simple._training.train import Trained
+from sknn_simple._training.restarts import RestartTraining, best, train_each
+from sknn_simple._training.spec import TrainSpec, check_solver
+from sknn_simple._training.train import MakeObservers, Trained
 
 _SOLVERS = {
-    name for name, solver in SOLVERS.items() if "hessian" not in solver.derivatives
+    name for name, solver in SOLVERS.items() if "hess" not in solver.derivatives
 }
 
 
 class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
-    """Network with one hidden layer.
+    r"""Network with one hidden layer.
 
-    Features x become hidden activations a = φ(W₁ x + b₁), those become raw outputs
-    z = W₂ a + b₂ (+ W₃ x with skip connections), and raw outputs become probabilities
-    by the logistic function (two classes, one output) or softmax (three or more).
-    Training minimises
+    The network computes hidden activations :math:`a = \varphi(W_1 x + b_1)` from the
+    features :math:`x`, then raw outputs :math:`z = W_2 a + b_2` (:math:`+\, W_3 x` with
+    skip connections). The logistic function turns them into probabilities for two
+    classes (one output) and for labels, softmax for three or more classes. Training
+    minimises
 
-        J(θ) = 1/S Σᵢ sᵢ ℓ(yᵢ, zᵢ) + alpha/(2 S) Σ w²,      S = Σᵢ sᵢ
+    .. math::
 
-    with ℓ the log-loss, s the weights of the samples and w every weight that is not a
-    bias. ``alpha`` is that of :class:`~sklearn.neural_network.MLPClassifier`.
+        J(\theta) = \frac{1}{S} \sum_i s_i\, \ell(y_i, z_i)
+        + \frac{\alpha}{2S} \sum w^2, \qquad S = \sum_i s_i
+
+    with :math:`\ell` the log-loss, :math:`s_i` the sample weights and :math:`w` all
+    weights that are not biases. ``alpha`` is that of
+    :class:`~sklearn.neural_network.MLPClassifier`. J has many local minima: the one
+    that a fit reaches depends on ``random_state``, and ``n_init`` tries several.
 
     Parameters
     ----------
     hidden_layer_size : int, default=100
         Number h of hidden units.
-    activation : {"identity", "logistic", "sigmoid", "tanh", "relu", "softplus", \
-"silu", "gelu"}, default="relu"
-        The function φ of the hidden units; "sigmoid" is another name of "logistic".
+    activation : str, default="relu"
+        The function φ of the hidden units: "identity", "logistic", "sigmoid" (another
+        name for "logistic"), "tanh", "relu", "softplus", "silu" or "gelu".
     alpha : float, default=1.0
-        Strength of the penalty on the weights; 0 for none. Biases are not penalised.
+        Strength of the penalty on the weights; 0 for no penalty. Biases are not
+        penalised.
     standardize : bool, default=True
-        Measure each feature in its standard deviations before the penalty sees its
-        weights, so that predictions do not depend on the unit and origin of a column:
-        float64 features are rounded to 1.5e-8 deviations while the network trains,
-        which keeps every path the same in all units; ``loss_`` is that of the data.
-        Large fits then make most of their steps with products in float32 and the last
-        ones, down to ``tol``, in float64.
-        ``coefs_`` act on the raw columns all the same. A constant column gets weight
-        0. With False, J is the objective of MLPClassifier to the last term; the first
-        weights are still drawn for features near unit size.
+        Whether the penalty is on the weights of standardised features. If True,
+        predictions do not depend on the unit and origin of a column, and a constant
+        column gets weight 0. Training then rounds float64 features to 1.5e-8 standard
+        deviations, and large fits start in float32 and end in float64. If False, J is
+        exactly the objective of MLPClassifier. In both cases ``coefs_`` act on the raw
+        columns, and the initial weights are drawn for standardised features.
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
-    solver : {"auto", "lbfgs", "newton-cg", "trust-ncg"}, default="auto"
-        How J is minimised. "auto" is lbfgs, which was the quickest on every shape that
-        was measured.
+    solver : str, default="auto"
+        How J is minimised: "lbfgs", "newton-cg", "trust-ncg", or "auto", which is
+        lbfgs: it was the fastest on every shape that was measured.
     max_iter : int, default=1000
         Largest number of iterations.
     tol : float, default=1e-4
-        The fit has converged when no entry of the gradient of J, for standardised
-        features and centred hidden units, is larger than ``tol · min(1, J)``, with 1e-6
-        in place of a smaller J (where classes are separable and alpha is 0, both fall
-        for ever); or when J fell by at most this fraction of itself over the last ten
-        iterations; or when no step lowers J any more, and over the last ten iterations
-        it fell by at most 100 times this fraction: at a kink of relu the gradient need
-        not vanish. For float32 data the gradient's tol is at least √ε = 3.5e-4.
+        The fit has converged if one of these holds:
+
+        - No entry of the gradient of J, for standardised features and centred hidden
+          units, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as 1e-6.
+        - Over the last ten iterations J fell by at most ``tol · J``.
+        - No step lowers J, and over the last ten iterations J fell by at most
+          ``100 · tol · J``. At a kink of relu the gradient need not be small.
+
+        For float32 data tol of the gradient is at least √ε = 3.5e-4.
     n_init : int, default=1
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.
     n_jobs : int, default=None
-        Number of starts trained at the same time, by joblib; None is 1 unless in a
+        Number of starts that joblib trains at the same time; None is 1 unless in a
         :obj:`joblib.parallel_config`. The result does not depend on it.
     early_stopping : bool, default=False
-        Set a part of the rows aside, stratified by class (not for labels), watch its
-        log-loss at every iteration, stop when it falls no more and keep the best
-        iterate.
+        Set some rows aside for validation, stratified by class (at random for
+        multilabel targets), and compute their log-loss at every iteration. Training
+        stops if it no longer falls, and the best iterate is kept.
     validation_fraction : float, default=0.1
         The fraction of rows that ``early_stopping`` sets aside.
     n_iter_no_change : int, default=10
@@ -92,22 +98,24 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         the fit.
     class_weight : dict or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``. "balanced" is
-        S / (n_classes · weight of the class). For several labels only "balanced": the
-        product over the labels of the weights of their two values.
+        S / (n_classes · weight of the class). A multilabel target accepts "balanced"
+        only: each row gets the product of the weights of its labels' values.
     monotonic_cst : array-like of int of shape (n_features,) or dict, default=None
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two
-        classes only, and an activation that never decreases (not silu, gelu). Held by
-        the signs of weights: every second unit may only raise the output, the others
-        only lower it. For identity, tanh and logistic that loses no generality; with
-        relu and softplus it fixes how many units bend the output up, and how many down.
+        classes only, and an activation that never decreases (not silu or gelu). Bounds
+        fix the signs of weights: every second unit can only raise the output, the
+        others only lower it. For identity, tanh and logistic this is no restriction.
+        For relu and softplus it fixes how many units are convex and how many concave.
     warm_start : bool, default=False
-        Start from the last fit, not from drawn weights.
+        Start from the previous solution, not from random weights.
     random_state : int, RandomState instance or None, default=None
-        Draws the first weights and what early stopping sets aside. With an int the
-        fitted numbers are the same bits at each fit, on any number of threads.
+        Generates the initial weights and chooses the validation rows. With an int,
+        repeated fits give bit-identical results for any number of threads.
     verbose : int, default=0
-        1 prints a line per iteration: iteration, J, largest gradient entry, seconds.
+        1 prints a line per iteration: iteration, J, validation loss with early
+        stopping, largest gradient entry, the value that ``tol`` asks for, seconds. A
+        last line says why the fit ended.
 
     Attributes
     ----------
@@ -126,38 +134,42 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     n_outputs_ : int
         Number of raw outputs: 1 for two classes, else one per class or label.
     n_features_in_ : int
-        Number of features seen in ``fit``.
+        Number of features of the X passed to ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string column names.
+        Names of the features, if all column names of X are strings.
     loss_ : float
-        Final J; with early stopping that of the iterate that is kept.
+        Final J; with early stopping J of the iterate that is kept. If ``standardize``
+        is True it is J of the rounded features, which differs by about 1e-9, or by
+        about 1e-7 if Ctrl-C, a callback or early stopping ends the fit in float32.
     loss_curve_ : list of float, of length n_iter_ + 1
         J at the start and after each iteration.
     validation_loss_curve_ : list of float, of length n_iter_ + 1
         Log-loss on the rows set aside; only with ``early_stopping``.
     init_losses_ : ndarray of shape (n_init,)
-        What each start ended with: J, or its lowest validation loss. One entry where
-        ``warm_start`` goes on, fewer than n_init after an interrupt.
+        Final J of each start, or its lowest validation loss with early stopping. One
+        entry after a warm start; fewer than n_init after an interrupt, or if a callback
+        asks to stop.
     n_iter_ : int
         Number of iterations.
     grad_norm_ : float
         Largest absolute entry of the gradient at the fitted parameters, in the
         optimiser's coordinates.
     converged_ : bool
-        Whether the fit ended for one of the reasons that ``tol`` describes, or by
-        ``early_stopping``.
+        Whether the fit ended for a reason given at ``tol``, or by early stopping.
     solver_ : str
         The solver that was used.
 
     See Also
     --------
-    LogisticNN : The network without hidden layer.
+    LogisticNN : The network without a hidden layer.
+    sklearn.neural_network.MLPClassifier : Networks of any depth; the user scales
+        the features.
 
     References
     ----------
     Bishop, C. M. (2006). Pattern Recognition and Machine Learning, chapter 5. Springer.
     Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training deep
-    feedforward neural networks. AISTATS (the range of the first weights).
+    feedforward neural networks. AISTATS (the range of the initial weights).
 
     Examples
     --------
@@ -251,7 +263,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     def _n_features_out(self) -> int:
         return self.coefs_[0].shape[1]
 
-    def _recipe(self, data: TrainingSet) -> Recipe:
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
         network = OneHiddenNetwork(
             data.X.shape[1],
             self.hidden_layer_size,
@@ -260,34 +272,33 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             self.skip_connections,
         )
         signs = self._parameter_signs(network, data)
-        check_capability(self.solver, network.layout.size, bounded=bool(signs.any()))
-        return Recipe(
+        check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        return TrainSpec(
             network=network,
-            objective=Objective,
             alpha=self.alpha,
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            limits=self._limits(data, min_decrease=self.tol),
+            criteria=self._criteria(data, min_decrease=self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 
     def _parameter_signs(
         self, network: OneHiddenNetwork, data: TrainingSet
     ) -> np.ndarray:
-        """Return the signs that hold the output monotone.
+        """Return the signs of parameters that keep the output monotone.
 
-        Every second unit may only raise the output, the others only lower it; the
-        weights of a unit on constrained inputs have the sign that makes up for that.
-        With a convex φ the output is so a sum of convex and of concave functions. For
-        an odd φ and the sigmoid it makes no difference: turning the signs of all of a
-        unit's weights around changes at most its bias and the output's.
+        Every second unit can only raise the output, the others only lower it; the
+        signs of a unit's weights on constrained inputs make up for that. With a convex
+        φ the output is then a sum of convex and concave functions. For an odd φ and the
+        sigmoid this is no restriction: a unit whose weights all change sign is the same
+        function of the inputs, up to its bias and the output's.
         """
         inputs = self._monotone_signs(data)
         if inputs.any() and not network.activation.monotone:
             monotone = sorted(name for name, row in ACTIVATIONS.items() if row.monotone)
             raise ValueError(
-                f"monotonic_cst needs an activation that never decreases; "
+                f"monotonic_cst needs an activation that never decreases, but "
                 f"activation='{self.activation}' does. Use one of {monotone}."
             )
         signs: dict[str, ArrayLike] = dict.fromkeys(network.layout.shapes, 0.0)
@@ -301,10 +312,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     def _train(
         self,
-        recipe: Recipe,
+        spec: TrainSpec,
         data: TrainingSet,
         previous: np.ndarray | None,
-        hooks: dict[str, Any],
+        callbacks: FitCallbacks,
     ) -> Trained:
         generator = check_random_state(self.random_state)
         validation = None
@@ -312,36 +323,33 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             data, validation = split(data, self.validation_fraction, generator)
         if previous is None:
             seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-            starts = [self._draw(recipe.network, seed) for seed in seeds]
+            starts = [self._draw(spec.network, seed) for seed in seeds]
         else:
             starts = [previous]
-        with fit_task(
-            self, hooks, max_subtasks=len(starts), sequential_subtasks=False
+        with callbacks.fit_task(
+            max_subtasks=len(starts), sequential_subtasks=False
         ) as context:
-            # Where nobody listens they are not for other processes to carry along.
-            hooks = {} if context is None else hooks
-            training = StartTraining(
-                recipe,
+            if context is None:  # do not send X and y to other processes
+                callbacks = callbacks.without_data()
+            training = RestartTraining(
+                spec,
                 data,
                 validation,
-                start_is_raw=previous is not None,
-                monitors=partial(self._monitors, recipe, data, hooks, len(starts)),
-                tasks=StartTasks(context, self, hooks, self.max_iter),
+                warm_start=previous is not None,
+                observers=partial(_observers, self, callbacks, len(starts)),
+                tasks=RestartTasks(context, callbacks, self.max_iter),
             )
-            fits = train_each(
-                training, starts, self.n_jobs, lambda: training.untrained(starts[0])
-            )
+            fits = train_each(training, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits)
 
     def _draw(self, network: Network, seed: int) -> np.ndarray:
-        """Draw weights and biases from ±√(6/(fan_in + fan_out)).
+        """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)).
 
-        They are those of the coordinates of training, in which columns and hidden units
-        are centred: outputs that all weights would raise alike begin near 0. The range
-        is Glorot and Bengio's (2010). MLPClassifier takes a third of its square for the
-        sigmoid, which on six sets led to a J higher by up to 0.6 %. Skip weights start
-        at 0.
+        They act on centred columns and hidden units, so that outputs start near 0. The
+        range is that of Glorot and Bengio (2010). For the sigmoid MLPClassifier uses
+        √(2/(fan_in + fan_out)), which led to a J higher by up to 0.6 % on six data
+        sets. Skip weights start at 0.
         """
         generator = np.random.RandomState(seed)
         params = np.zeros(network.layout.size)
@@ -400,3 +408,14 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _observers(
+    estimator: OneHiddenMLP,
+    callbacks: FitCallbacks,
+    n_starts: int,
+    number: int,
+    context: Any,
+) -> MakeObservers:
+    """Return a function that makes the observers of one start; it can be pickled."""
+    return partial(estimator._observers, callbacks, n_starts, number, context)

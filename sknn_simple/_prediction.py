@@ -1,4 +1,4 @@
-"""Prediction: checked features go through the network, one block of rows at a time."""
+"""Prediction, one block of rows at a time."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class PredictionMixin(metaclass=ABCMeta):
     ) -> np.ndarray:
         """Return ``link(loss, raw outputs)`` in the precision of X."""
         X = self._validated(X)
-        # Exponentials may underflow to 0, which np.seterr(under="warn") would report.
+        # Underflow to 0 is expected; silence it even after np.seterr(under="warn").
         with np.errstate(under="ignore"):
             return link(self._loss, self._class_outputs(X)).astype(X.dtype, copy=False)
 

@@ -1,4 +1,4 @@
-"""From what a user passes to ``fit`` to checked arrays: features, codes and weights."""
+"""Validation of X, y and weights, and their conversion to arrays."""
 
 from numbers import Real
 from typing import Any
@@ -17,8 +17,8 @@ from sknn_simple._data.training_set import TrainingSet
 def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return X as a finite float array or CSR; ``reset`` records its columns.
 
-    Arrays of other libraries become NumPy arrays, also if scikit-learn's array API
-    dispatch is switched on: training needs NumPy.
+    Arrays of other libraries become NumPy arrays, which training needs, even if
+    scikit-learn's array API dispatch is on.
     """
     return _canonical(_validate_data(estimator, X, reset=reset))
 
@@ -62,14 +62,11 @@ def _canonical(X: Any) -> Any:
 def validate_training_set(
     estimator: Any, X: Any, y: Any, sample_weight: Any, class_weight: Any
 ) -> TrainingSet:
-    """Check everything passed to ``fit``.
+    """Check all data passed to ``fit``.
 
-    Raises
-    ------
-    ValueError
-        With the name of what is wrong: X not finite or empty, y missing, not finite,
-        continuous or of one class only, lengths that differ, weights that are negative
-        or all zero, class weights for classes that do not exist.
+    A ValueError names what is wrong: X is not finite or empty; y is missing, not
+    finite, continuous or has one class only; lengths differ; weights are negative or
+    all zero; class weights name classes that do not exist.
     """
     y = _as_numpy(y)
     _check_no_label_is_missing(y)
@@ -84,14 +81,14 @@ def validate_training_set(
 
 
 def _check_no_label_is_missing(y: Any) -> None:
-    """Refuse y if a label is None, NaN, NaT or pandas.NA.
+    """Raise ValueError if a label is None, NaN, NaT or pandas.NA.
 
-    scikit-learn refuses some of these with a TypeError, and reads NaN in a list of
-    words as the word "nan".
+    scikit-learn raises a TypeError for some of these, and converts NaN in a list of
+    words to the word "nan".
     """
     if y is None or sparse.issparse(y):
         return
-    # A list becomes an array of objects: an array of text would hold the word "nan".
+    # A list becomes an array of objects, because text would turn NaN into "nan".
     labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
     if labels.dtype.kind in "iub":
         return
@@ -113,23 +110,24 @@ def _is_missing(label: Any) -> bool:
         return label is None or bool(label != label)
     except TypeError:  # pandas.NA is neither true nor false
         return True
-    except ValueError:  # an array, which scikit-learn refuses with better words
+    except ValueError:  # an array, for which scikit-learn has a better message
         return False
 
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes and, as codes, their numbers or the indicator matrix."""
+    """Return the classes, and class numbers or the indicator matrix as codes."""
     if sparse.issparse(y):
         y = y.toarray()
     if _is_multilabel(y):
         return np.arange(y.shape[1]), _indicator(y)
-    classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    labels = y if y.ndim == 1 else column_or_1d(y, warn=True)
+    classes, codes = np.unique(labels, return_inverse=True)
     _check_two_classes(classes)
     return classes, codes
 
 
 def _is_multilabel(y: np.ndarray) -> bool:
-    """Return whether y is an indicator matrix; refuse what is not classification."""
+    """Return whether y is an indicator matrix; raise if it is not classification."""
     if _are_few_integers(y):
         return False
     try:
@@ -147,9 +145,10 @@ def _is_multilabel(y: np.ndarray) -> bool:
 
 
 def _are_few_integers(y: np.ndarray) -> bool:
-    """Return whether y can only hold classes, at most half as many as rows.
+    """Return whether y holds integers from a range of at most half the number of rows.
 
-    scikit-learn warns of more. To ask it takes a sixth of a fit of iris.
+    scikit-learn warns if there are more classes. Its check takes a sixth of a fit of
+    iris, and is not needed for such a y.
     """
     if y.ndim != 1 or y.dtype.kind not in "iub":
         return False
@@ -157,7 +156,7 @@ def _are_few_integers(y: np.ndarray) -> bool:
 
 
 def _indicator(y: np.ndarray) -> np.ndarray:
-    """Return zeros and ones; scikit-learn accepts any two values."""
+    """Return y as float64; raise if it holds any other values than 0 and 1."""
     indicator = np.asarray(y, dtype=np.float64)
     others = indicator[(indicator != 0.0) & (indicator != 1.0)]
     if others.size:
@@ -208,7 +207,7 @@ def _times_class_weight(
     if not np.isfinite(product).all():
         raise ValueError(
             f"class_weight={class_weight!r} times sample_weight leaves the range of "
-            "float64: use weights of like size."
+            "float64: use weights of similar size."
         )
     if not product.any():
         raise ValueError(
@@ -222,7 +221,7 @@ def _class_weight_of_rows(
 ) -> np.ndarray:
     """Return the weight of each row's class, (n_samples,).
 
-    For labels it is the product over the labels of the weight of 0 or 1.
+    For a multilabel target it is the product of the weights of the labels' values.
     """
     if codes.ndim == 1:
         if class_weight == "balanced":
@@ -241,17 +240,17 @@ def _class_weight_of_rows(
 def _balanced(codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return S / (n_classes · weight of the row's class), (n_samples,).
 
-    compute_class_weight of scikit-learn 1.6 counts rows. Here the weights of the rows
-    count, so that a row of weight 2 is the same as two rows.
+    compute_class_weight of scikit-learn 1.6 counts rows. This function sums their
+    weights, so that a row of weight 2 is the same as two equal rows.
     """
     totals = np.bincount(codes, weight)
     n_classes = np.count_nonzero(totals)
-    # The rows of a class without weight are left out later.
+    # A class of weight 0 may get any number: its rows are dropped later.
     return totals.sum() / (n_classes * np.where(totals > 0.0, totals, 1.0))[codes]
 
 
 def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> None:
-    """Refuse a class that y does not have, and what is not a weight."""
+    """Raise ValueError for a class that y does not have, or an invalid weight."""
     known = set(classes.tolist())
     unknown = [label for label in class_weight if label not in known]
     if unknown:
@@ -272,5 +271,5 @@ def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> No
 
 
 def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as Python's, whose repr is the number alone."""
+    """Return a NumPy scalar as Python's, for error messages without its type."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,9 +1,9 @@
-"""Both classifiers as ONNX graphs, which onnxruntime computes without Python.
+"""Conversion of both classifiers to ONNX graphs, which run without Python.
 
-Inside the graph everything is float64, whatever the type of the input: on raw columns
-whose offset is large against their deviation, X W and the biases nearly cancel, and in
-float32 their difference is lost (load_breast_cancer's columns shifted by 1e4, the same
-weights: probabilities of LogisticNN off by 0.1).
+The graph computes in float64 for every type of input. If the mean of a raw column is
+much larger than its standard deviation, X W and the biases nearly cancel, and float32
+would lose their difference: with the columns of load_breast_cancer shifted by 1e4 the
+probabilities of LogisticNN would have errors of 0.1.
 """
 
 from collections.abc import Callable
@@ -26,13 +26,13 @@ _OPTIONS: dict[str, list[Any]] = {
 
 
 def register() -> None:
-    """Teach skl2onnx to convert LogisticNN and OneHiddenMLP.
+    """Register converters for LogisticNN and OneHiddenMLP with skl2onnx.
 
     Call it once per process, before :func:`skl2onnx.to_onnx` or
-    :func:`skl2onnx.convert_sklearn`. The classifiers may then stand alone, at the end
-    of a pipeline, or inside a grid search. With the option ``transform`` OneHiddenMLP
-    may also be a transformer: before the last step of a pipeline, in a feature union or
-    in a column transformer.
+    :func:`skl2onnx.convert_sklearn`. You can then convert the classifiers alone, at the
+    end of a pipeline, or inside a grid search. With the option ``transform`` you can
+    also convert OneHiddenMLP as a transformer: before the last step of a pipeline, in a
+    feature union or in a column transformer.
 
     The graph has the outputs ``label`` and ``probabilities``. Labels are strings or
     int64, to which booleans and floats are converted; for a multilabel target they are
@@ -48,10 +48,10 @@ def register() -> None:
 
     OneHiddenMLP has one more:
 
-    - ``transform``: the hidden activations as the only output. skl2onnx does not tell
-      which method of a step the next step needs, so give this option for every network
-      whose ``transform`` is meant: ``options={id(pipeline[0]): {"transform": True}}``.
-      A conversion that lacks it raises a ValueError.
+    - ``transform``: the hidden activations as the only output. skl2onnx does not pass
+      on which method of a step the next step needs. Set this option for every network
+      that is used as a transformer: ``options={id(pipeline[0]): {"transform": True}}``.
+      Without it the conversion raises a ValueError.
 
     Raises
     ------
@@ -61,8 +61,8 @@ def register() -> None:
     Notes
     -----
     The graph computes in float64 and agrees with ``predict_proba`` to 1e-5 for the same
-    input values. A column that float32 cannot hold, such as 10000.001, is rounded
-    before the graph sees it: for such data convert with a float64 input.
+    input values. A float32 input rounds values such as 10000.001: for such data convert
+    with a float64 input.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def _infer_network(operator: Any) -> None:
 
 
 def _check_no_model_takes_the_label(operator: Any) -> None:
-    """Refuse a label that is the input of another model: it needs ``transform``."""
+    """Raise ValueError if another model takes the label: it needs ``transform``."""
     label = operator.outputs[0]
     for other in operator.scope_inst.operators.values():
         if label not in other.inputs:
@@ -145,7 +145,7 @@ def _check_no_model_takes_the_label(operator: Any) -> None:
         elif other.type not in ("SklearnCast", "SklearnIdentity"):
             raise ValueError(
                 "OneHiddenMLP is a transformer in the model to convert, and skl2onnx "
-                "takes it for a classifier. Add id(network): {'transform': True} to "
+                "treats it as a classifier. Add id(network): {'transform': True} to "
                 "the options of to_onnx or convert_sklearn, for the fitted network in "
                 "that model."
             )
@@ -185,7 +185,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     else:
         if len(model.classes_) == 2:
             raw = graph.node("Concat", graph.node("Neg", raw), raw, axis=1)
-        # Of the raw outputs, as in predict: probabilities may both round to 1.
+        # Raw outputs decide, as in `predict`: both probabilities may round to 1.
         largest = graph.node("ArgMax", raw, axis=1, keepdims=0)
         classes = graph.constant(_labels(get_label_classes(scope, model)))
         graph.node("Gather", classes, largest, axis=0, output=label.full_name)
@@ -235,17 +235,10 @@ def _hidden(graph: "Graph", model: OneHiddenMLP, X: str) -> str:
 
 
 class Graph:
-    """Adds nodes to the graph that skl2onnx builds; values go by their names.
+    """Adds nodes to the graph that skl2onnx builds; values are identified by name.
 
-    Parameters
-    ----------
-    scope, container
-        What skl2onnx gives a converter.
-
-    Attributes
-    ----------
-    types : TensorProto
-        The numbers of ONNX's element types.
+    `scope` and `container` are those that skl2onnx passes to a converter; `types` has
+    the numbers of ONNX's element types.
     """
 
     def __init__(self, scope: Any, container: Any) -> None:
@@ -302,7 +295,7 @@ class Graph:
     def silu(self, z: str) -> str:
         """Add z / (1 + exp(-z)).
 
-        From z σ(z) onnxruntime < 1.31 makes one node, which it has in float32 only.
+        onnxruntime < 1.31 fuses z σ(z) into one node that exists in float32 only.
         """
         tail = self.node("Exp", self.node("Neg", z))
         return self.node("Div", z, self.node("Add", tail, self.constant(np.ones(1))))
@@ -316,7 +309,7 @@ class Graph:
     def gelu(self, z: str) -> str:
         """Add z (1 + erf(z/√2))/2.
 
-        onnxruntime's Erf is float32 only: its error, 1e-7, is the largest in a graph.
+        onnxruntime's Erf is float32 only: its error of 1e-7 is the largest in a graph.
         """
         scaled = self.node("Mul", z, self.constant(np.array([np.sqrt(0.5)])))
         erf = self.node("Erf", self.node("Cast", scaled, to=self.types.FLOAT))

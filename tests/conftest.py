@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._model.objective import Objective
-from sknn_simple._model.standardised import StandardisedObjective
+from sknn_simple._optim.history import Observer
 
 # So that a failed assertion of tests/models.py, too, shows the values compared.
 pytest.register_assert_rewrite("models")
@@ -43,12 +43,11 @@ def large():
 def on_evaluation(monkeypatch):
     """Return a function that has another called before every evaluation of J.
 
-    It is given the objective, whichever class computes J and its gradient.
+    It is given the objective.
     """
 
     def follow(before):
-        for kind in (Objective, StandardisedObjective):
-            monkeypatch.setattr(kind, "value_and_grad", _preceded(kind, before))
+        monkeypatch.setattr(Objective, "value_and_grad", _preceded(Objective, before))
 
     return follow
 
@@ -86,3 +85,35 @@ def interrupted():
         return model
 
     return fit
+
+
+class Recorder(Observer):
+    """Keeps what it is told; asks to stop, or raises an error, at an iteration.
+
+    `events` has a letter for each call: B and E for the begin and the end of an
+    iteration, S for the end of all.
+    """
+
+    def __init__(self, stop_at=None, error=None):
+        self.stop_at, self.error = stop_at, error
+        self.iterates, self.events, self.outcomes = [], "", []
+
+    def on_iteration_begin(self, theta):
+        self.events += "B"
+        self.begun_at = theta.copy()
+
+    def on_iteration_end(self, iterate):
+        self.events += "E"
+        self.iterates.append(iterate)
+        if iterate.n_iter == self.stop_at and self.error is not None:
+            raise self.error
+        return iterate.n_iter == self.stop_at
+
+    def on_stop(self, outcome):
+        self.events += "S"
+        self.outcomes.append(outcome)
+
+
+@pytest.fixture
+def recorder():
+    return Recorder

@@ -14,10 +14,10 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
-from sknn_simple._optim.solvers import SOLVERS
+from sknn_simple._optim.minimize import SOLVERS
 
 # A network has no Hessian: only the linear model takes the solvers that need one.
-NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if "hessian" not in row.derivatives]
+NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]
 
 # Small models with default settings.
 LINEAR = LogisticNN()
@@ -148,13 +148,15 @@ def while_fitting(model, X, y, does, **kwargs):
     """Fit `model` itself, and call ``does(n_iter)`` in each iteration (0: the start).
 
     The call comes from the write of the line that verbose=1 prints for an iteration:
-    in the middle of the minimisation, whichever solver is at work.
+    in the middle of the minimisation, whichever solver is at work. Of several starts
+    each line has the number of the start, too: ``does(start, n_iter)``.
     """
+    n_numbers = 2 if getattr(model, "n_init", 1) > 1 else 1
 
     def heard(line):
-        head = line.split()[0]
-        if head.isdigit():
-            does(int(head))
+        numbers = line.split()[:n_numbers]
+        if all(number.isdigit() for number in numbers):
+            does(*map(int, numbers))
 
     verbose = model.get_params()["verbose"]
     try:

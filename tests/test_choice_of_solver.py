@@ -32,7 +32,8 @@ def test_solver_is_one_of_the_table(kind):
         (60, 5, "newton-cholesky"),
         (60, 800, "lbfgs"),
         (8000, 5, "newton-cholesky"),
-        (8000, 10, "lbfgs"),
+        (8000, 10, "newton-cholesky"),
+        (30000, 10, "lbfgs"),
     ],
 )
 def test_auto_depends_on_the_shape_of_the_data(n, p, solver):

@@ -1,6 +1,7 @@
 """The contributors' pages: the changes that they show apply, and pass the tests."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+MAX_TERMS = 15  # more own words than that are too many to learn
 ADDED = """
 import sknn_simple
 from sklearn.datasets import load_iris
@@ -22,8 +24,14 @@ assert model.converged_ and model.score(X, y) > 0.9
 model = LogisticNN(solver="bfgs").fit(X, y)
 assert model.converged_ and model.solver_ == "bfgs"
 """
-TESTED = [f"_model/test_{name}.py" for name in ("activations", "losses", "objective")]
-TESTED += ["_optim/test_solvers.py"]
+TESTED = [
+    "_model/test_activations.py",
+    "_model/test_losses.py",
+    "_model/test_objective.py",
+    "_model/test_linear_objective.py",
+    "_optim/test_minimize.py",
+    "_optim/test_stopping.py",
+]
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
@@ -65,3 +73,11 @@ def test_changes_shown_to_contributors_apply_and_pass_the_tests(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
+def test_glossary_stays_short():
+    page = (DOCS / "contributing" / "glossary.rst").read_text("utf-8")
+    terms = re.findall(r"^ {3}(\S.*)$", page, re.M)
+    assert 0 < len(terms) <= MAX_TERMS
+    assert len(set(terms)) == len(terms)

@@ -1,10 +1,8 @@
 """Both classifiers inside scikit-learn's meta-estimators, searches and plots."""
 
 import re
-import sys
 import tomllib
 from pathlib import Path
-from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -39,7 +37,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from models import LINEAR, NETWORK, classes, each_class
 from sknn_simple import LogisticNN
-from sknn_simple._documentation import documentation_address
+from sknn_simple._base import DOCUMENTATION
 
 ROOT = Path(__file__).parents[1]
 API = ROOT / "docs" / "api.rst"
@@ -334,32 +332,9 @@ def test_html_names_the_class_and_its_parameters(model):
     assert "LogisticNN" in make_pipeline(StandardScaler(), LogisticNN())._repr_html_()
 
 
-@pytest.fixture
-def installed(monkeypatch, tmp_path):
-    """Stand in for the installed package, with the links that it is given."""
-
-    def install(*links):
-        info = tmp_path / "sknn_simple-1.0.dist-info"
-        info.mkdir()
-        lines = ["Metadata-Version: 2.1", "Name: sknn_simple", "Version: 1.0"]
-        lines += [f"Project-URL: {link}" for link in links]
-        (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        documentation_address.cache_clear()
-
-    yield install
-    documentation_address.cache_clear()
-
-
-@pytest.mark.parametrize(
-    "address", ["https://docs.example/v1", "https://docs.example/"]
-)
 @each_class
-def test_html_links_to_the_documentation_of_the_installed_package(
-    model, address, installed
-):
-    installed("Source, https://source.example", f"Documentation, {address}")
-    page = f"{address.rstrip('/')}/generated/sknn_simple.{type(model).__name__}.html"
+def test_html_links_to_the_documentation(model):
+    page = f"{DOCUMENTATION}/generated/sknn_simple.{type(model).__name__}.html"
     for shown in (clone(model), make_pipeline(StandardScaler(), clone(model))):
         assert f'href="{page}"' in shown._repr_html_()
 
@@ -374,38 +349,17 @@ def test_the_page_that_html_links_to_is_one_that_the_docs_build(model):
     assert type(model).__name__ in names
 
 
-def test_the_address_of_the_documentation_is_one():
+def test_the_address_of_the_documentation_is_that_of_the_project():
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
-    address = urlparse(project["urls"]["Documentation"])
-    assert address.scheme == "https"
-    assert address.netloc
-    assert address.query == address.fragment == ""
-
-
-@pytest.mark.parametrize("links", [[], ["Source, https://source.example"]])
-@each_class
-def test_html_links_nowhere_without_an_address(model, links, installed):
-    installed(*links)
-    assert model._get_doc_link() == ""
-    html = clone(model)._repr_html_()
-    assert "Online documentation" not in html
-    assert "sknn_simple" not in "".join(re.findall('href="[^"]*"', html))
-
-
-def test_a_checkout_that_is_not_installed_links_nowhere(monkeypatch):
-    monkeypatch.setattr(sys, "path", [])
-    documentation_address.cache_clear()
-    assert LogisticNN()._get_doc_link() == ""
-    documentation_address.cache_clear()
+    assert project["urls"]["Documentation"] == DOCUMENTATION
 
 
 class Derived(LogisticNN):
     """A class of another package."""
 
 
-def test_a_class_of_another_package_is_not_in_our_documentation(installed):
-    installed("Documentation, https://docs.example")
-    assert "docs.example" not in Derived()._repr_html_()
+def test_a_class_of_another_package_is_not_in_our_documentation():
+    assert DOCUMENTATION not in Derived()._repr_html_()
 
 
 @each_class

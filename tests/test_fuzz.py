@@ -13,10 +13,10 @@ from checks import X, Y, assert_sound
 from models import NETWORK_SOLVERS
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
-from sknn_simple._optim.solvers import SOLVERS
+from sknn_simple._optim.minimize import SOLVERS
 
 MAGNITUDES = st.sampled_from(
-    [0.0, 1e-300, 1e-160, 1e-150, 1e-40, 1e-9, 1e-3, 1.0, 10.0, 1e6, 1e30, 1e150, 1e200]
+    [0.0, 1e-300, 1e-160, 1e-150, 1e-40, 1e-9, 1e-3, 1.0, 10.0, 1e6, 1e30, 1e90, 1e99]
 )
 
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from checks import X, Y, assert_refused
 from models import LINEAR, NETWORK, each_class, with_every_solver
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._optim.solvers import SOLVERS
+from sknn_simple._optim.minimize import SOLVERS
 
 BAD_PARAMETERS = [
     ("alpha", -1.0),

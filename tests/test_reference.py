@@ -93,7 +93,8 @@ def test_optimum_is_that_of_logistic_regression(name, C):
     assert distance_from_optimum(peer, X, y, 1 / C) < 1e-7
     assert_allclose(model.predict_proba(X), peer.predict_proba(X), rtol=0, atol=1e-5)
     J = objective(peer.decision_function(X), y, [peer.coef_], 1 / C)
-    assert_allclose(model.loss_, J, rtol=1e-9)
+    # Training rounds features to 1.5e-8 of their deviation.
+    assert_allclose(model.loss_, J, rtol=1e-8)
 
 
 @pytest.mark.parametrize("C", [1e-2, 1.0])
@@ -127,7 +128,8 @@ def test_optimum_with_weights(name, C):
     peer = reference(X, y, C, sample_weight=s)
     assert_allclose(model.predict_proba(X), peer.predict_proba(X), rtol=0, atol=1e-5)
     J = objective(peer.decision_function(X), y, [peer.coef_], 1 / C, s)
-    assert_allclose(model.loss_, J, rtol=1e-9)
+    # Training rounds features to 1.5e-8 of their deviation.
+    assert_allclose(model.loss_, J, rtol=1e-8)
 
 
 @pytest.mark.parametrize("C", [1e-2, 1.0, 1e4])
@@ -234,7 +236,8 @@ def test_standardized_penalty_is_on_weights_of_scaled_columns(activation):
     unit = X.std(axis=0)[:, None]
     weights = [unit * model.coefs_[0], model.coefs_[1], unit * model.skip_coef_]
     J = objective(model.decision_function(X), y, weights, 0.3)
-    assert_allclose(model.loss_, J, rtol=1e-9)
+    # Training rounds features to 1.5e-8 of their deviation.
+    assert_allclose(model.loss_, J, rtol=1e-8)
 
 
 def with_weights_of(peer, X, y, **params):

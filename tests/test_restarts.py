@@ -1,8 +1,4 @@
-"""Several random starts: which one wins, whatever runs them, and with what threads."""
-
-import pickle
-import threading
-import time
+"""Several random starts of OneHiddenMLP: which one wins, whatever runs them."""
 
 import joblib
 import numpy as np
@@ -11,10 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from sknn_simple import OneHiddenMLP, _mlp
-from sknn_simple._training.restarts import StartTraining, train_each
+from sknn_simple import OneHiddenMLP
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,6 +36,9 @@ def assert_same_bits(one, other):
         assert getattr(one, name) == getattr(other, name)
 
 
+# Which one wins -----------------------------------------------------------------------
+
+
 def test_lowest_objective_wins():
     X, y = data()
     model = clone(MODEL).set_params(n_init=6).fit(X, y)
@@ -51,15 +48,16 @@ def test_lowest_objective_wins():
     assert model.loss_ == model.init_losses_.min() == model.loss_curve_[-1]
     # The lowest is not the first, and its parameters are the ones kept.
     assert model.init_losses_.argmin() > 0
-    each = np.mean(
-        np.logaddexp(0.0, np.where(y == 1, -1, 1) * model.decision_function(X))
+    sign = np.where(y == 1, -1, 1)
+    center, scale = X.mean(axis=0), X.std(axis=0)
+    # J is that of features rounded to 2⁻²⁶ standard deviations.
+    rounded = center + scale * np.ldexp(
+        np.rint(np.ldexp((X - center) / scale, 26)), -26
     )
-    squares = sum(float((w**2).sum()) for w in scaled(model, X))
+    each = np.mean(np.logaddexp(0.0, sign * model.decision_function(rounded)))
+    weights = [model.coefs_[0] * scale[:, None], model.coefs_[1]]
+    squares = sum(float((w**2).sum()) for w in weights)
     assert_allclose(each + 0.01 / (2 * len(y)) * squares, model.loss_, rtol=1e-9)
-
-
-def scaled(model, X):
-    return [model.coefs_[0] * X.std(axis=0)[:, None], model.coefs_[1]]
 
 
 def test_a_single_start_is_the_first_of_many():
@@ -89,6 +87,49 @@ def test_a_generator_is_used_up():
     assert not np.isin(model.fit(X, y).init_losses_, first).any()
     by_number = clone(MODEL).set_params(n_init=2).fit(X, y)
     assert_array_equal(by_number.init_losses_, first)
+
+
+def test_warm_start_has_one_start():
+    X, y = data()
+    model = clone(MODEL).set_params(n_init=4, warm_start=True).fit(X, y)
+    assert model.init_losses_.shape == (4,)
+    reached = model.loss_
+    model.fit(X, y)
+    assert model.init_losses_.shape == (1,)
+    assert_allclose(model.loss_curve_[0], reached, rtol=1e-10)
+
+
+def test_every_start_of_a_convex_objective_ends_at_the_same_value():
+    X, y = data()
+    model = OneHiddenMLP(
+        1, "identity", skip_connections=True, alpha=1e4, tol=1e-9, n_init=4
+    )
+    losses = model.set_params(random_state=0).fit(X, y).init_losses_
+    assert_allclose(losses, losses[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "logistic", "sigmoid"])
+def test_first_weights_are_within_glorots_range(activation):
+    starts = []
+
+    class Drawing(OneHiddenMLP):
+        def _draw(self, network, seed):
+            start = super()._draw(network, seed)
+            starts.append(network.layout.views(start))
+            return start
+
+    X, y = make_classification(60, 5, random_state=0)
+    Drawing(95, activation, random_state=0, tol=1e-1, skip_connections=True).fit(X, y)
+    (start,) = starts
+    for layer, fans in (("hidden", 100), ("output", 96)):
+        limit = np.sqrt(6.0 / fans)
+        for name in (f"{layer}_coef", f"{layer}_intercept"):
+            assert np.abs(start[name]).max() <= limit
+        assert np.abs(start[f"{layer}_coef"]).max() > 0.9 * limit
+    assert_array_equal(start["skip_coef"], 0.0)
+
+
+# Whatever runs them -------------------------------------------------------------------
 
 
 def variants():
@@ -143,30 +184,6 @@ def test_restarts_inside_parallel_fits():
         assert_same_bits(each, expected)
 
 
-# Threads ------------------------------------------------------------------------------
-
-
-def blas_threads():
-    return {
-        pool["filepath"]: pool["num_threads"]
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
-    }
-
-
-class Allowed(StartTraining):
-    """Notes how many threads a start may use."""
-
-    def _train(self, recipe, start, monitors):
-        from sknn_simple._data.threads import single_blas_thread
-
-        with single_blas_thread() as allowed:
-            inside = max(blas_threads().values(), default=1)
-        fit = super()._train(recipe, start, monitors)
-        values = [float(allowed), float(inside), float(threading.active_count())]
-        return fit._replace(result=fit.result._replace(values=values))
-
-
 @pytest.mark.filterwarnings("error")
 def test_no_start_in_a_thread_warns():
     """scikit-learn resets the filters of the process there: none would be silenced."""
@@ -178,121 +195,36 @@ def test_no_start_in_a_thread_warns():
         with joblib.parallel_config("threading"):
             model.fit(X, y)
         alone = clone(model).set_params(n_jobs=1).fit(X, y)
-        np.testing.assert_array_equal(model.init_losses_, alone.init_losses_)
+        assert_array_equal(model.init_losses_, alone.init_losses_)
+
+
+class Travelling(np.ndarray):
+    """Counts how often it is sent to another process."""
+
+    sent = 0
+
+    def __reduce_ex__(self, protocol):
+        Travelling.sent += 1
+        return np.asarray(self).__reduce_ex__(protocol)
 
 
 @pytest.mark.parametrize("listening", [False, True])
-def test_the_raw_data_travel_only_to_callbacks(listening, monkeypatch):
+def test_the_raw_data_travel_only_to_callbacks(listening):
     """Workers train on the checked data; as it was passed, hooks alone are given it."""
     X, y = data()
-    sizes = []
-
-    def pickled(training, starts, n_jobs, untrained):
-        sizes.append(len(pickle.dumps(training)))
-        return train_each(training, starts, 1, untrained)
-
-    monkeypatch.setattr(_mlp, "train_each", pickled)
     model = clone(MODEL).set_params(n_init=2, n_jobs=2)
     if listening:
         callback = pytest.importorskip("sklearn.callback")
         model.set_callbacks(callback.ScoringMonitor(scoring="accuracy"))
-    model.fit(pytest.importorskip("pandas").DataFrame(X), y)
-    [size] = sizes
-    assert (size > 2 * X.nbytes) == listening
+    Travelling.sent = 0
+    model.fit(X.view(Travelling), y)
+    assert (Travelling.sent > 0) == listening
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2, 4])
-def test_workers_share_the_cores(n_jobs, monkeypatch):
-    X, y = data()
-    monkeypatch.setattr(_mlp, "StartTraining", Allowed)
-    model = clone(MODEL).set_params(n_init=4, n_jobs=n_jobs)
-    with threadpool_limits(4):
-        available = max(blas_threads().values(), default=1)
-        model.fit(X, y)
-    allowed, inside, _ = model.loss_curve_
-    assert inside == 1  # during a solve the BLAS itself has one thread
-    if n_jobs == 1:
-        assert allowed == available
-    else:
-        assert allowed * n_jobs <= max(joblib.cpu_count(), n_jobs)
-
-
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_user_limits_the_threads_of_workers(backend, monkeypatch):
-    X, y = data()
-    monkeypatch.setattr(_mlp, "StartTraining", Allowed)
-    model = clone(MODEL).set_params(n_init=2, n_jobs=2)
-    with (
-        joblib.parallel_config(
-            backend, **({"inner_max_num_threads": 1} if backend == "loky" else {})
-        ),
-        threadpool_limits(1),
-    ):
-        model.fit(X, y)
-    assert model.loss_curve_[0] == 1
-
-
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_threads_and_limits_are_as_before(backend):
-    X, y = data()
-    model = clone(MODEL).set_params(n_init=3, n_jobs=2)
-    with joblib.parallel_config(backend):
-        model.fit(X, y)  # the backend may keep what it has started
-        threads, limits = threading.active_count(), blas_threads()
-        for _ in range(3):
-            model.fit(X, y)
-    # A pool of threads ends a moment after its work.
-    deadline = time.monotonic() + 10.0
-    while threading.active_count() > threads and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= threads
-    assert blas_threads() == limits
-
-
-def test_errors_of_workers_are_raised():
+def test_errors_of_workers_leave_the_model_as_it_was():
     X, y = data()
     model = clone(MODEL).set_params(n_init=3, n_jobs=2).fit(X, y)
     before = dict(vars(model))
     with pytest.raises(ValueError, match="X"):
         model.fit(np.full_like(X, np.nan), y)
     assert vars(model) == before
-
-
-def test_warm_start_has_one_start():
-    X, y = data()
-    model = clone(MODEL).set_params(n_init=4, warm_start=True).fit(X, y)
-    assert model.init_losses_.shape == (4,)
-    reached = model.loss_
-    model.fit(X, y)
-    assert model.init_losses_.shape == (1,)
-    assert_allclose(model.loss_curve_[0], reached, rtol=1e-10)
-
-
-def test_every_start_of_a_convex_objective_ends_at_the_same_value():
-    X, y = data()
-    model = OneHiddenMLP(
-        1, "identity", skip_connections=True, alpha=1e4, tol=1e-9, n_init=4
-    )
-    losses = model.set_params(random_state=0).fit(X, y).init_losses_
-    assert_allclose(losses, losses[0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("activation", ["relu", "logistic", "sigmoid"])
-def test_first_weights_are_within_glorots_range(activation):
-    starts = []
-
-    class Drawing(OneHiddenMLP):
-        def _draw(self, network, seed):
-            start = super()._draw(network, seed)
-            starts.append(network.layout.views(start))
-            return start
-
-    X, y = make_classification(60, 5, random_state=0)
-    Drawing(95, activation, random_state=0, tol=1e-1, skip_connections=True).fit(X, y)
-    (start,) = starts
-    for layer, fans in (("hidden", 100), ("output", 96)):
-        limit = np.sqrt(6.0 / fans)
-        for name in (f"{layer}_coef", f"{layer}_intercept"):
-            assert np.abs(start[name]).max() <= limit
-        assert np.abs(start[f"{layer}_coef"]).max() > 0.9 * limit
-    assert_array_equal(start["skip_coef"], 0.0)

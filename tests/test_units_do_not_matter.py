@@ -149,7 +149,7 @@ def test_order_of_columns_does_not_matter_to_the_optimum():
     assert_allclose(other.coef_, one.coef_[:, order], atol=1e-7)
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e6, -1e150, 1e-300])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e6, -1e99, 1e-300])
 def test_a_constant_column_does_not_change_the_optimum(value):
     X, y = classes()
     Z = np.column_stack([X, np.full(len(X), value)])

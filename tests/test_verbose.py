@@ -14,15 +14,20 @@ X, Y = independent_classes()
 @each_class
 def test_the_table_is_readable(model, solver, capsys):
     model = clone(model).set_params(verbose=1, solver=solver).fit(X, Y)
-    title, header, *rows = capsys.readouterr().out.splitlines()
+    title, header, *rows, end = capsys.readouterr().out.splitlines()
     assert title == type(model).__name__
-    assert header.split() == ["iteration", "J", "gradient", "seconds"]
+    assert header.split() == ["iteration", "J", "gradient", "target", "seconds"]
+    assert end.startswith("converged: ")
+    assert end.endswith(f" after {model.n_iter_} iterations")
     assert len(rows) == model.n_iter_ + 1
     table = np.array([row.split() for row in rows], dtype=float)
     assert_array_equal(table[:, 0], np.arange(len(rows)))
-    assert_allclose(table[:, 1], model.loss_curve_, rtol=1e-7)
+    assert_allclose(table[:, 1], model.loss_curve_, rtol=0, atol=5.1e-9)
     assert_allclose(table[-1, 2], model.grad_norm_, rtol=1e-2)
-    assert (np.diff(table[:, 3]) >= 0).all()
+    gradient, target = table[:, 2], table[:, 3]
+    assert (gradient[:-1] >= target[:-1]).all()
+    assert "gradient" not in end or gradient[-1] <= target[-1]
+    assert (np.diff(table[:, 4]) >= 0).all()
     # Numbers stand below their names, and lines fit into a terminal.
     assert {len(row) for row in rows} == {len(header)}
     assert len(header) <= 79
@@ -35,12 +40,30 @@ def test_each_start_has_its_table(capsys):
     for number, (table, loss) in enumerate(
         zip(tables, model.init_losses_, strict=True), start=1
     ):
-        title, header, *rows = table.splitlines()
+        title, header, *rows, end = table.splitlines()
         assert title == f"start {number} of 3"
-        assert header.split() == ["start", "iteration", "J", "gradient", "seconds"]
+        assert header.split() == [
+            "start",
+            "iteration",
+            "J",
+            "gradient",
+            "target",
+            "seconds",
+        ]
+        assert end.split()[:2] == [str(number), "converged:"]
         assert {row.split()[0] for row in rows} == {str(number)}
         assert {len(row) for row in rows} == {len(header)}
-        assert_allclose(float(rows[-1].split()[2]), loss, rtol=1e-7)
+        assert_allclose(float(rows[-1].split()[2]), loss, rtol=0, atol=5.1e-9)
+
+
+def test_the_table_of_early_stopping_has_the_validation_loss(capsys):
+    settings = {"early_stopping": True, "verbose": 1, "n_iter_no_change": 3}
+    model = clone(NETWORK).set_params(**settings).fit(X, Y)
+    _, header, *rows, end = capsys.readouterr().out.splitlines()
+    assert header.split()[2] == "validation"
+    printed = [float(row.split()[2]) for row in rows]
+    assert_allclose(printed, model.validation_loss_curve_, rtol=0, atol=5.1e-9)
+    assert "early stopping" in end
 
 
 @each_class

@@ -106,7 +106,7 @@ def test_warm_start_refuses_another_shape_and_names_it(model):
     before = joblib.hash(model.__dict__)
     with pytest.raises(ValueError, match=r"same classes: \[0, 1, 2\]; got \[0, 1\]"):
         model.fit(X[y < 2], y[y < 2])
-    with pytest.raises(ValueError, match=r"shape \(6, \d+\).* ask for \(5, \d+\)"):
+    with pytest.raises(ValueError, match=r"shape \(6, \d+\).* require \(5, \d+\)"):
         model.fit(X[:, :5], y)
     if isinstance(model, OneHiddenMLP):
         model.set_params(hidden_layer_size=9)

@@ -1,85 +1,118 @@
-"""What flows through ``fit``, and in which layer."""
+"""The way of ``fit`` from the data to the fitted attributes, and in which room."""
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-ROWS = [  # y, [(x, width, text, layer)]
-    (6, [(0.0, 9, "X, y, sample_weight", "user")]),
-    (5, [(0.0, 9, "_training_set: checked arrays, class codes, weights, S", "top")]),
-    (
-        4,
-        [
-            (
-                0.0,
-                5.9,
-                "_logistic, _mlp: the Recipe\n(network, alpha, signs, solver, limits)",
-                "top",
-            ),
-            (6.1, 2.9, "start: zeros, drawn\nweights or the last fit", "top"),
-        ],
-    ),
-    (
-        3,
-        [
-            (0.0, 2.8, "_model: network, loss,\nobjective → J, ∇J, H·v", "nn"),
-            (3.0, 2.9, "_approach: solver\nand coordinates", "top"),
-            (6.1, 2.9, "_optim: θ = T u,\nbounds from signs", "optim"),
-        ],
-    ),
-    (
-        2,
-        [
-            (0.0, 5.9, "_optim/solvers: minimise\n(scipy.optimize.minimize)", "optim"),
-            (6.1, 2.9, "_monitors: early\nstopping, callbacks", "top"),
-        ],
-    ),
-    (1, [(0.0, 9, "Result: u, J, gradient norm, outcome  →  θ = T u", "top")]),
-    (0, [(0.0, 9, "coef_, intercept_, loss_curve_, converged_ …", "user")]),
-]
-COLOURS = {"user": "#f2f2f2", "top": "#fde9d9", "nn": "#dbe7f5", "optim": "#dff0dc"}
-NAMES = {
-    "top": "the classifiers' modules",
-    "nn": "_model: the mathematics",
-    "optim": "_optim: minimising",
+COLOURS = {
+    "user": "#f2f2f2",
+    "estimator": "#fde9d9",
+    "training": "#f6e7f3",
+    "model": "#dbe7f5",
+    "optim": "#dff0dc",
 }
-# x, from the box that begins at this height to the next one.
-ARROWS = [
-    *((x, y) for y in (6, 5) for x in (2.95, 7.55)),
-    *((x, y) for y in (4, 3) for x in (1.4, 4.45, 7.55)),
-    *((4.5, y) for y in (2, 1)),
+ROOMS = {
+    "estimator": "estimators",
+    "training": "_training",
+    "model": "_model",
+    "optim": "_optim",
+}
+BOXES = [  # x, y, width, height, text, room
+    (0.0, 6.6, 9.0, 0.6, "X, y, sample_weight", "user"),
+    (0.0, 5.6, 4.3, 0.7, "TrainingSet: checked arrays,\nclasses, weights", "estimator"),
+    (4.7, 5.6, 4.3, 0.7, "TrainSpec: network, alpha,\nsolver, criteria", "estimator"),
+    (0.0, 0.95, 9.0, 4.35, "", "training"),
+    (
+        0.2,
+        4.2,
+        4.1,
+        0.7,
+        "build_problem → TrainingProblem:\ntransform, J(θ)",
+        "training",
+    ),
+    (
+        4.7,
+        4.2,
+        4.1,
+        0.7,
+        "plan_solve → SolvePlan:\nsolver, phases, subsample",
+        "training",
+    ),
+    (
+        0.2,
+        3.1,
+        4.1,
+        0.7,
+        "start θ: zeros, drawn, last fit,\nor a subsample's optimum",
+        "training",
+    ),
+    (4.7, 3.1, 4.1, 0.7, "observers: early stopping,\ncallbacks, progress", "training"),
+    (
+        0.2,
+        1.15,
+        6.0,
+        1.1,
+        "minimize(problem, θ, preconditioner,\ncriteria, history) → θ, outcome",
+        "optim",
+    ),
+    (6.7, 1.15, 2.1, 1.1, "J, ∇J, H·v,\none block of\nrows at a time", "model"),
+    (0.0, 0.0, 9.0, 0.6, "coef_, intercept_, loss_curve_, converged_ …", "user"),
+]
+ARROWS = [  # start, end, style
+    ((2.15, 6.6), (2.15, 6.3), "-|>"),
+    ((6.85, 6.6), (6.85, 6.3), "-|>"),
+    ((2.15, 5.6), (2.15, 4.9), "-|>"),
+    ((5.3, 5.6), (4.1, 4.9), "-|>"),
+    ((6.85, 5.6), (6.85, 4.9), "-|>"),
+    ((4.3, 4.55), (4.7, 4.55), "-|>"),
+    ((2.15, 4.2), (2.15, 3.8), "-|>"),
+    ((4.9, 4.2), (4.2, 3.8), "-|>"),
+    ((2.15, 3.1), (2.15, 2.25), "-|>"),
+    ((5.0, 2.25), (5.0, 3.1), "<|-|>"),
+    ((6.2, 1.7), (6.7, 1.7), "<|-|>"),
+    ((4.5, 0.95), (4.5, 0.6), "-|>"),
 ]
 
 fig, ax = plt.subplots(figsize=(7.2, 6.6))
-for y, boxes in ROWS:
-    for x, width, text, layer in boxes:
-        ax.add_patch(
-            FancyBboxPatch(
-                (x, y),
-                width,
-                0.64,
-                boxstyle="round,pad=0,rounding_size=0.1",
-                facecolor=COLOURS[layer],
-                edgecolor="0.35",
-            )
+for x, y, width, height, text, room in BOXES:
+    ax.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.1",
+            facecolor=COLOURS[room],
+            edgecolor="0.35",
         )
-        ax.text(x + width / 2, y + 0.32, text, ha="center", va="center", fontsize=9.5)
-
-
-def arrow(start, end, style):
-    """Draw an arrow."""
+    )
+    ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9.5)
+ax.text(0.2, 5.1, "train", va="center", fontsize=9.5)
+ax.text(
+    7.1,
+    2.66,
+    "for each phase: float32,\nfloat64, blocks after 8, 16 …",
+    ha="center",
+    va="center",
+    fontsize=9.5,
+)
+for start, end, style in ARROWS:
     ax.add_patch(
         FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=11, color="0.3")
     )
-
-
-for x, y in ARROWS:
-    if (x, y) == (7.55, 3):  # the monitors are asked by the solver alone
-        arrow((6.6, y), (5.4, y - 0.36), "-|>")
-    else:
-        arrow((x, y), (x, y - 0.36), "-|>")
-arrow((5.85, 2.32), (6.15, 2.32), "<|-|>")
-for i, (layer, name) in enumerate(NAMES.items()):
-    ax.scatter(0.15 + 3.2 * i, -0.5, s=90, marker="s", color=COLOURS[layer], ec="0.35")
-    ax.text(0.4 + 3.2 * i, -0.5, name, va="center", fontsize=9.5)
-ax.set(xlim=(-0.1, 9.1), ylim=(-0.75, 6.75))
+# The next phase starts from the θ of the one before.
+ax.add_patch(
+    FancyArrowPatch(
+        (4.3, 2.25),
+        (2.7, 2.25),
+        connectionstyle="arc3,rad=0.35",
+        arrowstyle="-|>",
+        mutation_scale=11,
+        color="0.3",
+    )
+)
+ax.text(3.5, 2.38, "θ", ha="center", va="center", fontsize=9.5)
+for i, (room, name) in enumerate(ROOMS.items()):
+    x = 0.15 + 2.3 * i
+    ax.scatter(x, -0.45, s=90, marker="s", color=COLOURS[room], ec="0.35")
+    ax.text(x + 0.25, -0.45, name, va="center", fontsize=9.5)
+ax.set(xlim=(-0.1, 9.1), ylim=(-0.7, 7.3))
 ax.axis("off")

@@ -4,6 +4,8 @@ import numpy as np
 
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.losses import LOSSES
+from sknn_simple._model.objective import Objective
+from sknn_simple._optim.history import Observer
 from sknn_simple._training.problem import cut
 from sknn_simple._validation import validate_training_set
 
@@ -11,15 +13,14 @@ from sknn_simple._validation import validate_training_set
 def objective_of(model, X, y):
     """Return the objective J(θ) that `model` minimises, on the columns as they are."""
     data = validate_training_set(model, X, y, None, None)
-    recipe = model._recipe(data)
-    network = recipe.network
-    weights = network.layout.pack(
-        {name: float(name.endswith("coef")) for name in network.layout.shapes}
+    spec = model._train_spec(data)
+    layout = spec.network.layout
+    weights = layout.pack(
+        {name: float(name.endswith("coef")) for name in layout.shapes}
     )
-    decay = np.sqrt(model.alpha / data.total_weight) * weights
-    return recipe.objective(
-        network, LOSSES[data.out_activation], cut(network, data), decay, Workers(1)
-    )
+    penalty_root = np.sqrt(spec.alpha / data.total_weight) * weights
+    loss, blocks = LOSSES[data.out_activation], cut(spec, data)
+    return Objective(spec.network, loss, blocks, penalty_root, Workers(1))
 
 
 class Slice:
@@ -38,10 +39,9 @@ class Slice:
         value, gradient = self.objective.value_and_grad(self._theta(u))
         return value, self.directions.T @ gradient
 
-    def hessp(self, u, v):
-        """Return the product with the Hessian within the plane."""
-        product = self.objective.hessp(self._theta(u), self.directions @ v)
-        return self.directions.T @ product
+    def curvature(self, u):
+        """Return the second derivatives within the plane."""
+        return SliceCurvature(self.objective.curvature(self._theta(u)), self.directions)
 
     def values(self, first, second):
         """Return J on a grid."""
@@ -50,19 +50,24 @@ class Slice:
         )
 
 
-class Path:
+class SliceCurvature:
+    """The second derivatives of J within a plane."""
+
+    def __init__(self, curvature, directions):
+        self.curvature, self.directions = curvature, directions
+
+    def product(self, v):
+        """Return the Hessian within the plane times v."""
+        return self.directions.T @ self.curvature.product(self.directions @ v)
+
+
+class Path(Observer):
     """Observer of a minimisation that keeps the iterates."""
 
     def __init__(self):
         self.points = []
 
-    def ended(self, iterate):
+    def on_iteration_end(self, iterate):
         """Keep the iterate."""
-        self.points.append(iterate.x)
+        self.points.append(iterate.theta)
         return False
-
-    def begins(self, problem, x):
-        """Do nothing."""
-
-    def abandoned(self):
-        """Do nothing."""

@@ -11,29 +11,32 @@ from sklearn.preprocessing import scale
 from slices import Path, Slice, objective_of
 
 from sknn_simple import OneHiddenMLP
-from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.solvers import minimise
+from sknn_simple._optim.history import History
+from sknn_simple._optim.minimize import minimize
+from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._training.preconditioners import DiagonalPreconditioner
 
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X)
 model = OneHiddenMLP(3, "tanh", alpha=3.0, random_state=0, tol=1e-6).fit(X, y)
 objective = objective_of(model, X, y)
 optimum = objective.network.layout.pack(model._parameters())
-hessian = np.array([objective.hessp(optimum, e) for e in np.eye(objective.size)])
+curvature = objective.curvature(optimum)
+hessian = np.array([curvature.product(e) for e in np.eye(objective.size)])
 curvatures, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
 # The steepest direction, and one with a fiftieth of its curvature.
 gentle = np.argmin(np.abs(curvatures - curvatures[-1] / 50))
 plane = Slice(objective, optimum, vectors[:, [gentle, -1]])
 START = np.array([-5.5, 1.3])
-LIMITS = Limits(tol=1e-4, max_iter=200)
+CRITERIA = StoppingCriteria(tol=1e-4, max_iter=200)
 
 
 def gradient_descent(step):
     """Return the path of u ← u - step · gradient."""
     points = [START]
-    while len(points) <= LIMITS.max_iter:
+    while len(points) <= CRITERIA.max_iter:
         value, gradient = plane.value_and_grad(points[-1])
-        if np.abs(gradient).max() <= LIMITS.threshold(value):
+        if np.abs(gradient).max() <= CRITERIA.threshold(value):
             break
         points.append(points[-1] - step * gradient)
     return np.array(points)
@@ -42,7 +45,8 @@ def gradient_descent(step):
 def path_of(solver):
     """Return the path of one of the package's solvers."""
     path = Path()
-    minimise(plane, START, solver=solver, limits=LIMITS, observer=path)
+    identity = DiagonalPreconditioner(np.ones(2))
+    minimize(plane, START, identity, CRITERIA, History([path]), solver=solver)
     return np.array(path.points)
 
 
@@ -62,7 +66,7 @@ for ax, (name, path) in zip(axes.flat, paths.items(), strict=True):
     ax.plot(*START, "o", color="black", ms=6)
     ax.plot(*path[-1], "*", color="black", ms=12)
     count = len(path) - 1
-    more = " (the limit)" if count >= LIMITS.max_iter else ""
+    more = " (the limit)" if count >= CRITERIA.max_iter else ""
     ax.set_title(f"{name}: {count} iterations{more}")
     ax.set(xlim=(first[0], first[-1]), ylim=(second[0], second[-1]))
     ax.grid(False)

@@ -28,7 +28,8 @@ for ax, factor, title in (
     values = plane.values(first, second)
     levels = np.geomspace(values.min() * 1.01, values.max(), 12)
     ax.contour(first, second, values, levels=levels, cmap="Blues_r", linewidths=0.9)
-    curvature = np.linalg.eigvalsh([plane.hessp(np.zeros(2), e) for e in np.eye(2)])
+    product = plane.curvature(np.zeros(2)).product
+    curvature = np.linalg.eigvalsh([product(e) for e in np.eye(2)])
     points = [np.array([3.8, -1.2])]
     for _ in range(15):
         gradient = plane.value_and_grad(points[-1])[1]

@@ -1,1 +1,1 @@
-"""Arrays, never networks: features, moments, row blocks, threads."""
+"""Features, column moments, row blocks and threads; nothing here uses a network."""

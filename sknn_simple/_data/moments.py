@@ -13,30 +13,24 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import (
-    HUGE,
-    TINY,
-    Features,
-    scaled_difference,
-    transposed,
-)
+from sknn_simple._data.features import Features, transposed
 from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
 from sknn_simple._data.threads import Workers
 
-# 2 to this power is the largest power of two in float64.
-_LARGEST_EXPONENT = 1023.0
-# Rows, spread evenly, whose mean all rows are measured from; of fewer than twice as
-# many it is the mean of all.
+# Squares of values up to this size, and of columns scaled to deviation 1, stay in the
+# range of float64. No measurement has larger values.
+LARGEST = 1e100
+# Squares of smaller deviations, times weights of rows, would underflow.
+SMALLEST = 1e-140
+# The shift is the mean of this number of evenly spaced rows.
 SHIFT_ROWS = 1000
-# Where the mean is this many deviations off, σ² has lost two digits.
+# If |shift - mean| is more than this number of σ, σ² has lost two digits.
 FAR = 10.0
-# Below this part of the mean a deviation may be rounding.
+# If deviation / |mean| is smaller, the deviation may be a rounding error.
 NEARLY_CONSTANT = 1e-7
-# Differences that are made at a time. A fourth would stay in a core's own cache, but
-# two threads then wait longer for Python's lock: it took 1.0 to 1.3 times as long.
+# Size in bytes of the buffer of differences. A quarter of it would fit the second-level
+# cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the time).
 DIFFERENCE_BYTES = 2**22
-# Below this part of the weight, zeros of a sparse column may be rounding.
-NEARLY_FULL = 1e-9
 
 
 def column_moments(
@@ -44,192 +38,151 @@ def column_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted mean and standard deviation of each column.
 
-    One pass, for δ = Σᵢ wᵢ (xᵢ - c) and σ² = Σᵢ wᵢ (xᵢ - c)² - δ², μ = c + δ, where c
-    is the mean of some of the rows, or 0 for sparse data. σ² loses (δ/σ)² in precision,
-    1e-3 where c is a mean of 1000 rows and at most 100; where it is more, there is a
-    second pass. A column all of whose values are equal has exactly σ = 0, whatever c is
-    rounded to.
-
-    Parameters
-    ----------
-    blocks : RowBlocks
-        Data whose weights sum to 1.
-    workers : Workers
-        Threads.
+    One pass computes δ = Σᵢ wᵢ (xᵢ - c), σ² = Σᵢ wᵢ (xᵢ - c)² - δ² and μ = c + δ. The
+    shift c is the mean of some of the rows, or 0 for sparse data. σ² loses a factor
+    (δ/σ)² of its precision: about 1e-3 if c is a mean of 1000 rows. If it is above 100,
+    a second pass with c = μ follows.
 
     Returns
     -------
     mean, deviation : ndarray of shape (n_features,), float64
+        The deviation is exactly 0, without rounding errors, if all values of a column
+        are equal, and if it is below 1e-140.
+
+    Raises
+    ------
+    ValueError
+        If the absolute value of an entry is above 1e100. The message names its column.
     """
-    scale = np.ones(blocks.n_features)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         shift = _first_shift(blocks)
-        mean, deviation = _shifted_moments(blocks, shift, scale, workers)
-        suspect = (
-            ~np.isfinite(deviation)
-            | (deviation > HUGE)
-            | (deviation < TINY)
-            | (deviation <= NEARLY_CONSTANT * np.abs(mean))
-        )
-        if np.any(~suspect & (np.abs(mean - shift) > FAR * deviation)):
-            shift = np.where(suspect, shift, mean)
-            mean, deviation = _shifted_moments(blocks, shift, scale, workers)
-            # Of a constant column the first pass may have left more than that.
-            suspect |= deviation <= NEARLY_CONSTANT * np.abs(mean)
-        if suspect.any():
-            mean = np.where(np.isfinite(mean), mean, shift)
-            _settle(blocks, mean, deviation, np.flatnonzero(suspect), workers)
+        mean, deviation = _shifted_moments(blocks, shift, workers)
+        _refuse_huge_values(blocks, shift, mean, deviation)
+        constant = _settle_constant_columns(blocks, mean, deviation)
+        if np.any(~constant & (np.abs(mean - shift) > FAR * deviation)):
+            mean, deviation = _shifted_moments(blocks, mean, workers)
+            _settle_constant_columns(blocks, mean, deviation)
+    deviation[deviation < SMALLEST] = 0.0
     return mean, deviation
 
 
-def row_squares(
-    blocks: RowBlocks, center: np.ndarray, scale: np.ndarray, workers: Workers
-) -> np.ndarray:
-    """Return Σⱼ ((xᵢⱼ - centerⱼ) scaleⱼ)² of every row, (n_rows,) in float64.
-
-    Of sparse data only stored values count, as if they were far from the center.
-    """
-    squares = np.empty(blocks.n_rows)
-    workspace = Workspace()
-
-    def fill(block: Block) -> None:
-        X = blocks.features(block, workspace)
-        if sparse.issparse(X):
-            of_values = (X.data * scale[X.indices]) ** 2
-            row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-            squares[block.rows] = np.bincount(row, of_values, X.shape[0])
-            return
-        seen = workspace.array("scaled", X.shape, np.dtype(np.float64))
-        scaled_difference(X, center, scale, out=seen)
-        np.einsum("ij,ij->i", seen, seen, out=squares[block.rows])
-
-    with np.errstate(over="ignore", under="ignore"):
-        blocks.for_each(fill, workers)
-    return squares
-
-
 def _first_shift(blocks: RowBlocks) -> np.ndarray:
-    """Return 0 for sparse columns, else the weighted mean of rows spread evenly.
+    """Return 0 for sparse columns, else the weighted mean of evenly spaced rows.
 
-    A sparse column is near 0 where it is sparse, and its stored values need then not
-    be looked up a shift for: half of the time.
+    The mean of a sparse column is usually near 0. A shift of 0 halves the time of the
+    pass, because the shift of every stored value need not be looked up.
     """
     if sparse.issparse(blocks.blocks[0].X):
         return np.zeros(blocks.n_features)
     some = slice(None, None, max(1, blocks.n_rows // SHIFT_ROWS))
     weight = blocks.weight[some]
-    # Weights may be 0 in all of these rows; any mean near the values will do.
+    # If all these rows have weight 0, their unweighted mean is near enough.
     if not weight.any():
         weight = np.ones_like(weight)
     return blocks.chosen_features(some).T @ (weight / weight.sum())
 
 
 def _shifted_moments(
-    blocks: RowBlocks, shift: np.ndarray, scale: np.ndarray, workers: Workers
+    blocks: RowBlocks, shift: np.ndarray, workers: Workers
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return μ and σ, from deviations from `shift` times `scale`."""
+    """Return μ and σ, from differences to `shift`."""
     term = _sparse_term if sparse.issparse(blocks.blocks[0].X) else _dense_term
-    _, total = blocks.sum(term(shift, scale), (2, blocks.n_features), workers)
-    drift, square = total
-    deviation = np.sqrt(np.maximum(square - drift * drift, 0.0)) / scale
-    return shift + drift / scale, deviation
+    _, (drift, square) = blocks.sum(term(shift), (2, blocks.n_features), workers)
+    return shift + drift, np.sqrt(np.maximum(square - drift * drift, 0.0))
 
 
-def _dense_term(
-    shift: np.ndarray, scale: np.ndarray
-) -> Callable[[Block, np.ndarray], float]:
-    scaled = bool(np.any(scale != 1.0))
+def _dense_term(shift: np.ndarray) -> Callable[[Block, np.ndarray], float]:
     step = max(1, DIFFERENCE_BYTES // (8 * shift.size))
-    # Memory of the system that is new each time costs a fifth of the whole.
+    # Memory allocated for each block would take a fifth of the time.
     workspace = Workspace()
-
-    def add(X: np.ndarray, weight: np.ndarray, total: np.ndarray) -> None:
-        difference = workspace.array("difference", X.shape, np.dtype(np.float64))
-        if scaled:
-            scaled_difference(X, shift, scale, out=difference)
-        else:
-            np.subtract(X, shift, out=difference)
-        total[0] += weight @ difference
-        np.multiply(difference, difference, out=difference)
-        total[1] += weight @ difference
 
     def term(block: Block, total: np.ndarray) -> float:
         for start in range(0, len(block.X), step):
-            part = slice(start, start + step)
-            add(block.X[part], block.weight[part], total)
+            X = block.X[start : start + step]
+            weight = block.weight[start : start + step]
+            difference = workspace.array("difference", X.shape, np.dtype(np.float64))
+            np.subtract(X, shift, out=difference)
+            total[0] += weight @ difference
+            np.multiply(difference, difference, out=difference)
+            total[1] += weight @ difference
         return 0.0
 
     return term
 
 
-def _sparse_term(
-    shift: np.ndarray, scale: np.ndarray
-) -> Callable[[Block, np.ndarray], float]:
-    scaled, shifted = bool(np.any(scale != 1.0)), bool(shift.any())
-    zero = -shift * scale
+def _sparse_term(shift: np.ndarray) -> Callable[[Block, np.ndarray], float]:
+    shifted = bool(shift.any())
 
     def term(block: Block, total: np.ndarray) -> float:
         X = block.X
         difference = X.data.astype(np.float64, copy=False)
         if shifted:
             difference = difference - shift[X.indices]
-        if scaled:
-            difference = difference * scale[X.indices]
+            at_zero = _weight_of_zeros(X, block.weight)
+            total[0] -= at_zero * shift
+            total[1] += at_zero * shift**2
         total[0] += transposed(X, difference) @ block.weight
         total[1] += transposed(X, difference * difference) @ block.weight
-        if shifted:
-            at_zero = _weight_of_zeros(X, block.weight)
-            total[0] += at_zero * zero
-            total[1] += at_zero * zero**2
         return 0.0
 
     return term
 
 
 def _weight_of_zeros(X: Features, weight: np.ndarray) -> np.ndarray:
-    """Return, per column, the weight of the rows in which nothing is stored."""
-    whole = weight.sum()
-    of_zeros = whole - transposed(X, np.ones(X.nnz)) @ weight
-    if of_zeros.min() < NEARLY_FULL * whole:
-        # The difference of two sums that are equal is rounding, not 0.
-        stored = np.bincount(X.indices, minlength=X.shape[1])
-        of_zeros[stored == X.shape[0]] = 0.0
+    """Return, per column, the weight of the rows that store no value."""
+    of_zeros = weight.sum() - transposed(X, np.ones(X.nnz)) @ weight
+    # If all rows store a value, the difference of equal sums may be rounding, not 0.
+    of_zeros[np.bincount(X.indices, minlength=X.shape[1]) == X.shape[0]] = 0.0
     return of_zeros
 
 
-def _settle(
-    blocks: RowBlocks,
-    mean: np.ndarray,
-    deviation: np.ndarray,
-    suspect: np.ndarray,
-    workers: Workers,
+def _refuse_huge_values(
+    blocks: RowBlocks, shift: np.ndarray, mean: np.ndarray, deviation: np.ndarray
 ) -> None:
-    """Decide in place which suspect columns are constant; rescale the others' squares.
+    """Raise ValueError if the absolute value of an entry is above LARGEST.
 
-    A constant column's mean may differ from its value by rounding, which would leave a
-    spurious σ > 0; a column of extreme size has squares out of float64's range.
+    Every row has wᵢ (xᵢ - c)² ≤ σ² + δ², which bounds its values. Columns are searched
+    only if this bound is above LARGEST or not finite: searching all columns would take
+    a third of the time of the moments.
     """
-    low = np.full(blocks.n_features, np.inf)
-    high = np.full(blocks.n_features, -np.inf)
-    for block in blocks.blocks:
-        columns = block.X[:, suspect]
-        low[suspect] = np.minimum(low[suspect], _dense(columns.min(axis=0)))
-        high[suspect] = np.maximum(high[suspect], _dense(columns.max(axis=0)))
-    constant = low == high
-    mean[constant] = low[constant]
+    bound = np.hypot(deviation, mean - shift) / np.sqrt(blocks.weight.min())
+    suspect = np.flatnonzero(~(np.abs(shift) + bound <= LARGEST))
+    low, high = _extremes(blocks, suspect)
+    largest = np.where(high > -low, high, low)
+    huge = np.abs(largest) > LARGEST
+    if huge.any():
+        first = np.argmax(huge)
+        raise ValueError(
+            f"Column {suspect[first]} of X has the value {largest[first]:g}. Absolute "
+            f"values above {LARGEST:g} are too large to fit: use another unit for this "
+            "column, or remove it."
+        )
+
+
+def _settle_constant_columns(
+    blocks: RowBlocks, mean: np.ndarray, deviation: np.ndarray
+) -> np.ndarray:
+    """Set the exact mean, and σ = 0, for columns of equal values; return their mask.
+
+    Otherwise rounding of the mean would lead to a spurious σ > 0.
+    """
+    constant = deviation <= NEARLY_CONSTANT * np.abs(mean)
+    low, high = _extremes(blocks, np.flatnonzero(constant))
+    constant[constant] = low == high
+    mean[constant] = low[low == high]
     deviation[constant] = 0.0
-    extreme = suspect[~constant[suspect]]
-    if extreme.size:
-        reach = np.maximum(np.abs(high), np.abs(low))[extreme]
-        near = np.maximum(high - mean, mean - low)[extreme]
-        reach = np.where(np.isfinite(near) & (near > 0.0), near, reach)
-        scale = np.ones(blocks.n_features)
-        # The nearest power of two: scaling by it is exact.
-        exponent = np.minimum(-np.round(np.log2(reach)), _LARGEST_EXPONENT)
-        scale[extreme] = np.exp2(exponent)
-        settled = _shifted_moments(blocks, mean, scale, workers)
-        for moment, rescaled in zip((mean, deviation), settled, strict=True):
-            moment[extreme] = rescaled[extreme]
+    return constant
+
+
+def _extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of each of these columns."""
+    low, high = np.full(columns.size, np.inf), np.full(columns.size, -np.inf)
+    if columns.size:
+        for block in blocks.blocks:
+            X = block.X[:, columns]
+            low = np.minimum(low, _dense(X.min(axis=0)))
+            high = np.maximum(high, _dense(X.max(axis=0)))
+    return low, high
 
 
 def _dense(row: Any) -> np.ndarray:

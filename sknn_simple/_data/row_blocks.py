@@ -1,9 +1,9 @@
-"""Row blocks: cutting data into pieces that fit the cache, and reducing over them.
+"""Row blocks: data cut into pieces that fit the cache, and ordered sums over them.
 
-Sums over rows are made of *blocks*, small enough that the arrays of one block stay in
-a core's cache between the forward and the backward pass, grouped into *lanes*. A lane
-adds its blocks in order; the lanes' sums are added in order. Both are cut by the shape
-of the problem and never by the number of threads, so the sums have the same bits on
+The arrays of one *block* stay in a core's cache between the forward and the backward
+pass. Consecutive blocks form *chunks*, and threads work on chunks. A chunk adds its
+blocks in order, and the sums of chunks are added in order. Blocks and chunks depend on
+the shape of the problem, never on the number of threads: the sums are bit-identical for
 any number of threads, and the memory of an evaluation does not grow with the rows.
 """
 
@@ -16,52 +16,50 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import Features, View, n_stored, with_values
+from sknn_simple._data.features import (
+    Features,
+    FeatureTransform,
+    Order,
+    n_stored,
+    with_values,
+)
 from sknn_simple._data.threads import Workers
 
-# A block's arrays should stay in one core's second-level cache, 1 to 2 MiB on current
-# processors; larger blocks make the products a little faster.
-BLOCK_BYTES = 2**21
-# Where threads work on lanes side by side, on each of the dozen steps on a block they
-# wait for Python's lock: with half as many blocks a million rows take 42 ms, not 48.
-SHARED_BLOCK_BYTES = 2**22
-MIN_BLOCK_ROWS = 256
-MAX_BLOCK_ROWS = 2**14
-# Lanes bound the useful number of threads; each holds a vector of parameters.
-MAX_LANES = 16
-LANE_BYTES = 2**26
-# Multiply-adds of a lane. Handing work to a thread costs about 50 µs, and so does each
-# of the dozen steps on a block at which two threads wait for Python's lock: with less
-# than this a second thread loses time, with ten times as much it saves a third.
-LANE_WORK = 1e7
-# Every block of a sparse matrix adds an array of all columns to its lane's sum, three
-# passes over it. Where there are this many stored values per column, they are cheap.
-BLOCK_VALUES_PER_COLUMN = 32
-# A block touches so many times the bytes of the sum that it is added to, as long as
-# there is one for each lane and up to a size: evaluations of 784 hidden units and as
-# many features, 5 MB, take 0.92 times as long for it.
-SUM_FACTOR = 4.0
-LARGE_BLOCK_BYTES = 2**24
-# Features seen otherwise than they are stored are kept if they have this size at most.
-KEPT_BYTES = 2**25
+
+class BlockSizes(NamedTuple):
+    """Sizes of blocks and chunks."""
+
+    # The arrays of a block should fit a core's second-level cache, 1 to 2 MiB on
+    # current processors.
+    block_bytes: float = 2**21
+    # With fewer than 256 rows the overhead of a dozen calls per block dominates.
+    min_rows: int = 256
+    max_rows: int = 2**14
+    # Limits the useful number of threads.
+    max_chunks: int = 16
+    # The sums of all chunks together.
+    chunk_bytes: float = 2**26
+    # Multiply-adds of a chunk. Starting work in a thread costs about 50 µs: in smaller
+    # chunks a second thread loses time; in ten times larger ones it saves a third.
+    chunk_work: float = 1e7
+    # Larger transformed features are not kept: each evaluation transforms them again.
+    kept_bytes: float = 2**25
+
+
+DEFAULT_SIZES = BlockSizes()
 
 
 class Block(NamedTuple):
-    """Consecutive rows: features (m, p), targets and weights (m,), and their place.
-
-    `is_seen` says that the features are as a view sees them; they may then have a
-    column of ones behind them. See `RowBlocks.see`.
-    """
+    """Consecutive rows: features (m, p), targets, weights (m,), and row numbers."""
 
     X: Features
     y: np.ndarray
     weight: np.ndarray
     rows: slice
-    is_seen: bool = False
 
 
 class Workspace(threading.local):
-    """Buffers of one thread, kept between evaluations, so that none is allocated."""
+    """Buffers of one thread, which all evaluations reuse."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, np.ndarray] = {}
@@ -76,22 +74,27 @@ class Workspace(threading.local):
 
 
 class RowBlocks:
-    """Data cut into blocks and lanes, and ordered sums over them.
+    """Data cut into blocks and chunks, and ordered sums over them.
 
     Parameters
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
-        Features. Blocks are views; nothing is copied.
-    y : ndarray of shape (n_rows, ...)
-        Targets, cut with the rows.
-    weight : ndarray of shape (n_rows,)
-        Weights divided by their sum.
+        Features. Without a transform the blocks are views of it.
+    y, weight : ndarray of shape (n_rows, ...) and (n_rows,)
+        Targets, and weights that sum to 1.
     row_bytes : float
-        Bytes that one row of a block touches during an evaluation.
+        Memory in bytes that an evaluation uses per row of a block.
     work : float
         Multiply-adds of an evaluation, over all rows.
-    sum_bytes : float, default=0.0
-        Bytes of the array that an evaluation sums over the blocks.
+    transform : FeatureTransform, optional
+        Applied to the features: once, if the result is small enough to be kept, else
+        block by block at each evaluation.
+    dtype : dtype, optional
+        Of the transformed features; by default that of X.
+    order : {"C", "F"}, default="C"
+        Of dense transformed features that are kept.
+    sizes : BlockSizes
+        Sizes of blocks and chunks.
     """
 
     def __init__(
@@ -102,88 +105,63 @@ class RowBlocks:
         *,
         row_bytes: float,
         work: float,
-        sum_bytes: float = 0.0,
+        transform: FeatureTransform | None = None,
+        dtype: np.dtype | None = None,
+        order: Order = "C",
+        sizes: BlockSizes = DEFAULT_SIZES,
     ) -> None:
         self.n_rows, self.n_features = X.shape
-        self.dtype = X.dtype
-        self._X, self.y, self.weight = X, y, weight
-        self._view: View | None = None
-        most = _most_lanes(work)
-        worth = min(SUM_FACTOR * sum_bytes, LARGE_BLOCK_BYTES) / row_bytes
-        min_rows = max(_min_rows(X), min(worth, self.n_rows / most))
-        edges = block_edges(self.n_rows, row_bytes, min_rows, most)
-        self._n_lanes = min(most, _power_of_two_up_to(len(edges)))
+        self.dtype = X.dtype if dtype is None else dtype
+        self.y, self.weight = y, weight
+        self._X, self._transform, self._sizes = X, transform, sizes
+        self._n_chunks = self._worth_chunks(work)
+        edges = block_edges(self.n_rows, row_bytes, self._n_chunks, sizes)
+        is_small = n_stored(X) * self.dtype.itemsize <= sizes.kept_bytes
+        if transform is not None and is_small:
+            self._X = self._kept(transform, order, edges)
+            self._transform = None
         self.blocks = [
-            Block(
-                _rows(X, start, stop),
-                y[start:stop],
-                weight[start:stop],
-                slice(start, stop),
-            )
-            for start, stop in edges
+            Block(_rows(self._X, rows), y[rows], weight[rows], rows)
+            for rows in (slice(*edge) for edge in edges)
         ]
 
-    def see(
-        self,
-        view: View,
-        dtype: np.dtype | None = None,
-        *,
-        ones: bool = False,
-        partly: bool = False,
-    ) -> None:
-        """See the features through `view`, and in another dtype, from now on.
-
-        Where they are small a copy is kept, with `ones` of dense features one with a
-        column of ones behind them. Else they are computed block by block at each
-        evaluation, into the same memory; to put ones there would take longer than it
-        saves. With `partly` the first blocks are kept, as many as are small together.
-        """
-        self.dtype = self.dtype if dtype is None else dtype
-        self._view = view
-        room = KEPT_BYTES // self.dtype.itemsize
-        if n_stored(self._X) > room and not partly:
-            return
-        for index, block in enumerate(self.blocks):
-            room -= n_stored(block.X)
-            if room < 0:
-                return
-            kept = self._seen(block.X, view, ones)
-            self.blocks[index] = block._replace(X=kept, is_seen=True)
-
-    def _seen(self, X: Features, view: View, ones: bool = False) -> Features:
+    def _kept(
+        self, transform: FeatureTransform, order: Order, edges: list[tuple[int, int]]
+    ) -> Features:
+        """Return all transformed features, computed block by block."""
+        X = self._X
         if sparse.issparse(X):
-            return with_values(X, view(X).data.astype(self.dtype, copy=False))
-        seen = np.ones((X.shape[0], self.n_features + ones), self.dtype)
-        seen[:, : self.n_features] = view(X)
-        return seen
+            values = np.empty(X.nnz, self.dtype)
+            for edge in edges:
+                stored = slice(*X.indptr[list(edge)])
+                values[stored] = transform(_rows(X, slice(*edge))).data
+            return with_values(X, values)
+        kept = np.empty(X.shape, self.dtype, order)
+        for start, stop in edges:
+            kept[start:stop] = transform(X[start:stop])
+        return kept
 
     def features(self, block: Block, workspace: Workspace) -> Features:
-        """Return a block's X as it is seen."""
-        if block.is_seen or self._view is None:
+        """Return a block's features, transformed."""
+        if self._transform is None:
             return block.X
+        if sparse.issparse(block.X):
+            return self._transform(block.X).astype(self.dtype, copy=False)
         X = block.X
-        if sparse.issparse(X):
-            return self._seen(X, self._view)
-        seen = self._view(X, out=workspace.array("features", X.shape, X.dtype))
+        out = workspace.array("transformed", X.shape, X.dtype)
+        transformed = self._transform(X, out=out)
         if X.dtype == self.dtype:
-            return seen
-        rounded = workspace.array("rounded features", X.shape, self.dtype)
-        np.copyto(rounded, seen, casting="same_kind")
+            return transformed
+        rounded = workspace.array("rounded", X.shape, self.dtype)
+        np.copyto(rounded, transformed, casting="same_kind")
         return rounded
 
     def chosen_features(self, rows: np.ndarray | slice) -> Features:
-        """Return rows of X as they are seen: of numbers a copy, of a slice a view."""
+        """Return some rows, transformed: a copy if `rows` are numbers."""
         X = self._X[rows]
-        if self._view is not None:
-            X = self._view(X)
+        if self._transform is not None:
+            X = self._transform(X)
         return X.astype(self.dtype, copy=False)
-
-    def _lanes(self, most: float) -> list[list[Block]]:
-        n_lanes = _power_of_two_up_to(min(most, len(self.blocks)))
-        if n_lanes == 1:
-            return [self.blocks]
-        edges = [len(self.blocks) * i // n_lanes for i in range(n_lanes + 1)]
-        return [self.blocks[start:stop] for start, stop in pairwise(edges)]
 
     def sum(
         self,
@@ -192,39 +170,26 @@ class RowBlocks:
         workers: Workers,
         work: float | None = None,
     ) -> tuple[float, np.ndarray]:
-        """Sum a number and an array over all blocks, in a fixed order.
+        """Return the sums of a number and of a float64 array over all blocks, in order.
 
-        Parameters
-        ----------
-        term : callable
-            ``term(block, total)`` adds the block's array to `total` and returns the
-            block's number.
-        shape : tuple of int
-            Shape of the array.
-        workers : Workers
-            The threads to use.
-        work : float, optional
-            Multiply-adds over all rows, if not those of an evaluation.
-
-        Returns
-        -------
-        number : float
-        total : ndarray of float64 of the given shape
+        ``term(block, total)`` adds the array of a block to `total`, of the given shape,
+        and returns the number of the block. `work` is the multiply-adds over all rows,
+        if they differ from those of an evaluation.
         """
-        affordable = LANE_BYTES // (8 * prod(shape) + 1)
-        most = self._n_lanes if work is None else _most_lanes(work)
-        lanes = self._lanes(min(most, affordable))
-        numbers = [0.0] * len(lanes)
-        totals: list[np.ndarray] = [np.empty(0)] * len(lanes)
+        affordable = self._sizes.chunk_bytes // (8 * prod(shape) + 1)
+        worth = self._n_chunks if work is None else self._worth_chunks(work)
+        chunks = self._chunks(min(worth, affordable))
+        numbers = [0.0] * len(chunks)
+        totals: list[np.ndarray] = [np.empty(0)] * len(chunks)
 
-        def run_lane(lane: int) -> None:
+        def add_chunk(index: int) -> None:
             total = np.zeros(shape)
             number = 0.0
-            for block in lanes[lane]:
+            for block in chunks[index]:
                 number += term(block, total)
-            numbers[lane], totals[lane] = number, total
+            numbers[index], totals[index] = number, total
 
-        workers.run(run_lane, len(lanes))
+        workers.run(add_chunk, len(chunks))
         total = totals[0]
         for other in totals[1:]:
             total += other
@@ -232,61 +197,56 @@ class RowBlocks:
 
     def for_each(self, action: Callable[[Block], None], workers: Workers) -> None:
         """Call `action` once per block; blocks must not write to the same place."""
-        lanes = self._lanes(self._n_lanes)
+        chunks = self._chunks(self._n_chunks)
 
-        def run_lane(lane: int) -> None:
-            for block in lanes[lane]:
+        def run_chunk(index: int) -> None:
+            for block in chunks[index]:
                 action(block)
 
-        workers.run(run_lane, len(lanes))
+        workers.run(run_chunk, len(chunks))
+
+    def _chunks(self, most: float) -> list[list[Block]]:
+        n_chunks = _power_of_two_up_to(min(most, len(self.blocks)))
+        if n_chunks == 1:
+            return [self.blocks]
+        edges = [len(self.blocks) * i // n_chunks for i in range(n_chunks + 1)]
+        return [self.blocks[start:stop] for start, stop in pairwise(edges)]
+
+    def _worth_chunks(self, work: float) -> int:
+        """Return the number of chunks that pays for this number of multiply-adds."""
+        sizes = self._sizes
+        return _power_of_two_up_to(min(sizes.max_chunks, work / sizes.chunk_work))
 
 
 def block_edges(
-    n_rows: int,
-    row_bytes: float,
-    min_rows: float = MIN_BLOCK_ROWS,
-    n_lanes: int = 1,
+    n_rows: int, row_bytes: float, n_chunks: int = 1, sizes: BlockSizes = DEFAULT_SIZES
 ) -> list[tuple[int, int]]:
     """Return the (start, stop) of row blocks of nearly equal length.
 
-    Their number is a multiple of the lanes that they are shared by, so that no thread
-    waits for another with one block more.
+    Their number is a multiple of the number of chunks, so that all threads have the
+    same number of blocks.
     """
-    block_bytes = BLOCK_BYTES if n_lanes == 1 else SHARED_BLOCK_BYTES
-    rows = int(min(max(block_bytes / row_bytes, min_rows), MAX_BLOCK_ROWS))
+    rows = int(min(max(sizes.block_bytes / row_bytes, sizes.min_rows), sizes.max_rows))
     n_blocks = -(-n_rows // rows)
-    shared_by = _power_of_two_up_to(min(n_lanes, n_blocks))
+    shared_by = _power_of_two_up_to(min(n_chunks, n_blocks))
     n_blocks = min(shared_by * -(-n_blocks // shared_by), n_rows)
     edges = [n_rows * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(edges))
 
 
-def _min_rows(X: Features) -> float:
-    """Return the fewest rows that are worth a block."""
-    if not sparse.issparse(X):
-        return MIN_BLOCK_ROWS
-    values_per_row = max(1.0, X.nnz / X.shape[0])
-    worth = BLOCK_VALUES_PER_COLUMN * X.shape[1] / values_per_row
-    return max(MIN_BLOCK_ROWS, worth)
-
-
-def _most_lanes(work: float) -> int:
-    """Return how many lanes so many multiply-adds are worth."""
-    return _power_of_two_up_to(min(MAX_LANES, work / LANE_WORK))
-
-
 def _power_of_two_up_to(count: float) -> int:
-    """Return the largest power of two up to a count, at least 1.
+    """Return the largest power of two up to `count`, at least 1.
 
-    As many lanes are shared evenly by as many threads as processors mostly have.
+    The number of threads is usually a power of two, and all then get equal shares.
     """
     return 1 << max(0, int(count).bit_length() - 1)
 
 
-def _rows(X: Features, start: int, stop: int) -> Features:
-    """Return rows of X as a view; slicing a CSR matrix would copy them."""
+def _rows(X: Features, rows: slice) -> Features:
+    """Return rows of X as a view, because slicing a CSR matrix copies them."""
     if not sparse.issparse(X):
-        return X[start:stop]
+        return X[rows]
+    start, stop = rows.start, rows.stop
     if (start, stop) == (0, X.shape[0]):
         return X
     first, last = X.indptr[start], X.indptr[stop]

@@ -1,29 +1,45 @@
-"""What a solve changes for the whole process: the threads of the BLAS.
+"""Threads: during a fit each OpenBLAS uses one thread, and threads share row blocks.
 
-NumPy's and SciPy's wheels each bring an OpenBLAS with its own pool of threads. A solver
-that calls SciPy's LAPACK between evaluations that call NumPy's BLAS makes the two
-pools spin against each other: an iteration then costs 2 to 20 times its arithmetic.
-During a solve every OpenBLAS is limited to one thread, and the threads that the user
-allowed work on blocks of rows instead, which is also what makes results independent of
-their number.
+The wheels of NumPy and SciPy each contain an OpenBLAS with its own pool of threads. If
+a solver calls SciPy's LAPACK between evaluations that call NumPy's BLAS, the threads of
+one pool spin while the other works: an iteration takes 2 to 20 times as long as its
+arithmetic. Therefore `limit_blas_threads` limits every OpenBLAS to one thread, and the
+`Workers` of a fit divide its row blocks among the threads that the user allowed. The
+result of a fit then does not depend on the number of threads either.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-Value = TypeVar("Value")
+
+@contextmanager
+def limit_blas_threads() -> Iterator[int]:
+    """Limit every OpenBLAS of the process to one thread.
+
+    Fits that run at the same time share one limit: the first sets it, and the last
+    restores the state before the first. Otherwise the limit might never be removed.
+    Other BLAS libraries keep their threads.
+
+    Yields the number of threads for this fit: the number of threads allowed for
+    OpenBLAS, divided by the number of fits that run now, but at least 1.
+    """
+    n_threads = _blas_limit.enter()
+    try:
+        yield n_threads
+    finally:
+        _blas_limit.leave()
 
 
 @cache
 def openblas_libraries() -> tuple[Any, ...]:
-    """Return threadpoolctl's handles of the loaded OpenBLAS."""
+    """Return threadpoolctl's handles of all loaded OpenBLAS; the search takes ms."""
     return tuple(
         library
         for library in ThreadpoolController().lib_controllers
@@ -31,87 +47,49 @@ def openblas_libraries() -> tuple[Any, ...]:
     )
 
 
-class SharedContext(Generic[Value]):
-    """A context of the whole process: the first thread enters it, the last leaves it.
+class _BlasLimit:
+    """The limit of the process, and the number of fits that need it."""
 
-    Several fits may run side by side. If each set a limit and restored what it found,
-    one would restore what another had set, for good.
-
-    Parameters
-    ----------
-    factory : callable
-        Returns the context manager; called when nobody is inside.
-    """
-
-    def __init__(self, factory: Callable[[], AbstractContextManager[Value]]) -> None:
-        self._factory = factory
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._depth = 0
-        self._context: AbstractContextManager[Value]
-        self._value: Value
+        self._n_fits = 0
+        self._before: list[tuple[Any, int]] = []
 
-    @property
-    def depth(self) -> int:
-        """How many are inside."""
-        return self._depth
-
-    @contextmanager
-    def __call__(self) -> Iterator[Value]:
-        """Enter; yield what the context yielded to the first that entered it."""
+    def enter(self) -> int:
         with self._lock:
-            if self._depth == 0:
-                self._context = self._factory()
-                self._value = self._context.__enter__()
-            self._depth += 1
-            value = self._value
-        try:
-            yield value
-        finally:
-            with self._lock:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._context.__exit__(None, None, None)
+            if self._n_fits == 0:
+                libraries = openblas_libraries()
+                self._before = [(each, each.num_threads) for each in libraries]
+                for library in libraries:
+                    _set_num_threads(library, 1)
+            self._n_fits += 1
+            allowed = max((n_threads for _, n_threads in self._before), default=1)
+            return max(1, allowed // self._n_fits)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._n_fits -= 1
+            if self._n_fits == 0:
+                for library, n_threads in self._before:
+                    _set_num_threads(library, n_threads)
 
 
-def _set_num_threads(library: Any, num_threads: int) -> None:
-    """Set the threads of one library, from whichever thread this is.
-
-    threadpoolctl ≥ 3.7 obeys only the thread that called first; a fit may run in any.
-    """
-    forget = getattr(type(library), "clear_controlling_thread", None)
-    if forget is not None:
-        forget(force=True)
-    library.set_num_threads(num_threads)
-    if forget is not None:
-        forget(force=True)
+_blas_limit = _BlasLimit()
 
 
-@contextmanager
-def _limited_openblas() -> Iterator[int]:
-    libraries = openblas_libraries()
-    allowed = [library.num_threads for library in libraries]
-    for library in libraries:
-        _set_num_threads(library, 1)
-    try:
-        yield max(allowed, default=1)
-    finally:
-        for library, number in zip(libraries, allowed, strict=True):
-            _set_num_threads(library, number)
-
-
-# Limits every OpenBLAS to one thread and yields how many were allowed before. Another
-# BLAS is left alone, with 1 yielded: it keeps its own threads.
-single_blas_thread = SharedContext(_limited_openblas)
+def _set_num_threads(library: Any, n_threads: int) -> None:
+    # threadpoolctl ≥ 3.7 accepts calls only from the first thread that set a limit, but
+    # fits may run in any thread. The second `clear` removes this thread as the owner.
+    clear = getattr(type(library), "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+    library.set_num_threads(n_threads)
+    if clear is not None:
+        clear(force=True)
 
 
 class Workers:
-    """A pool of threads for the duration of a fit; one thread means none.
-
-    Parameters
-    ----------
-    n_threads : int
-        The number of threads that work on lanes at the same time.
-    """
+    """The threads of one fit: the calling thread, and a pool of `n_threads` - 1."""
 
     def __init__(self, n_threads: int) -> None:
         self._n_threads = n_threads
@@ -131,43 +109,48 @@ class Workers:
             for index in range(count):
                 work(index)
             return
-        # The calling thread takes its share, so the pool holds one thread less and a
-        # handover is saved at each evaluation.
+        # The calling thread works as well, so that one thread less must be woken.
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._n_threads - 1)
-        helpers = min(self._n_threads, count) - 1
-        queue = iter(range(count))
-        lock = threading.Lock()
-        # NumPy's error state is each thread's own.
+        indices = _SharedIndices(count)
+        # NumPy's error state belongs to a thread.
         errors = np.geterr()
 
         def help_out() -> None:
             with np.errstate(**errors):
-                _take(queue, lock, work)
+                indices.work_off(work)
 
+        helpers = min(self._n_threads, count) - 1
         futures = [self._executor.submit(help_out) for _ in range(helpers)]
         try:
-            _take(queue, lock, work)
+            indices.work_off(work)
         finally:
-            # An interrupt in the calling thread must not leave others writing.
-            with lock:
-                _exhaust(queue)
+            # After Ctrl-C in the calling thread no other thread may go on writing.
+            indices.drop()
             wait(futures)
         for future in futures:
             future.result()
 
 
-def _take(
-    queue: Iterator[int], lock: threading.Lock, work: Callable[[int], None]
-) -> None:
-    while True:
-        with lock:
-            index = next(queue, None)
-        if index is None:
-            return
-        work(index)
+class _SharedIndices:
+    """The numbers below `count`, of which each thread takes the next one."""
 
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        self._count = count
+        self._next = 0
 
-def _exhaust(queue: Iterable[int]) -> None:
-    for _ in queue:
-        pass
+    def work_off(self, work: Callable[[int], None]) -> None:
+        """Call `work` with the next number until all are taken."""
+        while True:
+            with self._lock:
+                index = self._next
+                self._next += 1
+            if index >= self._count:
+                return
+            work(index)
+
+    def drop(self) -> None:
+        """Take all numbers that are left."""
+        with self._lock:
+            self._next = self._count

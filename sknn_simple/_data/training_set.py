@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-# The smallest float64 of full precision. A weight below it, relative to the sum of all,
+# The smallest float64 of full precision. A smaller weight, relative to the sum of all,
 # would lose digits.
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -15,51 +15,33 @@ def out_activation(n_classes: int, multilabel: bool) -> str:
 
 
 class TrainingSet(NamedTuple):
-    """The rows that a network is trained on.
+    """The rows that a network is trained on."""
 
-    Attributes
-    ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
-        float64 or float32; rows of weight 0 are left out.
-    y : ndarray
-        For the logistic loss (n_samples, n_outputs) of zeros and ones, for softmax
-        (n_samples,) of class codes.
-    weight : ndarray of shape (n_samples,)
-        sample_weight × class_weight, divided by their sum.
-    total_weight : float
-        That sum, S.
-    classes : ndarray of shape (n_classes,)
-        The labels, sorted; for a multilabel target the column numbers.
-    multilabel : bool
-        Whether y was an indicator matrix.
-    """
-
+    # Array or CSR (n_samples, n_features), float64 or float32; no row has weight 0.
     X: Any
+    # For the logistic loss (n_samples, n_outputs) of zeros and ones, for softmax
+    # (n_samples,) of class codes.
     y: np.ndarray
+    # (n_samples,): sample_weight × class_weight, divided by their sum S.
     weight: np.ndarray
+    # S.
     total_weight: float
+    # The labels, sorted; for a multilabel target the column numbers.
     classes: np.ndarray
+    # Whether y was an indicator matrix.
     multilabel: bool
 
     @classmethod
     def from_weighted_rows(
         cls, X: Any, codes: np.ndarray, weight: np.ndarray, classes: np.ndarray
     ) -> Self:
-        """Return the rows that have weight, and weights that sum to 1.
+        """Return the rows whose weight is not negligible, and weights that sum to 1.
 
-        Parameters
-        ----------
-        X : ndarray or CSR of shape (n_samples, n_features)
-            Features.
-        codes : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The numbers of the classes, or the indicator matrix.
-        weight : ndarray of shape (n_samples,)
-            Finite, not negative, and positive for one row at least.
-        classes : ndarray of shape (n_classes,)
-            The labels.
+        `codes` are class numbers (n_samples,) or an indicator matrix (n_samples,
+        n_labels). The weights are finite, not negative, and at least one is positive.
         """
         largest = float(weight.max())
-        # Divided by the largest first: the sum of huge weights may overflow.
+        # Dividing first avoids overflow of the sum.
         weight = weight / largest
         kept = weight > _SMALLEST * len(weight)
         if not kept.all():
@@ -74,7 +56,7 @@ class TrainingSet(NamedTuple):
 
     @property
     def n_outputs(self) -> int:
-        """One logit for two classes, else one output per class or label."""
+        """1 for two classes, else the number of classes or labels."""
         return (
             1
             if self.out_activation == "logistic" and not self.multilabel

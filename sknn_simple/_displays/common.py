@@ -19,7 +19,7 @@ class Display:
 
     @classmethod
     def _check_estimator(cls, estimator: Any) -> None:
-        """Raise an error unless ``estimator`` is a fitted network of this package."""
+        """Raise an error if ``estimator`` is not a fitted network of this package."""
         if not isinstance(estimator, LogisticNN | OneHiddenMLP):
             raise TypeError(
                 f"{cls.__name__}.from_estimator takes a fitted LogisticNN or "
@@ -69,9 +69,9 @@ def layer_weights(estimator: Any) -> list[np.ndarray]:
 
 
 def column_deviations(estimator: Any, X: Any) -> np.ndarray:
-    """Return the standard deviation of each column of X, shape (n_features, 1).
+    """Return the standard deviation of each column of X, (n_features, 1).
 
-    Without X all deviations count as 1.
+    If X is None, return 1 for all columns.
     """
     if X is None:
         return np.ones((1, 1))
@@ -114,9 +114,9 @@ def output_names(estimator: Any, class_names: Any = None) -> np.ndarray:
 
 
 def escape_dollars(name: Any) -> str:
-    r"""Return a name from the data as text that matplotlib does not read as a formula.
+    r"""Replace $ by ``\$``, so that matplotlib does not read a name as a formula.
 
-    A column may be called "$ per $100". Matplotlib draws ``\$`` as a dollar sign.
+    A column may be called "$ per $100".
     """
     return str(name).replace("$", r"\$")
 
@@ -124,7 +124,7 @@ def escape_dollars(name: Any) -> str:
 def shorten(name: str, length: int = _MAX_NAME) -> str:
     """Cut the middle out of a long name, because similar names differ at their ends.
 
-    A formula is not cut: matplotlib cannot draw a part of it.
+    A formula is not cut, because matplotlib cannot draw a part of it.
     """
     if len(name) <= length or "$" in name.replace(r"\$", ""):
         return name
@@ -140,7 +140,7 @@ def indices_of_largest(strength: np.ndarray, n: int | None) -> np.ndarray:
 
 
 def check_limit(name: str, limit: Any) -> None:
-    """Raise an error unless ``limit`` is a positive integer or None."""
+    """Raise an error if ``limit`` is neither a positive integer nor None."""
     if limit is not None and not (isinstance(limit, Integral) and int(limit) >= 1):
         raise ValueError(
             f"{name} must be a positive integer, or None for no limit; got "
@@ -151,7 +151,7 @@ def check_limit(name: str, limit: Any) -> None:
 def sign_colours(plt: Any, cmap: Any) -> np.ndarray:
     """Return the colours of negative and of positive weights, (2, 4).
 
-    They are taken at 0.1 and 0.9: the two ends of a diverging colormap are almost
-    black and look alike.
+    They are those at 0.1 and 0.9 of the colormap, because the two ends of a diverging
+    colormap are almost black and look alike.
     """
     return plt.get_cmap(cmap)([0.1, 0.9])

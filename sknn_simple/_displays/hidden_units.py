@@ -24,8 +24,8 @@ from sknn_simple._logistic import LogisticNN
 class HiddenUnitsDisplay(Display):
     """Weights into each hidden unit, as images or as bars.
 
-    Use :meth:`from_estimator` to create one from a fitted model. The weights of all
-    units are drawn to one scale, symmetric about 0.
+    Use :meth:`from_estimator` to create one from a fitted model. All units have the
+    same scale, symmetric about 0.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class HiddenUnitsDisplay(Display):
         Height and width in pixels, if the features are the pixels of an image, row
         by row; None to draw bars.
     per_deviation : bool, default=False
-        Whether the weights are per standard deviation of the feature. It changes the
-        label of the scale only.
+        Whether the weights are per standard deviation of the feature. This changes only
+        the label of the scale.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class HiddenUnitsDisplay(Display):
     artists_ : list of matplotlib AxesImage or BarContainer
         The image or the bars of each unit drawn.
     ax_ : matplotlib Axes
-        Empty axes; ``axes_`` divide their place.
+        Empty axes; ``axes_`` divide the area of these axes.
     figure_ : matplotlib Figure
         Figure containing the units.
 
@@ -106,10 +106,10 @@ class HiddenUnitsDisplay(Display):
             A fitted model. LogisticNN has no hidden units: the plot shows the weights
             into each of its outputs.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data from which the scale of the weights is taken: each weight is shown per
-            standard deviation of its column, so that features in different units
-            can be compared. None shows the raw weights, ``coefs_[0]``, which are large
-            if the feature has small values. Pass X unless all columns have one scale.
+            Data for the standard deviations of the columns: the plot shows weights per
+            standard deviation, so that you can compare features in different units.
+            None shows the raw weights, ``coefs_[0]``, which are large if the feature
+            has small values. Pass X unless all columns have the same scale.
         image_shape : tuple of two ints, default=None
             Height and width in pixels, if the features are the pixels of an image, row
             by row; None to draw bars.
@@ -123,9 +123,9 @@ class HiddenUnitsDisplay(Display):
             Largest number of units to draw if ``units`` is None; None for all.
         max_features : int, default=20
             Largest number of bars to draw: those of the features with the largest
-            weights into one of the units that are drawn. None for all.
+            weights into any of the units that are drawn. None for all.
         ax : matplotlib Axes, default=None
-            Axes whose place is divided among the units; None for a new figure. Create
+            Axes whose area is divided among the units; None for a new figure. Create
             your own figure with ``layout="constrained"`` to leave room for the names.
         cmap : str or matplotlib Colormap, default="RdBu_r"
             A diverging colormap, for the images and for the signs of the bars.
@@ -178,7 +178,7 @@ class HiddenUnitsDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes whose place is divided among the units; None for a new figure. Create
+            Axes whose area is divided among the units; None for a new figure. Create
             your own figure with ``layout="constrained"`` to leave room for the names.
         units : int or array-like of int, default=None
             Numbers of the units to draw; None for all, or the most important ones.
@@ -245,7 +245,7 @@ class HiddenUnitsDisplay(Display):
         ]
         for panel in self.axes_:
             panel.set(xticks=[], yticks=[])
-        # The colour bar has the same thickness for any number of images.
+        # This keeps the thickness of the colour bar for any number of images.
         self.figure_.colorbar(
             self.artists_[0],
             ax=list(self.axes_),
@@ -330,7 +330,7 @@ def _unit_names(estimator: Any, n_units: int) -> np.ndarray:
 
 
 def _grid_shape(n: int) -> tuple[int, int]:
-    """Return a number of rows and of columns: nearly square, with few empty places."""
+    """Return the numbers of rows and columns: nearly square, with few empty places."""
     least = ceil(sqrt(n))
     n_columns = min(range(least, least + 3), key=lambda columns: -n % columns)
     return ceil(n / n_columns), n_columns

@@ -14,9 +14,9 @@ class LossCurveDisplay(Display):
 
     Use :meth:`from_estimator` to create one from a fitted model. The training curve is
     the objective J, including the penalty. Models that were fitted with
-    ``early_stopping=True`` also have a validation curve: the mean log-loss, without the
-    penalty, of the samples that were set aside. A dot marks its lowest point, the
-    iterate that the model kept.
+    ``early_stopping=True`` also have a validation curve: the mean log-loss of the
+    validation samples, without the penalty. A dot marks its minimum, the iterate that
+    the model kept.
 
     Parameters
     ----------

@@ -24,10 +24,10 @@ class NetworkDisplay(Display):
     """A drawing of a network: units as circles, weights as lines.
 
     Use :meth:`from_estimator` to create one from a fitted model. The colour of a line
-    shows the sign of its weight. Its width shows the weight's absolute value, relative
-    to the largest of its layer, which is written below. Skip connections are dashed.
-    Biases are not drawn. For two classes the network has one output; a positive value
-    favours the second class.
+    shows the sign of the weight. Its width shows the absolute value relative to the
+    largest of the layer, which is written below. Skip connections are dashed. Biases
+    are not drawn. For two classes the network has one output; a positive value favours
+    the second class.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class NetworkDisplay(Display):
         Weights from the inputs directly to the outputs.
     per_deviation : bool, default=False
         Whether the weights of the inputs are per standard deviation of the feature.
-        It changes the text of the picture only.
+        This changes only the text of the picture.
 
     Attributes
     ----------
@@ -99,11 +99,10 @@ class NetworkDisplay(Display):
         estimator : LogisticNN or OneHiddenMLP
             A fitted model.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data from which the scale of the weights is taken: the weights of the inputs
-            are shown per standard deviation of the column, so that features in
-            different units can be compared. None shows the raw weights, which are
-            large if the feature has small values. Pass X unless all columns have one
-            scale.
+            Data for the standard deviations of the columns: the weights of the inputs
+            are per standard deviation, so that you can compare features in different
+            units. None shows the raw weights, which are large if the feature has small
+            values. Pass X unless all columns have the same scale.
         feature_names : array-like of str of shape (n_features,), default=None
             Names of the inputs; None for ``feature_names_in_``, or x0, x1, … if the
             model has no names.
@@ -202,7 +201,7 @@ class NetworkDisplay(Display):
         return self
 
     def _strengths(self) -> list[np.ndarray]:
-        """Return norms of units' outgoing weights, for outputs of incoming ones."""
+        """Return the norms of outgoing weights; of incoming ones for outputs."""
         strengths = [np.linalg.norm(weights, axis=1) for weights in self.weights]
         strengths.append(np.linalg.norm(self.weights[-1], axis=0))
         if self.skip_weights is not None:

@@ -1,4 +1,4 @@
-"""The parts of a drawn network: the places of its units, its lines and its texts."""
+"""The parts of a drawn network: positions of units, lines and texts."""
 
 from typing import Any, NamedTuple
 
@@ -8,9 +8,9 @@ from sknn_simple._displays.common import shorten
 
 
 class Column(NamedTuple):
-    """The places of a layer's units: at ``x``, in rows from top to bottom.
+    """The positions of a layer's units: at ``x``, in rows from top to bottom.
 
-    If units are left out, the last row shows how many.
+    If some units are not drawn, the last row shows their number.
     """
 
     x: float
@@ -24,7 +24,7 @@ class Column(NamedTuple):
 
 
 def place_columns(units: list[np.ndarray], totals: list[int]) -> list[Column]:
-    """Return the column of each layer; short ones are spread a little and centred."""
+    """Return the column of each layer, centred; short columns have wider spacing."""
     left_out = [n - len(drawn) for drawn, n in zip(units, totals, strict=True)]
     n_rows = [len(drawn) + (n > 0) for drawn, n in zip(units, left_out, strict=True)]
     columns = []
@@ -36,18 +36,10 @@ def place_columns(units: list[np.ndarray], totals: list[int]) -> list[Column]:
 
 
 class NetworkDrawing:
-    """Draws a network on axes; one unit of height is the distance of two rows.
+    """Draws a network on axes; one unit of height is the distance between two rows.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes to draw on.
-    columns : list of Column
-        The places of the units, layer by layer.
-    colours : ndarray of shape (2, 4)
-        Colours of negative and of positive weights.
-    max_width : float
-        Width in points of the widest line of a layer.
+    `columns` has the positions of the units, layer by layer; `colours` (2, 4) those of
+    negative and positive weights; `max_width` is the widest line of a layer in points.
     """
 
     def __init__(
@@ -106,7 +98,7 @@ class NetworkDrawing:
                 self._write(column.x, column.rows[-1], more, side)
 
     def finish(self, layer_names: list[str], per_deviation: bool) -> None:
-        """Write the layers' names above, the largest weights and the legend below."""
+        """Write the names of layers above, the largest weights and the legend below."""
         for column, name in zip(self.columns, layer_names, strict=True):
             self._write(column.x, self.top + 0.8, name)
         for i, largest in enumerate(self.largest):
@@ -121,8 +113,8 @@ class NetworkDrawing:
     def _line_style(self, weights: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Return pairs of units and the style of their lines, the largest weights last.
 
-        What comes last is drawn on top. Lines of small weights are also paler:
-        otherwise a hundred of them would merge into one dark area.
+        The last lines are drawn on top. Lines of small weights are also paler, because
+        a hundred of them would otherwise merge into one dark area.
         """
         order = np.argsort(np.abs(weights), axis=None)
         weight = weights.ravel()[order]
@@ -135,9 +127,9 @@ class NetworkDrawing:
     def _arc(self, j: int, k: int) -> Any:
         """Return the path from unit j of the first layer to unit k of the last.
 
-        It passes above the layers between them, or below them for a pair in the lower
-        half. A cubic Bézier curve has at its middle the height y/8 + 3c/8 + 3c/8 + z/8
-        for ends y and z and two control points of height c.
+        It passes above the layers between them, or below for a pair in the lower half.
+        The height of a cubic Bézier curve at its middle is y/8 + 3c/8 + 3c/8 + z/8 for
+        ends y and z and two control points of height c.
         """
         from matplotlib.path import Path
 
@@ -167,7 +159,7 @@ class NetworkDrawing:
         size: str = "medium",
         color: str = "black",
     ) -> None:
-        """Write centred at a place, or left (-1) or right (1) of a unit there."""
+        """Write text centred at (x, y), or left (-1) or right (1) of a unit there."""
         self.ax.annotate(
             text,
             (x, y),

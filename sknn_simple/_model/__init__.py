@@ -1,1 +1,1 @@
-"""The mathematics of the networks, one block of rows at a time."""
+"""Networks, losses and the objective, computed one block of rows at a time."""

@@ -1,11 +1,11 @@
 """Activation functions φ with their first and second derivatives, in place.
 
 Every function works in place on a float array ``z`` of pre-activations of any shape,
-because a hidden layer is the largest array of an evaluation: writing φ(z) over z and
-the derivatives into buffers that are reused keeps a block of rows in cache.
+because a hidden layer is the largest array of an evaluation: a block of rows stays in
+cache if φ(z) overwrites z and the derivatives use the same buffers each time.
 
-The sigmoid is 1 / (1 + exp(-z)). If exp(-z) overflows, 1/inf is 0, as it should be.
-SciPy's ``expit`` calls libm for each number, which is 4 times slower with AVX-512.
+The sigmoid is 1 / (1 + exp(-z)). If exp(-z) overflows, 1/inf is 0, which is correct.
+SciPy's ``expit`` calls libm for each number and takes 4 times the time with AVX-512.
 (1 + tanh(z/2)) / 2 takes the same time with AVX-512, and twice the time with AVX2.
 
 References
@@ -29,30 +29,20 @@ _GAUSSIAN_RANGE = 39.0
 
 
 class Activation(NamedTuple):
-    """One row of the table of activations.
+    """One row of the table of activations."""
 
-    Attributes
-    ----------
-    value : callable
-        ``value(z)`` writes φ(z) over z.
-    slope : callable
-        ``slope(z, d1)`` writes φ′(z) into d1 and φ(z) over z.
-    curvature : callable
-        ``curvature(z, d1, d2)`` writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
-    mean : float
-        E[φ(Z)] of a standard normal Z: the mean output of a unit at the start, when its
-        input has a variance of about 1.
-    monotone : bool
-        Whether φ never decreases. Sign constraints on weights rely on it.
-    binary_slope : bool, default=False
-        Whether φ′ is 0 or 1 everywhere: ``slope`` may then be given a d1 of bool.
-    """
-
+    # value(z) writes φ(z) over z.
     value: Callable[[np.ndarray], None]
+    # slope(z, d1) writes φ′(z) into d1 and φ(z) over z.
     slope: Callable[[np.ndarray, np.ndarray], None]
+    # curvature(z, d1, d2) writes φ″(z) into d2, φ′(z) into d1 and φ(z) over z.
     curvature: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+    # E[φ(Z)] of a standard normal Z: the mean output of a unit at the start, when its
+    # input has a variance of about 1.
     mean: float
+    # Whether φ never decreases, which sign constraints on weights require.
     monotone: bool
+    # Whether φ′ is 0 or 1 everywhere, so that `slope` accepts a d1 of bool.
     binary_slope: bool = False
 
 
@@ -121,14 +111,14 @@ def _tanh_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
 def _relu(z: np.ndarray) -> None:
     """φ(z) = max(z, 0).
 
-    ``np.maximum(z, 0)`` takes three times as long: NumPy does not vectorise it for an
-    array and a number, but it vectorises clipping to two bounds.
+    ``np.maximum(z, 0)`` takes three times as long: NumPy vectorises clipping to two
+    bounds, but not the maximum of an array and a number.
     """
     np.clip(z, 0.0, np.inf, out=z)
 
 
 def _relu_slope(z: np.ndarray, d1: np.ndarray) -> None:
-    """φ′ = 1 where z > 0, else 0 (also at 0, as in MLPClassifier)."""
+    """φ′ = 1 if z > 0, else 0 (also at 0, as in MLPClassifier)."""
     np.greater(z, 0.0, out=d1)
     _relu(z)
 
@@ -187,8 +177,8 @@ def _silu_curvature(z: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> None:
     d2 += 1.0
     d2 *= z
     d2 += 2.0
-    # The factors of σ (1 - σ) are multiplied in one by one: if one of them is 0, the
-    # product is 0 even for the largest z.
+    # Multiplying by σ and 1 - σ one after the other avoids overflow: if one of them is
+    # 0, the product is 0 even for the largest z.
     d2 *= sigmoid
     np.subtract(1.0, sigmoid, out=d1)
     d2 *= d1

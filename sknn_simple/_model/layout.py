@@ -1,7 +1,7 @@
 """Named views of one flat parameter vector.
 
-An optimiser works on one vector θ, a network on matrices. ``Layout`` maps between the
-two without copying: writing a gradient into the views fills the vector.
+An optimiser uses one vector θ, a network uses matrices. ``Layout`` maps between the two
+without copying: writing a gradient into the views fills the vector.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,6 @@ class Layout:
     ----------
     shapes : mapping of str to tuple of int
         Shape of each named array, in the order in which they are stored.
-    stacked : mapping of str to (str, str), optional
-        Names for weights (p, k) and the biases (k,) after them as one array (p + 1, k).
 
     Attributes
     ----------
@@ -38,11 +36,7 @@ class Layout:
            [2.]])
     """
 
-    def __init__(
-        self,
-        shapes: Mapping[str, tuple[int, ...]],
-        stacked: Mapping[str, tuple[str, str]] | None = None,
-    ) -> None:
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.shapes = dict(shapes)
         self.slices: dict[str, slice] = {}
         end = 0
@@ -50,20 +44,17 @@ class Layout:
             start, end = end, end + prod(shape)
             self.slices[name] = slice(start, end)
         self.size = end
-        self._views = [(name, self.slices[name], self.shapes[name]) for name in shapes]
-        for name, (weights, biases) in (stacked or {}).items():
-            rows, columns = self.shapes[weights]
-            both = slice(self.slices[weights].start, self.slices[biases].stop)
-            self._views.append((name, both, (rows + 1, columns)))
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return all arrays as views of `flat`, a contiguous (size,) array."""
-        return {name: flat[place].reshape(shape) for name, place, shape in self._views}
+        return {
+            name: flat[self.slices[name]].reshape(shape)
+            for name, shape in self.shapes.items()
+        }
 
     def pack(self, arrays: Mapping[str, ArrayLike]) -> np.ndarray:
         """Return a new flat float64 vector with copies of `arrays`, broadcast."""
         flat = np.empty(self.size)
-        views = self.views(flat)
-        for name in self.shapes:
-            views[name][...] = arrays[name]
+        for name, view in self.views(flat).items():
+            view[...] = arrays[name]
         return flat

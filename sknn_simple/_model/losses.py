@@ -20,7 +20,12 @@ import numpy as np
 
 
 class Loss(Protocol):
-    """The methods of a loss that objectives call; K is the number of outputs."""
+    """The methods of a loss that objectives call; K is the number of outputs.
+
+    ℓ is `shift_invariant` if adding a constant to all outputs does not change it.
+    """
+
+    shift_invariant: bool
 
     def start_curvature(self, n_outputs: int) -> float:
         """Return ∂²ℓ/∂zₖ² at equal outputs."""
@@ -38,12 +43,6 @@ class Loss(Protocol):
 
     def probabilities(self, raw: np.ndarray) -> None:
         """Write the probabilities of the K outputs over `raw`."""
-        ...
-
-    def probabilities_of_gradient(
-        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
-    ) -> None:
-        """Write the probabilities over wᵢ ∂ℓ/∂zᵢ, from which they are regained."""
         ...
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
@@ -71,12 +70,6 @@ def _exp_minus_abs(raw: np.ndarray) -> np.ndarray:
     return np.exp(tail, out=tail)
 
 
-def _clip_to_probabilities(regained: np.ndarray) -> None:
-    """Undo what rounding has put below 0 or above 1; np.clip takes longer."""
-    np.maximum(regained, 0.0, out=regained)
-    np.minimum(regained, 1.0, out=regained)
-
-
 def _log_sigmoid(raw: np.ndarray) -> None:
     """Write log σ(z) = min(z, 0) - log(1 + exp(-|z|)) over z."""
     tail = _exp_minus_abs(raw)
@@ -88,7 +81,7 @@ def _log_sigmoid(raw: np.ndarray) -> None:
 def _shift_below_zero(raw: np.ndarray) -> None:
     """Subtract each row's largest entry, in place.
 
-    The difference of two finite numbers may be -inf; its exponential, 0, is right.
+    The difference of two finite numbers may be -inf; its exponential 0 is correct.
     """
     with np.errstate(over="ignore"):
         raw -= raw.max(axis=1, keepdims=True)
@@ -97,7 +90,7 @@ def _shift_below_zero(raw: np.ndarray) -> None:
 def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `raw` as a flat view, and the index of each row's observed class in it.
 
-    Entries are taken and set twice as fast by one index as by row and column.
+    One flat index is twice as fast as an index of rows and one of columns.
     """
     if not raw.flags.f_contiguous:
         raise ValueError("raw outputs must be in Fortran order: a flat view is needed")
@@ -116,6 +109,8 @@ class BernoulliLoss:
     its derivative -s (1 - σ(s z)) is s times exp(-ℓ) - 1: exact to the last bit even
     if the probability of the observed class is nearly 1.
     """
+
+    shift_invariant = False
 
     def start_curvature(self, n_outputs: int) -> float:
         """1/4, the variance of a fair coin."""
@@ -142,17 +137,10 @@ class BernoulliLoss:
     def probabilities(self, raw: np.ndarray) -> None:
         tail = _exp_minus_abs(raw)
         tail += 1.0
-        # This exponential takes half of the time of a mask of the sign.
+        # exp(min(z, 0)) takes half of the time of a mask for the sign of z.
         np.minimum(raw, 0.0, out=raw)
         np.exp(raw, out=raw)
         raw /= tail
-
-    def probabilities_of_gradient(
-        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
-    ) -> None:
-        gradient /= weight[:, None]
-        gradient += y
-        _clip_to_probabilities(gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         _log_sigmoid(raw)
@@ -182,6 +170,8 @@ class SoftmaxLoss:
     before exponentials are taken. At the observed class the derivative is exp(-ℓ) - 1.
     """
 
+    shift_invariant = True
+
     def start_curvature(self, n_outputs: int) -> float:
         """(1 - 1/K) / K, the variance of the indicator of one of K equal classes."""
         return (1.0 - 1.0 / n_outputs) / n_outputs
@@ -209,14 +199,6 @@ class SoftmaxLoss:
         _shift_below_zero(raw)
         np.exp(raw, out=raw)
         raw /= raw.sum(axis=1, keepdims=True)
-
-    def probabilities_of_gradient(
-        self, gradient: np.ndarray, y: np.ndarray, weight: np.ndarray
-    ) -> None:
-        gradient /= weight[:, None]
-        entries, place = _observed(gradient, y)
-        entries[place] += 1.0
-        _clip_to_probabilities(gradient)
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         _shift_below_zero(raw)

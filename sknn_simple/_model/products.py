@@ -1,10 +1,10 @@
-"""The matrix products of the networks, each in one form that is quick on average.
+"""The matrix products of the networks, each in the form that is faster on average.
 
-A product and its transpose hold the same numbers, but an OpenBLAS multiplies in tiles
-that are longer one way than the other. If there are few outputs, the two forms take 0.5
-to 1.7 times as long as each other, and which is quicker depends on the processor. The
-ratios named here are geometric means over 14 shapes, from (150, 4) by 3 outputs to
-(1024, 784) by 10, and over the kernels for AVX2 and AVX-512, on one core.
+A product and its transpose hold the same numbers, but OpenBLAS multiplies in tiles that
+are not square. With few outputs the ratio of their times is between 0.5 and 1.7, and
+depends on the processor. The ratios below are geometric means over 14 shapes, from
+(150, 4) with 3 outputs to (1024, 784) with 10, and over the kernels for AVX2 and
+AVX-512, on one core.
 """
 
 import numpy as np
@@ -23,9 +23,9 @@ def product(X: Features, W: np.ndarray, out: np.ndarray | None = None) -> np.nda
 def raw_product(X: Features, W: np.ndarray) -> np.ndarray:
     """Return X W in float64 and Fortran order.
 
-    Softmax takes the largest entry and the sum of every row. Over short rows that is 5
-    times faster if each column, not each row, is contiguous. In float64 the transposed
-    form takes 0.93 times as long, in float32 1.10 times.
+    Softmax needs the largest entry and the sum of every row. For short rows that is 5
+    times as fast if columns, not rows, are contiguous. The transposed form takes 0.93
+    of the time in float64, and 1.10 in float32.
     """
     if sparse.issparse(X) or X.dtype == np.float32:
         found = X @ W
@@ -35,10 +35,10 @@ def raw_product(X: Features, W: np.ndarray) -> np.ndarray:
 
 
 def add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
-    """Add Xᵀ delta to `total`, in float64 whatever the precision of the product.
+    """Add Xᵀ delta to `total`, in float64 also if the product is in float32.
 
-    For delta of the outputs, which is in Fortran order, the transposed form takes 0.97
-    times as long; for that of a hidden layer, in C order, 1.03 times.
+    The transposed form takes 0.97 of the time for the delta of the outputs, which is in
+    Fortran order, and 1.03 for that of a hidden layer, in C order.
     """
     if sparse.issparse(X):
         total += transposed(X) @ delta
@@ -53,9 +53,9 @@ def product_back(
 ) -> np.ndarray:
     """Return δ Wᵀ.
 
-    If there is one output, ``np.matmul`` does not call the BLAS and takes three times
-    as long as ``np.dot``. Otherwise ``np.matmul`` is the quicker one, because it does
-    not fill `out` with zeros first.
+    With one output ``np.matmul`` does not call the BLAS and takes three times as long
+    as ``np.dot``. Otherwise ``np.matmul`` is faster, because it does not fill `out`
+    with zeros first.
     """
     multiply = np.dot if delta.shape[1] == 1 else np.matmul
     return multiply(delta, W.T, out=out)

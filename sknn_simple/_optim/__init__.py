@@ -1,1 +1,1 @@
-"""Minimising a smooth function of one vector; knows nothing of data or networks."""
+"""Minimisation of smooth functions of a vector; independent of the other folders."""

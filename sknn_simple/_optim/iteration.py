@@ -1,4 +1,4 @@
-"""What our own methods of ``scipy.optimize.minimize`` share: the loop and its end."""
+"""The loop of iterations that L-BFGS and Newton's method share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-# Near the minimum a step that lessens the gradient may raise f by this part.
+# Values of f with a smaller relative difference count as equal: f is a sum, so its
+# rounding error is a few times that of one float64 number, 1.1e-16.
 ROUNDING = 1e-15
 
 
@@ -17,26 +18,12 @@ def iterate(
     callback: Callable[..., Any] | None,
     maxiter: int,
 ) -> OptimizeResult:
-    """Advance from x, where f is `value`, until there is a reason to stop.
+    """Iterate from x, until there is no step, or the callback or `maxiter` ends it.
 
-    Parameters
-    ----------
-    advance : callable
-        From an iterate and f there to the next ones; None if there is no step.
-    x : ndarray of shape (size,)
-        The start.
-    value : float
-        f at the start.
-    callback : callable or None
-        Called with ``intermediate_result`` after each iteration; it stops the
-        minimisation by raising StopIteration.
-    maxiter : int
-        Largest number of iterations.
-
-    Returns
-    -------
-    OptimizeResult
-        With status 0 (maxiter reached), 2 (no step) or 99 (stopped by the callback).
+    `advance` maps an iterate and its value of f to the next ones, or to None if it
+    finds no step. The callback gets ``intermediate_result`` after each iteration, and
+    may raise StopIteration. The result has status 0 (maxiter reached), 2 (no step) or
+    99 (stopped by the callback).
     """
     status, nit = 0, 0
     while nit < maxiter:

@@ -8,15 +8,15 @@
 
     |f'(x + t d)ᵀd| ≤ 0.9 |gᵀd|.
 
-It doubles t until an interval contains a minimum, and then shrinks the interval with
-the minimum of the cubic that has the values and slopes of both ends.
+It doubles t until an interval contains a minimum. Then it shrinks the interval with the
+minimum of the cubic that interpolates the values and slopes of both ends.
 
-Near the minimum of f a decrease is smaller than the rounding of f. A point whose value
-differs from the start's by rounding only is therefore judged by its slope alone, as in
-the approximate Wolfe conditions of Hager and Zhang.
+Near the minimum of f a decrease is smaller than the rounding of f. If the value of a
+point differs from the value at the start only by rounding, only its slope is tested, as
+in the approximate Wolfe conditions of Hager and Zhang.
 
-SciPy's line search warns if it finds nothing. Filters of warnings belong to the whole
-process, so fits in threads would change each other's.
+SciPy's line search is not used, because it warns if it fails. Warning filters belong to
+the whole process, so fits in threads could not silence it safely.
 
 References
 ----------
@@ -37,13 +37,13 @@ from sknn_simple._optim.iteration import ROUNDING
 # The constants of both conditions (Nocedal and Wright 2006, section 3.1).
 ARMIJO = 1e-4
 CURVATURE = 0.9
-# The shortest step of a backtracking is 2⁻⁴⁰, 1e-12, of the first.
+# The shortest step of a backtracking is 2⁻⁴⁰ (1e-12) of the first.
 _MAX_HALVINGS = 40
 # After this number of evaluations the search returns a point that satisfies Armijo's
 # condition only: at a kink no point may satisfy the curvature condition.
 _MAX_TRIALS = 10
-# A trial keeps at least this part of the interval away from its ends, so that each
-# trial shrinks the interval by a tenth or more.
+# The distance of a trial from each end of the interval is at least this fraction of it,
+# so that each trial shrinks the interval by a tenth or more.
 _MARGIN = 0.1
 
 
@@ -58,20 +58,10 @@ class Point(NamedTuple):
 
 
 class Line:
-    """The function f along a direction.
+    """The function f along a direction d.
 
-    Parameters
-    ----------
-    fun, jac : callable
-        f and its gradient (size,).
-    args : tuple
-        Extra arguments of both.
-    x, direction : ndarray of shape (size,)
-        The start, and d.
-    value : float
-        f at the start.
-    gradient : ndarray of shape (size,)
-        The gradient at the start.
+    `fun` and `jac`, with extra arguments `args`, return f and its gradient (size,);
+    `value` and `gradient` are those at the start x.
     """
 
     def __init__(
@@ -92,8 +82,7 @@ class Line:
     def at(self, length: float) -> Point:
         """Evaluate f and its gradient at t = `length`.
 
-        If the slope is not finite, f counts as infinite: no iteration could go on from
-        there.
+        If the slope is not finite, f counts as infinite, so that the point is rejected.
         """
         x = self.start.x + length * self._direction
         value, gradient = self._fun(x, *self._args), self._jac(x, *self._args)
@@ -126,20 +115,12 @@ class Line:
     def search(self, trial: Point) -> Point | None:
         """Return a point that satisfies the strong Wolfe conditions.
 
-        `low` is the lowest point so far that satisfies Armijo's condition, at first the
-        start. `high` is the other end of an interval that contains a minimum, or None
-        while f has only decreased.
+        After ten trials a lower point that satisfies Armijo's condition is enough. None
+        if there is no lower point.
 
-        Parameters
-        ----------
-        trial : Point
-            The first point to try.
-
-        Returns
-        -------
-        Point or None
-            After ten trials a lower point that satisfies Armijo's condition only; None
-            if there is no lower point.
+        `low` is the lowest point so far that satisfies Armijo's condition, initially
+        the start. `high` is the other end of an interval that contains a minimum, or
+        None while f has only decreased.
         """
         low, high = self.start, None
         for number in range(1, _MAX_TRIALS + 1):
@@ -174,7 +155,7 @@ def _next_length(low: Point, high: Point | None) -> float:
 
 
 def _cubic_minimum(low: Point, high: Point) -> float:
-    """Return where their cubic has a minimum: 0 is `low`, 1 `high`; NaN if nowhere."""
+    """Return the minimiser of their cubic, 0 at `low` and 1 at `high`, or NaN."""
     width = high.length - low.length
     before, after = low.slope * width, high.slope * width
     inner = before + after - 3.0 * (high.value - low.value)

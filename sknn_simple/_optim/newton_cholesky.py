@@ -7,12 +7,12 @@ For a convex f with gradient g and Hessian H (size × size) each iteration
    f(x + t d) ≤ f(x) + 1e-4 t gᵀd;
 3. if there is no such t, goes back to 1 with 1000 λ.
 
-On a log-loss 1 is iteratively reweighted least squares (Bishop 2006, section 4.3.3).
-Near the minimum t is 1 and convergence is quadratic: ten iterations are seldom needed.
-1 and 2 are algorithms 3.1 and 3.2 of Nocedal and Wright (2006). 3 is Levenberg and
-Marquardt's (sections 3.4 and 10.3). It is needed if outputs are saturated, for example
-after a warm start in other units: H is then almost 0 in some direction, and d is many
-orders of magnitude too long.
+For a log-loss 1 is iteratively reweighted least squares (Bishop 2006, section 4.3.3).
+Near the minimum t is 1 and convergence is quadratic: fits rarely need ten iterations.
+1 and 2 are algorithms 3.1 and 3.2 of Nocedal and Wright (2006). 3 is the method of
+Levenberg and Marquardt (sections 3.4 and 10.3). It is needed if outputs are saturated,
+for example after a warm start in other units: H is then almost 0 in some direction, and
+d is too long by many orders of magnitude.
 
 References
 ----------
@@ -30,16 +30,16 @@ from scipy.optimize import OptimizeResult
 from sknn_simple._optim.iteration import iterate
 from sknn_simple._optim.line_search import Line, Point
 
-# The first λ, relative to the largest diagonal entry of H. Adding a constant to all
-# softmax outputs does not change J: in that direction H is singular and g is 0. A λ of
-# some hundred units of rounding (2e-16) makes the factorisation possible there, and
-# changes other steps by 1e-13 times their length and the condition number.
+# The first λ, relative to the largest diagonal entry of H. If f is constant along a
+# direction, H is singular and g is 0 in it. A λ of some hundred units of rounding
+# (2e-16) makes the factorisation possible. It changes other steps by 1e-13 times their
+# length and the condition number.
 _FIRST_RIDGE = 1e-13
-# The next λ is this times the last. The loop ends with a λ at least as many times as
-# large as H and g: the step is then a short one along -g.
+# Each λ is this factor times the one before. The loop ends after a λ larger than this
+# factor times H and g: the step is then a short step along -g.
 _RIDGE_GROWTH = 1e3
-# If the model predicts a decrease of f by less than this part, larger λ are not tried:
-# values of f then differ by the rounding of its sums more than by the step.
+# If the predicted relative decrease of f is smaller, larger λ are not tried: the
+# rounding error of f would be larger than its decrease.
 _LEAST_DECREASE = 1e-10
 
 
@@ -91,15 +91,7 @@ def newton_cholesky(
 
 
 def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield d with (H + λ I) d = -g for each λ with which H + λ I has a factor.
-
-    Parameters
-    ----------
-    hessian : ndarray of shape (size, size)
-        H.
-    gradient : ndarray of shape (size,)
-        g.
-    """
+    """Yield d with (H + λ I) d = -g for each λ that makes H + λ I positive definite."""
     largest = float(hessian.diagonal().max())
     ridge = _FIRST_RIDGE * largest
     if ridge <= 0.0:
@@ -108,8 +100,8 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
     while np.isfinite(last) and np.isfinite(ridge):
         damped = hessian.copy(order="F")
         damped.T.reshape(-1)[:: len(damped) + 1] += ridge
-        # LAPACK itself: SciPy's cho_factor and cho_solve check and copy, which for a
-        # few dozen parameters takes longer than the factorisation.
+        # SciPy's cho_factor and cho_solve check and copy, which for a few dozen
+        # parameters takes longer than the factorisation.
         _, step, failed = dposv(damped, -gradient, overwrite_a=True, overwrite_b=True)
         if not failed:
             yield step
@@ -119,9 +111,9 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
 
 
 def _search(line: Line) -> Point | None:
-    """Return the first point of the backtracking that will do, or None.
+    """Return the first acceptable point of the backtracking, or None.
 
-    If the whole step changes f by its rounding only, the smaller slope decides.
+    If the full step changes f only by rounding, the slope decides.
     """
     if line.start.slope >= 0.0:
         return None

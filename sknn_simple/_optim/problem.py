@@ -1,8 +1,33 @@
-"""What a solver may ask of the function that it minimises."""
+"""The interface between solvers and functions, and the preconditioned function.
 
-from typing import Protocol
+A preconditioner is a linear map θ = T u. The optimum over θ is T times the optimum over
+u: T changes the path of a solver, but not the optimum. A good T gives the Hessian a
+diagonal near 1, or makes it nearly the identity (Nocedal and Wright 2006, section 5.1).
+
+References
+----------
+Nocedal, J., Wright, S. (2006). Numerical Optimization, 2nd edition. Springer.
+"""
+
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+
+class Curvature(Protocol):
+    """The second derivatives of f at one point."""
+
+    def product(self, v: np.ndarray, /) -> np.ndarray:
+        """Return the Hessian times v, (size,)."""
+        ...
+
+
+class CurvatureWithMatrix(Curvature, Protocol):
+    """Second derivatives that can also be returned as a matrix."""
+
+    def matrix(self) -> np.ndarray:
+        """Return the Hessian, (size, size)."""
+        ...
 
 
 class Problem(Protocol):
@@ -10,54 +35,112 @@ class Problem(Protocol):
 
     size: int
 
-    def value_and_grad(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
-        """Return f(x) and its gradient, (size,)."""
+    def value_and_grad(self, theta: np.ndarray, /) -> tuple[float, np.ndarray]:
+        """Return f(θ) and its gradient, (size,)."""
         ...
 
-    def hessp(self, x: np.ndarray, v: np.ndarray, /) -> np.ndarray:
-        """Return the Hessian at x times v, (size,)."""
-        ...
-
-
-class ProblemWithHessian(Problem, Protocol):
-    """A problem whose Hessian can be written down."""
-
-    def hessian(
-        self, x: np.ndarray, center: np.ndarray, scale: np.ndarray, /
-    ) -> np.ndarray:
-        """Return the Hessian for inputs seen as (input - center) * scale."""
+    def curvature(self, theta: np.ndarray, /) -> Curvature:
+        """Return the second derivatives at θ."""
         ...
 
 
-def projected_gradient(
-    x: np.ndarray, gradient: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None
-) -> np.ndarray:
-    """Return the gradient without the parts that push x out of its bounds."""
-    if bounds is None:
-        return gradient
-    low, high = bounds
-    outward = ((x <= low) & (gradient > 0.0)) | ((x >= high) & (gradient < 0.0))
-    return np.where(outward, 0.0, gradient)
+class Preconditioner(Protocol):
+    """An invertible linear map θ = T u.
 
-
-class Memory:
-    """A problem that remembers its last two evaluations.
-
-    SciPy's solvers hand their callback the iterate, not its gradient. The iterate is
-    nearly always one of the last two points evaluated, so nothing is computed twice.
+    Gradients over u are multiplied by `gradient_unit` before they are compared with a
+    tolerance.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self._points: list[tuple[bytes, float, np.ndarray]] = []
+    gradient_unit: float
 
-    def value_and_grad(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return f(x) and its gradient, evaluated at most once."""
-        # For the few parameters of a small fit ten times as fast as array_equal.
-        asked = x.tobytes()
-        for point, value, gradient in reversed(self._points):
-            if point == asked:
-                return value, gradient
-        value, gradient = self.problem.value_and_grad(x)
-        self._points = [*self._points[-1:], (asked, value, gradient)]
-        return value, gradient
+    def to_theta(self, u: np.ndarray, /) -> np.ndarray:
+        """Return θ = T u."""
+        ...
+
+    def from_theta(self, theta: np.ndarray, /) -> np.ndarray:
+        """Return u = T⁻¹ θ."""
+        ...
+
+    def pull_back(self, gradient: np.ndarray, /) -> np.ndarray:
+        """Return Tᵀ g, the gradient over u from that over θ."""
+        ...
+
+    def congruence(self, hessian: np.ndarray, /) -> np.ndarray:
+        """Return Tᵀ H T."""
+        ...
+
+
+class PreconditionedProblem:
+    """A problem over θ as a problem over u = T⁻¹ θ.
+
+    It caches the last two values and gradients, and the last curvature: SciPy's solvers
+    call value, gradient and Hessian products separately, and pass only a point to their
+    callback.
+    """
+
+    def __init__(self, problem: Problem, preconditioner: Preconditioner) -> None:
+        self.size = problem.size
+        self.preconditioner = preconditioner
+        self._problem = problem
+        self._evaluations: list[_Evaluation] = []
+        self._curvature: tuple[bytes, PreconditionedCurvature] | None = None
+
+    def value_and_grad(self, u: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return f(T u) and Tᵀ ∂f/∂θ, evaluated at most once."""
+        asked = u.tobytes()
+        known = self._known(asked)
+        if known is None:
+            T = self.preconditioner
+            theta = T.to_theta(u)
+            value, gradient = self._problem.value_and_grad(theta)
+            known = _Evaluation(asked, theta, value, T.pull_back(gradient))
+            self._evaluations = [*self._evaluations[-1:], known]
+        return known.value, known.gradient
+
+    def curvature(self, u: np.ndarray) -> "PreconditionedCurvature":
+        """Return the second derivatives at u, computed at most once."""
+        asked = u.tobytes()
+        if self._curvature is None or self._curvature[0] != asked:
+            curvature = self._problem.curvature(self.theta(u))
+            self._curvature = (
+                asked,
+                PreconditionedCurvature(curvature, self.preconditioner),
+            )
+        return self._curvature[1]
+
+    def theta(self, u: np.ndarray) -> np.ndarray:
+        """Return T u, computed at most once for a point that was evaluated."""
+        known = self._known(u.tobytes())
+        return self.preconditioner.to_theta(u) if known is None else known.theta
+
+    def _known(self, asked: bytes) -> "_Evaluation | None":
+        for evaluation in reversed(self._evaluations):
+            # Comparing short byte strings is ten times as fast as comparing arrays.
+            if evaluation.point == asked:
+                return evaluation
+        return None
+
+
+class _Evaluation(NamedTuple):
+    point: bytes
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+
+class PreconditionedCurvature:
+    """Second derivatives over u, from those over θ."""
+
+    def __init__(self, curvature: Curvature, preconditioner: Preconditioner) -> None:
+        self._curvature = curvature
+        self._preconditioner = preconditioner
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T v."""
+        T = self._preconditioner
+        return T.pull_back(self._curvature.product(T.to_theta(v)))
+
+    def matrix(self) -> np.ndarray:
+        """Return Tᵀ H T."""
+        matrix = self._curvature.matrix()  # pyrefly: ignore
+        return self._preconditioner.congruence(matrix)

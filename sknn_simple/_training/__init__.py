@@ -1,1 +1,1 @@
-"""From what to train to the trained parameters."""
+"""From a training set and a spec to trained parameters."""

@@ -1,141 +1,120 @@
-"""Iterations of a minimisation as tasks of scikit-learn's callbacks (≥ 1.9)."""
+"""A fit, its starts and iterations as tasks of scikit-learn's callbacks (≥ 1.9)."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sknn_simple._compat import callback_context, has_callbacks
-from sknn_simple._optim.journey import Iterate
-from sknn_simple._training.monitors import Theta
+from sknn_simple._optim.history import Iterate, Observer
 
-# Restarts may run in threads of a worker process, where scikit-learn sends what hooks
-# report over one connection that it does not lock.
-_HOOKS = threading.RLock()
+# Restarts may run in threads of a worker process. There scikit-learn sends the reports
+# of callbacks over one connection, without a lock.
+_LOCK = threading.RLock()
 
 
-class IterationTasks:
+class FitCallbacks(NamedTuple):
+    """The arguments of the callbacks of a fit."""
+
+    estimator: Any
+    # X, y and metadata.
+    callback_kwargs: dict[str, Any]
+    # From parameters for raw features to fitted attributes; called only if a callback
+    # asks for the fitted estimator.
+    attributes: Callable[[np.ndarray], dict[str, Any]]
+
+    @contextmanager
+    def fit_task(self, **subtasks: Any) -> Iterator[Any | None]:
+        """Open the task of the whole fit; yield its context, None without callbacks."""
+        context = callback_context(self.estimator, **subtasks)
+        if context is None:
+            yield None
+            return
+        self.begin(context)
+        yield context if has_callbacks(self.estimator) else None
+        self.end(context)
+
+    def begin(self, task: Any, **kwargs: Any) -> None:
+        """Tell the callbacks that a task begins."""
+        with _LOCK:
+            task.call_on_fit_task_begin(
+                estimator=self.estimator, **self.callback_kwargs, **kwargs
+            )
+
+    def end(self, task: Any, **kwargs: Any) -> bool:
+        """Tell the callbacks that a task has ended; True if one asks to stop."""
+        with _LOCK:
+            return task.call_on_fit_task_end(
+                estimator=self.estimator, **self.callback_kwargs, **kwargs
+            )
+
+    def without_data(self) -> "FitCallbacks":
+        """Return the same without X, y and metadata, to be sent to other processes."""
+        return self._replace(callback_kwargs={})
+
+
+class IterationTasks(Observer):
     """Opens a task when an iteration begins and closes it when the iteration ends.
 
-    Parameters
-    ----------
-    context : CallbackContext
-        The task whose subtasks the iterations are.
-    estimator : object
-        The estimator in its fit.
-    data : dict
-        X, y and metadata as the hooks are given them.
-    attributes : callable
-        From parameters to the fitted attributes; called only if a hook asks for the
-        fitted estimator.
+    The tasks are subtasks of `context`. `to_raw` maps θ to parameters for raw features.
     """
 
     def __init__(
         self,
         context: Any,
-        estimator: Any,
-        data: dict[str, Any],
-        attributes: Callable[[np.ndarray], dict[str, Any]],
+        callbacks: FitCallbacks,
+        to_raw: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self._context = context
-        self._estimator = estimator
-        self._data = data
-        self._attributes = attributes
+        self._callbacks = callbacks
+        self._to_raw = to_raw
         self._task: Any = None
 
-    def begins(self, theta: Theta) -> None:
+    def on_iteration_begin(self, theta: np.ndarray) -> None:
         """Open the next iteration's task."""
         self._task = self._context.subcontext(task_name="iteration")
-        with _HOOKS:
-            self._task.call_on_fit_task_begin(
-                estimator=self._estimator,
-                **self._data,
-                reconstruction_attributes=lambda: self._attributes(theta()),
-            )
+        self._callbacks.begin(self._task, **self._reconstruction(theta))
 
-    def ended(self, iterate: Iterate, theta: Theta) -> bool:
+    def on_iteration_end(self, iterate: Iterate) -> bool:
         """Close the iteration's task; True if a callback asks to stop."""
         if iterate.n_iter == 0:
             return False
         task, self._task = self._task, None
-        with _HOOKS:
-            return task.call_on_fit_task_end(
-                estimator=self._estimator,
-                **self._data,
-                reconstruction_attributes=lambda: self._attributes(theta()),
-            )
+        return self._callbacks.end(task, **self._reconstruction(iterate.theta))
 
-    def abandoned(self) -> None:
+    def on_stop(self, outcome: str) -> None:
         """Close the task of an iteration that the solver did not complete."""
         if self._task is not None:
             task, self._task = self._task, None
-            with _HOOKS:
-                task.call_on_fit_task_end(estimator=self._estimator)
+            self._callbacks.without_data().end(task)
+
+    def _reconstruction(self, theta: np.ndarray) -> dict[str, Any]:
+        """Return the function from which scikit-learn makes a fitted estimator."""
+        attributes, to_raw = self._callbacks.attributes, self._to_raw
+        return {"reconstruction_attributes": lambda: attributes(to_raw(theta))}
 
 
-@contextmanager
-def fit_task(
-    estimator: Any, hooks: dict[str, Any], **subtasks: Any
-) -> Iterator[Any | None]:
-    """Open the task of a whole fit; yield its context, None where nobody listens.
+class RestartTasks(NamedTuple):
+    """The tasks of a fit's starts; their subtasks are iterations."""
 
-    Parameters
-    ----------
-    estimator : object
-        The estimator in its fit.
-    hooks : dict
-        X, y and metadata as the hooks are given them.
-    **subtasks
-        ``max_subtasks`` and ``sequential_subtasks`` of the context.
-    """
-    context = callback_context(estimator, **subtasks)
-    if context is None:
-        yield None
-        return
-    context.call_on_fit_task_begin(estimator=estimator, **hooks)
-    yield context if has_callbacks(estimator) else None
-    context.call_on_fit_task_end(estimator=estimator, **hooks)
-
-
-class StartTasks:
-    """The tasks of a fit's starts; their subtasks are iterations.
-
-    Parameters
-    ----------
-    context : CallbackContext or None
-        The task of the fit; None where nobody listens.
-    estimator : object
-        The estimator in its fit.
-    hooks : dict
-        X, y and metadata as the hooks are given them.
-    max_iter : int
-        Largest number of iterations of a start.
-    """
-
-    def __init__(
-        self, context: Any | None, estimator: Any, hooks: dict[str, Any], max_iter: int
-    ) -> None:
-        self._context = context
-        self._estimator = estimator
-        self._hooks = hooks
-        self._max_iter = max_iter
+    # The task of the fit; None without callbacks.
+    context: Any | None
+    callbacks: FitCallbacks
+    max_iter: int
 
     def begin(self, number: int) -> Any | None:
         """Open the task of one start and return its context."""
-        if self._context is None:
+        if self.context is None:
             return None
-        with _HOOKS:
-            task = self._context.subcontext(
-                "start", task_id=number, max_subtasks=self._max_iter
+        with _LOCK:
+            task = self.context.subcontext(
+                "start", task_id=number, max_subtasks=self.max_iter
             )
-            task.call_on_fit_task_begin(estimator=self._estimator, **self._hooks)
+            self.callbacks.begin(task)
         return task
 
     def end(self, task: Any | None) -> bool:
-        """Close the task; True if a callback asks to leave the other starts out."""
-        if task is None:
-            return False
-        with _HOOKS:
-            return task.call_on_fit_task_end(estimator=self._estimator, **self._hooks)
+        """Close the task; True if a callback asks to skip the other starts."""
+        return False if task is None else self.callbacks.end(task)

@@ -1,23 +1,76 @@
-"""Early stopping: rows set aside and their log-loss."""
+"""Early stopping: keep the iterate with the lowest log-loss on validation rows.
+
+References
+----------
+Prechelt, L. (1998). Early stopping - but when? In: Neural Networks: Tricks of the
+Trade.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._optim.history import Iterate, Observer
+from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.spec import TrainSpec
+
+
+class EarlyStopping(Observer):
+    """Keeps the iterate with the lowest validation loss; stops if it no longer falls.
+
+    Attributes
+    ----------
+    curve : list of float
+        The validation loss at the start and after each iteration.
+    best : Iterate or None
+        The iterate at which it was lowest.
+    triggered : bool
+        Whether the patience is used up.
+    """
+
+    def __init__(
+        self, validation_loss: Callable[[np.ndarray], float], patience: int
+    ) -> None:
+        self._validation_loss = validation_loss
+        self._patience = patience
+        self.curve: list[float] = []
+        self.best: Iterate | None = None
+        self.triggered = False
+
+    def on_iteration_end(self, iterate: Iterate) -> bool:
+        """Add the validation loss; True if the last `patience` ones were not better."""
+        loss = self._validation_loss(iterate.theta)
+        if not self.curve or loss < min(self.curve):
+            self.best = iterate
+        self.curve.append(loss)
+        since_best = len(self.curve) - 1 - int(np.argmin(self.curve))
+        self.triggered = since_best >= self._patience
+        return self.triggered
+
+
+def early_stopping(
+    spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet | None
+) -> EarlyStopping | None:
+    """Return the observer of the validation set; None without a validation set."""
+    if validation is None or spec.patience is None:
+        return None
+    X = validation.X.astype(problem.data.X.dtype, copy=False)
+    exact = problem.explicit and problem.explicit.without_rounding()
+    blocks = cut(spec, validation._replace(X=X), exact)
+    J = problem.objective.over(blocks, np.zeros(problem.objective.size))
+    return EarlyStopping(J.value, spec.patience)
 
 
 def split(
     data: TrainingSet, fraction: float, random_state: np.random.RandomState
 ) -> tuple[TrainingSet, TrainingSet]:
-    """Return the rows to train on and a `fraction` of them set aside.
+    """Return the training rows, and a `fraction` of the rows for validation.
 
-    Each class is divided in this proportion; for a multilabel target rows are drawn.
-
-    Raises
-    ------
-    ValueError
-        If the rows are too few for each class to appear on both sides.
+    The split is stratified by class, and random for a multilabel target. It raises
+    ValueError if there are too few rows for every class to be on both sides.
     """
-    # Imported here: it brings the searches along, which a fit does not need.
+    # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import train_test_split
 
     stratify = None if data.multilabel else data.y.ravel()

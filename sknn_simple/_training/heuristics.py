@@ -1,103 +1,150 @@
-"""What pays for which shape of data, as measured with benchmarks/shape.py."""
+"""Every threshold of a fit, and every choice of "auto", from the problem's shape.
 
-from scipy import sparse
+The thresholds were measured with benchmarks/shape.py, unless a line says otherwise.
+"""
 
-from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.objective import Objective
-from sknn_simple._training.problem import Recipe, Scene
-
-# Up to so many parameters Newton's method with the exact Hessian is the quickest for a
-# linear network: with one output and with several, where L-BFGS may have blocks of the
-# Hessian, and where it may not.
-NEWTON_CHOLESKY_SIZE = 150
-NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS = 60
-NEWTON_CHOLESKY_SIZE_MANY_COLUMNS = 400
-# Where rows are many, so few: its cost grows with the square of the parameters, that
-# of L-BFGS, which then is the alternative, does not.
-NEWTON_CHOLESKY_SIZE_MANY_ROWS = 32
-# Rounding of J ends the line search of L-BFGS not far below this.
-LBFGS_TOL = 1e-7
-# Up to this many parameters the Hessian of a sample of rows pays as a preconditioner.
-WHITENING_SIZE = 1500
-# The sample: at least this many rows, and so many per parameter. With m rows for each
-# of them the Hessian's eigenvalues are about 1 ± 2/√m in the coordinates of the
-# sample's.
-SAMPLE_ROWS = 1000
-SAMPLE_ROWS_PER_PARAMETER = 8
-# Of many rows it takes one in so many, or one in as many as there are parameters: its
-# optimum then takes about as long as an evaluation over all of them.
-SAMPLE_STEP = 50
-# Sampling pays where the sample is at most this part of the rows.
-SAMPLE_PART = 0.25
-# Below so many rows times parameters it takes longer, 1 ms, than it saves.
-SAMPLE_WORK = 6e4
-# Newton's method finds its optimum sooner up to so many parameters of several outputs.
-SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS = 120
-# Beyond so many columns of sparse data products with X cost far less than dense
-# matrices of p²: 20,000 x 1000 with 100 values in a row took 0.5 s with them, 0.05 s
-# without.
-SPARSE_COLUMNS = 200
-# Blocks of the Hessian are worth forming up to this many columns, and at most as many
-# as this part of the rows.
-BLOCK_COLUMNS = 1000
-BLOCK_PART = 0.5
-# And all together no larger than this: with their factors, and those before, five times
-# as much is held at a time.
-BLOCKS_BYTES = 2**26
-# Up to so many bytes of features for every output a fit takes less time if they are
-# standardised once: on 150 rows 0.86 ms, not 1.13.
-STANDARDISED_BYTES = 2**21
+from typing import NamedTuple
 
 
-def newton_cholesky_size(recipe: Recipe, scene: Scene, many_rows: bool) -> int:
-    """Return up to how many parameters the exact Hessian is the quickest way."""
-    rough = recipe.limits.tol >= LBFGS_TOL
-    if many_rows and rough:
-        return NEWTON_CHOLESKY_SIZE_MANY_ROWS
-    if not (rough and blocks_are_cheap(scene)):
-        return NEWTON_CHOLESKY_SIZE_MANY_COLUMNS
-    if scene.objective.network.n_outputs > 1:
-        return NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
-    return NEWTON_CHOLESKY_SIZE
+class ProblemShape(NamedTuple):
+    """What the choices depend on: the shape of X, of the raw outputs and of θ."""
+
+    n_rows: int
+    n_columns: int
+    n_outputs: int
+    n_params: int
+    is_sparse: bool
 
 
-def blocks_are_cheap(scene: Scene) -> bool:
-    """Return whether blocks of the Hessian are cheap to form, to apply and to hold."""
-    n_rows, n_columns = scene.data.X.shape
-    if many_sparse_columns(scene.data):
+class Thresholds(NamedTuple):
+    """The tuned numbers of a fit."""
+
+    # newton-cholesky is the fastest for a linear network up to this number of
+    # parameters: with one output and with several, if L-BFGS can use blocks of the
+    # Hessian, and if it cannot.
+    newton_params: int = 150
+    newton_params_multi: int = 60
+    newton_params_without_blocks: int = 400
+    # A little below these values of tol, rounding of J ends the line search of L-BFGS:
+    # without a preconditioner, and with a subsample's Hessian.
+    lbfgs_tol: float = 1e-7
+    preconditioned_lbfgs_tol: float = 1e-10
+    # Sparse data with more columns: products with X cost far less than dense matrices
+    # of p². 20,000 × 1000 with 100 values per row took 0.05 s and 0.5 s.
+    sparse_columns: int = 200
+    # A subsample's Hessian pays as a preconditioner up to this number of parameters.
+    subsample_params: int = 1500
+    # A subsample has at least this number of rows, in all and per parameter: with m
+    # rows per parameter the eigenvalues of the preconditioned Hessian are about
+    # 1 ± 2/√m. For large data it has n_rows / max(step, n_params) rows, so that its
+    # optimum takes about the time of one evaluation of J.
+    subsample_rows: int = 1000
+    subsample_rows_per_param: int = 8
+    subsample_step: int = 50
+    # A subsample pays if it has at most this fraction of the rows, and if all rows ×
+    # parameters are at least this number. A fit with one takes 1.2 of the time at half
+    # of this number, and 0.7 at one and a half times of it.
+    subsample_part: float = 0.25
+    subsample_work: float = 1.1e5
+    # Drawing by leverage takes this multiple of the rows. On 32,561 × 108, nearly all
+    # one-hot, the optimum then takes half of the time; 8 times the rows gain no more.
+    subsample_leverage: float = 4.0
+    # Blocks of the Hessian pay up to this number of columns, up to this fraction of
+    # the number of rows, and up to this size of all blocks. Peak memory is about five
+    # times this size: blocks, factors, inverses, and the previous set.
+    block_columns: int = 1000
+    block_part: float = 0.5
+    block_bytes: int = 2**26
+    # Blocks are first formed after this number of iterations. At θ = 0 all rows have
+    # the same curvature, which differs from the curvature at the optimum.
+    first_blocks: int = 8
+    # Rows × parameters from which a float32 phase pays for a hidden layer: default fits
+    # of 100 units take 0.5 to 0.7 of the time.
+    float32_work: float = 1e6
+    # In float32 J and its gradient have errors of about 1e-7.
+    float32_tol: float = 1e-5
+    # float32 is not used if an initial weight is larger (loss of precision) or the
+    # weight of a row in J is smaller (its features may overflow when squared).
+    float32_weight: float = 1e3
+    float32_row_weight: float = 1e-20
+
+
+DEFAULT_THRESHOLDS = Thresholds()
+
+# float32 has seven digits and a range up to 1e38. Columns with a standard deviation
+# below this, or above its inverse, are trained in float64.
+FLOAT32_SMALL = 1e-25
+# If |mean| / deviation of a column is larger, products in float32 or float64 lose
+# digits, so the mean is subtracted from the features first.
+FLOAT32_OFFSET = 4.0
+FLOAT64_OFFSET = 1e5
+# If |mean| / deviation is larger, float32 weights cost probabilities four digits.
+FLOAT32_REMOTE = 1e3
+# Features of a hidden layer are rounded to multiples of 1.5e-8 standard deviations. No
+# measurement is that accurate, and rounding errors of float64 are so much smaller that
+# only one value in ten million still depends on the unit of its column.
+FEATURE_STEP = 2.0**-26
+# Curvature below this fraction of the curvature at the start is rounding.
+NO_CURVATURE = 1e-14
+# Below this fraction of the curvature at the start an unpenalised problem is treated as
+# separable: J has no minimum, and its vanishing Hessian is useless as a preconditioner.
+SEPARABLE_CURVATURE = 0.03
+# A ridge, relative to the mean curvature, for directions in which no row varies.
+RIDGE = 1e-6
+# A renewed preconditioner makes tol at most this factor stricter.
+STRICTER = 3.0
+# Blocks are formed from the rows with this fraction of an output's curvature: few rows
+# if the classes are nearly separable.
+BLOCK_CURVATURE = 0.999
+# With fewer rows of a class its weights are too uncertain.
+CLASS_ROWS = 10
+# The subsample represents a column if it has the column's variance up to this factor.
+VARIANCE = 4.0
+# Larger dense Hessians are an error: forming and factorising one takes three arrays of
+# its size.
+MAX_HESSIAN_BYTES = 2**31
+
+
+def select_solver(shape: ProblemShape, tol: float, thresholds: Thresholds) -> str:
+    """Return the solver of a linear network for "auto"."""
+    rough = tol >= thresholds.lbfgs_tol
+    most = thresholds.newton_params_without_blocks
+    if rough and blocks_pay(shape, thresholds):
+        most = _newton_params(shape, thresholds)
+    if shape.n_params <= most:
+        return "newton-cholesky"
+    return "lbfgs" if rough else "newton-cg"
+
+
+def _newton_params(shape: ProblemShape, thresholds: Thresholds) -> int:
+    several = shape.n_outputs > 1
+    return thresholds.newton_params_multi if several else thresholds.newton_params
+
+
+def blocks_pay(shape: ProblemShape, thresholds: Thresholds) -> bool:
+    """Return whether it pays to form and apply blocks of the Hessian."""
+    if has_many_sparse_columns(shape, thresholds):
         return False
-    n_bytes = 8 * n_columns**2 * scene.objective.network.n_outputs
-    few = n_columns <= min(BLOCK_COLUMNS, BLOCK_PART * n_rows)
-    return few and n_bytes <= BLOCKS_BYTES
+    n_bytes = 8 * shape.n_columns**2 * shape.n_outputs
+    most = min(thresholds.block_columns, thresholds.block_part * shape.n_rows)
+    return shape.n_columns <= most and n_bytes <= thresholds.block_bytes
 
 
-def many_sparse_columns(data: TrainingSet) -> bool:
+def has_many_sparse_columns(shape: ProblemShape, thresholds: Thresholds) -> bool:
     """Return whether products with X cost far less than dense matrices of p²."""
-    return sparse.issparse(data.X) and data.X.shape[1] > SPARSE_COLUMNS
+    return shape.is_sparse and shape.n_columns > thresholds.sparse_columns
 
 
-def sample_size(data: TrainingSet, size: int) -> int:
-    """Return how many rows a sample takes, 0 where sampling does not pay."""
-    if size > WHITENING_SIZE or many_sparse_columns(data):
+def subsample_size(shape: ProblemShape, thresholds: Thresholds) -> int:
+    """Return the number of rows of a subsample, 0 if it does not pay."""
+    many_params = shape.n_params > thresholds.subsample_params
+    if many_params or has_many_sparse_columns(shape, thresholds):
         return 0
-    n_rows = data.X.shape[0]
     wanted = max(
-        SAMPLE_ROWS,
-        SAMPLE_ROWS_PER_PARAMETER * size,
-        n_rows // max(SAMPLE_STEP, size),
+        thresholds.subsample_rows,
+        thresholds.subsample_rows_per_param * shape.n_params,
+        shape.n_rows // max(thresholds.subsample_step, shape.n_params),
     )
-    pays = n_rows * size >= SAMPLE_WORK and wanted <= SAMPLE_PART * n_rows
+    large = shape.n_rows * shape.n_params >= thresholds.subsample_work
+    pays = large and wanted <= thresholds.subsample_part * shape.n_rows
     return wanted if pays else 0
-
-
-def is_soon_standardised(scene: Scene) -> bool:
-    """Return whether to centre and scale dense features once takes next to no time."""
-    n_bytes = 8 * scene.data.X.shape[0] * scene.objective.size
-    return not sparse.issparse(scene.data.X) and n_bytes <= STANDARDISED_BYTES
-
-
-def is_small(objective: Objective) -> bool:
-    """Return whether few iterations with the exact Hessian are quicker than many."""
-    if objective.network.n_outputs > 1:
-        return objective.size <= SAMPLE_NEWTON_CHOLESKY_SIZE_SEVERAL_OUTPUTS
-    return objective.size <= NEWTON_CHOLESKY_SIZE_MANY_COLUMNS

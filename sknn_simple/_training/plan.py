@@ -1,228 +1,163 @@
-"""How a network is trained on given data: its objective, coordinates and solver.
+"""Choice of the solver and the phases of a fit; nothing is minimised here.
 
-The coordinates are a change of variables: they decide how long the way to the optimum
-is, and never where it lies.
+A phase is one run of the solver, with one objective, one preconditioner and one set of
+stopping criteria. Large fits of a hidden layer start in float32. Large linear fits
+renew their preconditioner after 8, 16, 32, … iterations. Each phase starts at the θ of
+the previous one, and all share one history.
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.objective import LinearObjective
-from sknn_simple._optim.constraints import reflected, sign_bounds
-from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import Change, DirectProblem, ScaledProblem
-from sknn_simple._optim.solvers import SOLVERS, Draft, Renewal
-from sknn_simple._training.heuristics import (
-    LBFGS_TOL,
-    is_small,
-    is_soon_standardised,
-    newton_cholesky_size,
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.objective import Objective
+from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._optim.problem import Preconditioner
+from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._training.heuristics import blocks_pay, select_solver
+from sknn_simple._training.preconditioners import (
+    block_preconditioner,
+    hessian_preconditioner,
 )
-from sknn_simple._training.problem import Recipe, Scene, cut
-from sknn_simple._training.renewal import renewal
-from sknn_simple._training.subsampling import (
-    draw_sample,
-    optimum_of_sample,
-    whitened_by_sample,
-)
+from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.spec import TrainSpec
+from sknn_simple._training.subsampling import Subsample, draw_subsample
 
-# Rounding of J ends the line search of L-BFGS not far below this where a sample's
-# Hessian is whitened.
-WHITENED_LBFGS_TOL = 1e-10
-# Rows times parameters from which a draft in float32 pays for hidden layers: default
-# fits of 100 units take 0.5 to 0.7 of the time. Below, a fifth would be saved; but on
-# few rows the path in float64 is mostly the same for the same data in another form,
-# such as rows repeated for weights.
-DRAFT_WORK = 1e6
-# In float32 J has errors of about 1e-7 of itself, and so has its gradient.
-DRAFT_TOL = 1e-5
-# Larger weights of units at the start would cost it digits, and rows of a smaller
-# weight in J may be so many deviations out that their squares leave its range.
-DRAFT_WEIGHT = 1e3
-DRAFT_ROW_WEIGHT = 1e-20
+# From θ to the preconditioner at θ; None keeps the previous one.
+Precondition = Callable[[np.ndarray], Preconditioner | None]
 
 
-class Approach(NamedTuple):
-    """How to get to the minimum.
+class Phase(NamedTuple):
+    """One run of the solver; `is_exact` is False if the objective is J in float32."""
 
-    Attributes
-    ----------
-    solver : str
-        A key of ``SOLVERS``.
-    change : Change
-        The coordinates.
-    problem : ScaledProblem
-        J in these coordinates.
-    start : ndarray of shape (size,)
-        Where to start, in the objective's parameters.
-    limits : Limits
-        When to stop.
-    renewal : Renewal or None
-        How the coordinates are renewed on the way.
-    draft : Draft or None
-        What to minimise first.
-    """
+    objective: Objective
+    precondition: Precondition
+    criteria: StoppingCriteria
+    is_exact: bool = True
+
+    def ends_fit(self, outcome: str) -> bool:
+        """Return whether the fit ends if the phase ends with this outcome."""
+        asked = outcome in ("observer", "interrupted")
+        return asked or (self.is_exact and outcome != "max_iter")
+
+
+class SolvePlan(NamedTuple):
+    """The solver, the phases, and the subsample whose optimum is the start, if any."""
 
     solver: str
-    change: Change
-    problem: ScaledProblem
-    start: np.ndarray
-    limits: Limits
-    renewal: Renewal | None = None
-    draft: Draft | None = None
+    phases: list[Phase]
+    subsample: Subsample | None = None
 
 
-def choose_approach(
-    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool
-) -> Approach:
-    """Choose solver and coordinates, and look for a better start.
+def plan_solve(
+    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
+) -> SolvePlan:
+    """Choose solver and phases for a problem and an initial θ."""
+    if problem.linear is not None and not spec.is_bounded:
+        return _plan_linear(spec, problem, problem.linear)
+    phases = [*_float32_phase(spec, problem, start), _last(spec, problem)]
+    return SolvePlan(_asked_or(spec, "lbfgs"), phases)
 
-    Parameters
-    ----------
-    recipe : Recipe
-        What is asked for.
-    scene : Scene
-        The objective and its columns.
-    start : ndarray of shape (size,)
-        Where to start if nothing better is found, in the objective's parameters.
-    fresh : bool
-        Whether a better start may be looked for; where a fit goes on, only if that is
-        worse than none.
 
-    Returns
-    -------
-    Approach
-        After an interrupt (KeyboardInterrupt) with limits that end at the start.
+def _plan_linear(
+    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
+) -> SolvePlan:
+    """Choose for a convex J: a subsample, blocks of the Hessian, or neither."""
+    subsample = draw_subsample(spec, problem, J)
+    preconditioned = _plan_preconditioned(spec, problem, subsample)
+    if preconditioned is not None:
+        return preconditioned
+    quickest = select_solver(problem.shape, spec.criteria.tol, spec.thresholds)
+    solver = _asked_or(spec, quickest)
+    first_order = SOLVERS[solver].first_order and SOLVERS[quickest].first_order
+    phases = [_last(spec, problem)]
+    if first_order and blocks_pay(problem.shape, spec.thresholds):
+        phases = _renewed_phases(spec, problem, J)
+    return SolvePlan(solver, phases, subsample)
+
+
+def _plan_preconditioned(
+    spec: TrainSpec, problem: TrainingProblem, subsample: Subsample | None
+) -> SolvePlan | None:
+    """Precondition with the subsample's Hessian at its optimum, or return None.
+
+    The preconditioned Hessian of all rows is then the identity up to sampling noise,
+    and L-BFGS takes four to ten passes over the rows. A subsample that lacks most of a
+    column's variance gives the start only.
     """
-    columns = scene.columns
-    try:
-        if not fresh:
-            start, fresh = _better_start(recipe, scene, start)
-        solver, change, start = _way(recipe, scene, start, fresh)
-    except KeyboardInterrupt:
-        problem = _problem_in(scene, columns)
-        limits = recipe.limits.until(0)
-        return Approach(recipe.solver_or("lbfgs"), columns, problem, start, limits)
-    return Approach(
-        solver,
-        change,
-        _problem_in(scene, change),
-        start,
-        recipe.limits,
-        renewal(recipe, scene, solver, change),
-        _draft(recipe, scene, solver, change, start),
+    solver = _asked_or(spec, "lbfgs")
+    within_reach = spec.criteria.tol >= spec.thresholds.preconditioned_lbfgs_tol
+    by_matrix = "hess" in SOLVERS[solver].derivatives
+    if subsample is None or not subsample.represents or by_matrix or not within_reach:
+        return None
+
+    def precondition(theta: np.ndarray) -> Preconditioner | None:
+        return hessian_preconditioner(subsample.objective, problem.diagonal, theta)
+
+    phase = _last(spec, problem)._replace(precondition=precondition)
+    return SolvePlan(solver, [phase], subsample)
+
+
+def _renewed_phases(
+    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
+) -> list[Phase]:
+    """Return phases between which the blocks of the Hessian are formed again.
+
+    The intervals double, so that the cost of forming blocks stays a small fraction.
+    """
+    last = _last(spec, problem)
+
+    def precondition(theta: np.ndarray) -> Preconditioner | None:
+        return block_preconditioner(J, problem.diagonal, theta)
+
+    ends = list(_renewals(spec.thresholds.first_blocks, spec.criteria.max_iter))
+    renewed = last._replace(precondition=precondition)
+    phases = [last, *[renewed for _ in ends]]
+    criteria = [*(spec.criteria.until(end) for end in ends), spec.criteria]
+    return [
+        phase._replace(criteria=until)
+        for phase, until in zip(phases, criteria, strict=True)
+    ]
+
+
+def _renewals(first: int, max_iter: int) -> Iterator[int]:
+    """Yield first, 2 first, 4 first, … below max_iter."""
+    while first < max_iter:
+        yield first
+        first *= 2
+
+
+def _float32_phase(
+    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
+) -> list[Phase]:
+    """Return the float32 phase of large fits of a hidden layer, else no phase."""
+    transform, data = problem.explicit, problem.data
+    thresholds = spec.thresholds
+    solver = SOLVERS[_asked_or(spec, "lbfgs")]
+    if transform is None or not transform.rounds or not solver.first_order:
+        return []
+    is_small = data.X.shape[0] * problem.objective.size < thresholds.float32_work
+    has_large_weights = np.abs(start).max() > thresholds.float32_weight
+    has_light_rows = data.weight.min() < thresholds.float32_row_weight
+    if is_small or has_large_weights or has_light_rows:
+        return []
+    blocks = cut(spec, data, transform, np.dtype(np.float32))
+    tol, max_iter, min_decrease = spec.criteria
+    least = thresholds.float32_tol
+    criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
+    phase = _last(spec, problem)._replace(
+        objective=problem.objective.over(blocks), criteria=criteria, is_exact=False
     )
+    return [phase]
 
 
-def _better_start(
-    recipe: Recipe, scene: Scene, start: np.ndarray
-) -> tuple[np.ndarray, bool]:
-    """Return the better of the last fit and none, and whether that is none.
-
-    The last fit may be of data in other units; all outputs are then saturated, and a
-    way back from there is long. The linear network's J has one minimum, so nothing is
-    lost.
-    """
-    objective, columns = scene.objective, scene.columns
-    if not isinstance(objective, LinearObjective):
-        return start, False
-    first = reflected(columns.to_scaled(start), sign_bounds(recipe.signs))
-    zeros = np.zeros(objective.size)
-    with np.errstate(over="ignore", invalid="ignore"):
-        better = objective.value(columns.to_original(first)) <= objective.value(zeros)
-    return (start, False) if better else (zeros, True)
+def _last(spec: TrainSpec, problem: TrainingProblem) -> Phase:
+    """Return the phase that minimises J to the requested accuracy."""
+    return Phase(problem.objective, lambda _: problem.diagonal, spec.criteria)
 
 
-def _way(
-    recipe: Recipe, scene: Scene, start: np.ndarray, fresh: bool
-) -> tuple[str, Change, np.ndarray]:
-    """Return the solver, the coordinates, and where to start."""
-    objective, bounded = scene.objective, bool(recipe.signs.any())
-    if not isinstance(objective, LinearObjective) or bounded:
-        return recipe.solver_or("lbfgs"), scene.columns, start
-    if (drawn := draw_sample(scene)) is not None:
-        return _way_by_sample(recipe, scene, objective, *drawn, start, fresh)
-    return _solver(recipe, scene), scene.columns, start
-
-
-def _way_by_sample(
-    recipe: Recipe,
-    scene: Scene,
-    objective: LinearObjective,
-    sample: TrainingSet,
-    represents: bool,
-    start: np.ndarray,
-    fresh: bool,
-) -> tuple[str, Change, np.ndarray]:
-    """Start from a sample's optimum, in coordinates that whiten its Hessian there.
-
-    The Hessian of the whole data is then the identity but for sampling noise, and
-    L-BFGS needs four to ten passes over the rows. Where the sample misrepresents a
-    column grossly, only the start is taken from it.
-    """
-    columns = scene.columns
-    blocks = cut(recipe.network, sample, scene.view)
-    if fresh:
-        # As of a table of so many rows: where they can be told apart, the optimum is
-        # so much nearer.
-        ratio = np.sqrt(scene.data.X.shape[0] / sample.X.shape[0])
-        of_many = objective.over(blocks, ratio * objective.decay)
-        start = optimum_of_sample(of_many, columns, start)
-    solver = _solver_of_many_rows(recipe, scene)
-    if "hessian" in SOLVERS[solver].derivatives:
-        return solver, columns, start
-    if not represents:
-        return _solver(recipe, scene, many_rows=True), columns, start
-    whitened = whitened_by_sample(objective.over(blocks), columns, start)
-    return solver, whitened or columns, start
-
-
-def _solver(recipe: Recipe, scene: Scene, many_rows: bool = False) -> str:
-    if scene.objective.size <= newton_cholesky_size(recipe, scene, many_rows):
-        return recipe.solver_or("newton-cholesky")
-    return recipe.solver_or("lbfgs" if recipe.limits.tol >= LBFGS_TOL else "newton-cg")
-
-
-def _solver_of_many_rows(recipe: Recipe, scene: Scene) -> str:
-    """Return the solver in coordinates that whiten a sample's Hessian."""
-    exact = recipe.limits.tol < WHITENED_LBFGS_TOL
-    by_hessian = exact and is_small(scene.objective)
-    return recipe.solver_or("newton-cholesky" if by_hessian else "lbfgs")
-
-
-def _problem_in(scene: Scene, change: Change) -> ScaledProblem:
-    """Return J in the coordinates of a change of variables."""
-    objective = scene.objective
-    if (
-        isinstance(objective, LinearObjective)
-        and change is scene.columns
-        and is_soon_standardised(scene)
-    ):
-        direct = objective.of_standardised(*change.columns)
-        return DirectProblem(objective, change, direct)
-    return ScaledProblem(objective, change)
-
-
-def _draft(
-    recipe: Recipe, scene: Scene, solver: str, change: Change, start: np.ndarray
-) -> Draft | None:
-    """Return J of a hidden layer with products in float32, None where that is no use.
-
-    J itself is then minimised from where they have led, and mostly there is nothing
-    left to do.
-    """
-    options = SOLVERS[solver].draft_options
-    if scene.view is None or not scene.view.rounds or options is None:
-        return None
-    data = scene.data
-    small = data.X.shape[0] * scene.objective.size < DRAFT_WORK
-    remote = data.weight.min() < DRAFT_ROW_WEIGHT
-    if small or remote or np.abs(start).max() > DRAFT_WEIGHT:
-        return None
-    blocks = cut(recipe.network, data, scene.view, np.dtype(np.float32))
-    tol, max_iter, min_decrease = recipe.limits
-    limits = Limits(max(tol, DRAFT_TOL), max_iter, max(min_decrease, DRAFT_TOL))
-    problem = ScaledProblem(scene.objective.over(blocks), change)
-    return Draft(problem, limits, options)
+def _asked_or(spec: TrainSpec, default: str) -> str:
+    """Return the requested solver, or `default` for "auto"."""
+    return default if spec.solver == "auto" else spec.solver

@@ -1,18 +1,8 @@
-"""What is minimised: the recipe, the data in blocks, and the columns' coordinates.
+"""The objective J of a data set, and the map from θ to parameters for raw features.
 
-A point has these names on its way from the solver to the fitted attributes:
-
-=============  ======================================================================
-x              the solver's coordinates, of a `Change`: ``Scene.columns``, scales
-               renewed on the way, or a whitened Hessian. The Hessian is near 1 there.
-θ              parameters for features as they are seen, of ``Scene.objective``;
-               ``change.to_original(x)``.
-fitted         parameters for raw features, ``Scene.raw.to_original(θ)``; the same as θ
-               where the features are seen as they are.
-=============  ======================================================================
-
-A `View` says how features are seen: centred, scaled or rounded, so that products with
-them lose no digits and the path does not depend on the unit of a column.
+θ acts on transformed features, which are centred and scaled to unit variance. J, the
+penalty, solvers and observers use θ. Fitted attributes act on raw features. Only
+``TrainingProblem.to_raw`` and ``from_raw`` convert between the two.
 """
 
 from typing import NamedTuple
@@ -20,196 +10,206 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import Features, View
+from sknn_simple._data.features import Features, FeatureTransform, n_stored
 from sknn_simple._data.moments import column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.input_map import InputMap, layer_slices
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
-from sknn_simple._model.objective import LinearObjective, Network, Objective
-from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import Columns, ColumnScaling, Weights
-
-# Columns whose deviation is below this, or above its inverse, are trained in float64.
-FLOAT32_SMALL = 1e-25
-# From this many deviations on a mean is subtracted before products.
-FLOAT32_OFFSET = 4.0
-FLOAT64_OFFSET = 1e5
-# Standardised features of a hidden layer are rounded to multiples of this, 1.5e-8 of a
-# standard deviation: far below what any measurement means, and far enough above
-# float64's rounding that one value in ten million, not every one, depends on the unit.
-# A draft's are rounded to float32 besides.
-FEATURE_STEP = 2.0**-26
-# From this many deviations on float32 weights would cost probabilities four digits.
-FLOAT32_REMOTE = 1e3
+from sknn_simple._model.objective import Network, Objective
+from sknn_simple._training.heuristics import (
+    FEATURE_STEP,
+    FLOAT32_OFFSET,
+    FLOAT32_REMOTE,
+    FLOAT32_SMALL,
+    FLOAT64_OFFSET,
+    ProblemShape,
+)
+from sknn_simple._training.preconditioners import (
+    DiagonalPreconditioner,
+    diagonal_preconditioner,
+)
+from sknn_simple._training.spec import TrainSpec
 
 
-class Recipe(NamedTuple):
-    """What to minimise, and how.
-
-    Attributes
-    ----------
-    network : Network
-        The network.
-    objective : type
-        The class of J.
-    alpha : float
-        Strength of the penalty.
-    standardize : bool
-        Whether the penalty sees standardised features.
-    signs : ndarray of shape (size,)
-        1 and -1 for parameters that must not be negative or positive, else 0.
-    solver : str
-        A key of ``SOLVERS``, or "auto".
-    limits : Limits
-        When to stop.
-    patience : int or None
-        Iterations without improvement on the validation set after which to stop.
-    """
-
-    network: Network
-    objective: type[Objective]
-    alpha: float
-    standardize: bool
-    signs: np.ndarray
-    solver: str
-    limits: Limits
-    patience: int | None = None
-
-    def solver_or(self, default: str) -> str:
-        """Return the solver that is asked for, `default` for "auto"."""
-        return default if self.solver == "auto" else self.solver
-
-
-class Scene(NamedTuple):
-    """Data cut into blocks, with the objective over them.
-
-    Attributes
-    ----------
-    data : TrainingSet
-        The rows.
-    objective : Objective
-        J, of parameters for features as they are seen.
-    view : View or None
-        How they are seen; None for as they are.
-    raw : ColumnScaling
-        From these parameters to those for raw features.
-    columns : ColumnScaling
-        Coordinates in which the diagonal of the Hessian is near 1 at the start.
-    variance : ndarray of shape (n_features,)
-        Of the features in these coordinates; without a bias their mean square.
-    dtype : dtype
-        Of the fitted parameters: that of X, but float64 where float32 weights would
-        lose too much on raw features.
-    """
+class TrainingProblem(NamedTuple):
+    """The objective over the training rows, and what belongs to it."""
 
     data: TrainingSet
     objective: Objective
-    view: View | None
-    raw: ColumnScaling
-    columns: ColumnScaling
-    variance: np.ndarray
+    # The same if the network is linear.
+    linear: LinearObjective | None
+    # From raw features to those that θ acts on.
+    transform: FeatureTransform
+    # The part of it that is applied to X; the objective folds the rest into θ.
+    explicit: FeatureTransform | None
+    # From θ to parameters for raw features.
+    input_map: InputMap
+    # Makes the diagonal of the Hessian near 1 at the start.
+    diagonal: DiagonalPreconditioner
+    # Of the fitted parameters: float64 if float32 would lose too many digits.
     dtype: np.dtype
 
-    def moments(self, data: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation of the columns of other rows, as they are seen."""
-        blocks = cut(self.objective.network, data)
-        moments = column_moments(blocks, self.objective.workers)
-        return moments if self.view is None else self.view.moments(*moments)
+    @property
+    def shape(self) -> ProblemShape:
+        """The shape on which heuristics depend."""
+        n_rows, n_columns = self.data.X.shape
+        return ProblemShape(
+            n_rows,
+            n_columns,
+            self.data.n_outputs,
+            self.objective.size,
+            sparse.issparse(self.data.X),
+        )
+
+    def to_raw(self, theta: np.ndarray) -> np.ndarray:
+        """Return θ as parameters for raw features."""
+        return self.input_map.to_raw(theta).astype(self.dtype, copy=False)
+
+    def from_raw(self, raw: np.ndarray) -> np.ndarray:
+        """Return parameters for raw features as θ."""
+        return self.input_map.from_raw(raw)
 
 
-def set_scene(recipe: Recipe, data: TrainingSet, workers: Workers) -> Scene:
-    """Measure the columns and build J.
+def build_problem(
+    spec: TrainSpec, data: TrainingSet, workers: Workers
+) -> TrainingProblem:
+    """Compute the column moments and build J over the transformed rows.
 
-    The coordinates divide a column by √(c σ² + alpha/S d²), where c is the objective's
-    ``input_curvature`` and d what the penalty multiplies the weight by; without a bias
-    σ² + μ² takes the place of σ². 0 takes the place of the quotient for a constant
-    column, so that its weight stays 0.
+    Columns are divided by their standard deviation. Without a bias they cannot be
+    centred, and are divided by their root mean square. A constant column becomes 0: its
+    weight would act as a second bias.
     """
-    network = recipe.network
-    blocks = cut(network, data)
-    mean, deviation = column_moments(blocks, workers)
-    if data.X.dtype == np.float32 and _beyond_float32(deviation):
-        return set_scene(recipe, data._replace(X=data.X.astype(np.float64)), workers)
-    dtype = _parameter_dtype(data.X.dtype, mean, deviation)
-    view = _view(recipe, data.X, mean, deviation)
-    raw = Columns(np.zeros_like(mean), np.ones_like(mean))
-    if view is not None:
-        blocks.see(view, ones=network.takes_ones)
-        raw = Columns(view.center.astype(np.float64), view.scale.astype(np.float64))
-        mean, deviation = view.moments(mean, deviation)
-    units = deviation if recipe.standardize else np.ones_like(deviation)
-    strength = np.sqrt(recipe.alpha / data.total_weight)
-    objective = recipe.objective(
-        network,
-        LOSSES[data.out_activation],
-        blocks,
-        strength * _penalised(network, units),
-        workers,
-    )
-    groups = _places(network, network.input_weights)
-    curvature = objective.input_curvature
-    center, scale = equalising(network, mean, deviation, curvature, strength * units)
-    if network.has_bias or recipe.standardize:
-        # A bias does all that such a weight could; held at 0 it adds no rounding.
-        scale[deviation == 0.0] = 0.0
-    return Scene(
+    network = spec.network
+    mean, deviation = column_moments(cut(spec, data), workers)
+    if data.X.dtype == np.float32 and _needs_float64(data.X, mean, deviation):
+        data = data._replace(X=data.X.astype(np.float64))
+        return build_problem(spec, data, workers)
+    transform = _transform(spec, data.X.dtype, mean, deviation)
+    far = _far_from_zero(data.X.dtype, mean, deviation)
+    explicit, folded = _split(spec, data.X, transform, far)
+    strength = np.sqrt(spec.alpha / data.total_weight)
+    loss = LOSSES[data.out_activation]
+    root = strength * _penalised(network, _penalty_unit(spec, deviation, transform))
+    parts = network, loss, cut(spec, data, explicit), root, workers, folded
+    linear = LinearObjective(*parts) if network.is_linear else None
+    curvature = loss.start_curvature(network.n_outputs) if network.is_linear else 1.0
+    return TrainingProblem(
         data,
-        objective,
-        view,
-        ColumnScaling(raw, groups),
-        ColumnScaling(
-            Columns(center, scale), groups, _hidden(network), _others(network, strength)
-        ),
-        (_spread(network, mean, deviation) * scale) ** 2,
-        dtype,
+        Objective(*parts) if linear is None else linear,
+        linear,
+        transform,
+        explicit,
+        _input_map(network, data.X, transform),
+        diagonal_preconditioner(network, root, curvature),
+        _parameter_dtype(data.X.dtype, mean, deviation),
     )
 
 
-def equalising(
-    network: Network,
-    mean: np.ndarray,
-    deviation: np.ndarray,
-    curvature: float,
-    penalty: np.ndarray,
-) -> Columns:
-    """Return the columns in which the diagonal of J's Hessian is near 1.
+def cut(
+    spec: TrainSpec,
+    data: TrainingSet,
+    transform: FeatureTransform | None = None,
+    dtype: np.dtype | None = None,
+) -> RowBlocks:
+    """Cut rows into blocks of a size and a memory order that suit the network."""
+    network, X = spec.network, data.X
+    narrower = 1.0 if dtype is None else dtype.itemsize / X.dtype.itemsize
+    return RowBlocks(
+        X,
+        data.y,
+        data.weight,
+        row_bytes=narrower * network.row_bytes(X),
+        work=network.work(X),
+        transform=transform,
+        dtype=dtype,
+        # Products along the rows, as in a Hessian, are faster with contiguous columns.
+        order="F" if network.is_linear else "C",
+        sizes=spec.block_sizes,
+    )
 
-    They are divided by √(c σ² + penalty²), where c is the curvature in the raw outputs
-    that μ and σ have been weighted by.
-    """
-    size = np.hypot(np.sqrt(curvature) * _spread(network, mean, deviation), penalty)
-    # Only a bias can take up the mean of a column.
+
+def _transform(
+    spec: TrainSpec, dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray
+) -> FeatureTransform:
+    network = spec.network
     center = mean if network.has_bias else np.zeros_like(mean)
-    return Columns(center, _inverse(size))
+    spread = deviation if network.has_bias else np.hypot(deviation, mean)
+    if spec.standardize:
+        spread = np.where(deviation == 0.0, 0.0, spread)
+    rounds = spec.standardize and not network.is_linear and dtype == np.float64
+    # Rounded to the precision of the features, so that `to_raw` and `from_raw` use the
+    # numbers that are applied to the features.
+    center, scale = (
+        array.astype(dtype).astype(np.float64) for array in (center, _inverse(spread))
+    )
+    return FeatureTransform(center, scale, FEATURE_STEP if rounds else None)
 
 
-def _spread(network: Network, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Return what a weight multiplies, beside what a bias does."""
-    return deviation if network.has_bias else np.hypot(deviation, mean)
+def _split(
+    spec: TrainSpec, X: Features, transform: FeatureTransform, far: bool
+) -> tuple[FeatureTransform | None, FeatureTransform | None]:
+    """Return the part of the transform that is applied and the part folded into θ.
+
+    Small features are transformed once. Large features of a linear network are not
+    transformed, because a pass over them costs as much as an evaluation.
+    """
+    if sparse.issparse(X):
+        if spec.network.is_linear:
+            return None, transform
+        shift = transform.sparse_shift
+        return transform, FeatureTransform(shift, np.ones_like(shift))
+    is_small = n_stored(X) * X.dtype.itemsize <= spec.block_sizes.kept_bytes
+    if not spec.network.is_linear or is_small or far:
+        return transform, None
+    return None, transform
 
 
-def _view(
-    recipe: Recipe, X: Features, mean: np.ndarray, deviation: np.ndarray
-) -> View | None:
-    """Return how the features should be seen, None for as they are."""
-    if not recipe.network.has_bias:
-        return None
-    convex = issubclass(recipe.objective, LinearObjective)
-    if recipe.standardize and not convex and X.dtype == np.float64:
-        scale = _inverse(deviation)
-        if sparse.issparse(X):
-            return View(np.zeros_like(mean), scale, FEATURE_STEP, mean)
-        return View(mean, scale, FEATURE_STEP)
-    if _far_from_zero(X, mean, deviation):
-        return View(mean.astype(X.dtype), np.ones(mean.size, X.dtype))
-    return None
+def _input_map(network: Network, X: Features, transform: FeatureTransform) -> InputMap:
+    center, scale = transform.center, transform.scale
+    if transform.rounds and sparse.issparse(X):
+        # Sparse features were shifted by the rounded centre.
+        varying = scale != 0.0
+        shift = transform.sparse_shift
+        center = np.divide(shift, scale, out=center.copy(), where=varying)
+    return InputMap(layer_slices(network.layout, network.input_weights), center, scale)
 
 
-def _beyond_float32(deviation: np.ndarray) -> bool:
-    """Return whether weights for such columns could leave float32's range."""
+def _penalty_unit(
+    spec: TrainSpec, deviation: np.ndarray, transform: FeatureTransform
+) -> np.ndarray:
+    """Return the size of a transformed feature that the penalty counts as 1."""
+    if not spec.standardize:
+        return transform.scale
+    if not spec.network.has_bias:
+        return deviation * transform.scale
+    # Exactly 1 in every unit of a column, not up to rounding.
+    return np.where(transform.scale > 0.0, 1.0, 0.0)
+
+
+def _penalised(network: Network, unit: np.ndarray) -> np.ndarray:
+    """Return the factor of every parameter in the penalty, as a flat vector."""
+    inputs = {weights for weights, _ in network.input_weights}
+    return network.layout.pack(
+        {
+            name: unit[:, None] if name in inputs else float(name.endswith("coef"))
+            for name in network.layout.shapes
+        }
+    )
+
+
+def _needs_float64(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool:
+    """Return whether columns need float64.
+
+    Weights could leave the range of float32, and products of sparse columns, which are
+    not centred, could lose too many digits.
+    """
     size = deviation[deviation > 0.0]
-    return bool(np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL)))
+    beyond = np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL))
+    remote = _parameter_dtype(X.dtype, mean, deviation) != X.dtype
+    return bool(beyond or (remote and sparse.issparse(X)))
 
 
 def _parameter_dtype(
@@ -220,98 +220,15 @@ def _parameter_dtype(
     return np.dtype(np.float64) if remote else dtype
 
 
-def _far_from_zero(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool:
-    """Return whether products would lose too many digits to the columns' means."""
-    if sparse.issparse(X):
-        return False
-    limit = FLOAT32_OFFSET if X.dtype == np.float32 else FLOAT64_OFFSET
+def _far_from_zero(dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray) -> bool:
+    """Return whether the means are so large that products would lose digits."""
+    limit = FLOAT32_OFFSET if dtype == np.float32 else FLOAT64_OFFSET
     varying = deviation > 0.0
     return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
 
 
-def cut(
-    network: Network,
-    data: TrainingSet,
-    view: View | None = None,
-    dtype: np.dtype | None = None,
-) -> RowBlocks:
-    """Return the rows in blocks that suit the network, on demand seen in a dtype."""
-    X = data.X
-    # Not all that a row touches gets smaller, but blocks by its true bytes and by half
-    # of them took as long, within a tenth.
-    smaller = 1.0 if dtype is None else dtype.itemsize / X.dtype.itemsize
-    blocks = RowBlocks(
-        X,
-        data.y,
-        data.weight,
-        row_bytes=smaller * network.row_bytes(X),
-        work=network.work(X),
-        sum_bytes=8.0 * network.layout.size,
-    )
-    if view is not None:
-        # A draft is evaluated often, and what it is a draft of seldom.
-        is_draft = dtype is not None
-        blocks.see(view, dtype, ones=network.takes_ones, partly=is_draft)
-    return blocks
-
-
-def _penalised(network: Network, units: np.ndarray) -> np.ndarray:
-    """Return d of ``Objective`` as a flat vector."""
-    inputs = _input_weights(network)
-    return network.layout.pack(
-        {
-            name: units[:, None] if name in inputs else float(name.endswith("coef"))
-            for name in network.layout.shapes
-        }
-    )
-
-
-def _others(network: Network, strength: float) -> np.ndarray:
-    """Return the scale of parameters that are not weights on inputs.
-
-    1/√(1 + alpha/S) for the weights of hidden units, as if what these give varied by 1;
-    it is 0.2 to 0.7 at the start, and to divide by that saves nothing. Biases are left
-    alone.
-    """
-    inputs = _input_weights(network)
-    return network.layout.pack(
-        {
-            name: 1.0 / np.hypot(1.0, strength)
-            if name.endswith("coef") and name not in inputs
-            else 1.0
-            for name in network.layout.shapes
-        }
-    )
-
-
-def _input_weights(network: Network) -> set[str]:
-    return {weights for weights, _ in network.input_weights}
-
-
-def _hidden(network: Network) -> list[tuple[Weights, np.ndarray]]:
-    """Return where the weights on hidden units lie, and what to centre these at."""
-    return [
-        (weights, np.full(weights.n_rows, network.hidden_mean))
-        for weights in _places(network, network.hidden_weights)
-    ]
-
-
-def _places(network: Network, named: tuple[tuple[str, str], ...]) -> list[Weights]:
-    """Return where weights and their biases lie, those that the network has."""
-    layout = network.layout
-    return [
-        Weights(
-            layout.slices[weights],
-            layout.slices.get(biases),
-            layout.shapes[weights][1],
-        )
-        for weights, biases in named
-        if weights in layout.shapes
-    ]
-
-
 def _inverse(size: np.ndarray) -> np.ndarray:
-    """Return 1/size, and 0 where that is not finite."""
+    """Return 1/size, and 0 if that is not finite."""
     with np.errstate(over="ignore", divide="ignore"):
         inverse = 1.0 / size
     return np.where(np.isfinite(inverse), inverse, 0.0)

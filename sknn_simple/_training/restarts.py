@@ -1,7 +1,6 @@
-"""Training from several starts: joblib over them, interrupts, and the best of all."""
+"""Training from several starts, one by one or in parallel, and choice of the best."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,151 +8,87 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._training.callbacks import StartTasks
-from sknn_simple._training.interrupts import (
-    Interruption,
-    interrupts,
-    shared_interruption,
-)
-from sknn_simple._training.monitors import Monitor
-from sknn_simple._training.problem import Recipe
-from sknn_simple._training.train import Trained, train
+from sknn_simple._training.callbacks import RestartTasks
+from sknn_simple._training.spec import TrainSpec
+from sknn_simple._training.train import MakeObservers, Trained, train
 
-# From a start, its number and further monitors to what training from it gave, and
-# whether a callback asks to leave the other starts out.
-TrainFrom = Callable[[int, np.ndarray, Sequence[Monitor]], tuple[Trained, bool]]
+# From the number of a start and the start to the trained parameters, and whether a
+# callback asks to skip the other starts.
+TrainFrom = Callable[[int, np.ndarray], tuple[Trained, bool]]
 
 
-class StartTraining(NamedTuple):
-    """How a fit trains from each of its starts: a ``TrainFrom`` that can be pickled.
+class RestartTraining(NamedTuple):
+    """Trains from one start of a fit; it can be pickled for other processes."""
 
-    Attributes
-    ----------
-    recipe : Recipe
-        What to minimise, and how.
-    data, validation : TrainingSet
-        The rows to train on, and those to watch, if any.
-    start_is_raw : bool
-        Whether starts hold parameters for raw features.
-    monitors : callable
-        From a start's number and the context of its task to what watches it.
-    tasks : StartTasks
-        The tasks of the starts.
-    """
-
-    recipe: Recipe
+    spec: TrainSpec
     data: TrainingSet
     validation: TrainingSet | None
-    start_is_raw: bool
-    monitors: Callable[[int, Any], list[Monitor]]
-    tasks: StartTasks
+    # Whether starts are parameters for raw features.
+    warm_start: bool
+    # From the number of a start and the context of its task.
+    observers: Callable[[int, Any], MakeObservers]
+    tasks: RestartTasks
 
-    def __call__(
-        self, number: int, start: np.ndarray, watching: Sequence[Monitor]
-    ) -> tuple[Trained, bool]:
-        """Train from one start, as a task of its own; True to leave out the others."""
+    def __call__(self, number: int, start: np.ndarray) -> tuple[Trained, bool]:
+        """Train from one start, as a task of its own; True to skip the others."""
         task = self.tasks.begin(number)
-        monitors = [*self.monitors(number, task), *watching]
-        trained = self._train(self.recipe, start, monitors)
-        return trained, self.tasks.end(task)
-
-    def untrained(self, start: np.ndarray) -> Trained:
-        """Return a start as it is, for an interrupt that leaves nothing else."""
-        limits = self.recipe.limits.until(0)
-        return self._train(self.recipe._replace(limits=limits), start, [])
-
-    def _train(
-        self, recipe: Recipe, start: np.ndarray, monitors: Sequence[Monitor]
-    ) -> Trained:
-        return train(
-            recipe,
+        trained = train(
+            self.spec,
             self.data,
             self.validation,
             start,
-            monitors,
-            start_is_raw=self.start_is_raw,
+            self.observers(number, task),
+            warm_start=self.warm_start,
         )
+        return trained, self.tasks.end(task)
 
 
 def train_each(
     train_from: TrainFrom,
     starts: list[np.ndarray],
     n_jobs: int | None,
-    untrained: Callable[[], Trained],
 ) -> list[Trained]:
-    """Return what each start leads to, in their order.
+    """Train from each start, in order.
 
-    After an interrupt those that have begun give their best iterates so far, and the
-    others are left out. `untrained` gives the first start as it is, for an interrupt
-    that leaves nothing else.
+    If a start was interrupted, or a callback asks to skip the others, the later ones
+    are skipped.
     """
+    numbered = enumerate(starts)
     if len(starts) == 1 or effective_n_jobs(n_jobs) == 1:
-        return _in_turn(train_from, starts)
-    fits: list[Trained] = []
-    left = False
-    with shared_interruption() as interruption:
+        results = (train_from(number, start) for number, start in numbered)
+    else:
+        asked: list[int] = []
         jobs = (
-            delayed(_train_unless_interrupted)(train_from, number, start, interruption)
-            for number, start in enumerate(starts)
+            delayed(_train_unless_asked)(train_from, asked, number, start)
+            for number, start in numbered
         )
-        try:
-            for fit, leave_the_rest in filter(None, _parallel(n_jobs)(jobs)):
-                if not left:
-                    fits.append(fit)
-                if leave_the_rest and not interruption.requested():
-                    # Not `break`: joblib's threads would go on training.
-                    left = True
-                    interruption.request()
-        except KeyboardInterrupt:
-            interruption.request()
-            if interrupts().repeated:
-                raise
-        except BrokenExecutor:
-            # Ctrl-C in a terminal reaches the workers too, and ends those that it finds
-            # before their first start.
-            if not interruption.requested():
-                raise
-        if interruption.requested() and not left:
-            fits = fits or [untrained()]
-            fits[-1] = _interrupted(fits[-1])
-    return fits
-
-
-def _parallel(n_jobs: int | None) -> Parallel:
-    """Return what hands over each fit as it ends, where joblib's backend can."""
-    try:
-        return Parallel(n_jobs=n_jobs, return_as="generator")
-    except ValueError:  # "multiprocessing" hands over all of them at the end
-        return Parallel(n_jobs=n_jobs)
-
-
-def _train_unless_interrupted(
-    train_from: TrainFrom, number: int, start: np.ndarray, interruption: Interruption
-) -> tuple[Trained, bool] | None:
-    """Train from one of several starts at a time; None where it need not begin."""
-    interruption.shield()
-    if interruption.requested():
-        return None
-    return train_from(number, start, [interruption])
-
-
-def _in_turn(train_from: TrainFrom, starts: list[np.ndarray]) -> list[Trained]:
+        results = filter(None, Parallel(n_jobs=n_jobs)(jobs))
     fits: list[Trained] = []
-    for number, start in enumerate(starts):
-        fit, leave_the_rest = train_from(number, start, [])
+    for fit, leave_the_rest in results:
         fits.append(fit)
-        if leave_the_rest or fit.result.outcome == "interrupted":
+        if leave_the_rest or fit.outcome == "interrupted":
             break
     return fits
 
 
+def _train_unless_asked(
+    train_from: TrainFrom, asked: list[int], number: int, start: np.ndarray
+) -> tuple[Trained, bool] | None:
+    """Train from a start; None if a callback of an earlier one asked to skip it.
+
+    Threads share `asked`. Other processes have copies: they train from all starts, and
+    `train_each` drops the results.
+    """
+    if asked and min(asked) < number:
+        return None
+    trained, leave_the_rest = train_from(number, start)
+    if leave_the_rest:
+        asked.append(number)
+    return trained, leave_the_rest
+
+
 def best(fits: list[Trained]) -> Trained:
-    """Return the fit of lowest score; interrupted if any of them was."""
+    """Return the fit with the lowest score, interrupted if the last fit was."""
     lowest = min(fits, key=lambda fit: fit.score)
-    if any(fit.result.outcome == "interrupted" for fit in fits):
-        return _interrupted(lowest)
-    return lowest
-
-
-def _interrupted(fit: Trained) -> Trained:
-    return fit._replace(result=fit.result._replace(outcome="interrupted"))
+    interrupted = fits[-1].outcome == "interrupted"
+    return lowest._replace(outcome="interrupted") if interrupted else lowest

@@ -1,124 +1,156 @@
-"""A sample of the rows: its optimum as a start, its Hessian as coordinates."""
+"""A subsample of the rows: its optimum is the start, its Hessian the preconditioner.
+
+References
+----------
+Drineas, P., Mahoney, M. W., Muthukrishnan, S. (2006). Sampling algorithms for l2
+regression and applications. SODA, 1127-1136.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
-from sknn_simple._data.features import HUGE
-from sknn_simple._data.moments import row_squares
+from sknn_simple._data.features import with_values
+from sknn_simple._data.moments import column_moments
+from sknn_simple._data.row_blocks import Block
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.objective import LinearObjective
-from sknn_simple._optim.journey import Limits
-from sknn_simple._optim.scaling import (
-    ColumnScaling,
-    ScaledProblem,
-    Whitening,
-    whitened,
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._optim.history import History
+from sknn_simple._optim.minimize import minimize
+from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._training.heuristics import (
+    CLASS_ROWS,
+    VARIANCE,
+    select_solver,
+    subsample_size,
 )
-from sknn_simple._optim.solvers import minimise
-from sknn_simple._training.heuristics import SAMPLE_PART, is_small, sample_size
-from sknn_simple._training.problem import Scene, cut
+from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.spec import TrainSpec
 
-# Fewer observations of a class say too little about its weights.
-CLASS_ROWS = 10
-# The sample represents a column if it has its variance within this factor.
-VARIANCE = 4.0
-# The sample's own optimum need not be accurate: it is a start.
-LIMITS = Limits(tol=3e-3, max_iter=50)
-# A draw by leverage takes so many times the rows of a sample spread evenly, because few
-# of them are alike. Of 32,561 x 108, mostly one-hot, it then takes half as long to the
-# optimum, and with 8 times as many no less.
-LEVERAGE_FACTOR = 4
-# Probabilities are capped at 1 and the others raised for it, so often at most, until
-# their sum is right within this part of it.
-_CAP_ROUNDS, _CAP_ACCURACY = 20, 1e-3
+# Probabilities are capped at 1 and the others raised in turn, up to 20 times, until the
+# relative error of their sum is at most 1e-3.
+CAP_ROUNDS, CAP_ACCURACY = 20, 1e-3
+# The optimum of the subsample is only a start and need not be accurate.
+CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
 
 
-def draw_sample(scene: Scene) -> tuple[TrainingSet, bool] | None:
-    """Return a sample and whether it represents all columns; None where none pays.
+class Subsample(NamedTuple):
+    """J over some of the rows.
 
-    Rows spread evenly over the data will mostly do. Where a column differs from 0 in a
-    few rows only, as of a rare category, they may miss it; rows are then drawn the more
-    surely the more there is in them of the columns' variance.
+    It `represents` all rows if every column has about the same variance in it, so that
+    its Hessian resembles that of all rows.
     """
-    wanted = sample_size(scene.data, scene.objective.size)
+
+    objective: LinearObjective
+    n_rows: int
+    represents: bool
+
+
+def draw_subsample(
+    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
+) -> Subsample | None:
+    """Return a subsample; None if that does not pay.
+
+    Evenly spaced rows usually represent the data. They may not represent a column that
+    is 0 in nearly all rows, such as a rare category. In that case rows are drawn with
+    probability proportional to their leverage.
+    """
+    wanted = subsample_size(problem.shape, spec.thresholds)
     if not wanted:
         return None
-    n_rows = scene.data.X.shape[0]
-    sample = scene.data.rows(np.arange(wanted) * n_rows // wanted)
-    if not _has_every_class(sample):
+    n_rows = problem.data.X.shape[0]
+    rows = problem.data.rows(np.arange(wanted) * n_rows // wanted)
+    if not _has_every_class(rows):
         return None
-    if _represents(sample, scene):
-        return sample, True
-    by_leverage = _draw_by_leverage(wanted, scene)
-    if _has_every_class(by_leverage) and _represents(by_leverage, scene):
-        return by_leverage, True
-    return sample, False
+    represents = _represents(spec, rows, problem)
+    if not represents:
+        by_leverage = _draw_by_leverage(wanted, spec, problem, J)
+        represents = _has_every_class(by_leverage) and _represents(
+            spec, by_leverage, problem
+        )
+        rows = by_leverage if represents else rows
+    objective = J.over(cut(spec, rows, problem.explicit))
+    return Subsample(objective, rows.X.shape[0], represents)
 
 
-def optimum_of_sample(
-    objective: LinearObjective, columns: ColumnScaling, start: np.ndarray
+def subsample_optimum(
+    spec: TrainSpec, problem: TrainingProblem, subsample: Subsample, theta: np.ndarray
 ) -> np.ndarray:
-    """Return the sample's optimum, roughly."""
-    rough = minimise(
-        ScaledProblem(objective, columns),
-        columns.to_scaled(start),
-        solver="newton-cholesky" if is_small(objective) else "lbfgs",
-        limits=LIMITS,
-    )
-    if rough.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return columns.to_original(rough.x)
+    """Return the approximate optimum of a subsample.
 
-
-def whitened_by_sample(
-    objective: LinearObjective, columns: ColumnScaling, theta: np.ndarray
-) -> Whitening | None:
-    """Return coordinates that whiten the sample's Hessian at θ, None if it has none."""
-    return whitened(columns, objective.hessian(theta, *columns.columns)[None])
-
-
-def _draw_by_leverage(wanted: int, scene: Scene) -> TrainingSet:
-    """Return rows drawn in proportion to 1 + Σⱼ zᵢⱼ², and weighted by the inverse.
-
-    With z the standardised features this is n times a row's statistical leverage where
-    columns are uncorrelated: its share in the variance, summed over all directions. The
-    sample's Hessian then is near that of all rows in every direction (Drineas, Mahoney
-    and Muthukrishnan 2006), not in most. The draw is systematic: a row is taken
-    wherever the sum of the probabilities so far passes a whole number, so the sample is
-    the same each time.
-
-    References
-    ----------
-    Drineas, P., Mahoney, M. W., Muthukrishnan, S. (2006). Sampling algorithms for l2
-    regression and applications. SODA, 1127-1136.
+    It is penalised as a data set of its size: on separable data that optimum is closer
+    to zero.
     """
-    blocks = cut(scene.objective.network, scene.data, scene.view)
-    wanted = min(LEVERAGE_FACTOR * wanted, int(SAMPLE_PART * blocks.n_rows))
-    center, scale = scene.columns.columns
-    share = 1.0 + scene.objective.input_curvature * row_squares(
-        blocks, center, scale, scene.objective.workers
+    J = subsample.objective
+    ratio = np.sqrt(problem.data.X.shape[0] / subsample.n_rows)
+    shape = problem.shape._replace(n_rows=subsample.n_rows)
+    theta, outcome = minimize(
+        J.over(J.blocks, ratio * J.penalty_root),
+        theta,
+        problem.diagonal,
+        CRITERIA,
+        History(),
+        solver=select_solver(shape, CRITERIA.tol, spec.thresholds),
     )
-    # Rows may lie so far out that their sum would overflow.
-    probability = _capped(np.minimum(share, HUGE), wanted)
+    if outcome == "interrupted":
+        raise KeyboardInterrupt
+    return theta
+
+
+def _draw_by_leverage(
+    wanted: int, spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
+) -> TrainingSet:
+    """Return rows drawn in proportion to 1 + c Σⱼ zᵢⱼ², and weighted by the inverse.
+
+    With z the standardised features this is n times a row's statistical leverage if the
+    columns are uncorrelated. The subsample's Hessian is then close to that of all rows
+    in every direction (Drineas, Mahoney and Muthukrishnan 2006). The draw is systematic
+    and therefore reproducible: a row is taken if the cumulative sum of the
+    probabilities passes an integer.
+    """
+    thresholds, n_rows = spec.thresholds, problem.data.X.shape[0]
+    most = thresholds.subsample_part * n_rows
+    wanted = int(min(thresholds.subsample_leverage * wanted, most))
+    curvature = J.loss.start_curvature(J.network.n_outputs)
+    probability = _capped(1.0 + curvature * _row_squares(J), wanted)
     passed = np.floor(np.cumsum(probability) + 0.5)
     kept = np.flatnonzero(np.diff(passed, prepend=0.0))
-    return scene.data.rows(kept, probability[kept])
+    return problem.data.rows(kept, probability[kept])
+
+
+def _row_squares(J: LinearObjective) -> np.ndarray:
+    """Return Σⱼ zᵢⱼ² of every row, (n_rows,); sparse rows sum stored values only."""
+    squares = np.empty(J.blocks.n_rows)
+
+    def fill(block: Block) -> None:
+        X = J.blocks.features(block, J.workspace)
+        if sparse.issparse(X) and J.folded is not None:
+            values = X.data * J.folded.scale[X.indices]
+            squares[block.rows] = with_values(X, values * values).sum(axis=1)
+        else:
+            Z = J.dense(X)
+            np.einsum("ij,ij->i", Z, Z, out=squares[block.rows])
+
+    J.blocks.for_each(fill, J.workers)
+    return squares
 
 
 def _capped(share: np.ndarray, wanted: int) -> np.ndarray:
     """Return probabilities in proportion to the shares, at most 1, with a given sum."""
     probability = np.minimum(share * (wanted / share.sum()), 1.0)
-    for _ in range(_CAP_ROUNDS):
+    for _ in range(CAP_ROUNDS):
         free = probability < 1.0
         missing = wanted - float(len(share) - free.sum())
         factor = missing / float(probability[free].sum())
-        if factor <= 1.0 + _CAP_ACCURACY:
+        if factor <= 1.0 + CAP_ACCURACY:
             break
         probability[free] = np.minimum(factor * probability[free], 1.0)
     return probability
 
 
 def _has_every_class(data: TrainingSet) -> bool:
-    """Return whether each class, or each label with and without it, has rows enough."""
+    """Return whether each class, or each value of each label, has enough rows."""
     if data.y.ndim == 1:
         rows = np.bincount(data.y, minlength=len(data.classes))
     else:
@@ -127,11 +159,9 @@ def _has_every_class(data: TrainingSet) -> bool:
     return bool(np.all(rows >= CLASS_ROWS))
 
 
-def _represents(sample: TrainingSet, scene: Scene) -> bool:
-    """Return whether a sample's columns vary about as much as those of all rows."""
-    center, scale = scene.columns.columns
-    mean, deviation = scene.moments(sample)
-    varying = scene.variance > 0.0
-    variance = (deviation * scale) ** 2 + ((mean - center) * scale) ** 2
-    odds = variance[varying] / scene.variance[varying]
-    return bool(np.all((odds < VARIANCE) & (odds > 1.0 / VARIANCE)))
+def _represents(spec: TrainSpec, rows: TrainingSet, problem: TrainingProblem) -> bool:
+    """Return whether all columns of some rows have a variance near 1."""
+    moments = column_moments(cut(spec, rows), problem.objective.workers)
+    mean, deviation = problem.transform.moments(*moments)
+    variance = (deviation**2 + mean**2)[problem.transform.scale > 0.0]
+    return bool(np.all((variance < VARIANCE) & (variance > 1.0 / VARIANCE)))

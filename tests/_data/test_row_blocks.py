@@ -1,4 +1,4 @@
-"""Row blocks, ordered sums over lanes, worker threads and their buffers."""
+"""Row blocks, ordered sums over chunks, and the buffers of a thread."""
 
 import threading
 from itertools import pairwise
@@ -9,31 +9,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sknn_simple._data import features as view_module
-from sknn_simple._data import row_blocks as module
-from sknn_simple._data.features import View
-from sknn_simple._data.row_blocks import RowBlocks, Workspace, block_edges
+from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.row_blocks import (
+    DEFAULT_SIZES,
+    BlockSizes,
+    RowBlocks,
+    Workspace,
+    block_edges,
+)
 from sknn_simple._data.threads import Workers
 
 THREADS = [1, 2, 3]
-PATIENCE = 10.0  # seconds after which a test that waits for a thread gives up
+# Blocks of at most 4 rows, and a chunk for every multiply-add.
+SMALL = BlockSizes(block_bytes=1, min_rows=4, chunk_work=1.0)
+KEPT = pytest.mark.parametrize("kept_bytes", [0, 2**25], ids=["again", "kept"])
 
 
-@pytest.fixture
-def many_lanes(monkeypatch):
-    """Cut small data into blocks of 4 rows and as many lanes as are allowed."""
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(module, "SHARED_BLOCK_BYTES", 1)
-    monkeypatch.setattr(module, "MIN_BLOCK_ROWS", 4)
-    monkeypatch.setattr(module, "LANE_WORK", 1.0)
-
-
-def row_blocks(X, **kwargs):
+def row_blocks(X, work=1e9, sizes=SMALL, **kwargs):
     y, weight = np.arange(X.shape[0]), np.linspace(0.0, 1.0, X.shape[0])
-    return RowBlocks(X, y, weight, **{"row_bytes": 8, "work": 1e9, **kwargs})
+    return RowBlocks(X, y, weight, row_bytes=8, work=work, sizes=sizes, **kwargs)
 
 
-# block_edges ------------------------------------------------------------------------
+def sparse_features(n_rows, n_columns=5):
+    rng = np.random.default_rng(0)
+    shape = n_rows, n_columns
+    return rng.standard_normal(shape) * rng.integers(0, 2, shape)
+
+
+def n_chunks(data, **kwargs):
+    """Return how many arrays a sum over the blocks is made of."""
+    totals = []
+
+    def term(block, total):
+        totals.append(total)  # kept alive, so that no two have the same identity
+        return 0.0
+
+    data.sum(term, kwargs.pop("shape", (1,)), Workers(1), **kwargs)
+    return len({id(total) for total in totals})
+
+
+# block_edges --------------------------------------------------------------------------
 
 
 @given(st.integers(1, 10**7), st.floats(1e-3, 1e9))
@@ -45,101 +60,88 @@ def test_edges_cover_every_row_once(n_rows, row_bytes):
     lengths = [stop - start for start, stop in edges]
     assert min(lengths) >= 1
     assert max(lengths) <= min(lengths) + 1
-    assert max(lengths) <= module.MAX_BLOCK_ROWS
+    assert max(lengths) <= DEFAULT_SIZES.max_rows
 
 
 @given(st.integers(10**4, 10**6), st.floats(1e-3, 1e9))
 def test_blocks_fit_the_cache_unless_rows_are_long(n_rows, row_bytes):
     start, stop = block_edges(n_rows, row_bytes)[0]
     rows = stop - start
-    assert rows * row_bytes <= module.BLOCK_BYTES or rows <= module.MIN_BLOCK_ROWS
+    fits = rows * row_bytes <= DEFAULT_SIZES.block_bytes
+    assert fits or rows <= DEFAULT_SIZES.min_rows
 
 
-@pytest.mark.parametrize("n_lanes", [2, 4, 16])
+@pytest.mark.parametrize("n_chunks", [2, 4, 16])
 @pytest.mark.parametrize("n_rows", [5, 20_000, 100_001, 1_000_000])
-def test_lanes_take_as_many_blocks_each(n_rows, n_lanes):
-    edges = block_edges(n_rows, 500.0, n_lanes=n_lanes)
-    assert len(edges) % n_lanes == 0 or len(edges) < n_lanes
+def test_chunks_take_as_many_blocks_each(n_rows, n_chunks):
+    edges = block_edges(n_rows, 500.0, n_chunks)
+    assert len(edges) % n_chunks == 0 or len(edges) < n_chunks
     assert edges[-1][1] == n_rows
     assert min(stop - start for start, stop in edges) >= 1
 
 
 @given(st.integers(1, 200))
-def test_no_lane_has_more_blocks_than_another(n_rows):
-    """Also where there are fewer blocks than lanes would be worth their handover."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("BLOCK_BYTES", "SHARED_BLOCK_BYTES", "LANE_WORK"):
-            patch.setattr(module, name, 1)
-        patch.setattr(module, "MIN_BLOCK_ROWS", 4)
-        data = row_blocks(np.zeros((n_rows, 1)))
-    lanes = data._lanes(data._n_lanes)
-    assert len({len(lane) for lane in lanes}) == 1
+def test_no_chunk_has_more_blocks_than_another(n_rows):
+    """Also if there are fewer blocks than chunks would be worth a thread."""
+    data = row_blocks(np.zeros((n_rows, 1)))
+    n_blocks = []
+
+    def term(block, total):
+        if not total.any():
+            n_blocks.append(0)
+        n_blocks[-1] += 1
+        total += 1.0
+        return 0.0
+
+    data.sum(term, (1,), Workers(1))
+    assert sum(n_blocks) == len(data.blocks)
+    assert len(set(n_blocks)) == 1
 
 
-# RowBlocks --------------------------------------------------------------------------
+# Chunks -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("work", "n_lanes"), [(0.0, 1), (1.9, 1), (2.0, 2), (3.9, 2), (7.0, 4), (1e9, 16)]
+    ("work", "expected"), [(0.0, 1), (1.9, 1), (2.0, 2), (3.9, 2), (7.0, 4), (1e9, 16)]
 )
-def test_lanes_are_a_power_of_two(many_lanes, work, n_lanes):
-    assert row_blocks(np.zeros((400, 1)), work=work)._n_lanes == n_lanes
+def test_chunks_are_a_power_of_two(work, expected):
+    """Of an evaluation, or of a sum whose work is given."""
+    X = np.zeros((400, 1))
+    assert n_chunks(row_blocks(X, work=work)) == expected
+    assert n_chunks(row_blocks(X), work=work) == expected
 
 
-@pytest.mark.parametrize("n_columns", [10, 1000, 100_000])
-def test_blocks_of_sparse_data_have_values_enough_for_their_columns(n_columns):
-    """Adding up arrays of all columns should cost little beside the products."""
-    columns = np.random.default_rng(0).integers(n_columns, size=80_000)
-    X = sparse.csr_array(
-        (np.ones(80_000), columns, np.arange(0, 80_001, 2)), (40_000, n_columns)
-    )
-    data = row_blocks(X, row_bytes=1e4)
-    values = min(block.X.nnz for block in data.blocks)
-    longest = max(block.X.shape[0] for block in data.blocks)
-    assert longest <= module.MAX_BLOCK_ROWS
-    enough = values >= 0.5 * module.BLOCK_VALUES_PER_COLUMN * n_columns
-    assert enough or longest > 0.5 * module.MAX_BLOCK_ROWS
+def test_chunks_are_no_more_than_the_most():
+    sizes = SMALL._replace(max_chunks=4)
+    assert n_chunks(row_blocks(np.zeros((400, 1)), sizes=sizes)) == 4
 
 
-@pytest.mark.parametrize("sum_bytes", [0.0, 1e6, 1e7, 1e12])
-def test_blocks_are_large_beside_the_sum_that_they_are_added_to(sum_bytes):
-    data = row_blocks(np.zeros((40_000, 1)), row_bytes=1e4, sum_bytes=sum_bytes)
-    rows = min(block.X.shape[0] for block in data.blocks)
-    longest = max(block.X.shape[0] for block in data.blocks)
-    assert longest <= module.MAX_BLOCK_ROWS
-    wanted = min(module.SUM_FACTOR * sum_bytes, module.LARGE_BLOCK_BYTES)
-    assert 1e4 * rows >= 0.5 * wanted
-    assert 1e4 * longest <= max(module.LARGE_BLOCK_BYTES, module.SHARED_BLOCK_BYTES)
+def test_large_totals_get_fewer_chunks():
+    """Every chunk holds a total of its own: memory, not only work, limits them."""
+    sizes = SMALL._replace(chunk_bytes=8 * 100)
+    data = row_blocks(np.zeros((200, 1)), sizes=sizes)
+    assert n_chunks(data, shape=(1,)) == SMALL.max_chunks
+    assert 2 <= n_chunks(data, shape=(25,)) <= 4
+    assert n_chunks(data, shape=(101,)) == 1
 
 
-@pytest.mark.parametrize("n_rows", [1000, 3000, 10_000])
-def test_a_large_sum_takes_no_lane_away(n_rows):
-    """Threads work on lanes: with fewer of them, some would have nothing to do."""
-    X = np.zeros((n_rows, 1))
-    small = row_blocks(X, row_bytes=1e4, work=1e10)
-    large = row_blocks(X, row_bytes=1e4, work=1e10, sum_bytes=1e7)
-    assert large._n_lanes == small._n_lanes
+@pytest.mark.parametrize("work", [0.0, 1.0, 7.9])
+def test_little_work_is_one_chunk(work):
+    sizes = SMALL._replace(chunk_work=4.0)
+    data, threads = row_blocks(np.zeros((99, 1)), work=work, sizes=sizes), set()
+    with Workers(3) as workers:
+        data.for_each(lambda block: threads.add(threading.get_ident()), workers)
+    assert threads == {threading.get_ident()}
 
 
-@pytest.mark.parametrize(("dtype", "kept"), [(np.float32, True), (np.float64, False)])
-@pytest.mark.parametrize("sparse_too", [False, True])
-def test_features_are_kept_by_the_size_of_the_copy(
-    dtype, kept, sparse_too, monkeypatch
-):
-    X = np.random.default_rng(0).standard_normal((20, 3))
-    monkeypatch.setattr(module, "KEPT_BYTES", 4 * X.size)
-    data = row_blocks(sparse.csr_array(X) if sparse_too else X)
-    data.see(View(np.zeros(3), np.full(3, 2.0)), np.dtype(dtype))
-    again = data.features(data.blocks[0], module.Workspace())
-    assert (again is data.blocks[0].X) == kept
+# Blocks -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
 @pytest.mark.parametrize("n_rows", [1, 3, 4, 23])
-def test_sparse_blocks_are_the_rows(many_lanes, container, index_dtype, n_rows):
-    rng = np.random.default_rng(0)
-    dense = rng.standard_normal((n_rows, 5)) * rng.integers(0, 2, (n_rows, 5))
+def test_sparse_blocks_are_views_of_the_rows(container, index_dtype, n_rows):
+    dense = sparse_features(n_rows)
     X = container(dense)
     X.indices, X.indptr = X.indices.astype(index_dtype), X.indptr.astype(index_dtype)
     for block in row_blocks(X).blocks:
@@ -150,7 +152,7 @@ def test_sparse_blocks_are_the_rows(many_lanes, container, index_dtype, n_rows):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_dense_blocks_are_views_of_the_rows(many_lanes, order):
+def test_dense_blocks_are_views_of_the_rows(order):
     X = np.asarray(np.random.default_rng(0).standard_normal((23, 5)), order=order)
     data = row_blocks(X)
     assert len(data.blocks) == 8
@@ -161,9 +163,12 @@ def test_dense_blocks_are_views_of_the_rows(many_lanes, order):
         assert np.shares_memory(block.X, X)
 
 
+# Sums ---------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("n_threads", THREADS)
 @pytest.mark.parametrize("n_rows", [1, 4, 5, 99, 300])
-def test_sum_is_the_sum_over_all_blocks(many_lanes, n_rows, n_threads):
+def test_sum_is_the_sum_over_all_blocks(n_rows, n_threads):
     X = np.random.default_rng(0).standard_normal((n_rows, 3))
 
     def term(block, total):
@@ -177,7 +182,7 @@ def test_sum_is_the_sum_over_all_blocks(many_lanes, n_rows, n_threads):
     assert total.dtype == np.float64
 
 
-def test_sum_has_the_same_bits_on_any_number_of_threads(many_lanes):
+def test_sum_has_the_same_bits_on_any_number_of_threads():
     # Sizes so different that any other order of the additions shows.
     rng = np.random.default_rng(0)
     X = rng.standard_normal((501, 7)) * 10.0 ** rng.integers(-12, 12, (501, 7))
@@ -197,7 +202,7 @@ def test_sum_has_the_same_bits_on_any_number_of_threads(many_lanes):
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 3), (2, 3, 4)])
-def test_sum_of_any_shape(many_lanes, shape):
+def test_sum_of_any_shape(shape):
     def term(block, total):
         total += 1.0
         return 1.0
@@ -208,38 +213,8 @@ def test_sum_of_any_shape(many_lanes, shape):
     np.testing.assert_array_equal(total, np.full(shape, number))
 
 
-def test_large_totals_get_fewer_lanes(many_lanes, monkeypatch):
-    """Every lane holds a total of its own: memory, not only work, limits them."""
-
-    def n_lanes(size):
-        totals = set()
-
-        def term(block, total):
-            totals.add(id(total))
-            alive.append(total)
-            return 0.0
-
-        alive = []
-        row_blocks(np.zeros((200, 1))).sum(term, (size,), Workers(1))
-        return len(totals)
-
-    monkeypatch.setattr(module, "LANE_BYTES", 8 * 100)
-    assert n_lanes(1) == module.MAX_LANES
-    assert 2 <= n_lanes(25) <= 4
-    assert n_lanes(101) == 1
-
-
-@pytest.mark.parametrize("work", [0.0, 1.0, 7.9])
-def test_little_work_is_one_lane(many_lanes, monkeypatch, work):
-    monkeypatch.setattr(module, "LANE_WORK", 4.0)
-    data, threads = row_blocks(np.zeros((99, 1)), work=work), set()
-    with Workers(3) as workers:
-        data.for_each(lambda block: threads.add(threading.get_ident()), workers)
-    assert threads == {threading.get_ident()}
-
-
 @pytest.mark.parametrize("n_threads", THREADS)
-def test_for_each_visits_every_row_once(many_lanes, n_threads):
+def test_for_each_visits_every_row_once(n_threads):
     visits = np.zeros(99, dtype=int)
 
     def visit(block):
@@ -250,121 +225,78 @@ def test_for_each_visits_every_row_once(many_lanes, n_threads):
     assert (visits == 1).all()
 
 
-# Workers ----------------------------------------------------------------------------
+# Transformed features -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
-@pytest.mark.parametrize("n_threads", THREADS)
-def test_run_calls_every_index_once(n_threads, count):
-    seen = []
-    with Workers(n_threads) as workers:
-        workers.run(seen.append, count)
-        workers.run(seen.append, count)
-    assert sorted(seen) == sorted([*range(count), *range(count)])
+def transform_of(X):
+    return FeatureTransform(X.mean(axis=0), 1.0 / X.std(axis=0), 2.0**-26)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3])
-def test_run_works_on_as_many_threads_as_allowed(n_threads):
-    together = threading.Barrier(n_threads, timeout=PATIENCE)
-
-    def meet(_):
-        together.wait()
-
-    with Workers(n_threads) as workers:
-        # Passes only where n_threads calls are in progress at the same time.
-        workers.run(meet, n_threads)
+def dense(X):
+    return X.toarray() if sparse.issparse(X) else X
 
 
-def test_one_thread_means_the_calling_thread():
-    threads = []
-    with Workers(1) as workers:
-        workers.run(lambda _: threads.append(threading.get_ident()), 5)
-    assert set(threads) == {threading.get_ident()}
-
-
-@pytest.mark.parametrize("n_threads", THREADS)
-def test_no_thread_is_left_after_exit(n_threads):
-    before = set(threading.enumerate())
-    with Workers(n_threads) as workers:
-        workers.run(lambda _: None, 10)
-    assert set(threading.enumerate()) == before
-
-
-@pytest.mark.parametrize("n_threads", THREADS)
-def test_no_thread_is_left_after_an_error(n_threads):
-    def fail(_):
-        raise ZeroDivisionError
-
-    def use():
-        with Workers(n_threads) as workers:
-            workers.run(fail, 10)
-
-    before = set(threading.enumerate())
-    with pytest.raises(ZeroDivisionError):
-        use()
-    assert set(threading.enumerate()) == before
-
-
-@pytest.mark.parametrize("failing", [0, 3, 9])
-@pytest.mark.parametrize("n_threads", THREADS)
-def test_an_error_in_any_call_is_raised(n_threads, failing):
-    def work(index):
-        if index == failing:
-            raise ZeroDivisionError(index)
-
-    with Workers(n_threads) as workers:
-        with pytest.raises(ZeroDivisionError, match=str(failing)):
-            workers.run(work, 10)
-        # and the workers can be used again
-        seen = []
-        workers.run(seen.append, 10)
-        assert sorted(seen) == list(range(10))
-
-
-def test_an_interrupt_of_the_caller_waits_for_the_helpers():
-    """Work that goes on after `run` would write into arrays that others now own."""
-    caller, busy, finished = threading.current_thread(), threading.Event(), []
-
-    def work(index):
-        if threading.current_thread() is caller:
-            assert busy.wait(PATIENCE)
-            raise KeyboardInterrupt
-        busy.set()
-        threading.Event().wait(0.05)
-        finished.append(index)
-
-    with Workers(2) as workers:
-        with pytest.raises(KeyboardInterrupt):
-            workers.run(work, 50)
-        assert len(finished) == 1  # the call in progress, and none after it
-
-
-def test_an_error_in_one_helper_waits_for_the_others():
-    caller, failed, busy = (
-        threading.current_thread(),
-        threading.Event(),
-        threading.Event(),
+@KEPT
+@pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [None, np.float32], ids=["as stored", "float32"])
+def test_transformed_features(container, dtype, kept_bytes):
+    """Kept or computed at each evaluation: the same bits, those of a rounded copy."""
+    X = container(sparse_features(23))
+    transform = transform_of(dense(X))
+    wanted = dense(transform(X)).astype(dtype or np.float64)
+    data = row_blocks(
+        X,
+        transform=transform,
+        dtype=dtype and np.dtype(dtype),
+        sizes=SMALL._replace(kept_bytes=kept_bytes),
     )
-    first, release, finished = threading.Lock(), threading.Event(), []
+    assert data.dtype == wanted.dtype
+    workspace = Workspace()
+    for _ in range(2):
+        for block in data.blocks:
+            found = data.features(block, workspace)
+            assert found.dtype == wanted.dtype
+            assert sparse.issparse(found) == sparse.issparse(X)
+            np.testing.assert_array_equal(dense(found), wanted[block.rows])
+    for rows in (np.array([3, 20]), slice(2, 9), slice(None)):
+        chosen = data.chosen_features(rows)
+        assert chosen.dtype == wanted.dtype
+        np.testing.assert_array_equal(dense(chosen), wanted[rows])
 
-    def work(index):
-        if threading.current_thread() is caller:
-            assert failed.wait(PATIENCE)
-        elif first.acquire(blocking=False):
-            assert busy.wait(PATIENCE)
-            failed.set()
-            raise ZeroDivisionError
-        else:
-            busy.set()
-            release.wait(0.1)
-            finished.append(index)
 
-    with Workers(3) as workers:
-        with pytest.raises(ZeroDivisionError):
-            workers.run(work, 3)
-        still_working = not finished
-        release.set()
-    assert not still_working
+@KEPT
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_the_given_features_are_left_alone(container, kept_bytes):
+    X = container(sparse_features(23))
+    before = dense(X).copy()
+    sizes = SMALL._replace(kept_bytes=kept_bytes)
+    data = row_blocks(X, transform=transform_of(before), sizes=sizes)
+    chosen = data.chosen_features(np.array([3, 20]))
+    chosen *= 2.0
+    for block in data.blocks:
+        data.features(block, Workspace())
+    np.testing.assert_array_equal(dense(X), before)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_kept_features_have_the_order_that_is_asked_for(order):
+    X = sparse_features(23)
+    data = row_blocks(X, transform=transform_of(X), order=order)
+    assert data.chosen_features(slice(None)).flags[f"{order}_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(np.float32, True), (np.float64, False)])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_features_are_kept_by_the_size_of_the_copy(dtype, kept, container):
+    X = container(np.random.default_rng(0).standard_normal((20, 3)))
+    data = row_blocks(
+        X,
+        transform=FeatureTransform(np.zeros(3), np.full(3, 2.0)),
+        dtype=np.dtype(dtype),
+        sizes=SMALL._replace(kept_bytes=4 * 60),
+    )
+    again = data.features(data.blocks[0], Workspace())
+    assert (again is data.blocks[0].X) == kept
 
 
 # Workspace --------------------------------------------------------------------------
@@ -404,64 +336,3 @@ def test_workspace_gives_every_thread_its_own_memory():
     thread.start()
     thread.join()
     assert not np.shares_memory(mine, others[0])
-
-
-@pytest.mark.parametrize(
-    ("sparse_too", "ones"), [(False, False), (False, True), (True, False)]
-)
-def test_features_seen_in_another_dtype(many_lanes, sparse_too, ones, monkeypatch):
-    """Kept or computed at each evaluation: the same bits, those of a rounded copy."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((23, 5)) * rng.integers(0, 2, (23, 5))
-    center = np.zeros(5) if sparse_too else X.mean(axis=0)
-    view = View(center, 1.0 / X.std(axis=0), 2.0**-26)
-    wanted = view(X.copy()).astype(np.float32)
-    X = sparse.csr_array(X) if sparse_too else X
-    for kept in (0, module.KEPT_BYTES):
-        monkeypatch.setattr(module, "KEPT_BYTES", kept)
-        data = row_blocks(X)
-        data.see(view, np.dtype(np.float32), ones=ones)
-        if ones and kept:
-            wanted = np.hstack([wanted, np.ones((23, 1), np.float32)])
-        assert data.dtype == np.float32
-        workspace = module.Workspace()
-        for block in data.blocks:
-            seen = data.features(block, workspace)
-            assert seen.dtype == np.float32
-            seen = seen.toarray() if sparse_too else seen
-            np.testing.assert_array_equal(seen, wanted[block.rows])
-        chosen = data.chosen_features(np.array([3, 20]))
-        assert chosen.dtype == np.float32
-        chosen = chosen.toarray() if sparse_too else chosen
-        np.testing.assert_array_equal(chosen, wanted[[3, 20], :5])
-
-
-@pytest.mark.parametrize("ones", [False, True])
-def test_as_many_blocks_are_kept_as_fit(many_lanes, ones, monkeypatch):
-    X = np.random.default_rng(0).standard_normal((40, 5))
-    view = View(X.mean(axis=0), 1.0 / X.std(axis=0))
-    monkeypatch.setattr(module, "KEPT_BYTES", 8 * 5 * 25)
-    whole, partly = row_blocks(X), row_blocks(X)
-    whole.see(view, ones=ones)
-    partly.see(view, ones=ones, partly=True)
-    assert not any(block.is_seen for block in whole.blocks)
-    kept = [block.is_seen for block in partly.blocks]
-    assert kept == sorted(kept, reverse=True)
-    assert 20 < sum(len(block.y) for block in partly.blocks if block.is_seen) <= 25
-    for block in partly.blocks:
-        seen = partly.features(block, module.Workspace())
-        assert seen.shape == (len(block.y), 5 + (ones and block.is_seen))
-        np.testing.assert_array_equal(seen[:, :5], view(X[block.rows]))
-
-
-@pytest.mark.parametrize(("n", "p"), [(1, 3), (40, 3), (41, 7), (5, 2000), (0, 3)])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_short_rows_are_scaled_several_at_a_time(n, p, order, monkeypatch):
-    monkeypatch.setattr(view_module, "_MANY", 1)
-    monkeypatch.setattr(view_module, "_ROW", 16)
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, p)).astype(float, order=order)
-    mean, scale = rng.standard_normal(p), rng.uniform(0.5, 2.0, p)
-    out = np.empty((n, p))
-    view_module.scaled_difference(X, mean, scale, out=out)
-    np.testing.assert_array_equal(out, (X - mean) * scale)

@@ -1,14 +1,16 @@
-"""Limiting the BLAS during a solve, and giving it back what it had."""
+"""The limit of BLAS threads during a fit, and the threads that work for a fit."""
 
 import threading
 
+import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sknn_simple._data import threads as module
-from sknn_simple._data.threads import single_blas_thread
+from sknn_simple._data.threads import Workers, limit_blas_threads
 
-PATIENCE = 10.0  # seconds
+THREADS = [1, 2, 3]
+PATIENCE = 10.0  # seconds after which a test that waits for a thread gives up
 
 needs_openblas = pytest.mark.skipif(
     not module.openblas_libraries(), reason="no OpenBLAS is loaded"
@@ -16,7 +18,7 @@ needs_openblas = pytest.mark.skipif(
 
 
 def limits():
-    """The number of threads of every OpenBLAS, as threadpoolctl sees it."""
+    """The number of threads of every OpenBLAS, as threadpoolctl reports it."""
     return [
         library.num_threads
         for library in ThreadpoolController().lib_controllers
@@ -34,9 +36,12 @@ def ones():
     return [1] * len(limits())
 
 
+# limit_blas_threads -------------------------------------------------------------------
+
+
 @needs_openblas
 def test_every_openblas_has_one_thread_inside(two_allowed):
-    with single_blas_thread() as allowed:
+    with limit_blas_threads() as allowed:
         assert allowed == 2
         assert limits() == ones()
     assert limits() == two_allowed
@@ -44,112 +49,111 @@ def test_every_openblas_has_one_thread_inside(two_allowed):
 
 @needs_openblas
 def test_limits_are_restored_after_an_error(two_allowed):
-    with pytest.raises(KeyboardInterrupt), single_blas_thread():
+    with pytest.raises(KeyboardInterrupt), limit_blas_threads():
         raise KeyboardInterrupt
     assert limits() == two_allowed
 
 
 @needs_openblas
-def test_nested_solves_are_allowed_as_much_and_restored_once(two_allowed):
-    with single_blas_thread() as outer:
-        with single_blas_thread() as inner:
-            assert (outer, inner) == (2, 2)
+def test_fits_at_the_same_time_share_the_threads(two_allowed):
+    """The limits are restored once, after the last of them."""
+    with limit_blas_threads() as first:
+        with limit_blas_threads() as second, limit_blas_threads() as third:
+            assert (first, second, third) == (2, 1, 1)
             assert limits() == ones()
         assert limits() == ones()
     assert limits() == two_allowed
 
 
 @needs_openblas
-def test_it_can_be_used_again(two_allowed):
+def test_one_fit_after_another_has_all_threads(two_allowed):
     for _ in range(3):
-        with single_blas_thread() as allowed:
+        with limit_blas_threads() as allowed:
             assert allowed == 2
     assert limits() == two_allowed
 
 
 @needs_openblas
-def test_the_last_of_overlapping_solves_restores(two_allowed):
-    """Solves in two threads, the first of which ends while the other goes on."""
-    inside, leave, seen = threading.Event(), threading.Event(), []
+def test_the_last_of_overlapping_fits_restores(two_allowed):
+    """Fits in two threads: the one that started first ends while the other runs."""
+    inside, leave = threading.Event(), threading.Event()
 
-    def other_solve():
-        with single_blas_thread() as allowed:
-            seen.append(allowed)
+    def other_fit():
+        with limit_blas_threads():
             inside.set()
             assert leave.wait(PATIENCE)
 
-    other = threading.Thread(target=other_solve)
-    with single_blas_thread() as allowed:
+    other = threading.Thread(target=other_fit)
+    with limit_blas_threads():
         other.start()
         assert inside.wait(PATIENCE)
     during = limits()
     leave.set()
     other.join()
-    assert (allowed, seen) == (2, [2])
     assert during == ones()
     assert limits() == two_allowed
 
 
 @needs_openblas
-def test_any_thread_may_solve(two_allowed):
+def test_a_fit_may_run_in_any_thread(two_allowed):
     """threadpoolctl 3.8 obeys one thread at a time, and ignores others silently."""
-    seen = []
+    found = []
 
-    def solve():
-        with single_blas_thread() as allowed:
+    def fit():
+        with limit_blas_threads() as allowed:
             inside = limits()
-        seen.append((allowed, inside, limits()))
+        found.append((allowed, inside, limits()))
 
-    solve()
-    other = threading.Thread(target=solve)
+    fit()
+    other = threading.Thread(target=fit)
     other.start()
     other.join()
-    assert seen == [(2, ones(), two_allowed)] * 2
+    assert found == [(2, ones(), two_allowed)] * 2
 
 
 @needs_openblas
-def test_limits_can_be_set_from_any_thread_after_a_solve():
-    """A solve must not keep threadpoolctl to its own thread."""
-    with single_blas_thread():
+def test_any_thread_can_set_limits_after_a_fit():
+    """A fit must not leave threadpoolctl bound to its own thread."""
+    with limit_blas_threads():
         pass
-    before, seen = limits(), []
+    before, found = limits(), []
 
     def limit():
         with threadpool_limits(2, user_api="blas"):
-            seen.append(limits())
+            found.append(limits())
 
     other = threading.Thread(target=limit)
     other.start()
     other.join()
-    assert seen == [[2] * len(before)]
+    assert found == [[2] * len(before)]
     assert limits() == before
 
 
 @needs_openblas
 def test_an_outer_limit_is_respected(two_allowed):
-    with threadpool_limits(1), single_blas_thread() as allowed:
+    with threadpool_limits(1), limit_blas_threads() as allowed:
         assert allowed == 1
         assert limits() == ones()
     assert limits() == two_allowed
 
 
 @needs_openblas
-def test_the_limit_of_the_moment_counts_not_the_first_one_seen():
+def test_the_limit_at_the_start_of_each_fit_counts():
     for n_threads in (2, 1, 2):
         with threadpool_limits(n_threads, user_api="blas"):
-            with single_blas_thread() as allowed:
+            with limit_blas_threads() as allowed:
                 assert allowed == n_threads
             assert limits() == [n_threads] * len(limits())
 
 
 @needs_openblas
-def test_libraries_with_limits_of_their_own_get_them_back(two_allowed):
+def test_every_library_gets_its_own_limit_back(two_allowed):
     """The wheels of NumPy and SciPy each bring an OpenBLAS."""
     libraries = module.openblas_libraries()
     own = [3 if index == 0 else 1 for index in range(len(libraries))]
     for library, n_threads in zip(libraries, own, strict=True):
         library.set_num_threads(n_threads)
-    with single_blas_thread() as allowed:
+    with limit_blas_threads() as allowed:
         assert allowed == 3
         assert limits() == ones()
     assert [library.num_threads for library in libraries] == own
@@ -158,6 +162,136 @@ def test_libraries_with_limits_of_their_own_get_them_back(two_allowed):
 def test_another_blas_is_left_alone(monkeypatch):
     monkeypatch.setattr(module, "openblas_libraries", tuple)
     before = limits()
-    with single_blas_thread() as allowed:
+    with limit_blas_threads() as allowed:
         assert allowed == 1
         assert limits() == before
+
+
+# Workers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
+@pytest.mark.parametrize("n_threads", THREADS)
+def test_run_calls_every_index_once(n_threads, count):
+    found = []
+    with Workers(n_threads) as workers:
+        workers.run(found.append, count)
+        workers.run(found.append, count)
+    assert sorted(found) == sorted([*range(count), *range(count)])
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_run_works_on_as_many_threads_as_allowed(n_threads):
+    together = threading.Barrier(n_threads, timeout=PATIENCE)
+
+    def meet(_):
+        together.wait()
+
+    with Workers(n_threads) as workers:
+        # Passes only if n_threads calls are in progress at the same time.
+        workers.run(meet, n_threads)
+
+
+def test_one_thread_means_the_calling_thread():
+    threads = []
+    with Workers(1) as workers:
+        workers.run(lambda _: threads.append(threading.get_ident()), 5)
+    assert set(threads) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("n_threads", THREADS)
+def test_no_thread_is_left_after_exit(n_threads):
+    before = set(threading.enumerate())
+    with Workers(n_threads) as workers:
+        workers.run(lambda _: None, 10)
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("n_threads", THREADS)
+def test_no_thread_is_left_after_an_error(n_threads):
+    def fail(_):
+        raise ZeroDivisionError
+
+    def use():
+        with Workers(n_threads) as workers:
+            workers.run(fail, 10)
+
+    before = set(threading.enumerate())
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("failing", [0, 3, 9])
+@pytest.mark.parametrize("n_threads", THREADS)
+def test_an_error_in_any_call_is_raised(n_threads, failing):
+    def work(index):
+        if index == failing:
+            raise ZeroDivisionError(index)
+
+    with Workers(n_threads) as workers:
+        with pytest.raises(ZeroDivisionError, match=str(failing)):
+            workers.run(work, 10)
+        # The workers can be used again.
+        found = []
+        workers.run(found.append, 10)
+        assert sorted(found) == list(range(10))
+
+
+def test_an_interrupt_of_the_caller_waits_for_the_helpers():
+    """Work that goes on after `run` would write into arrays that others now own."""
+    caller, busy, finished = threading.current_thread(), threading.Event(), []
+
+    def work(index):
+        if threading.current_thread() is caller:
+            assert busy.wait(PATIENCE)
+            raise KeyboardInterrupt
+        busy.set()
+        threading.Event().wait(0.05)
+        finished.append(index)
+
+    with Workers(2) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            workers.run(work, 50)
+        assert len(finished) == 1  # the call in progress, and none after it
+
+
+def test_an_error_in_one_helper_waits_for_the_others():
+    caller, failed, busy = (
+        threading.current_thread(),
+        threading.Event(),
+        threading.Event(),
+    )
+    first, release, finished = threading.Lock(), threading.Event(), []
+
+    def work(index):
+        if threading.current_thread() is caller:
+            assert failed.wait(PATIENCE)
+        elif first.acquire(blocking=False):
+            assert busy.wait(PATIENCE)
+            failed.set()
+            raise ZeroDivisionError
+        else:
+            busy.set()
+            release.wait(0.1)
+            finished.append(index)
+
+    with Workers(3) as workers:
+        with pytest.raises(ZeroDivisionError):
+            workers.run(work, 3)
+        still_working = not finished
+        release.set()
+    assert not still_working
+
+
+def test_the_helpers_have_the_error_state_of_the_caller():
+    """NumPy's error state belongs to a thread."""
+    together, states = threading.Barrier(2, timeout=PATIENCE), []
+
+    def note(_):
+        together.wait()
+        states.append(np.geterr()["under"])
+
+    with Workers(2) as workers, np.errstate(under="raise"):
+        workers.run(note, 2)
+    assert states == ["raise", "raise"]

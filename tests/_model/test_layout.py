@@ -36,22 +36,6 @@ def test_pack_undoes_views(shapes):
     assert not np.shares_memory(packed, flat)
 
 
-def test_weights_and_the_biases_after_them_are_one_array_besides():
-    shapes = {"first": (2,), "coef": (2, 3), "intercept": (3,), "last": (1,)}
-    layout = Layout(shapes, {"both": ("coef", "intercept")})
-    views = layout.views(np.arange(12.0))
-    expected = np.vstack([views["coef"], views["intercept"]])
-    np.testing.assert_array_equal(views["both"], expected)
-    views["both"][...] = 0.0
-    assert not views["coef"].any()
-    assert layout.size == 12
-    assert "both" not in layout.slices
-    np.testing.assert_array_equal(
-        layout.pack({name: views[name] for name in shapes}),
-        Layout(shapes).pack({name: views[name] for name in shapes}),
-    )
-
-
 def test_writing_into_a_view_writes_the_vector():
     layout = Layout({"coef": (2, 3), "intercept": (3,)})
     flat = np.zeros(layout.size)

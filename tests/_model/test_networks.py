@@ -220,30 +220,6 @@ def test_parameters_and_features_do_not_change(network, container):
     np.testing.assert_array_equal(X.toarray() if sparse.issparse(X) else X, features())
 
 
-@every_hidden
-def test_a_column_of_ones_takes_the_biases(network):
-    """Forward, backward and tangents are those of the features without it."""
-    theta, v, X = vector(network), vector(network, 1), features()
-    params, direction = network.layout.views(theta), network.layout.views(v)
-    found = []
-    for seen in (X, np.hstack([X, np.ones((N_ROWS, 1))])):
-        total, delta = np.zeros(network.layout.size), deltas()
-        raw, tangent, kept = network.tangent(params, direction, seen, Workspace())
-        network.tangent_backward(
-            params,
-            direction,
-            seen,
-            delta,
-            deltas(1),
-            kept,
-            network.layout.views(total),
-        )
-        gradient = backward(network, theta, seen, delta)
-        found.append((forward(network, theta, seen), raw, tangent, total, gradient))
-    for without, ones in zip(*found, strict=True):
-        np.testing.assert_allclose(ones, without, rtol=1e-13, atol=1e-13)
-
-
 @every_network
 def test_input_weights_name_arrays_that_act_on_the_features(network):
     shapes = network.layout.shapes

@@ -1,86 +1,131 @@
-"""The projected gradient, and the memory of the last evaluations."""
+"""A problem seen through a preconditioner: its derivatives, and what is remembered."""
 
 import numpy as np
 import pytest
 
-from sknn_simple._optim.problem import Memory, projected_gradient
+from sknn_simple._optim.problem import PreconditionedProblem
+
+FUNCTIONS = ["quadratic", "logistic", "rosenbrock"]
 
 
-class Counting:
-    """f(x) = |x|², counting its evaluations."""
-
-    size = 2
-
-    def __init__(self):
-        self.evaluations = 0
-
-    def value_and_grad(self, x):
-        self.evaluations += 1
-        return float(x @ x), 2.0 * x
-
-    def hessp(self, x, v):
-        return 2.0 * v
+@pytest.fixture(params=FUNCTIONS)
+def function(request):
+    return request.getfixturevalue(request.param)
 
 
-def test_without_bounds_the_gradient_is_the_projected_gradient():
-    gradient = np.array([1.0, -2.0])
-    assert projected_gradient(np.zeros(2), gradient, None) is gradient
+@pytest.fixture
+def preconditioner(function, any_map):
+    return any_map(function.size)
 
 
-@pytest.mark.parametrize(
-    ("x", "gradient", "projected"),
-    [
-        (0.0, 1.0, 0.0),  # at the lower bound, a step down the slope would leave
-        (0.0, -1.0, -1.0),  # at the lower bound, the slope leads inside
-        (1.0, -1.0, 0.0),
-        (1.0, 1.0, 1.0),
-        (0.5, 1.0, 1.0),  # inside
-        (0.5, -1.0, -1.0),
-    ],
-)
-def test_projected_gradient_leaves_out_what_bounds_forbid(x, gradient, projected):
-    bounds = (np.array([0.0]), np.array([1.0]))
-    found = projected_gradient(np.array([x]), np.array([gradient]), bounds)
-    assert found.tolist() == [projected]
+@pytest.fixture
+def problem(function, preconditioner):
+    return PreconditionedProblem(function, preconditioner)
 
 
-def test_projected_gradient_with_infinite_bounds_is_the_gradient():
-    gradient = np.array([1.0, -2.0])
-    bounds = (np.full(2, -np.inf), np.full(2, np.inf))
-    np.testing.assert_array_equal(
-        projected_gradient(np.array([3.0, 4.0]), gradient, bounds), gradient
-    )
+@pytest.fixture
+def vectors(function):
+    return np.random.default_rng(1).standard_normal((2, function.size))
 
 
-def test_projected_gradient_leaves_its_arguments_alone():
-    x, gradient = np.array([0.0, 0.5]), np.array([1.0, 1.0])
-    projected_gradient(x, gradient, (np.zeros(2), np.ones(2)))
-    assert gradient.tolist() == [1.0, 1.0]
-    assert x.tolist() == [0.0, 0.5]
+# Derivatives --------------------------------------------------------------------------
 
 
-def test_memory_evaluates_the_last_two_points_once():
-    problem = Counting()
-    memory = Memory(problem)
-    a, b, c = np.eye(2)[0], np.eye(2)[1], np.ones(2)
+def test_value_is_that_at_theta(problem, function, preconditioner, vectors):
+    u, _ = vectors
+    theta = preconditioner.to_theta(u)
+    assert problem.size == function.size
+    assert problem.value_and_grad(u)[0] == function.value(theta)
+    np.testing.assert_array_equal(problem.theta(u), theta)
+
+
+def test_gradient_is_that_of_the_value(problem, vectors):
+    (u, _), step = vectors, 1e-6
+    expected = [
+        (problem.value_and_grad(u + e)[0] - problem.value_and_grad(u - e)[0])
+        / (2.0 * step)
+        for e in step * np.eye(problem.size)
+    ]
+    _, gradient = problem.value_and_grad(u)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_curvature_is_the_derivative_of_the_gradient(problem, vectors):
+    (u, v), step = vectors, 1e-6
+    _, after = problem.value_and_grad(u + step * v)
+    _, before = problem.value_and_grad(u - step * v)
+    expected = (after - before) / (2.0 * step)
+    product = problem.curvature(u).product(v)
+    np.testing.assert_allclose(product, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_matrix_and_product_are_of_the_same_hessian(
+    problem, function, preconditioner, vectors
+):
+    """Tᵀ H T, and that times v."""
+    u, v = vectors
+    T = preconditioner.T
+    expected = T.T @ function.hessian(T @ u) @ T
+    curvature = problem.curvature(u)
+    np.testing.assert_allclose(curvature.matrix(), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(curvature.product(v), expected @ v, rtol=1e-11)
+
+
+# What is remembered -------------------------------------------------------------------
+
+
+def test_the_last_two_points_are_evaluated_once(quadratic, any_map, watched):
+    function = watched(quadratic)
+    problem = PreconditionedProblem(function, any_map(6))
+    a, b, c = np.eye(6)[:3]
     for point in (a, a, b, a, b, b):
-        value, gradient = memory.value_and_grad(point)
-        assert value == point @ point
-        np.testing.assert_array_equal(gradient, 2.0 * point)
-    assert problem.evaluations == 2
-    memory.value_and_grad(c)
-    memory.value_and_grad(b)
-    assert problem.evaluations == 3
-    memory.value_and_grad(a)  # forgotten: two points are remembered
-    assert problem.evaluations == 4
+        value, _ = problem.value_and_grad(point)
+        assert value == quadratic.value(problem.theta(point))
+    assert len(function.points) == 2
+    problem.value_and_grad(c)
+    problem.value_and_grad(b)
+    assert len(function.points) == 3
+    problem.value_and_grad(a)  # forgotten: two points are remembered
+    assert len(function.points) == 4
 
 
-def test_memory_does_not_trust_the_callers_array():
+def test_the_last_curvature_is_computed_once(quadratic, any_map, watched):
+    function = watched(quadratic, during="curvature")
+    problem = PreconditionedProblem(function, any_map(6))
+    a, b = np.eye(6)[:2]
+    for point in (a, a, b, b):
+        problem.curvature(point)
+    assert function.calls == 2
+
+
+def test_an_evaluated_point_is_mapped_once(quadratic, any_map):
+    problem, u = PreconditionedProblem(quadratic, any_map(6)), np.ones(6)
+    problem.value_and_grad(u)
+    assert problem.theta(u) is problem.theta(u)
+
+
+def test_the_callers_array_may_change(quadratic, any_map, watched):
     """Solvers write the next iterate into the array of the last one."""
-    problem = Counting()
-    memory, x = Memory(problem), np.zeros(2)
-    assert memory.value_and_grad(x)[0] == 0.0
-    x += 1.0
-    assert memory.value_and_grad(x)[0] == 2.0
-    assert memory.value_and_grad(np.zeros(2))[0] == 0.0
-    assert problem.evaluations == 2
+    function = watched(quadratic)
+    problem = PreconditionedProblem(function, any_map(6))
+    u, before = np.zeros(6), np.zeros(6)
+    at_start, _ = problem.value_and_grad(u)
+    hessian = problem.curvature(u)
+    u += 1.0
+    assert problem.value_and_grad(u)[0] != at_start
+    assert problem.curvature(u) is not hessian
+    assert problem.value_and_grad(before)[0] == at_start
+    np.testing.assert_array_equal(problem.theta(before), np.zeros(6))
+    assert len(function.points) == 2
+
+
+def test_an_interrupt_leaves_what_is_remembered_as_it_was(quadratic, any_map, watched):
+    function = watched(quadratic, interrupt_at=2)
+    problem = PreconditionedProblem(function, any_map(6))
+    a, b = np.eye(6)[:2]
+    value, _ = problem.value_and_grad(a)
+    with pytest.raises(KeyboardInterrupt):
+        problem.value_and_grad(b)
+    assert problem.value_and_grad(a)[0] == value
+    assert len(function.points) == 1
+    assert problem.value_and_grad(b)[0] == quadratic.value(problem.theta(b))

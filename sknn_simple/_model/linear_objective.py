@@ -1,0 +1,160 @@
+"""The objective of the linear network: convex, with an explicit Hessian.
+
+The Hessian of the loss is Xᵀ C X; C holds wᵢ ∂²ℓ/∂zᵢ² of every row. The features are
+centred and scaled before they are multiplied, because the Gram matrix of raw features
+loses a factor (mean/deviation)² of its precision.
+"""
+
+import numpy as np
+
+from sknn_simple._data.features import Features
+from sknn_simple._data.row_blocks import Block
+from sknn_simple._model.objective import Curvature, Objective
+
+FLOAT64 = np.dtype(np.float64)
+
+
+class LinearObjective(Objective):
+    """J of the linear network."""
+
+    def curvature(self, theta: np.ndarray) -> "LinearCurvature":
+        """Return the second derivatives at θ."""
+        return LinearCurvature(self, theta)
+
+    def dense(self, X: Features) -> np.ndarray:
+        """Return the transformed features of a block as a dense array."""
+        return X if self.folded is None else self.folded.dense(X)
+
+
+class LinearCurvature(Curvature):
+    """The second derivatives of J at one θ.
+
+    The probabilities, (n_rows, K), are computed once, so that a product with the
+    Hessian takes one pass over X.
+    """
+
+    def __init__(self, objective: LinearObjective, theta: np.ndarray) -> None:
+        super().__init__(objective, theta)
+        self._linear = objective
+        self._probability = self._probabilities()
+
+    def _probabilities(self) -> np.ndarray:
+        J = self._linear
+        probability = np.empty((J.blocks.n_rows, J.network.n_outputs), order="F")
+
+        def fill(block: Block) -> None:
+            X = J.blocks.features(block, J.workspace)
+            raw = J.network.forward(self._params, X, J.workspace)
+            J.loss.probabilities(raw)
+            probability[block.rows] = raw
+
+        J.blocks.for_each(fill, J.workers)
+        return probability
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """Return the Hessian times v: Xᵀ C (X v) + ρ² v."""
+        J = self._linear
+        direction = J.params(v)
+
+        def term(block: Block, total: np.ndarray) -> float:
+            X = J.blocks.features(block, J.workspace)
+            tangent = J.network.forward(direction, X, J.workspace)
+            probability = self._probability[block.rows]
+            J.loss.curvature_product(probability, block.weight, tangent)
+            J.network.backward(direction, X, tangent, (), J.views(total))
+            return 0.0
+
+        _, product = J.blocks.sum(term, (J.size,), J.workers)
+        return J.pull_back(product) + J.penalty_root**2 * v
+
+    def matrix(self) -> np.ndarray:
+        """Return the Hessian, (size, size).
+
+        In the order of the parameters: (p, K) weights in C order, then the biases.
+        """
+        J = self._linear
+        n_outputs = J.network.n_outputs
+        q = J.size // n_outputs
+
+        def term(block: Block, total: np.ndarray) -> float:
+            columns = J.dense(J.blocks.features(block, J.workspace)).T
+            probability = self._probability[block.rows]
+            factors = J.loss.covariance_factors(probability, block.weight)
+            self._add_rows(total, columns, *factors)
+            return 0.0
+
+        # With several outputs there is also the product for all pairs of outputs.
+        per_row = (J.size if n_outputs > 1 else q) ** 2 / 2
+        work = per_row * J.blocks.n_rows
+        _, total = J.blocks.sum(term, (q, n_outputs, q, n_outputs), J.workers, work)
+        hessian = total.reshape(J.size, J.size)
+        diagonal = total.reshape(-1)[:: J.size + 1]
+        diagonal += J.penalty_root**2
+        return hessian
+
+    def _add_rows(
+        self,
+        total: np.ndarray,
+        columns: np.ndarray,
+        diagonal: np.ndarray,
+        root: np.ndarray | None,
+    ) -> None:
+        """Add Xᵀ C X of some rows to `total`, (q, K, q, K); `columns` is Xᵀ, (p, m).
+
+        C of every row is diag(d) - r rᵀ, with `diagonal` d and `root` r both (m, K).
+        """
+        q, n_outputs = total.shape[:2]
+        n_columns, n_rows = columns.shape
+        if root is not None:
+            spread = np.empty((q, n_outputs, n_rows))
+            np.multiply(columns[:, None], root.T, out=spread[:n_columns])
+            spread[n_columns:] = root.T
+            spread = spread.reshape(q * n_outputs, -1)
+            matrix = total.reshape(q * n_outputs, -1)
+            matrix -= spread @ spread.T
+        weighted = self._linear.workspace.array("weighted", (q, n_rows), FLOAT64)
+        for k, factor in enumerate(np.sqrt(diagonal.T)):
+            np.multiply(columns, factor, out=weighted[:n_columns])
+            weighted[n_columns:] = factor
+            # BLAS computes a product with its own transpose in half of the time (syrk).
+            total[:, k, :, k] += weighted @ weighted.T
+
+    def diagonal_blocks(self, part: float = 1.0) -> np.ndarray:
+        """Return the diagonal block of each output of the Hessian, (K, q, q).
+
+        They need K products; the Hessian needs K + K²/2. If `part` is less than 1, they
+        use only the rows that hold this fraction of an output's curvature.
+        """
+        J = self._linear
+        curvature = self.by_row()
+        n_outputs = J.network.n_outputs
+        q = J.size // n_outputs
+        blocks = np.zeros((n_outputs, q, q))
+
+        def form(k: int) -> None:
+            heavy = _heaviest(curvature[:, k], part)
+            for block in J.blocks.blocks:
+                rows = np.flatnonzero(heavy[block.rows])
+                root = np.sqrt(curvature[block.rows, k][rows])[:, None]
+                X = J.dense(J.blocks.features(block, J.workspace)[rows])
+                weighted = np.hstack([X * root, np.tile(root, q - X.shape[1])])
+                blocks[k] += weighted.T @ weighted
+
+        J.workers.run(form, n_outputs)
+        inner = np.arange(q)
+        blocks[:, inner, inner] += (J.penalty_root**2).reshape(q, n_outputs).T
+        return blocks
+
+    def by_row(self) -> np.ndarray:
+        """Return wᵢ ∂²ℓ/∂zᵢₖ² of every row and output, (n_rows, K)."""
+        J = self._linear
+        diagonal, root = J.loss.covariance_factors(self._probability, J.blocks.weight)
+        return diagonal if root is None else np.maximum(diagonal - root * root, 0.0)
+
+
+def _heaviest(weight: np.ndarray, part: float) -> np.ndarray:
+    """Return the mask of the heaviest rows that hold this fraction of all weight."""
+    ascending = np.sort(weight)
+    sums = np.cumsum(ascending)
+    lightest = ascending[np.searchsorted(sums, (1.0 - part) * sums[-1])]
+    return weight >= lightest

@@ -1,0 +1,107 @@
+"""The record of a minimisation, shared by all its runs, and its observers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_simple._optim.iteration import ROUNDING
+
+
+class Iterate(NamedTuple):
+    """One iterate, as observers receive it."""
+
+    # 0 is the start.
+    n_iter: int
+    theta: np.ndarray
+    # f(θ).
+    value: float
+    # The largest absolute entry of the gradient over u.
+    grad_norm: float
+    # The `grad_norm` at which the minimisation has converged.
+    target: float
+
+
+class Observer:
+    """The events of a minimisation; this class ignores them all."""
+
+    def on_iteration_begin(self, theta: np.ndarray) -> None:
+        """Called when an iteration begins at θ."""
+
+    def on_iteration_end(self, iterate: Iterate) -> bool:
+        """Called at the start (n_iter 0) and after an iteration; True asks to stop."""
+        return False
+
+    def on_stop(self, outcome: str) -> None:
+        """Called at the end, with a key of ``OUTCOMES``.
+
+        If the last iteration has begun but not ended, it found no step.
+        """
+
+
+class History:
+    """f at the start and after each iteration, over all runs of a minimisation.
+
+    Parameters
+    ----------
+    observers : sequence of Observer, default=()
+        Each observes every iteration, even if an earlier one asks to stop.
+
+    Attributes
+    ----------
+    values : list of float
+        f at the start and after each iteration. A rise by rounding is not recorded:
+        the value before is repeated.
+    grad_norm : float
+        The largest absolute entry of the gradient at the last iterate.
+    rejected : int
+        Iterations in a row that did not lower f.
+    asked_to_stop : bool
+        Whether an observer asked to stop.
+    """
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = observers
+        self._iteration_is_open = False
+        self.values: list[float] = []
+        self.grad_norm = np.inf
+        self.rejected = 0
+        self.asked_to_stop = False
+
+    @property
+    def n_iter(self) -> int:
+        """Number of iterations."""
+        return len(self.values) - 1
+
+    def add(self, theta: np.ndarray, value: float, norm: float, target: float) -> None:
+        """Record the start or the end of an iteration."""
+        lowest = self.values[-1] if self.values else np.inf
+        self.rejected = 0 if value < lowest else self.rejected + 1
+        value = _without_rounding_rise(lowest, value)
+        iterate = Iterate(len(self.values), theta, value, norm, target)
+        self.values.append(value)
+        self.grad_norm = norm
+        self._iteration_is_open = False
+        asked = [observer.on_iteration_end(iterate) for observer in self._observers]
+        self.asked_to_stop = any(asked)
+
+    def restate(self, value: float, norm: float) -> None:
+        """Replace the last value and norm by those that the next run computes."""
+        self.values[-1] = _without_rounding_rise(self.values[-1], value)
+        self.grad_norm = norm
+
+    def begin_iteration(self, theta: np.ndarray) -> None:
+        """Call the observers, once per iteration."""
+        if not self._iteration_is_open:
+            self._iteration_is_open = True
+            for observer in self._observers:
+                observer.on_iteration_begin(theta)
+
+    def stop(self, outcome: str) -> None:
+        """Call the observers at the end of the minimisation."""
+        for observer in self._observers:
+            observer.on_stop(outcome)
+
+
+def _without_rounding_rise(before: float, value: float) -> float:
+    return before if before < value <= before + ROUNDING * abs(before) else value

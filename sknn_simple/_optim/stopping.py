@@ -1,0 +1,114 @@
+"""When a minimisation ends, and whether that counts as converged."""
+
+from typing import NamedTuple
+
+# J of separable classes without a penalty has no minimum: value and gradient go to 0
+# together. Below this value the tolerance no longer decreases with the value.
+_SMALLEST_VALUE = 1e-6
+# Iterations over which a decrease is measured: a single step of L-BFGS may be short by
+# chance.
+_DECREASE_WINDOW = 10
+# At a kink a line search may fail before the decrease is below its limit.
+_KINK_FACTOR = 100.0
+
+
+class Outcome(NamedTuple):
+    """Why a minimisation ended, and whether that counts as converged.
+
+    `summary` completes the sentence "… after n iterations", and `explanation` the
+    sentence "stopped after n iterations because …". `advice` tells the user what to do.
+    The last two are empty if no warning is needed.
+    """
+
+    converged: bool
+    summary: str
+    explanation: str = ""
+    advice: str = ""
+
+
+OUTCOMES: dict[str, Outcome] = {
+    "gradient": Outcome(True, "converged: the gradient reached its target"),
+    "decrease": Outcome(True, "converged: J falls by less than tol"),
+    "early_stopping": Outcome(
+        True, "ended by early stopping: the validation loss no longer falls"
+    ),
+    "observer": Outcome(False, "stopped by a callback"),
+    "max_iter": Outcome(
+        False,
+        "not converged: max_iter={max_iter} was reached",
+        "it reached max_iter={max_iter}",
+        "Raise max_iter to go on, or tol if this accuracy is enough.",
+    ),
+    "no_decrease": Outcome(
+        False,
+        "not converged: no step lowers J",
+        "the {solver} solver found no step that lowers the objective",
+        "Raise tol if this accuracy is enough, or try another solver.",
+    ),
+    "interrupted": Outcome(
+        False,
+        "interrupted",
+        "it was interrupted",
+        "The best iterate so far is kept.",
+    ),
+}
+
+
+class StoppingCriteria(NamedTuple):
+    """When a minimisation ends.
+
+    Attributes
+    ----------
+    tol : float
+        Converged if the largest absolute entry of the gradient is at most
+        ``tol · min(1, max(f, 1e-6))``: relative to f, so that a minimum near 0 is as
+        accurate as one near 1.
+    max_iter : int
+        Largest number of iterations, over all runs that share a history.
+    min_decrease : float
+        Converged also if f fell by at most this, relative to f, over 10 iterations: a
+        function with kinks has minima at which the gradient is not 0. Converged also if
+        no step lowers f and it fell by at most 100 times this. 0 switches both off.
+    """
+
+    tol: float
+    max_iter: int
+    min_decrease: float = 0.0
+
+    def threshold(self, value: float) -> float:
+        """Return the largest gradient entry that counts as converged at f = value."""
+        return self.tol * min(1.0, max(value, _SMALLEST_VALUE))
+
+    def until(self, n_iter: int) -> "StoppingCriteria":
+        """Return these criteria with an end after `n_iter` iterations, if earlier."""
+        return self._replace(max_iter=min(self.max_iter, n_iter))
+
+    def reason(
+        self, values: list[float], grad_norm: float, rejected: int, asked: bool
+    ) -> str | None:
+        """Return the reason to stop, a key of ``OUTCOMES``, or None.
+
+        The arguments are those of ``History``; `asked` is its `asked_to_stop`.
+        """
+        if grad_norm <= self.threshold(values[-1]):
+            return "gradient"
+        if asked:
+            return "observer"
+        if _decrease_below(self.min_decrease, values, rejected):
+            return "decrease"
+        return "max_iter" if len(values) > self.max_iter else None
+
+    def reason_without_step(self, values: list[float], rejected: int) -> str:
+        """Return the reason to stop if no step lowers f."""
+        smallest = _KINK_FACTOR * self.min_decrease
+        found = _decrease_below(smallest, values, rejected)
+        return "decrease" if found else "no_decrease"
+
+
+def _decrease_below(smallest: float, values: list[float], rejected: int) -> bool:
+    enough = len(values) > _DECREASE_WINDOW
+    # Steps rejected by a trust region are no evidence that f has stopped decreasing.
+    if smallest == 0.0 or not enough or rejected > _DECREASE_WINDOW // 2:
+        return False
+    before, now = values[-1 - _DECREASE_WINDOW], values[-1]
+    return before - now <= smallest * abs(now)

@@ -1,0 +1,220 @@
+"""Preconditioners: maps θ = T u that make the Hessian's diagonal or blocks near 1.
+
+Hidden units are centred like features. A unit with a positive mean acts like a bias;
+all such units are correlated, and a gradient method converges slowly in the directions
+in which they differ (LeCun et al. 1998, section 4.3). Centring reduces the evaluations
+of networks with relu and the sigmoid to 0.8 to 0.9 times their number (six data sets).
+
+References
+----------
+LeCun, Y., Bottou, L., Orr, G., Müller, K.-R. (1998). Efficient BackProp. In: Neural
+Networks: Tricks of the Trade.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg.blas import dtrmv
+from scipy.linalg.lapack import dtrtri
+
+from sknn_simple._model.input_map import LayerSlices, layer_slices
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.objective import Network
+from sknn_simple._training.heuristics import (
+    BLOCK_CURVATURE,
+    NO_CURVATURE,
+    RIDGE,
+    SEPARABLE_CURVATURE,
+    STRICTER,
+)
+
+
+class DiagonalPreconditioner:
+    """θ = T u with T diagonal, apart from the centring of hidden units.
+
+    Centring at m subtracts mᵀ W from the biases, as ``InputMap`` does for features.
+    `scale` (size,) is the positive diagonal of T; `centred` holds the places of weights
+    on hidden units and the units' centres (h,).
+    """
+
+    gradient_unit = 1.0
+
+    def __init__(
+        self,
+        scale: np.ndarray,
+        centred: Sequence[tuple[LayerSlices, np.ndarray]] = (),
+    ) -> None:
+        self.scale = scale
+        self._centred = [(layer, center) for layer, center in centred if center.any()]
+
+    def to_theta(self, u: np.ndarray) -> np.ndarray:
+        """Return θ = T u."""
+        theta = u * self.scale
+        for layer, center in self._centred:
+            theta[layer.biases] -= center @ layer.matrix(theta)
+        return theta
+
+    def from_theta(self, theta: np.ndarray) -> np.ndarray:
+        """Return u = T⁻¹ θ."""
+        u = theta.copy()
+        for layer, center in self._centred:
+            u[layer.biases] += center @ layer.matrix(u)
+        u /= self.scale
+        return u
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return Tᵀ g."""
+        pulled = gradient.copy()
+        for layer, center in self._centred:
+            weights = layer.matrix(pulled)
+            weights -= np.outer(center, gradient[layer.biases])
+        pulled *= self.scale
+        return pulled
+
+    def congruence(self, hessian: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T; for networks without hidden units."""
+        scaled = hessian * self.scale
+        scaled *= self.scale[:, None]
+        return scaled
+
+
+class BlockPreconditioner:
+    """θ = D L⁻ᵀ u: a diagonal D, then triangular matrices that undo correlation.
+
+    If L Lᵀ is close to the Hessian after D, the Hessian over u is close to the
+    identity, and a gradient method converges in a handful of steps.
+
+    Parameters
+    ----------
+    base : DiagonalPreconditioner
+        D.
+    matrices : ndarray of shape (k, q, q)
+        Symmetric, positive definite. They act on the columns of θ as an array (q, k):
+        one matrix for all parameters, or one for the diagonal block of each output.
+    zero_sum : bool, default=False
+        Whether the mean of the k columns of θ is subtracted. Adding a constant to all
+        outputs does not change softmax, so the mean is 0 at the optimum. The blocks
+        assume curvature in that direction, and convergence in it would be slowest.
+    gradient_unit : float, default=1.0
+        See ``Preconditioner``.
+    """
+
+    def __init__(
+        self,
+        base: DiagonalPreconditioner,
+        matrices: np.ndarray,
+        zero_sum: bool = False,
+        gradient_unit: float = 1.0,
+    ) -> None:
+        self.gradient_unit = gradient_unit
+        self._base = base
+        self._zero_sum = zero_sum
+        self._factors = [lower.T for lower in np.linalg.cholesky(matrices)]
+        # A product with the inverse is faster than a triangular solve. Rounding of the
+        # inverse is harmless: any T close to this one is as good.
+        self._inverses = [dtrtri(factor)[0] for factor in self._factors]
+
+    def to_theta(self, u: np.ndarray) -> np.ndarray:
+        """Return θ = D L⁻ᵀ u."""
+        return self._base.to_theta(self._project(_apply(self._inverses, u)))
+
+    def from_theta(self, theta: np.ndarray) -> np.ndarray:
+        """Return u = Lᵀ D⁻¹ θ."""
+        return _apply(self._factors, self._base.from_theta(theta))
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return L⁻¹ D g."""
+        pulled = self._project(self._base.pull_back(gradient))
+        return _apply(self._inverses, pulled, transposed=True)
+
+    def congruence(self, hessian: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T."""
+        half = np.apply_along_axis(self.pull_back, 0, hessian)
+        return np.apply_along_axis(self.pull_back, 1, half)
+
+    def _project(self, x: np.ndarray) -> np.ndarray:
+        if not self._zero_sum:
+            return x
+        rows = x.reshape(-1, len(self._factors))
+        return (rows - rows.mean(axis=1, keepdims=True)).ravel()
+
+
+def _apply(
+    matrices: list[np.ndarray], x: np.ndarray, transposed: bool = False
+) -> np.ndarray:
+    """Return each upper triangular matrix, or its transpose, times its column of x."""
+    columns = np.ascontiguousarray(x.reshape(-1, len(matrices)).T)
+    products = [
+        dtrmv(matrix, column, trans=transposed)
+        for matrix, column in zip(matrices, columns, strict=True)
+    ]
+    return np.stack(products, axis=1).ravel()
+
+
+def diagonal_preconditioner(
+    network: Network, penalty_root: np.ndarray, curvature: float
+) -> DiagonalPreconditioner:
+    """Return the map that makes the diagonal of J's Hessian near 1 at the start.
+
+    A weight w on an input of unit variance has ∂²J/∂w² = c + ρ². `curvature` c is that
+    of the loss in the raw outputs (near 1 for a hidden layer), `penalty_root` is ρ.
+    Biases are not scaled.
+    """
+    layout = network.layout
+    is_weight = layout.pack({name: name.endswith("coef") for name in layout.shapes})
+    scale = np.where(is_weight, 1.0 / np.hypot(np.sqrt(curvature), penalty_root), 1.0)
+    hidden = layer_slices(layout, network.hidden_weights)
+    centred = [
+        (layer, np.full(len(layer.matrix(scale)), network.hidden_mean))
+        for layer in hidden
+    ]
+    return DiagonalPreconditioner(scale, centred)
+
+
+def hessian_preconditioner(
+    objective: LinearObjective, base: DiagonalPreconditioner, theta: np.ndarray
+) -> BlockPreconditioner | None:
+    """Return the map that makes the Hessian at θ the identity, or None."""
+    return _inverting(objective, base, objective.curvature(theta).matrix()[None])
+
+
+def block_preconditioner(
+    objective: LinearObjective, base: DiagonalPreconditioner, theta: np.ndarray
+) -> BlockPreconditioner | None:
+    """Return the map that makes each output's block of the Hessian at θ the identity.
+
+    Correlation between outputs remains. None if no curvature is left.
+    """
+    # A single Hessian is formed by all threads, blocks by one thread per output.
+    if objective.network.n_outputs == 1:
+        return hessian_preconditioner(objective, base, theta)
+    blocks = objective.curvature(theta).diagonal_blocks(BLOCK_CURVATURE)
+    return _inverting(objective, base, blocks)
+
+
+def _inverting(
+    objective: LinearObjective, base: DiagonalPreconditioner, matrices: np.ndarray
+) -> BlockPreconditioner | None:
+    """Return the preconditioner of positive semi-definite matrices, (k, q, q)."""
+    n_matrices, q = matrices.shape[:2]
+    scale = base.scale.reshape(q, n_matrices).T
+    matrices *= scale[:, :, None] * scale[:, None, :]
+    inner = np.arange(q)
+    mean = matrices[:, inner, inner].mean(axis=1)
+    penalised = bool(objective.penalty_root.any())
+    if mean.max() < (NO_CURVATURE if penalised else SEPARABLE_CURVATURE):
+        return None
+    # Without curvature in an output its matrix becomes the identity.
+    ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)
+    matrices[:, inner, inner] += ridge[:, None]
+    zero_sum = n_matrices > 1 and objective.loss.shift_invariant
+    return BlockPreconditioner(base, matrices, zero_sum, _gradient_unit(mean.mean()))
+
+
+def _gradient_unit(curvature: float) -> float:
+    """Return the unit of gradients after curvature has dropped by a factor c.
+
+    Entries of the gradient grow by 1/√c in the new coordinates. Multiplying by √c would
+    keep the meaning of `tol`; 3√c makes it at most three times stricter.
+    """
+    return min(1.0, STRICTER * float(np.sqrt(curvature)))

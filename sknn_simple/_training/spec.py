@@ -1,0 +1,61 @@
+"""What to train: the network, the penalty, the solver and when to stop."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes
+from sknn_simple._model.objective import Network
+from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._training.heuristics import (
+    DEFAULT_THRESHOLDS,
+    MAX_HESSIAN_BYTES,
+    Thresholds,
+)
+
+
+class TrainSpec(NamedTuple):
+    """What to minimise, and how."""
+
+    network: Network
+    alpha: float
+    # Whether the penalty is on the weights of standardised features.
+    standardize: bool
+    # (size,): 1 for parameters that must be ≥ 0, -1 for ≤ 0, 0 for free ones.
+    signs: np.ndarray
+    # A key of ``SOLVERS``, or "auto".
+    solver: str
+    criteria: StoppingCriteria
+    # Early stopping ends the fit after this number of iterations without improvement.
+    patience: int | None = None
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    block_sizes: BlockSizes = DEFAULT_SIZES
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the sign of a parameter is fixed."""
+        return bool(self.signs.any())
+
+
+def check_solver(solver: str, size: int, bounded: bool) -> None:
+    """Raise ValueError if a solver cannot handle bounds or this number of parameters.
+
+    The message names the solvers that can. "auto" always chooses one of them.
+    """
+    if solver == "auto":
+        return
+    if bounded and not SOLVERS[solver].bounds:
+        able = [name for name, row in SOLVERS.items() if row.bounds]
+        raise ValueError(
+            f"solver='{solver}' cannot keep weights within bounds, which monotonic_cst "
+            f"needs. Use solver='auto' or one of {able}."
+        )
+    hessian_bytes = 8 * size * size
+    if "hess" in SOLVERS[solver].derivatives and hessian_bytes > MAX_HESSIAN_BYTES:
+        able = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]
+        raise ValueError(
+            f"solver='{solver}' needs the Hessian of {size} parameters, "
+            f"{hessian_bytes / 2**30:.1f} GiB; the limit is "
+            f"{MAX_HESSIAN_BYTES / 2**30:.1f} GiB. Use solver='auto' or one of {able}."
+        )
