@@ -60,8 +60,12 @@ class _BlasLimit:
             if self._n_fits == 0:
                 libraries = openblas_libraries()
                 self._before = [(each, each.num_threads) for each in libraries]
-                for library in libraries:
-                    _set_num_threads(library, 1)
+                try:
+                    for library in libraries:
+                        _set_num_threads(library, 1)
+                except BaseException:  # such as Ctrl-C
+                    self._restore()
+                    raise
             self._n_fits += 1
             allowed = max((n_threads for _, n_threads in self._before), default=1)
             return max(1, allowed // self._n_fits)
@@ -70,8 +74,11 @@ class _BlasLimit:
         with self._lock:
             self._n_fits -= 1
             if self._n_fits == 0:
-                for library, n_threads in self._before:
-                    _set_num_threads(library, n_threads)
+                self._restore()
+
+    def _restore(self) -> None:
+        for library, n_threads in self._before:
+            _set_num_threads(library, n_threads)
 
 
 _blas_limit = _BlasLimit()

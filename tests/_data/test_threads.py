@@ -167,6 +167,30 @@ def test_another_blas_is_left_alone(monkeypatch):
         assert limits() == before
 
 
+class Library:
+    """Stands for an OpenBLAS; Ctrl-C comes at the first call that sets a limit."""
+
+    def __init__(self, error=None):
+        self.num_threads = 2
+        self.error = error
+
+    def set_num_threads(self, n_threads):
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        self.num_threads = n_threads
+
+
+def test_ctrl_c_while_limits_are_set_leaves_none(monkeypatch):
+    libraries = Library(), Library(KeyboardInterrupt())
+    monkeypatch.setattr(module, "openblas_libraries", lambda: libraries)
+    with pytest.raises(KeyboardInterrupt), limit_blas_threads():
+        pytest.fail("the limit was not set")
+    assert [library.num_threads for library in libraries] == [2, 2]
+    with limit_blas_threads() as allowed:
+        assert allowed == 2
+
+
 # Workers ------------------------------------------------------------------------------
 
 
