@@ -122,7 +122,7 @@ class BaseNN(
         callbacks = FitCallbacks(
             self,
             {"X": X, "y": y, "metadata": weights},
-            partial(self._predictor, data, spec.network),
+            partial(self._predictor, data.without_rows(), spec.network),
         )
         trained = self._train(spec, data, previous, callbacks)
         self._record(data, spec, trained)

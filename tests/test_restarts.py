@@ -1,5 +1,7 @@
 """Several random starts of OneHiddenMLP: which one wins, whatever runs them."""
 
+import pickle
+
 import joblib
 import numpy as np
 import pytest
@@ -228,3 +230,17 @@ def test_errors_of_workers_leave_the_model_as_it_was():
     with pytest.raises(ValueError, match="X"):
         model.fit(np.full_like(X, np.nan), y)
     assert vars(model) == before
+
+
+class Weighed(OneHiddenMLP):
+    """Notes the size of what makes fitted attributes, which workers receive."""
+
+    def _train(self, spec, data, previous, callbacks):
+        self.n_bytes = len(pickle.dumps(callbacks.attributes))
+        return super()._train(spec, data, previous, callbacks)
+
+
+def test_workers_receive_the_data_once():
+    X, y = data(n=2000)
+    model = Weighed(2, max_iter=1, random_state=0).fit(X, y)
+    assert model.n_bytes < 0.1 * X.nbytes

@@ -68,6 +68,11 @@ class TrainingSet(NamedTuple):
         """The inverse link, a key of ``LOSSES``."""
         return out_activation(len(self.classes), self.multilabel)
 
+    def without_rows(self) -> Self:
+        """Return a set without rows, with the classes: small, to be pickled."""
+        none = slice(0, 0)
+        return self._replace(X=self.X[none], y=self.y[none], weight=self.weight[none])
+
     def rows(self, kept: np.ndarray, probability: np.ndarray | None = None) -> Self:
         """Return some of the rows, their weights divided by their own sum.
 
