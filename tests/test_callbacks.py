@@ -270,6 +270,15 @@ def test_restarts_are_tasks():
 
 
 @needs_callbacks
+def test_a_stop_at_an_iteration_omits_the_other_starts():
+    recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == 2)
+    model = fitted(NETWORK, recorder, n_init=4)
+    recorder.assert_nested()
+    assert len(recorder.paths("start")) == len(model.init_losses_) == 1
+    assert model.n_iter_ == 3
+
+
+@needs_callbacks
 def test_a_stop_at_the_end_of_a_start_omits_the_other_starts():
     recorder = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
     model = fitted(NETWORK, recorder, n_init=4)

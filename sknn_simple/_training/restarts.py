@@ -40,7 +40,8 @@ class RestartTraining(NamedTuple):
             self.observers(number, task),
             warm_start=self.warm_start,
         )
-        return trained, self.tasks.end(task)
+        leave_the_rest = self.tasks.end(task) or trained.outcome == "observer"
+        return trained, leave_the_rest
 
 
 def train_each(
