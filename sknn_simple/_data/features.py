@@ -11,8 +11,8 @@ Features = Any
 Order = Literal["C", "F"]
 
 
-# NumPy starts a new inner loop at each row. In arrays of at least the second number of
-# values, short rows are processed together, up to the first number of values. With 20
+# NumPy starts a new inner loop for each row. Therefore short rows are joined into rows
+# of about _LONG_ROW values, if the array has at least _LARGE_ARRAY values. With 20
 # columns this takes 0.6 of the time.
 _LONG_ROW, _LARGE_ARRAY = 1024, 2**15
 

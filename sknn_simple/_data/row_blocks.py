@@ -39,8 +39,9 @@ class BlockSizes(NamedTuple):
     max_chunks: int = 16
     # The sums of all chunks together.
     chunk_bytes: float = 2**26
-    # Multiply-adds of a chunk. Starting work in a thread costs about 50 µs: in smaller
-    # chunks a second thread loses time; in ten times larger ones it saves a third.
+    # Multiply-adds of a chunk. Starting work in a thread costs about 50 µs. With
+    # smaller chunks a second thread costs more time than it saves. With chunks ten
+    # times as large it saves a third.
     chunk_work: float = 1e7
     # Larger transformed features are not kept: each evaluation transforms them again.
     kept_bytes: float = 2**25

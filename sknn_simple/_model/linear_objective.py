@@ -5,6 +5,8 @@ centred and scaled before they are multiplied, because the Gram matrix of raw fe
 loses a factor (mean/deviation)² of its precision.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from sknn_simple._data.features import Features
@@ -36,9 +38,9 @@ class LinearCurvature(Curvature):
     def __init__(self, objective: LinearObjective, theta: np.ndarray) -> None:
         super().__init__(objective, theta)
         self._linear = objective
-        self._probability = self._probabilities()
 
-    def _probabilities(self) -> np.ndarray:
+    @cached_property
+    def _probability(self) -> np.ndarray:
         J = self._linear
         probability = np.empty((J.blocks.n_rows, J.network.n_outputs), order="F")
 
@@ -53,14 +55,13 @@ class LinearCurvature(Curvature):
 
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v: Xᵀ C (X v) + ρ² v."""
-        J = self._linear
+        J, P = self._linear, self._probability
         direction = J.params(v)
 
         def term(block: Block, total: np.ndarray) -> float:
             X = J.blocks.features(block, J.workspace)
             tangent = J.network.forward(direction, X, J.workspace)
-            probability = self._probability[block.rows]
-            J.loss.curvature_product(probability, block.weight, tangent)
+            J.loss.curvature_product(P[block.rows], block.weight, tangent)
             J.network.backward(direction, X, tangent, (), J.views(total))
             return 0.0
 
@@ -72,14 +73,13 @@ class LinearCurvature(Curvature):
 
         In the order of the parameters: (p, K) weights in C order, then the biases.
         """
-        J = self._linear
+        J, P = self._linear, self._probability
         n_outputs = J.network.n_outputs
         q = J.size // n_outputs
 
         def term(block: Block, total: np.ndarray) -> float:
             columns = J.dense(J.blocks.features(block, J.workspace)).T
-            probability = self._probability[block.rows]
-            factors = J.loss.covariance_factors(probability, block.weight)
+            factors = J.loss.covariance_factors(P[block.rows], block.weight)
             self._add_rows(total, columns, *factors)
             return 0.0
 

@@ -50,8 +50,8 @@ class History:
     Attributes
     ----------
     values : list of float
-        f at the start and after each iteration. A rise by rounding is not recorded:
-        the value before is repeated.
+        f at the start and after each iteration. If f rises by rounding only, the
+        previous value is recorded again.
     grad_norm : float
         The largest absolute entry of the gradient at the last iterate.
     rejected : int
@@ -86,7 +86,11 @@ class History:
         self.asked_to_stop = any(asked)
 
     def restate(self, value: float, norm: float) -> None:
-        """Replace the last value and norm by those that the next run computes."""
+        """Replace the last value and norm by those that the next run computes.
+
+        The next run may evaluate f more exactly, or measure the gradient in other
+        coordinates. What it decreases is compared with its own value of the start.
+        """
         self.values[-1] = _without_rounding_rise(self.values[-1], value)
         self.grad_norm = norm
 

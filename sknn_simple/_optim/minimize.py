@@ -35,7 +35,7 @@ class Solver(NamedTuple):
     bounds: bool
     # For ``minimize``; they switch off the method's own tests of convergence.
     options: dict[str, Any]
-    # Smallest factor by which one run can reduce the gradient; then it is restarted.
+    # If the gradient has fallen by this factor, the method is restarted.
     reach: float = 0.0
 
     @property
@@ -81,7 +81,7 @@ def minimize(
     solver : str
         A key of ``SOLVERS``.
     bounds : (low, high), optional
-        Bounds at 0 or ±∞ that the preconditioner keeps; for solvers with `bounds`.
+        Each bound is 0 or ±∞. Only solvers with `bounds` accept them.
 
     Returns
     -------

@@ -66,9 +66,9 @@ class StoppingCriteria(NamedTuple):
     max_iter : int
         Largest number of iterations, over all runs that share a history.
     min_decrease : float
-        Converged also if f fell by at most this, relative to f, over 10 iterations: a
-        function with kinks has minima at which the gradient is not 0. Converged also if
-        no step lowers f and it fell by at most 100 times this. 0 switches both off.
+        The fit has also converged if f fell by at most this fraction over 10
+        iterations, because at a kink the gradient need not be 0. If no step lowers f,
+        100 times this fraction is enough. 0 switches both tests off.
     """
 
     tol: float

@@ -19,9 +19,9 @@ class ProblemShape(NamedTuple):
 class Thresholds(NamedTuple):
     """The tuned numbers of a fit."""
 
-    # newton-cholesky is the fastest for a linear network up to this number of
-    # parameters: with one output and with several, if L-BFGS can use blocks of the
-    # Hessian, and if it cannot.
+    # Up to this number of parameters newton-cholesky is the fastest solver of a linear
+    # network. The first two hold if L-BFGS can use blocks of the Hessian (one output,
+    # several outputs), the third if it cannot.
     newton_params: int = 150
     newton_params_multi: int = 60
     newton_params_without_blocks: int = 400

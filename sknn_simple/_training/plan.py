@@ -57,7 +57,7 @@ def plan_solve(
     """Choose solver and phases for a problem and an initial θ."""
     if problem.linear is not None and not spec.is_bounded:
         return _plan_linear(spec, problem, problem.linear)
-    phases = [*_float32_phase(spec, problem, start), _last(spec, problem)]
+    phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
     return SolvePlan(_asked_or(spec, "lbfgs"), phases)
 
 
@@ -72,7 +72,7 @@ def _plan_linear(
     quickest = select_solver(problem.shape, spec.criteria.tol, spec.thresholds)
     solver = _asked_or(spec, quickest)
     first_order = SOLVERS[solver].first_order and SOLVERS[quickest].first_order
-    phases = [_last(spec, problem)]
+    phases = [_exact_phase(spec, problem)]
     if first_order and blocks_pay(problem.shape, spec.thresholds):
         phases = _renewed_phases(spec, problem, J)
     return SolvePlan(solver, phases, subsample)
@@ -96,7 +96,7 @@ def _plan_preconditioned(
     def precondition(theta: np.ndarray) -> Preconditioner | None:
         return hessian_preconditioner(subsample.objective, problem.diagonal, theta)
 
-    phase = _last(spec, problem)._replace(precondition=precondition)
+    phase = _exact_phase(spec, problem)._replace(precondition=precondition)
     return SolvePlan(solver, [phase], subsample)
 
 
@@ -107,19 +107,15 @@ def _renewed_phases(
 
     The intervals double, so that the cost of forming blocks stays a small fraction.
     """
-    last = _last(spec, problem)
 
     def precondition(theta: np.ndarray) -> Preconditioner | None:
         return block_preconditioner(J, problem.diagonal, theta)
 
-    ends = list(_renewals(spec.thresholds.first_blocks, spec.criteria.max_iter))
-    renewed = last._replace(precondition=precondition)
-    phases = [last, *[renewed for _ in ends]]
-    criteria = [*(spec.criteria.until(end) for end in ends), spec.criteria]
-    return [
-        phase._replace(criteria=until)
-        for phase, until in zip(phases, criteria, strict=True)
-    ]
+    max_iter = spec.criteria.max_iter
+    ends = [*_renewals(spec.thresholds.first_blocks, max_iter), max_iter]
+    first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
+    renewed = (Phase(J, precondition, spec.criteria.until(end)) for end in ends[1:])
+    return [first, *renewed]
 
 
 def _renewals(first: int, max_iter: int) -> Iterator[int]:
@@ -147,13 +143,13 @@ def _float32_phase(
     tol, max_iter, min_decrease = spec.criteria
     least = thresholds.float32_tol
     criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
-    phase = _last(spec, problem)._replace(
+    phase = _exact_phase(spec, problem)._replace(
         objective=problem.objective.over(blocks), criteria=criteria, is_exact=False
     )
     return [phase]
 
 
-def _last(spec: TrainSpec, problem: TrainingProblem) -> Phase:
+def _exact_phase(spec: TrainSpec, problem: TrainingProblem) -> Phase:
     """Return the phase that minimises J to the requested accuracy."""
     return Phase(problem.objective, lambda _: problem.diagonal, spec.criteria)
 

@@ -180,7 +180,7 @@ def _input_map(network: Network, X: Features, transform: FeatureTransform) -> In
 def _penalty_unit(
     spec: TrainSpec, deviation: np.ndarray, transform: FeatureTransform
 ) -> np.ndarray:
-    """Return the size of a transformed feature that the penalty counts as 1."""
+    """Return, per column, the factor of a weight in the penalty."""
     if not spec.standardize:
         return transform.scale
     if not spec.network.has_bias:

@@ -12,8 +12,8 @@ from sknn_simple._training.callbacks import RestartTasks
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import MakeObservers, Trained, train
 
-# From the number of a start and the start to the trained parameters, and whether a
-# callback asks to skip the other starts.
+# Takes the number of a start and the start. Returns the result, and True if a callback
+# asks to skip the other starts.
 TrainFrom = Callable[[int, np.ndarray], tuple[Trained, bool]]
 
 

@@ -28,9 +28,6 @@ from sknn_simple._training.heuristics import (
 from sknn_simple._training.problem import TrainingProblem, cut
 from sknn_simple._training.spec import TrainSpec
 
-# Probabilities are capped at 1 and the others raised in turn, up to 20 times, until the
-# relative error of their sum is at most 1e-3.
-CAP_ROUNDS, CAP_ACCURACY = 20, 1e-3
 # The optimum of the subsample is only a start and need not be accurate.
 CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
 
@@ -137,16 +134,16 @@ def _row_squares(J: LinearObjective) -> np.ndarray:
 
 
 def _capped(share: np.ndarray, wanted: int) -> np.ndarray:
-    """Return probabilities in proportion to the shares, at most 1, with a given sum."""
-    probability = np.minimum(share * (wanted / share.sum()), 1.0)
-    for _ in range(CAP_ROUNDS):
-        free = probability < 1.0
-        missing = wanted - float(len(share) - free.sum())
-        factor = missing / float(probability[free].sum())
-        if factor <= 1.0 + CAP_ACCURACY:
-            break
-        probability[free] = np.minimum(factor * probability[free], 1.0)
-    return probability
+    """Return probabilities in proportion to the shares, at most 1, with a given sum.
+
+    If the k largest probabilities are 1, the others sum to wanted - k. The smallest k
+    is taken at which none of them exceeds 1.
+    """
+    descending = np.sort(share)[::-1]
+    rest = np.cumsum(descending[::-1])[::-1]
+    k = np.arange(wanted)
+    n_capped = int(np.argmax(descending[:wanted] * (wanted - k) <= rest[:wanted]))
+    return np.minimum(share * ((wanted - n_capped) / rest[n_capped]), 1.0)
 
 
 def _has_every_class(data: TrainingSet) -> bool:

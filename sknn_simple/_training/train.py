@@ -65,7 +65,7 @@ def train(
     data, validation : TrainingSet
         The training rows, and the validation rows, if any.
     start : ndarray of shape (size,)
-        The u of θ = T u, with T the diagonal preconditioner: zeros or random numbers.
+        Zeros or random numbers, in the coordinates u of the diagonal preconditioner.
         With `warm_start` parameters for raw features.
     make_observers : callable
         Makes the observers of the iterations.
@@ -79,9 +79,9 @@ def train(
         Workers(n_threads) as workers,
     ):
         problem = build_problem(spec, data, workers)
-        theta, is_better_than_none = _start(spec, problem, start, warm_start)
+        theta, is_warm = _start(spec, problem, start, warm_start)
         plan = plan_solve(spec, problem, theta)
-        if plan.subsample is not None and not is_better_than_none:
+        if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(spec, problem, plan.subsample, theta)
         stopping = early_stopping(spec, problem, validation)
         observers = make_observers(problem, stopping)
