@@ -32,6 +32,9 @@ class BlockSizes(NamedTuple):
     # The arrays of a block should fit a core's second-level cache, 1 to 2 MiB on
     # current processors.
     block_bytes: float = 2**21
+    # Each block of a sparse matrix adds an array of all columns to its chunk's sum.
+    # This is cheap if the block has this number of values per column.
+    values_per_column: int = 32
     # With fewer than 256 rows the overhead of a dozen calls per block dominates.
     min_rows: int = 256
     max_rows: int = 2**14
@@ -116,7 +119,8 @@ class RowBlocks:
         self.y, self.weight = y, weight
         self._X, self._transform, self._sizes = X, transform, sizes
         self._n_chunks = self._worth_chunks(work)
-        edges = block_edges(self.n_rows, row_bytes, self._n_chunks, sizes)
+        least = sizes._replace(min_rows=_min_rows(X, sizes))
+        edges = block_edges(self.n_rows, row_bytes, self._n_chunks, least)
         is_small = n_stored(X) * self.dtype.itemsize <= sizes.kept_bytes
         if transform is not None and is_small:
             self._X = self._kept(transform, order, edges)
@@ -233,6 +237,15 @@ def block_edges(
     n_blocks = min(shared_by * -(-n_blocks // shared_by), n_rows)
     edges = [n_rows * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(edges))
+
+
+def _min_rows(X: Features, sizes: BlockSizes) -> int:
+    """Return the smallest number of rows of a block."""
+    if not sparse.issparse(X):
+        return sizes.min_rows
+    values_per_row = max(1.0, X.nnz / X.shape[0])
+    enough = sizes.values_per_column * X.shape[1] / values_per_row
+    return max(sizes.min_rows, int(enough))
 
 
 def _power_of_two_up_to(count: float) -> int:

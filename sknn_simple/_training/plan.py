@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_simple._data.moments import column_moments
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.minimize import SOLVERS
@@ -20,6 +21,7 @@ from sknn_simple._training.heuristics import blocks_pay, select_solver
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
     hessian_preconditioner,
+    rescaled_preconditioner,
 )
 from sknn_simple._training.problem import TrainingProblem, cut
 from sknn_simple._training.spec import TrainSpec
@@ -73,7 +75,7 @@ def _plan_linear(
     solver = _asked_or(spec, quickest)
     first_order = SOLVERS[solver].first_order and SOLVERS[quickest].first_order
     phases = [_exact_phase(spec, problem)]
-    if first_order and blocks_pay(problem.shape, spec.thresholds):
+    if first_order:
         phases = _renewed_phases(spec, problem, J)
     return SolvePlan(solver, phases, subsample)
 
@@ -103,16 +105,28 @@ def _plan_preconditioned(
 def _renewed_phases(
     spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
 ) -> list[Phase]:
-    """Return phases between which the blocks of the Hessian are formed again.
+    """Return phases between which the preconditioner is renewed.
 
-    The intervals double, so that the cost of forming blocks stays a small fraction.
+    Blocks of the Hessian are formed at intervals that double, so that their cost stays
+    a small fraction. If they do not pay, the diagonal is renewed once.
     """
+    thresholds, max_iter = spec.thresholds, spec.criteria.max_iter
 
-    def precondition(theta: np.ndarray) -> Preconditioner | None:
+    def by_blocks(theta: np.ndarray) -> Preconditioner | None:
         return block_preconditioner(J, problem.diagonal, theta)
 
-    max_iter = spec.criteria.max_iter
-    ends = [*_renewals(spec.thresholds.first_blocks, max_iter), max_iter]
+    def rescaled(theta: np.ndarray) -> Preconditioner | None:
+        return rescaled_preconditioner(J, moments, theta)
+
+    def moments(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        blocks = cut(spec, problem.data._replace(weight=weight))
+        return problem.transform.moments(*column_moments(blocks, J.workers))
+
+    precondition, ends = by_blocks, list(_renewals(thresholds.first_blocks, max_iter))
+    if not blocks_pay(problem.shape, thresholds):
+        precondition = rescaled
+        ends = [end for end in [thresholds.rescaling] if end < max_iter]
+    ends.append(max_iter)
     first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
     renewed = (Phase(J, precondition, spec.criteria.until(end)) for end in ends[1:])
     return [first, *renewed]

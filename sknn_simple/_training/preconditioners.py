@@ -11,7 +11,7 @@ LeCun, Y., Bottou, L., Orr, G., Müller, K.-R. (1998). Efficient BackProp. In: N
 Networks: Tricks of the Trade.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.linalg.blas import dtrmv
@@ -37,13 +37,13 @@ class DiagonalPreconditioner:
     on hidden units and the units' centres (h,).
     """
 
-    gradient_unit = 1.0
-
     def __init__(
         self,
         scale: np.ndarray,
         centred: Sequence[tuple[LayerSlices, np.ndarray]] = (),
+        gradient_unit: float = 1.0,
     ) -> None:
+        self.gradient_unit = gradient_unit
         self.scale = scale
         self._centred = [(layer, center) for layer, center in centred if center.any()]
 
@@ -192,6 +192,42 @@ def block_preconditioner(
     return _inverting(objective, base, blocks)
 
 
+def rescaled_preconditioner(
+    objective: LinearObjective,
+    moments: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    theta: np.ndarray,
+) -> DiagonalPreconditioner | None:
+    """Return the map that makes the diagonal of J's Hessian near 1 at θ.
+
+    The columns are centred and scaled with the weights that the rows have in the
+    Hessian, ∂²ℓ/∂z² in the mean over the outputs. `moments` returns the mean and the
+    standard deviation of the transformed columns for given weights of the rows. None if
+    no curvature is left.
+    """
+    network, layout = objective.network, objective.network.layout
+    by_row = objective.curvature(theta).by_row().mean(axis=1)
+    total = float(by_row.sum())
+    relative = total / objective.loss.start_curvature(network.n_outputs)
+    if relative < _least_curvature(objective):
+        return None
+    mean, deviation = moments(by_row / total)
+    root = layout.views(objective.penalty_root)["coef"][:, 0]
+    # The curvature may vanish in all rows in which a column varies.
+    root = np.hypot(root, np.sqrt(RIDGE * relative))
+    spread = deviation if network.has_bias else np.hypot(deviation, mean)
+    scale = {"coef": 1.0 / np.hypot(np.sqrt(total) * spread, root)[:, None]}
+    centred = []
+    if network.has_bias:
+        scale["intercept"] = np.asarray(1.0 / np.sqrt(total))
+        centred = [(layer_slices(layout, network.input_weights)[0], mean)]
+    return DiagonalPreconditioner(layout.pack(scale), centred, _gradient_unit(relative))
+
+
+def _least_curvature(objective: LinearObjective) -> float:
+    """Return the fraction of the curvature at the start below which none is left."""
+    return NO_CURVATURE if objective.penalty_root.any() else SEPARABLE_CURVATURE
+
+
 def _inverting(
     objective: LinearObjective, base: DiagonalPreconditioner, matrices: np.ndarray
 ) -> BlockPreconditioner | None:
@@ -201,8 +237,7 @@ def _inverting(
     matrices *= scale[:, :, None] * scale[:, None, :]
     inner = np.arange(q)
     mean = matrices[:, inner, inner].mean(axis=1)
-    penalised = bool(objective.penalty_root.any())
-    if mean.max() < (NO_CURVATURE if penalised else SEPARABLE_CURVATURE):
+    if mean.max() < _least_curvature(objective):
         return None
     # Without curvature in an output its matrix becomes the identity.
     ridge = np.where(mean > NO_CURVATURE, RIDGE * mean, 1.0)

@@ -15,6 +15,9 @@ CASES = ["blocks", "one output", "labels", "subsample", "float32"]
 each_case = pytest.mark.parametrize("case", CASES, indirect=True)
 
 
+NEVER_RENEWED = {"block_columns": 0, "rescaling": 10**9}
+
+
 class Case(NamedTuple):
     """Data, a spec that leads to several phases, and one that leads to a single one."""
 
@@ -40,14 +43,14 @@ def make_case(request, training_set, linear_spec, hidden_spec, problem_of):
         data = training_set(*request.getfixturevalue("rare_columns"))
         make, settings = linear_spec, {"tol": 1e-7}
         several = {**blocks, "subsample_work": 0, "subsample_leverage": 0.01}
-        one = {"subsample_part": 0.0, "block_columns": 0, "newton_params": 0}
+        one = {"subsample_part": 0.0, "newton_params": 0, **NEVER_RENEWED}
     else:
         X, y = request.getfixturevalue(
             "many_columns" if name == "one output" else "digits"
         )
         data = training_set(X, np.eye(10, dtype=int)[y] if name == "labels" else y)
         make, settings = linear_spec, {"tol": 1e-7}
-        several, one = blocks, {"block_columns": 0}
+        several, one = blocks, NEVER_RENEWED
     spec = make(data, thresholds=several, solver="lbfgs", **settings)
     single = make(data, thresholds=one, solver="lbfgs", **settings)
     return Case(data, spec, single, problem_of(spec, data))

@@ -9,7 +9,10 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import PreconditionedProblem
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.plan import plan_solve
-from sknn_simple._training.preconditioners import BlockPreconditioner
+from sknn_simple._training.preconditioners import (
+    BlockPreconditioner,
+    DiagonalPreconditioner,
+)
 
 FIRST_ORDER = [name for name, row in SOLVERS.items() if row.first_order]
 SECOND_ORDER = [name for name in SOLVERS if name not in FIRST_ORDER]
@@ -243,13 +246,36 @@ def test_blocks_are_those_at_the_point_that_was_reached(
     ],
     ids=str,
 )
-def test_no_blocks_if_they_are_too_large(
+def test_the_diagonal_is_renewed_if_blocks_are_too_large(
     thresholds, digits, training_set, linear_spec, plan
 ):
     data = training_set(*digits)
     spec = linear_spec(data, thresholds=thresholds)
     made, problem = plan(spec, data)
     assert made.solver == "lbfgs"
+    assert_diagonal_is_renewed(made, problem, spec)
+
+
+def assert_diagonal_is_renewed(made, problem, spec):
+    assert ends(made) == [6, spec.criteria.max_iter]
+    zeros = np.zeros(problem.objective.size)
+    first, second = (phase.precondition(zeros) for phase in made.phases)
+    assert first is problem.diagonal
+    assert isinstance(second, DiagonalPreconditioner)
+    # At zeros every row has the curvature that the first map assumes.
+    varying = problem.transform.scale > 0.0
+    views = spec.network.layout.views
+    was, now = (views(made.scale)["coef"][varying] for made in (first, second))
+    np.testing.assert_allclose(now, was, rtol=1e-4)
+
+
+@pytest.mark.parametrize("max_iter", [1, 6])
+def test_a_short_fit_does_not_renew_the_diagonal(
+    max_iter, digits, training_set, linear_spec, plan
+):
+    data = training_set(*digits)
+    spec = linear_spec(data, thresholds={"block_columns": 0}, max_iter=max_iter)
+    made, problem = plan(spec, data)
     assert_one_plain_phase(made, problem, spec)
 
 
@@ -281,7 +307,10 @@ def test_no_dense_matrices_of_many_sparse_columns(
     made, problem = plan(spec, data)
     assert made.solver == solver
     assert made.subsample is None
-    assert_one_plain_phase(made, problem, spec)
+    if solver == "lbfgs":
+        assert_diagonal_is_renewed(made, problem, spec)
+    else:
+        assert_one_plain_phase(made, problem, spec)
 
 
 # A subsample --------------------------------------------------------------------------
