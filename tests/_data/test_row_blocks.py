@@ -21,7 +21,7 @@ from sknn_simple._data.threads import Workers
 
 THREADS = [1, 2, 3]
 # Blocks of at most 4 rows, and a chunk for every multiply-add.
-SMALL = BlockSizes(block_bytes=1, min_rows=4, chunk_work=1.0)
+SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=4, chunk_work=1.0)
 KEPT = pytest.mark.parametrize("kept_bytes", [0, 2**25], ids=["again", "kept"])
 
 

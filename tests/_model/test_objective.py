@@ -15,7 +15,9 @@ from sknn_simple._model.objective import Objective
 N_ROWS, N_FEATURES, N_HIDDEN = 33, 3, 4
 KINK_MARGIN = 1e-3
 # Blocks of at most 4 rows, a chunk for every multiply-add.
-SMALL = BlockSizes(block_bytes=1, min_rows=4, max_chunks=4, chunk_work=1.0)
+SMALL = BlockSizes(
+    values_per_column=0, block_bytes=1, min_rows=4, max_chunks=4, chunk_work=1.0
+)
 CUT = pytest.mark.parametrize("sizes", [DEFAULT_SIZES, SMALL], ids=["whole", "cut"])
 
 # One and several outputs of every loss.
