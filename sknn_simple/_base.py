@@ -42,6 +42,14 @@ from sknn_simple._version import __version__
 # "Documentation" under [project.urls] in pyproject.toml.
 DOCUMENTATION = "https://sknn-simple.readthedocs.io/en/stable"
 
+# Fitted attributes that only some fits set.
+_NOT_ALWAYS_SET = (
+    "skip_coef_",
+    "validation_loss_curve_",
+    "log_evidence_",
+    "n_effective_",
+)
+
 
 class BaseNN(
     CallbackSupportMixin,
@@ -53,7 +61,7 @@ class BaseNN(
     """Base of the two classifiers; a subclass names its network and its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "standardize": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -116,7 +124,7 @@ class BaseNN(
         previous = self._previous_parameters(spec.network, data)
         # Callbacks get copies of this estimator, which must not have attributes that
         # only the previous fit sets.
-        for name in ("skip_coef_", "validation_loss_curve_"):
+        for name in _NOT_ALWAYS_SET:
             self.__dict__.pop(name, None)
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
@@ -153,6 +161,8 @@ class BaseNN(
         return StoppingCriteria(tol, self.max_iter, min_decrease)
 
     def _check_penalty(self, data: TrainingSet) -> None:
+        if self.alpha == "auto":
+            return
         with np.errstate(over="ignore"):
             strength = np.float64(self.alpha) / data.total_weight
         if not np.isfinite(strength):
@@ -246,12 +256,15 @@ class BaseNN(
     def _record(self, data: TrainingSet, spec: TrainSpec, trained: Trained) -> None:
         """Set the fitted attributes."""
         self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
+        self.alpha_ = trained.alpha
         self.loss_ = trained.loss
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = len(trained.loss_curve) - 1
         self.grad_norm_ = trained.grad_norm
         self.converged_ = OUTCOMES[trained.outcome].converged
         self.solver_ = trained.solver
+        if trained.evidence is not None:
+            self.log_evidence_, self.n_effective_ = trained.evidence
         if trained.validation_curve is not None:
             self.validation_loss_curve_ = trained.validation_curve
 

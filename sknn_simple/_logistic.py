@@ -11,6 +11,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
 
@@ -155,9 +156,11 @@ class LogisticNN(BaseNN):
         signs = np.zeros(network.layout.size)
         network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        by_evidence = self.alpha == "auto"
         return TrainSpec(
             network=network,
-            alpha=self.alpha,
+            alpha=START_ALPHA * data.mean_weight if by_evidence else self.alpha,
+            by_evidence=by_evidence,
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -189,7 +192,9 @@ class LogisticNN(BaseNN):
         self, data: TrainingSet, arrays: dict[str, np.ndarray]
     ) -> dict[str, Any]:
         if data.out_activation == "softmax":
-            _centre_outputs(arrays, biases_only=self.alpha > 0.0)
+            _centre_outputs(
+                arrays, biases_only=self.alpha == "auto" or self.alpha > 0.0
+            )
         coef = np.ascontiguousarray(arrays["coef"].T)
         no_bias = np.zeros(data.n_outputs, coef.dtype)
         return {"coef_": coef, "intercept_": arrays.get("intercept", no_bias)}

@@ -55,6 +55,20 @@ class TrainingSet(NamedTuple):
         return cls(X, codes, weight / share, total, classes, multilabel)
 
     @property
+    def counted_rows(self) -> float:
+        """S, but at least the number of rows.
+
+        The number of observations for a choice of alpha. Weights may sum to 1, and then
+        every row counts as one on average. Repeated rows count as often as they occur.
+        """
+        return max(self.total_weight, float(len(self.weight)))
+
+    @property
+    def mean_weight(self) -> float:
+        """The factor of an alpha if S counts as `counted_rows`; at most 1."""
+        return self.total_weight / self.counted_rows
+
+    @property
     def n_outputs(self) -> int:
         """1 for two classes, else the number of classes or labels."""
         return (

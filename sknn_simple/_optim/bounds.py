@@ -27,6 +27,11 @@ def reflected(x: np.ndarray, bounds: Bounds | None) -> np.ndarray:
     return np.where((x < low) | (x > high), -x, x)
 
 
+def within(x: np.ndarray, bounds: Bounds | None) -> np.ndarray:
+    """Return the point nearest to x within the bounds."""
+    return x if bounds is None else np.clip(x, *bounds)
+
+
 def projected_gradient(
     x: np.ndarray, gradient: np.ndarray, bounds: Bounds | None
 ) -> np.ndarray:

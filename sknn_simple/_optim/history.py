@@ -32,6 +32,9 @@ class Observer:
         """Called at the start (n_iter 0) and after an iteration; True asks to stop."""
         return False
 
+    def on_message(self, text: str) -> None:
+        """Called with a sentence about the minimisation, for people."""
+
     def on_stop(self, outcome: str) -> None:
         """Called at the end, with a key of ``OUTCOMES``.
 
@@ -93,6 +96,11 @@ class History:
         """
         self.values[-1] = _without_rounding_rise(self.values[-1], value)
         self.grad_norm = norm
+
+    def announce(self, text: str) -> None:
+        """Send a sentence to the observers."""
+        for observer in self._observers:
+            observer.on_message(text)
 
     def begin_iteration(self, theta: np.ndarray) -> None:
         """Call the observers, once per iteration."""

@@ -21,6 +21,7 @@ from sknn_simple._training.heuristics import blocks_pay, select_solver
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
     hessian_preconditioner,
+    known_hessian_preconditioner,
     rescaled_preconditioner,
 )
 from sknn_simple._training.problem import TrainingProblem, cut
@@ -61,6 +62,29 @@ def plan_solve(
         return _plan_linear(spec, problem, problem.linear)
     phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
     return SolvePlan(_asked_or(spec, "lbfgs"), phases)
+
+
+def plan_round(
+    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
+) -> SolvePlan:
+    """Choose the phases for another alpha, near the minimum for the previous one.
+
+    `hessian` is that of the loss at the previous minimum, if it was formed.
+    """
+    J, diagonal = problem.linear, problem.diagonal
+    exact = _exact_phase(spec, problem)
+    by_matrix = "hess" in SOLVERS[solver].derivatives
+    if J is None or spec.is_bounded or by_matrix:
+        return SolvePlan(solver, [exact])
+    if hessian is None:
+        first_order = SOLVERS[solver].first_order
+        phases = _renewed_phases(spec, problem, J) if first_order else [exact]
+        return SolvePlan(solver, phases)
+
+    def precondition(_: np.ndarray) -> Preconditioner | None:
+        return known_hessian_preconditioner(J, diagonal, hessian)
+
+    return SolvePlan(solver, [exact._replace(precondition=precondition)])
 
 
 def _plan_linear(

@@ -178,6 +178,14 @@ def hessian_preconditioner(
     return _inverting(objective, base, objective.curvature(theta).matrix()[None])
 
 
+def known_hessian_preconditioner(
+    objective: LinearObjective, base: DiagonalPreconditioner, hessian: np.ndarray
+) -> BlockPreconditioner | None:
+    """Return the map for a Hessian of the loss that was formed already, or None."""
+    matrix = hessian + np.diag(objective.penalty_root**2)
+    return _inverting(objective, base, matrix[None])
+
+
 def block_preconditioner(
     objective: LinearObjective, base: DiagonalPreconditioner, theta: np.ndarray
 ) -> BlockPreconditioner | None:

@@ -51,6 +51,17 @@ class TrainingProblem(NamedTuple):
     diagonal: DiagonalPreconditioner
     # Of the fitted parameters: float64 if float32 would lose too many digits.
     dtype: np.dtype
+    # Per parameter, its factor in the penalty alpha/(2S) Σ (unit · θ)²; 0 for biases.
+    penalty_unit: np.ndarray
+    alpha: float
+
+    def with_alpha(self, alpha: float) -> "TrainingProblem":
+        """Return the same problem with another strength of the penalty."""
+        root = np.sqrt(alpha / self.data.total_weight) * self.penalty_unit
+        linear = self.linear and self.linear.over(self.linear.blocks, root)
+        J = linear or self.objective.over(self.objective.blocks, root)
+        diagonal = _diagonal(J)
+        return self._replace(objective=J, linear=linear, diagonal=diagonal, alpha=alpha)
 
     @property
     def shape(self) -> ProblemShape:
@@ -90,22 +101,30 @@ def build_problem(
     transform = _transform(spec, data.X.dtype, mean, deviation)
     far = _far_from_zero(data.X.dtype, mean, deviation)
     explicit, folded = _split(spec, data.X, transform, far)
-    strength = np.sqrt(spec.alpha / data.total_weight)
     loss = LOSSES[data.out_activation]
-    root = strength * _penalised(network, _penalty_unit(spec, deviation, transform))
+    unit = _penalised(network, _penalty_unit(spec, deviation, transform))
+    root = np.sqrt(spec.alpha / data.total_weight) * unit
     parts = network, loss, cut(spec, data, explicit), root, workers, folded
     linear = LinearObjective(*parts) if network.is_linear else None
-    curvature = loss.start_curvature(network.n_outputs) if network.is_linear else 1.0
+    objective = Objective(*parts) if linear is None else linear
     return TrainingProblem(
         data,
-        Objective(*parts) if linear is None else linear,
+        objective,
         linear,
         transform,
         explicit,
         _input_map(network, data.X, transform),
-        diagonal_preconditioner(network, root, curvature),
+        _diagonal(objective),
         _parameter_dtype(data.X.dtype, mean, deviation),
+        unit,
+        spec.alpha,
     )
+
+
+def _diagonal(J: Objective) -> DiagonalPreconditioner:
+    is_linear = J.network.is_linear
+    curvature = J.loss.start_curvature(J.network.n_outputs) if is_linear else 1.0
+    return diagonal_preconditioner(J.network, J.penalty_root, curvature)
 
 
 def cut(

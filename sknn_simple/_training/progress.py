@@ -47,6 +47,10 @@ class ProgressTable(Observer):
         _write(f"{self._prefix}{'  '.join(columns)}  {seconds:>8.3f}")
         return False
 
+    def on_message(self, text: str) -> None:
+        """Print a line of its own."""
+        _write(f"{self._prefix}{text}")
+
     def on_stop(self, outcome: str) -> None:
         """Print why training ended."""
         by_patience = (

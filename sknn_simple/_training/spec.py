@@ -19,6 +19,7 @@ class TrainSpec(NamedTuple):
     """What to minimise, and how."""
 
     network: Network
+    # With `by_evidence` the first alpha of the search.
     alpha: float
     # Whether the penalty is on the weights of standardised features.
     standardize: bool
@@ -27,6 +28,8 @@ class TrainSpec(NamedTuple):
     # A key of ``SOLVERS``, or "auto".
     solver: str
     criteria: StoppingCriteria
+    # Whether alpha is chosen by the evidence; for linear networks.
+    by_evidence: bool = False
     # Early stopping ends the fit after this number of iterations without improvement.
     patience: int | None = None
     thresholds: Thresholds = DEFAULT_THRESHOLDS

@@ -13,8 +13,9 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds
 from sknn_simple._optim.history import History, Observer
-from sknn_simple._optim.minimize import minimize
 from sknn_simple._training.early_stopping import EarlyStopping, early_stopping
+from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
+from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
@@ -29,6 +30,7 @@ class Trained(NamedTuple):
 
     # For raw features; in float32 if the features are and it is accurate enough.
     parameters: np.ndarray
+    alpha: float
     # J at `parameters`.
     loss: float
     # J at the start and after each iteration.
@@ -40,6 +42,8 @@ class Trained(NamedTuple):
     solver: str
     # Log-loss on the validation set at the start and after each iteration.
     validation_curve: list[float] | None
+    # None if alpha was given.
+    evidence: Evidence | None = None
 
     @property
     def score(self) -> float:
@@ -86,8 +90,9 @@ def train(
         stopping = early_stopping(spec, problem, validation)
         observers = make_observers(problem, stopping)
         history = History([stopping, *observers] if stopping else observers)
-        theta, outcome = _run_phases(spec, problem, plan, theta, history)
-        return _trained(problem, plan, theta, outcome, history, stopping)
+        found = _minimize(spec, problem, plan, theta, history)
+        trained = _trained(found, plan.solver, history)
+        return trained if stopping is None else _best_of(trained, problem, stopping)
 
 
 def _start(
@@ -108,69 +113,41 @@ def _start(
     return (theta, True) if is_better else (zeros, False)
 
 
-def _run_phases(
+def _minimize(
     spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
-) -> tuple[np.ndarray, str]:
-    """Minimise J phase by phase; return the last θ and the outcome."""
+) -> Round:
+    """Minimise J, for a given alpha or the one with the largest evidence."""
     outcome = "interrupted"  # passed to the observers if a phase raises an error
     try:
-        theta, outcome = _minimize_in_phases(spec, problem, plan, theta, history)
+        if spec.by_evidence:
+            found = maximize_evidence(spec, problem, plan, theta, history)
+        else:
+            bounds = sign_bounds(spec.signs)
+            run = run_phases(plan, problem.diagonal, bounds, theta, history)
+            found = Round(problem, *run)
+        outcome = found.outcome
     finally:
         history.stop(outcome)
-    return theta, outcome
+    return found
 
 
-def _minimize_in_phases(
-    spec: TrainSpec,
-    problem: TrainingProblem,
-    plan: SolvePlan,
-    theta: np.ndarray,
-    history: History,
-) -> tuple[np.ndarray, str]:
-    preconditioner, outcome = problem.diagonal, "interrupted"
-    for phase in plan.phases:
-        try:
-            preconditioner = phase.precondition(theta) or preconditioner
-        except KeyboardInterrupt:
-            if not history.values:
-                raise
-            return theta, "interrupted"
-        theta, outcome = minimize(
-            phase.objective,
-            theta,
-            preconditioner,
-            phase.criteria,
-            history,
-            solver=plan.solver,
-            bounds=sign_bounds(spec.signs),
-        )
-        if phase.ends_fit(outcome):
-            break
-    return theta, outcome
-
-
-def _trained(
-    problem: TrainingProblem,
-    plan: SolvePlan,
-    theta: np.ndarray,
-    outcome: str,
-    history: History,
-    stopping: EarlyStopping | None,
-) -> Trained:
-    trained = Trained(
+def _trained(found: Round, solver: str, history: History) -> Trained:
+    problem, theta, outcome, evidence = found
+    return Trained(
         problem.to_raw(theta),
+        problem.alpha,
         history.values[-1],
         history.values,
         history.grad_norm,
         outcome,
-        plan.solver,
+        solver,
         None,
+        evidence,
     )
-    return trained if stopping is None else _best_of(trained, problem, stopping)
 
 
 def _best_of(

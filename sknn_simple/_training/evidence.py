@@ -1,0 +1,116 @@
+"""alpha by the evidence: a sequence of fits of a linear network that hand θ on.
+
+Each round minimises J for one alpha, approximates the posterior there, and takes the
+alpha at which the evidence of this approximation is largest. The rounds end if the
+first two digits of alpha no longer change. The evidence determines alpha to tens of per
+cent only; two digits make alpha the same for every solver and every order of the rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_simple._optim.bounds import sign_bounds, within
+from sknn_simple._optim.history import History
+from sknn_simple._training.heuristics import (
+    LARGEST_ALPHA,
+    LEAST_SLOPE,
+    MAX_ROUNDS,
+    MAX_STEP,
+    SMALLEST_ALPHA,
+    START_ALPHA,
+)
+from sknn_simple._training.laplace import Laplace, laplace
+from sknn_simple._training.phases import run_phases
+from sknn_simple._training.plan import SolvePlan, plan_round
+from sknn_simple._training.problem import TrainingProblem
+from sknn_simple._training.spec import TrainSpec
+
+
+class Evidence(NamedTuple):
+    """The evidence at the chosen alpha."""
+
+    # The natural logarithm of the probability density of y.
+    log_evidence: float
+    # The number of well-determined weights, γ.
+    n_effective: float
+
+
+class Round(NamedTuple):
+    """A minimum of J for one alpha."""
+
+    problem: TrainingProblem
+    theta: np.ndarray
+    outcome: str
+    # None if alpha was given.
+    evidence: Evidence | None = None
+
+
+def maximize_evidence(
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    plan: SolvePlan,
+    theta: np.ndarray,
+    history: History,
+) -> Round:
+    """Minimise J for the alpha that maximises the evidence.
+
+    `plan` and `theta` are those of the first round, for the alpha of the spec.
+    """
+    bounds, tried = sign_bounds(spec.signs), dict[float, float]()
+    alpha = START_ALPHA
+    while True:
+        history.announce(f"alpha={problem.alpha:.3g}")
+        theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
+        try:
+            posterior = _posterior(spec, problem, theta)
+        except KeyboardInterrupt:
+            outcome, posterior = "interrupted", _posterior(spec, problem, theta)
+        tried[alpha] = posterior.best_alpha(alpha, _range(problem))
+        proposed = _next_alpha(tried)
+        is_last = proposed in tried or len(tried) == MAX_ROUNDS
+        if is_last or outcome in ("observer", "interrupted", "max_iter"):
+            break
+        alpha = proposed
+        problem = problem.with_alpha(alpha * problem.data.mean_weight)
+        theta = _lower(problem, theta, within(posterior.mode(alpha), bounds))
+        plan = plan_round(spec, problem, plan.solver, posterior.hessian)
+    evidence = Evidence(posterior.log_evidence(alpha), posterior.n_effective(alpha))
+    return Round(problem, theta, outcome, evidence)
+
+
+def _posterior(spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray) -> Laplace:
+    held = (spec.signs != 0.0) & (theta == 0.0)
+    J = problem.linear
+    assert J is not None  # the spec asks for the evidence of linear networks only
+    total, most = problem.data.counted_rows, spec.thresholds.evidence_params
+    return laplace(J, theta, problem.penalty_unit, held, total, most)
+
+
+def _range(problem: TrainingProblem) -> tuple[float, float]:
+    return SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
+
+
+def _next_alpha(tried: dict[float, float]) -> float:
+    """Return the next alpha from the best one at each alpha that was tried.
+
+    F(log α) is the change of log α to the best alpha, and 0 at the solution. From the
+    second round on the secant of F gives the step. A step is at most a factor of 100,
+    because the approximation holds only near its alpha.
+    """
+    logs = np.log(list(tried))[-2:]
+    changes = np.log(list(tried.values()))[-2:] - logs
+    step = changes[-1]
+    if len(logs) > 1:
+        slope = (changes[1] - changes[0]) / (logs[1] - logs[0])
+        step = -step / slope if slope < -LEAST_SLOPE else step
+    step = min(max(step, -MAX_STEP), MAX_STEP)
+    return float(f"{np.exp(logs[-1] + step):.1e}")
+
+
+def _lower(
+    problem: TrainingProblem, theta: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Return the point with the lower J."""
+    J = problem.objective
+    return other if J.value(other) < J.value(theta) else theta

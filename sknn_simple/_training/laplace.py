@@ -1,0 +1,268 @@
+r"""The Laplace approximation of a linear network's posterior, for every alpha at once.
+
+exp(-S J(θ)) is the likelihood times a Gaussian prior of precision α on the weights w
+(in the units of the penalty), and a flat prior on the biases. At a point θ the loss
+S L is replaced by its quadratic Taylor polynomial. The biases are eliminated: with
+
+    A = H_ww - H_wb H_bb⁻¹ H_bw,    g = g_w - H_wb H_bb⁻¹ g_b
+
+the Hessian and the gradient of S L that remain for w, (d, d) and (d,), the mode and the
+evidence for a precision α are
+
+    w(α) = (A + α I)⁻¹ (A w - g)
+    log p(y | α) = -S J + d/2 log α + b/2 log 2π - ½ log|H_bb| - ½ log|A + α I|
+
+and the number of well-determined weights is γ(α) = tr A (A + α I)⁻¹. The evidence has
+its maximum where α |w(α)|² = γ(α). All of this needs only the eigenvalues of A, or for
+many parameters a Gauss quadrature by Lanczos' method.
+
+References
+----------
+MacKay, D. J. C. (1992). The evidence framework applied to classification networks.
+Neural Computation 4(5), 720-736.
+Bishop, C. M. (2006). Pattern Recognition and Machine Learning, sections 4.4 and 5.7.
+Ubaru, S., Chen, J., Saad, Y. (2017). Fast estimation of tr(f(A)) via stochastic Lanczos
+quadrature. SIAM Journal on Matrix Analysis and Applications 38(4), 1075-1099.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._training.heuristics import (
+    LANCZOS_PROBES,
+    LANCZOS_STEPS,
+    NO_CURVATURE,
+)
+
+# The fixed point has converged if log α changes by less. An iteration costs two sums
+# over the eigenvalues.
+ALPHA_TOLERANCE = 1e-9
+MAX_FIXED_POINT = 500
+
+
+class Spectrum(NamedTuple):
+    """Σₖ multiplicity f(value) is the trace of f(A)."""
+
+    values: np.ndarray
+    multiplicity: np.ndarray
+
+
+class Laplace(NamedTuple):
+    """The Gaussian around the mode for every α.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (size,)
+        The point of the Taylor polynomial.
+    hessian : ndarray of shape (size, size) or None
+        The Hessian of L at θ; None if it is too large.
+    """
+
+    theta: np.ndarray
+    hessian: np.ndarray | None
+    # S L(θ).
+    loss: float
+    # The d free weights among the parameters, and their units in the penalty.
+    free: np.ndarray
+    unit: np.ndarray
+    biases: "_Biases"
+    spectrum: Spectrum
+    # w(α) = basis @ (coordinates / (values + α)).
+    basis: np.ndarray
+    coordinates: np.ndarray
+    values: np.ndarray
+
+    def n_effective(self, alpha: float) -> float:
+        """Return γ, the number of well-determined weights."""
+        values, multiplicity = self.spectrum
+        return float(multiplicity @ (values / (values + alpha)))
+
+    def log_evidence(self, alpha: float) -> float:
+        """Return log p(y | α), with the weights at θ as the mode."""
+        values, multiplicity = self.spectrum
+        weights = self.unit * self.theta[self.free]
+        joint = self.loss + 0.5 * alpha * float(weights @ weights)
+        d = len(self.free)
+        volume = d * np.log(alpha) - float(multiplicity @ np.log(values + alpha))
+        return -joint + 0.5 * volume + self.biases.log_volume
+
+    def mode(self, alpha: float) -> np.ndarray:
+        """Return θ for another α, by a Newton step."""
+        weights = self.basis @ (self.coordinates / (self.values + alpha))
+        step = weights / self.unit - self.theta[self.free]
+        theta = self.theta.copy()
+        theta[self.free] += step
+        theta[self.biases.places] += self.biases.step(step)
+        return theta
+
+    def best_alpha(self, start: float, bounds: tuple[float, float]) -> float:
+        """Return the α that maximises the evidence, by MacKay's fixed point.
+
+        α ← γ(α) / |w(α)|², kept within the bounds, from `start`.
+        """
+        alpha, (lowest, highest) = start, bounds
+        if not len(self.free):
+            return alpha
+        for _ in range(MAX_FIXED_POINT):
+            weights = self.coordinates / (self.values + alpha)
+            square = max(float(weights @ weights), np.finfo(np.float64).tiny)
+            new = min(max(self.n_effective(alpha) / square, lowest), highest)
+            change, alpha = abs(np.log(new / alpha)), new
+            if change < ALPHA_TOLERANCE:
+                break
+        return alpha
+
+
+class _Biases(NamedTuple):
+    """The elimination of the biases."""
+
+    # Their places in θ, (b,).
+    places: np.ndarray
+    # H_bb⁻¹ H_bw, (b, d), and H_bb⁻¹ g_b, (b,).
+    coupling: np.ndarray
+    offset: np.ndarray
+    # b/2 log 2π - ½ log|H_bb|.
+    log_volume: float
+
+    def step(self, step: np.ndarray) -> np.ndarray:
+        """Return the step of the biases that minimises the model after one of w."""
+        return -self.offset - self.coupling @ step
+
+
+def laplace(
+    J: LinearObjective,
+    theta: np.ndarray,
+    penalty_unit: np.ndarray,
+    held: np.ndarray,
+    total: float,
+    max_size: int,
+) -> Laplace:
+    """Return the Laplace approximation at θ.
+
+    Parameters
+    ----------
+    J : LinearObjective
+        The objective.
+    theta : ndarray of shape (size,)
+        Near the minimum of J.
+    penalty_unit : ndarray of shape (size,)
+        Per parameter, its factor in the penalty; 0 for biases.
+    held : ndarray of shape (size,), bool
+        Whether a bound holds the parameter at 0; it does not count then.
+    total : float
+        S, the number of rows that the evidence counts.
+    max_size : int
+        With more parameters Lanczos' method is used, without the Hessian.
+    """
+    value, gradient = J.value_and_grad(theta)
+    curvature, penalty = J.curvature(theta), J.penalty_root**2
+    loss = total * (value - 0.5 * float(penalty @ theta**2))
+    gradient = total * (gradient - penalty * theta)
+    free = np.flatnonzero((penalty_unit > 0.0) & ~held)
+    unit = penalty_unit[free]
+    places = np.arange(J.size)[J.network.layout.slices.get("intercept", slice(0))]
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return total * (curvature.product(v) - penalty * v)
+
+    hessian = None
+    if J.size <= max_size:
+        hessian = curvature.matrix() - np.diag(penalty)
+        rows = total * hessian[places]
+    else:
+        rows = np.array([product(row) for row in np.eye(J.size)[places]])
+        rows = rows.reshape(-1, J.size)
+    H_bw = rows[:, free] / unit
+    biases = _eliminate(places, rows[:, places], H_bw, gradient[places])
+    reduced = gradient[free] / unit - biases.coupling.T @ gradient[places]
+    weights = unit * theta[free]
+
+    def A_product(v: np.ndarray) -> np.ndarray:
+        full = np.zeros(J.size)
+        full[free] = v / unit
+        full = product(full)
+        return full[free] / unit - biases.coupling.T @ full[places]
+
+    if hessian is None:
+        target = A_product(weights) - reduced
+        basis, values, first = lanczos(A_product, target, LANCZOS_STEPS)
+        coordinates = np.linalg.norm(target) * first
+        spectrum = _estimated_spectrum(A_product, len(free))
+    else:
+        A = total * hessian[np.ix_(free, free)] / unit / unit[:, None]
+        values, basis = np.linalg.eigh(A - H_bw.T @ biases.coupling)
+        values = np.maximum(values, 0.0)
+        coordinates = values * (weights @ basis) - reduced @ basis
+        spectrum = Spectrum(values, np.ones_like(values))
+    return Laplace(
+        theta, hessian, loss, free, unit, biases, spectrum, basis, coordinates, values
+    )
+
+
+def _eliminate(
+    places: np.ndarray, H_bb: np.ndarray, H_bw: np.ndarray, g_b: np.ndarray
+) -> _Biases:
+    """Return the elimination of biases.
+
+    H_bb is singular along an equal shift of all outputs of softmax, which J does not
+    determine; that direction is left out.
+    """
+    values, vectors = np.linalg.eigh(H_bb)
+    kept = values > NO_CURVATURE * values.max(initial=0.0)
+    values, vectors = values[kept], vectors[:, kept]
+    inverse = (vectors / values) @ vectors.T
+    log_volume = 0.5 * float(np.log(2.0 * np.pi / values).sum())
+    return _Biases(places, inverse @ H_bw, inverse @ g_b, log_volume)
+
+
+def lanczos(
+    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Approximate a positive semi-definite matrix in a Krylov space.
+
+    Returns
+    -------
+    basis : ndarray of shape (d, m), m ≤ steps
+        Orthonormal Ritz vectors.
+    values : ndarray of shape (m,)
+        Ritz values.
+    first : ndarray of shape (m,)
+        The coordinates of start/‖start‖. Their squares are the weights of a Gauss
+        quadrature: Σ first² f(values) ≈ startᵀ f(A) start / ‖start‖².
+    """
+    norm = float(np.linalg.norm(start))
+    if norm == 0.0:
+        return np.zeros((len(start), 1)), np.zeros(1), np.zeros(1)
+    rows, diagonal, beside = [start / norm], [], []
+    while True:
+        v = product(rows[-1])
+        diagonal.append(float(v @ rows[-1]))
+        # Twice, because rounding errors of one pass are multiplied later.
+        for _ in range(2):
+            known = np.array(rows)
+            v = v - known.T @ (known @ v)
+        norm = float(np.linalg.norm(v))
+        if len(rows) == min(steps, len(start)) or norm <= 1e-12 * max(diagonal):
+            break
+        beside.append(norm)
+        rows.append(v / norm)
+    values, vectors = eigh_tridiagonal(diagonal, beside)
+    return np.array(rows).T @ vectors, np.maximum(values, 0.0), vectors[0]
+
+
+def _estimated_spectrum(
+    product: Callable[[np.ndarray], np.ndarray], size: int
+) -> Spectrum:
+    """Return a quadrature for traces, from random probes of signs."""
+    generator = np.random.RandomState(0)
+    values, multiplicity = [], []
+    for _ in range(LANCZOS_PROBES):
+        probe = generator.choice([-1.0, 1.0], size)
+        _, nodes, first = lanczos(product, probe, LANCZOS_STEPS)
+        values.append(nodes)
+        multiplicity.append(size / LANCZOS_PROBES * first**2)
+    return Spectrum(np.concatenate(values), np.concatenate(multiplicity))

@@ -1,0 +1,42 @@
+"""The phases of a fit, run one after the other; all share one history."""
+
+import numpy as np
+
+from sknn_simple._optim.bounds import Bounds
+from sknn_simple._optim.history import History
+from sknn_simple._optim.minimize import minimize
+from sknn_simple._training.plan import SolvePlan
+from sknn_simple._training.preconditioners import DiagonalPreconditioner
+
+
+def run_phases(
+    plan: SolvePlan,
+    diagonal: DiagonalPreconditioner,
+    bounds: Bounds | None,
+    theta: np.ndarray,
+    history: History,
+) -> tuple[np.ndarray, str]:
+    """Minimise J phase by phase from θ; return the last θ and the outcome.
+
+    `diagonal` is the preconditioner until a phase brings another one.
+    """
+    preconditioner, outcome = diagonal, "interrupted"
+    for phase in plan.phases:
+        try:
+            preconditioner = phase.precondition(theta) or preconditioner
+        except KeyboardInterrupt:
+            if not history.values:
+                raise
+            return theta, "interrupted"
+        theta, outcome = minimize(
+            phase.objective,
+            theta,
+            preconditioner,
+            phase.criteria,
+            history,
+            solver=plan.solver,
+            bounds=bounds,
+        )
+        if phase.ends_fit(outcome):
+            break
+    return theta, outcome
