@@ -43,6 +43,12 @@ class Settings(NamedTuple):
         Seconds after which one fit of a peer is ended.
     only : str
         Data sets whose names contain one of these, between commas; all if empty.
+    models : str
+        The same for the models of the benchmark of defaults.
+    rows : int or None
+        Its limit of the rows of a set, 0 for all of them, None for its own.
+    speed : bool
+        Whether it times fits of large sets as well.
     """
 
     data: Path | None = None
@@ -51,6 +57,9 @@ class Settings(NamedTuple):
     seeds: int = 5
     cap: float = 60.0
     only: str = ""
+    models: str = ""
+    rows: int | None = None
+    speed: bool = False
 
 
 # The objective, written once more and apart from the package -------------------------

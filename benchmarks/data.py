@@ -105,8 +105,9 @@ def text(scale: float = 1.0) -> DataSet:
 def read_csv(path: Path) -> DataSet:
     """Read a gzipped CSV without header whose last column is the label.
 
-    A column of numbers stays as it is; any other becomes one column of zeros and ones
-    per value ("?" is a value as well).
+    A column of numbers stays as it is, with the median for missing values ("?",
+    "<null>" or nothing); any other becomes one column of zeros and ones per value, of
+    which a missing one is one.
     """
     with gzip.open(path, "rt", newline="") as file:
         lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
@@ -116,12 +117,25 @@ def read_csv(path: Path) -> DataSet:
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
+    known = ~np.isin(column, MISSING)
     try:
-        return column.astype(np.float64)[:, None]
+        numbers = column[known].astype(np.float64)
     except ValueError:
         return (column[:, None] == np.unique(column)).astype(np.float64)
+    filled = np.full((len(column), 1), np.median(numbers))
+    filled[known, 0] = numbers
+    return filled
 
 
+def tables(folder: Path) -> dict[str, Path]:
+    """Return the gzipped CSV files of a folder, by the names of their sets."""
+    return {
+        file.name.removesuffix(".csv.gz").removesuffix("-train"): file
+        for file in sorted(folder.glob("*.csv.gz"))
+    }
+
+
+MISSING = ("?", "<null>", "")
 BUNDLED: dict[str, Callable[..., DataSet]] = {
     "iris": _bundled(load_iris),
     "wine": _bundled(load_wine),

@@ -1,14 +1,16 @@
-"""What the project aims at in speed and memory, and how far the stored results are.
+"""What the project aims at, and how far the stored results are.
 
     python benchmarks/goals.py
 
-prints the table from ``results/MACHINE/*.json``, which the other programs have written;
-nothing is measured. A machine of which a benchmark is missing has no figure for it.
+prints two tables from what the other programs have written; nothing is measured. Speed
+and memory are in ``results/MACHINE/*.json``; a machine of which a benchmark is missing
+has no figure for it. What the defaults reach is in ``results/defaults.json``.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any, NamedTuple
 
 RESULTS = Path(__file__).parent / "results"
@@ -85,6 +87,41 @@ def on_iris(results: Results) -> float:
     """Return how long LogisticRegression takes on iris behind a scaler / ours."""
     [row] = [row for row in results["overhead"]["table"] if row["set"] == "iris"]
     return row["peer, scaled / ours"]
+
+
+def versus(pair: str, column: str) -> Callable[[Results], float]:
+    """Return a figure of the comparison of two models by their defaults."""
+
+    def figure(results: Results) -> float:
+        rows = results["defaults"]["comparisons"]
+        [row] = [row for row in rows if row["pair"] == pair]
+        return row[column]
+
+    return figure
+
+
+def on_set(results: Results, table: str, name: str) -> dict[str, float]:
+    """Return the row of a set in a table of the benchmark of defaults."""
+    [row] = [row for row in results["defaults"][table] if row["set"] == name]
+    return row
+
+
+def choice_of_alpha(results: Results, name: str) -> float:
+    """Return LogisticNN() / LogisticNN(alpha=1) in seconds, on a set."""
+    return on_set(results, "choice of alpha", name)["ratio"]
+
+
+def choice_on_small(results: Results) -> float:
+    """Return the geometric mean of the same over the small sets."""
+    names = {row["set"] for row in results["defaults"]["choice of alpha"]}
+    small = names - {"text", "million"}
+    return geometric_mean(choice_of_alpha(results, name) for name in small)
+
+
+def time_on_adult(results: Results) -> float:
+    """Return OneHiddenMLP() / MLPClassifier() in seconds, on all rows of adult."""
+    row = on_set(results, "seconds", ADULT)
+    return row["OneHiddenMLP"] / row["MLPClassifier"]
 
 
 BEST, RAW = "best peer / ours", "default solver on raw data / ours"
@@ -175,6 +212,54 @@ GOALS = [
     ),
 ]
 
+ADULT = "adult, all rows"
+NETWORK = "OneHiddenMLP / MLPClassifier"
+BOOSTING = "OneHiddenMLP / HistGradientBoosting"
+ALPHA, CV = (
+    f"LogisticNN / {peer}" for peer in ("LogisticNN(alpha=1)", "LogisticRegressionCV")
+)
+# Ratios by name, each model with its defaults; MLPClassifier and LogisticRegressionCV
+# are behind a scaler.
+DEFAULTS = [
+    Goal(
+        f"{NETWORK}: part of the sets, lower log-loss", 0.9, versus(NETWORK, "lower on")
+    ),
+    Goal(
+        "LogisticRegressionCV / LogisticNN: seconds, mean",
+        20.0,
+        lambda results: 1.0 / versus(CV, "seconds")(results),
+    ),
+    *(
+        Goal(what, bound, figure, at_most=True)
+        for what, bound, figure in (
+            (f"{NETWORK}: log-loss, mean", 0.75, versus(NETWORK, "log-loss")),
+            (f"{NETWORK}: log-loss, worst", 1.2, versus(NETWORK, "worst")),
+            (f"{BOOSTING}: log-loss, mean", 0.75, versus(BOOSTING, "log-loss")),
+            (f"{NETWORK}: seconds, mean", 1.0, versus(NETWORK, "seconds")),
+            (f"{NETWORK}: seconds, slowest", 3.0, versus(NETWORK, "slowest")),
+            (
+                f"OneHiddenMLP: log-loss, {ADULT}",
+                0.32,
+                lambda results: on_set(results, "log-loss", ADULT)["OneHiddenMLP"],
+            ),
+            (f"{NETWORK}: seconds, {ADULT}", 0.5, time_on_adult),
+            (f"{ALPHA}: log-loss, mean", 0.94, versus(ALPHA, "log-loss")),
+            (f"{ALPHA}: log-loss, worst", 1.1, versus(ALPHA, "worst")),
+            (f"{ALPHA}: seconds, mean of small sets", 5.0, choice_on_small),
+            (
+                f"{ALPHA}: seconds, 1,000,000 × 50",
+                2.0,
+                lambda results: choice_of_alpha(results, "million"),
+            ),
+            (
+                f"{ALPHA}: seconds, sparse text",
+                4.0,
+                lambda results: choice_of_alpha(results, "text"),
+            ),
+        )
+    ),
+]
+
 
 def stored(folder: Path = RESULTS) -> dict[str, Results]:
     """Return the results of every machine, by the name of its folder."""
@@ -188,10 +273,22 @@ def stored(folder: Path = RESULTS) -> dict[str, Results]:
     }
 
 
-def rows(machines: Mapping[str, Results]) -> list[dict[str, Any]]:
+def stored_defaults(folder: Path = RESULTS) -> dict[str, Results]:
+    """Return what the defaults reach: as stored, and here if it was measured."""
+    files = {"stored": folder / "defaults.json", "here": folder / "here/defaults.json"}
+    return {
+        name: {"defaults": json.loads(file.read_text(encoding="utf-8"))}
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
+def rows(
+    machines: Mapping[str, Results], goals: list[Goal] = GOALS
+) -> list[dict[str, Any]]:
     """Return a row per goal: what is reached on each machine, and whether it is met."""
     found = []
-    for goal in GOALS:
+    for goal in goals:
         row: dict[str, Any] = {"what": goal.what, "goal": goal.words}
         for name, results in machines.items():
             reached = goal.reached(results)
@@ -212,3 +309,5 @@ def print_rows(found: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     print_rows(rows(stored()))
+    print()
+    print_rows(rows(stored_defaults(), DEFAULTS))

@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape")
+WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape", "defaults")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, help="random starts of a network")
     parser.add_argument("--cap", type=float, help="seconds for one fit of a peer")
     parser.add_argument("--only", type=parts, help="data sets: parts of their names")
+    parser.add_argument("--models", type=parts, help="defaults: parts of their names")
+    parser.add_argument("--rows", type=int, help="defaults: rows of a set; 0 for all")
+    parser.add_argument("--speed", action="store_true", help="defaults: large sets too")
     parser.add_argument(
         "--output",
         type=Path,
@@ -43,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seeds=options.seeds or (1 if quick else 5),
         cap=options.cap or (0.3 if quick else 60.0),
         only=options.only or "",
+        models=options.models or "",
+        rows=options.rows,
+        speed=options.speed,
     )
     for which in WHICH if options.which == "all" else [options.which]:
         path = options.output

@@ -43,6 +43,7 @@ PAGES = (
     *(f"auto_examples/{example}.html" for example in EXAMPLES),
     "performance.html",
     "performance_avx2.html",
+    "performance_defaults.html",
     "contributing/index.html",
     "contributing/glossary.html",
     "contributing/mechanisms.html",

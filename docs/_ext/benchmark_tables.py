@@ -1,5 +1,6 @@
-"""``.. benchmark-tables:: MACHINE`` shows benchmarks/results/MACHINE/*.json;
-``.. benchmark-goals::`` shows what those of all machines say of the project's aims.
+"""``.. benchmark-tables:: MACHINE`` shows benchmarks/results/MACHINE/*.json, or a file;
+``.. benchmark-goals::`` shows what those of all machines say of the aims in speed and
+memory, ``.. benchmark-goals:: defaults`` what defaults.json says of the defaults.
 
 A result is an object with the name of the benchmark, settings, machine and versions,
 and tables of any names: lists of objects, whose keys are the columns. The text above
@@ -62,7 +63,8 @@ def command_of(name, settings):
     for option, value in settings.items():
         if option == "data":
             value = "DIR" if value else ""
-        if value not in (False, "", None):
+        # 0 is a value, and equal to False.
+        if value is not False and value not in ("", None):
             words += [f"--{option}"] + ([] if value is True else [cell(value)])
     return " ".join(words)
 
@@ -116,16 +118,20 @@ def table_node(rows):
 class BenchmarkGoals(SphinxDirective):
     """A table of the project's aims, with what the stored results say of them."""
 
+    optional_arguments = 1
+
     def run(self):
         """Return the table."""
         self.env.note_dependency(str(BENCHMARKS / "goals.py"))
-        for file in RESULTS.glob("*/*.json"):
+        for file in RESULTS.rglob("*.json"):
             self.env.note_dependency(str(file))
         goals = runpy.run_path(str(BENCHMARKS / "goals.py"))
-        stored = goals["stored"]()
+        of_defaults = self.arguments == ["defaults"]
+        stored = goals["stored_defaults" if of_defaults else "stored"]()
         # What was measured on the machine that builds the site is not the site's.
         stored.pop("here", None)
-        return [table_node(goals["rows"](stored))]
+        wanted = goals["DEFAULTS" if of_defaults else "GOALS"]
+        return [table_node(goals["rows"](stored, wanted))]
 
 
 class BenchmarkTables(SphinxDirective):
@@ -135,11 +141,11 @@ class BenchmarkTables(SphinxDirective):
 
     def run(self):
         """Return the sections."""
-        folder = RESULTS / self.arguments[0]
-        self.env.note_dependency(str(folder))
-        files = sorted(folder.glob("*.json"))
+        source = RESULTS / self.arguments[0]
+        self.env.note_dependency(str(source))
+        files = [source] if source.is_file() else sorted(source.glob("*.json"))
         if not files:
-            raise self.error(f"no results are stored in {folder.name}")
+            raise self.error(f"no results are stored in {source.name}")
         place = {name: number for number, name in enumerate(ORDER)}
         files.sort(key=lambda file: (place.get(file.stem, len(place)), file.stem))
         return [self.section(file) for file in files]
