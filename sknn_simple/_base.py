@@ -36,7 +36,7 @@ from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.progress import ProgressTable
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
-from sknn_simple._validation import validate_training_set
+from sknn_simple._validation import validate_training_set, validate_validation_set
 from sknn_simple._version import __version__
 
 # "Documentation" under [project.urls] in pyproject.toml.
@@ -74,7 +74,16 @@ class BaseNN(
     # From the network's named arrays to fitted attributes, for error messages.
     _attribute_of: ClassVar[dict[str, str]]
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Train the network until it has converged (see ``tol``).
 
         Parameters
@@ -87,6 +96,17 @@ class BaseNN(
             Class labels of any type, or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. A row of weight 2 is the same as two equal rows.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Features of validation rows, with the columns of X; they are converted to
+            its dtype. ``OneHiddenMLP(early_stopping=True)`` watches these rows and sets
+            none aside. In a Pipeline the earlier steps transform them with
+            ``transform_input=["X_val"]``.
+        y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
+            Labels of the validation rows. Not every class of y need occur.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation rows. ``class_weight`` multiplies them by the
+            factors of the classes of y, which "balanced" computes from the training
+            rows.
 
         Returns
         -------
@@ -96,8 +116,8 @@ class BaseNN(
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is invalid. The estimator is then as
-            it was before.
+            If a parameter or an argument is invalid, or if the parameters leave the
+            validation rows without use. The estimator is then as it was before.
         KeyboardInterrupt
             If Ctrl-C comes before or after the minimisation of J. The estimator is then
             as it was before.
@@ -109,16 +129,29 @@ class BaseNN(
             minimised. The best iterate so far is kept.
         """
         with _unchanged_on_failure(self):
-            trained, criteria = self._fit(X, y, sample_weight)
+            trained, criteria = self._fit(
+                X, y, sample_weight, X_val, y_val, sample_weight_val
+            )
         self._warn_unless_converged(trained, criteria)
         return self
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
     ) -> tuple[Trained, StoppingCriteria]:
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
+        validation = validate_validation_set(
+            self, data, X_val, y_val, sample_weight_val
+        )
+        if validation is not None:
+            self._check_validation_set_is_used()
         self._check_penalty(data)
         spec = self._train_spec(data)
         previous = self._previous_parameters(spec.network, data)
@@ -132,7 +165,7 @@ class BaseNN(
             {"X": X, "y": y, "metadata": weights},
             partial(self._predictor, data.without_rows(), spec.network),
         )
-        trained = self._train(spec, data, previous, callbacks)
+        trained = self._train(spec, data, validation, previous, callbacks)
         self._record(data, spec, trained)
         return trained, spec.criteria
 
@@ -147,10 +180,28 @@ class BaseNN(
         self,
         spec: TrainSpec,
         data: TrainingSet,
+        validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
     ) -> Trained:
-        """Train from `previous`, the parameters of the last fit; None for new ones."""
+        """Train from `previous`, the parameters of the last fit; None for new ones.
+
+        `validation` has the rows given as X_val.
+        """
+
+    def _uses_validation_set(self) -> bool:
+        """Return whether the parameters give validation rows a use."""
+        return False
+
+    # What to do if they do not, for the error message.
+    _validation_set_advice: ClassVar[str] = "leave X_val and y_val out"
+
+    def _check_validation_set_is_used(self) -> None:
+        if not self._uses_validation_set():
+            raise ValueError(
+                f"X_val is given, but {type(self).__name__} with these parameters does "
+                f"not use it: {self._validation_set_advice}."
+            )
 
     def _criteria(
         self, data: TrainingSet, min_decrease: float = 0.0

@@ -171,6 +171,7 @@ class LogisticNN(BaseNN):
         self,
         spec: TrainSpec,
         data: TrainingSet,
+        validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
     ) -> Trained:
@@ -178,7 +179,9 @@ class LogisticNN(BaseNN):
         with callbacks.fit_task(max_subtasks=self.max_iter) as context:
             observers = partial(self._observers, callbacks, 1, 0, context)
             warm_start = previous is not None
-            return train(spec, data, None, start, observers, warm_start=warm_start)
+            return train(
+                spec, data, validation, start, observers, warm_start=warm_start
+            )
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "coef": "coef_.T",

@@ -88,11 +88,13 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Number of starts that joblib trains at the same time; None is 1 unless in a
         :obj:`joblib.parallel_config`. The result does not depend on it.
     early_stopping : bool, default=False
-        Set some rows aside for validation, stratified by class (at random for
-        multilabel targets), and compute their log-loss at every iteration. Training
-        stops if it no longer falls, and the best iterate is kept.
+        Compute the log-loss of validation rows at every iteration, stop if it no longer
+        falls, and keep the best iterate. The validation rows are ``X_val`` and
+        ``y_val`` of ``fit``. Without them some training rows are set aside, stratified
+        by class (at random for multilabel targets).
     validation_fraction : float, default=0.1
-        The fraction of rows that ``early_stopping`` sets aside.
+        The fraction of rows that ``early_stopping`` sets aside; not used if ``fit`` is
+        given ``X_val``.
     n_iter_no_change : int, default=10
         Iterations without a lower validation loss after which ``early_stopping`` ends
         the fit.
@@ -110,7 +112,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     warm_start : bool, default=False
         Start from the previous solution, not from random weights.
     random_state : int, RandomState instance or None, default=None
-        Generates the initial weights and chooses the validation rows. With an int,
+        Generates the initial weights and chooses the rows to set aside. With an int,
         repeated fits give bit-identical results for any number of threads.
     verbose : int, default=0
         1 prints a line per iteration: iteration, J, validation loss with early
@@ -144,7 +146,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     loss_curve_ : list of float, of length n_iter_ + 1
         J at the start and after each iteration.
     validation_loss_curve_ : list of float, of length n_iter_ + 1
-        Log-loss on the rows set aside; only with ``early_stopping``.
+        Log-loss on the validation rows; only with ``early_stopping``.
     init_losses_ : ndarray of shape (n_init,)
         Final J of each start, or its lowest validation loss with early stopping. One
         entry after a warm start; fewer than n_init after an interrupt, or if a callback
@@ -314,12 +316,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         self,
         spec: TrainSpec,
         data: TrainingSet,
+        validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
     ) -> Trained:
         generator = check_random_state(self.random_state)
-        validation = None
-        if self.early_stopping:
+        if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         if previous is None:
             seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
@@ -342,6 +344,11 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             fits = train_each(training, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits)
+
+    _validation_set_advice = "set early_stopping=True, or leave X_val and y_val out"
+
+    def _uses_validation_set(self) -> bool:
+        return self.early_stopping
 
     def _draw(self, network: Network, seed: int) -> np.ndarray:
         """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)).

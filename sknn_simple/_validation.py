@@ -1,5 +1,8 @@
 """Validation of X, y and weights, and their conversion to arrays."""
 
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
@@ -8,9 +11,15 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
 
 from sknn_simple._compat import check_sample_weight
+from sknn_simple._data.moments import LARGEST
 from sknn_simple._data.training_set import TrainingSet
 
 
@@ -26,15 +35,9 @@ def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
 def _validate_data(
     estimator: Any, X: Any, y: Any = "no_validation", **settings: Any
 ) -> Any:
+    settings = {"accept_sparse": "csr", "dtype": _accepted_dtypes(X), **settings}
     with config_context(array_api_dispatch=False):
-        return validate_data(
-            estimator,
-            _as_numpy(X),
-            y,
-            accept_sparse="csr",
-            dtype=_accepted_dtypes(X),
-            **settings,
-        )
+        return validate_data(estimator, _as_numpy(X), y, **settings)
 
 
 def _as_numpy(array: Any) -> Any:
@@ -73,8 +76,13 @@ def validate_training_set(
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = _canonical(X)
     classes, codes = _encode(y)
-    weight = _weights(X, codes, classes, sample_weight, class_weight)
+    weight = _sample_weight(X, sample_weight)
+    factors = None
+    if class_weight is not None:
+        factors = _class_weights(codes, classes, weight, class_weight)
+        weight = _times_class_weight(weight, codes, factors, class_weight)
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
+    data = data._replace(class_weight=factors)
     if not data.multilabel and len(data.weight) < len(weight):
         _check_two_classes(classes[np.unique(data.y).astype(np.intp)])
     return data
@@ -175,15 +183,9 @@ def _check_two_classes(classes: np.ndarray) -> None:
         )
 
 
-def _weights(
-    X: Any,
-    codes: np.ndarray,
-    classes: np.ndarray,
-    sample_weight: Any,
-    class_weight: Any,
-) -> np.ndarray:
-    """Return sample_weight × class_weight, (n_samples,) in float64."""
-    if sample_weight is None and class_weight is None:
+def _sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
+    """Return the weights of the rows of X, (n_samples,) in float64."""
+    if sample_weight is None:
         return np.ones(X.shape[0])
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     if not weight.any():
@@ -192,61 +194,66 @@ def _weights(
         raise ValueError(
             f"sample_weight must not be negative; its smallest value is {weight.min()}."
         )
-    if class_weight is None:
-        return weight
-    return _times_class_weight(weight, codes, classes, class_weight)
+    return weight
 
 
 def _times_class_weight(
-    weight: np.ndarray, codes: np.ndarray, classes: np.ndarray, class_weight: Any
+    weight: np.ndarray, codes: np.ndarray, factors: np.ndarray, class_weight: Any
 ) -> np.ndarray:
-    if isinstance(class_weight, dict):
-        class_weight = {_plain(k): _plain(w) for k, w in class_weight.items()}
+    """Return the product of the weights and of the factors of the rows' classes.
+
+    The factor of a row of a multilabel target is the product over its labels' values.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        product = weight * _class_weight_of_rows(codes, classes, weight, class_weight)
+        if codes.ndim == 1:
+            product = weight * factors[codes]
+        else:
+            labels = np.arange(codes.shape[1])
+            product = weight * factors[labels, codes.astype(np.intp)].prod(axis=1)
     if not np.isfinite(product).all():
         raise ValueError(
-            f"class_weight={class_weight!r} times sample_weight leaves the range of "
-            "float64: use weights of similar size."
+            f"class_weight={_plain_keys(class_weight)!r} times sample_weight leaves "
+            "the range of float64: use weights of similar size."
         )
     if not product.any():
         raise ValueError(
-            f"class_weight={class_weight!r} leaves no sample with a positive weight."
+            f"class_weight={_plain_keys(class_weight)!r} leaves no sample with a "
+            "positive weight."
         )
     return product
 
 
-def _class_weight_of_rows(
+def _class_weights(
     codes: np.ndarray, classes: np.ndarray, weight: np.ndarray, class_weight: Any
 ) -> np.ndarray:
-    """Return the weight of each row's class, (n_samples,).
-
-    For a multilabel target it is the product of the weights of the labels' values.
-    """
-    if codes.ndim == 1:
+    """Return the factor of each class; of a label's two values (n_labels, 2)."""
+    class_weight = _plain_keys(class_weight)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if codes.ndim == 1 and class_weight == "balanced":
+            return _balanced(codes, weight, len(classes))
+        if codes.ndim == 1:
+            _check_class_weight(classes, class_weight)
+            return compute_class_weight(class_weight, classes=classes, y=classes)
         if class_weight == "balanced":
-            return _balanced(codes, weight)
-        _check_class_weight(classes, class_weight)
-        return compute_class_weight(class_weight, classes=classes, y=classes)[codes]
-    if class_weight != "balanced":
-        raise ValueError(
-            "class_weight must be None or 'balanced' for a multilabel y, whose samples "
-            f"belong to no single class. Got class_weight={class_weight!r}."
-        )
-    columns = codes.T.astype(np.intp)
-    return np.prod([_balanced(column, weight) for column in columns], axis=0)
+            columns = codes.T.astype(np.intp)
+            return np.array([_balanced(column, weight, 2) for column in columns])
+    raise ValueError(
+        "class_weight must be None or 'balanced' for a multilabel y, whose samples "
+        f"belong to no single class. Got class_weight={class_weight!r}."
+    )
 
 
-def _balanced(codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return S / (n_classes · weight of the row's class), (n_samples,).
+def _balanced(codes: np.ndarray, weight: np.ndarray, n_codes: int) -> np.ndarray:
+    """Return S / (n_classes · weight of the class), (n_codes,).
 
     compute_class_weight of scikit-learn 1.6 counts rows. This function sums their
     weights, so that a row of weight 2 is the same as two equal rows.
     """
-    totals = np.bincount(codes, weight)
-    n_classes = np.count_nonzero(totals)
-    # A class of weight 0 may get any number: its rows are dropped later.
-    return totals.sum() / (n_classes * np.where(totals > 0.0, totals, 1.0))[codes]
+    totals = np.bincount(codes, weight, minlength=n_codes)
+    shares = np.count_nonzero(totals) * totals
+    # A class that no training row has gets 0: it does not count in validation either.
+    zeros = np.zeros_like(totals)
+    return np.divide(totals.sum(), shares, out=zeros, where=totals > 0.0)
 
 
 def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> None:
@@ -270,6 +277,113 @@ def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> No
         )
 
 
+def _plain_keys(class_weight: Any) -> Any:
+    """Return a dict with Python's numbers; anything else as it is."""
+    if not isinstance(class_weight, dict):
+        return class_weight
+    return {_plain(key): _plain(weight) for key, weight in class_weight.items()}
+
+
 def _plain(value: Any) -> Any:
     """Return a NumPy scalar as Python's, for error messages without its type."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+# Validation set -----------------------------------------------------------------------
+
+
+def validate_validation_set(
+    estimator: Any, data: TrainingSet, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> TrainingSet | None:
+    """Check the validation rows passed to ``fit``; return None if there are none.
+
+    The rows become arrays of the kind and dtype of the training rows `data`. Their
+    weights are multiplied by the class weights of the training rows.
+    """
+    values = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+    given = [name for name, value in values.items() if value is not None]
+    if not given:
+        return None
+    for name in ("X_val", "y_val"):
+        if name not in given:
+            raise ValueError(
+                f"{given[0]} is given without {name}: a validation set needs X_val and "
+                "y_val."
+            )
+    # A float64 beyond float32 becomes infinite, which is an error.
+    with _renamed("X"), np.errstate(over="ignore"):
+        X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
+    X = _canonical(X)
+    with _renamed("y"):
+        codes = _known_codes(data, y_val)
+        check_consistent_length(X, codes)
+    with _renamed("sample_weight"):
+        weight = _sample_weight(X, sample_weight_val)
+    if data.class_weight is not None:
+        with _renamed("X"):
+            weight = _times_class_weight(
+                weight, codes, data.class_weight, estimator.class_weight
+            )
+    rows = TrainingSet.from_weighted_rows(
+        _as_kind_of(data.X, X), codes, weight, data.classes
+    )
+    _check_size(rows.X)
+    return rows
+
+
+@contextmanager
+def _renamed(name: str) -> Generator[None]:
+    """Make errors in the block, which check `name`, say that it is `name`_val."""
+    try:
+        yield
+    except ValueError as error:
+        message = re.sub(rf"\A(Input )?{name}\b", r"\g<0>_val", str(error))
+        if f"{name}_val" not in message:
+            message = f"{name}_val: {message}"
+        raise ValueError(message) from None
+
+
+def _known_codes(data: TrainingSet, y: Any) -> np.ndarray:
+    """Return y as codes of the training set's classes, or its indicator matrix."""
+    y = _as_numpy(y)
+    _check_no_label_is_missing(y)
+    y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
+    if sparse.issparse(y):
+        y = y.toarray()
+    if data.multilabel:
+        if y.shape[1:] != data.classes.shape:
+            raise ValueError(
+                f"y_val must have a column for each of the {len(data.classes)} labels "
+                f"of y; its shape is {y.shape}."
+            )
+        return _indicator(y)
+    code_of = {label: code for code, label in enumerate(data.classes.tolist())}
+    # LabelEncoder would convert labels to the dtype of the classes, 1.5 to 1.
+    labels = column_or_1d(y).tolist()
+    unknown = [label for label in labels if label not in code_of]
+    if unknown:
+        raise ValueError(
+            f"y_val holds the label {unknown[0]!r}, which y does not have. The classes "
+            f"of y are {data.classes.tolist()}."
+        )
+    return np.array([code_of[label] for label in labels], dtype=np.intp)
+
+
+def _as_kind_of(training: Any, X: Any) -> Any:
+    """Return X as an array or as CSR, as the training rows are."""
+    if sparse.issparse(training) == sparse.issparse(X):
+        return X
+    return X.toarray() if sparse.issparse(X) else type(training)(X)
+
+
+def _check_size(X: Any) -> None:
+    """Raise ValueError for a value that training would refuse in X, too."""
+    values = X.data if sparse.issparse(X) else X
+    largest = max(
+        float(values.max(initial=0.0)), float(values.min(initial=0.0)), key=abs
+    )
+    if abs(largest) > LARGEST:
+        raise ValueError(
+            f"X_val has the value {largest:g}. Absolute values above {LARGEST:g} are "
+            "too large: use another unit for this column, or remove it."
+        )

@@ -136,11 +136,13 @@ def test_displays_have_the_interface_of_scikit_learns(name):
 
 
 @pytest.mark.parametrize("kind", SIGNATURES)
-def test_fit_takes_sample_weight_as_its_last_argument(kind):
+def test_fit_takes_sample_weight_as_its_last_positional_argument(kind):
     X, y = data()
     parameters = inspect.signature(kind.fit).parameters
-    assert list(parameters) == ["self", "X", "y", "sample_weight"]
-    assert parameters["sample_weight"].default is None
+    by_name = ["X_val", "y_val", "sample_weight_val"]
+    assert list(parameters) == ["self", "X", "y", "sample_weight", *by_name]
+    assert all(parameters[name].default is None for name in list(parameters)[3:])
+    assert all(parameters[name].kind.name == "KEYWORD_ONLY" for name in by_name)
     model = kind()
     assert model.fit(X, y) is model
 

@@ -235,9 +235,9 @@ def test_errors_of_workers_leave_the_model_as_it_was():
 class Weighed(OneHiddenMLP):
     """Notes the size of what makes fitted attributes, which workers receive."""
 
-    def _train(self, spec, data, previous, callbacks):
+    def _train(self, spec, data, validation, previous, callbacks):
         self.n_bytes = len(pickle.dumps(callbacks.attributes))
-        return super()._train(spec, data, previous, callbacks)
+        return super()._train(spec, data, validation, previous, callbacks)
 
 
 def test_workers_receive_the_data_once():

@@ -30,6 +30,9 @@ class TrainingSet(NamedTuple):
     classes: np.ndarray
     # Whether y was an indicator matrix.
     multilabel: bool
+    # The factor of each class in `weight`, of a label's two values (n_labels, 2); None
+    # without class weights.
+    class_weight: np.ndarray | None = None
 
     @classmethod
     def from_weighted_rows(
