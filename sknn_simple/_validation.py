@@ -310,8 +310,8 @@ def validate_validation_set(
                 f"{given[0]} is given without {name}: a validation set needs X_val and "
                 "y_val."
             )
-    # A float64 beyond float32 becomes infinite, which is an error.
-    with _renamed("X"), np.errstate(over="ignore"):
+    # A float64 beyond float32 becomes infinite, which is refused, or 0.
+    with _renamed("X"), np.errstate(over="ignore", under="ignore"):
         X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
     X = _canonical(X)
     with _renamed("y"):

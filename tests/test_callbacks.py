@@ -162,6 +162,18 @@ def test_hooks_are_given_the_values_they_ask_for(model, solver):
 
 
 @needs_callbacks
+def test_validation_rows_are_not_metadata():
+    # ScoringMonitor passes the metadata on to scorers, which take no such rows.
+    observer = Observer()
+    model = clone(NETWORK).set_params(early_stopping=True).set_callbacks(observer)
+    model.fit(X[:60], Y[:60], X_val=X[60:], y_val=Y[60:])
+    assert observer.ended
+    for _, data, _, metadata, _ in observer.begun + observer.ended:
+        assert data is None or len(data) == 60
+        assert metadata is None
+
+
+@needs_callbacks
 @each_class
 def test_no_metadata_without_weights(model):
     observer = Observer()
