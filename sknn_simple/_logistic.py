@@ -157,6 +157,8 @@ class LogisticNN(BaseNN):
         network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         by_evidence = self.alpha == "auto"
+        if by_evidence:
+            _check_sum_of_weights(data)
         return TrainSpec(
             network=network,
             alpha=START_ALPHA * data.mean_weight if by_evidence else self.alpha,
@@ -205,6 +207,15 @@ class LogisticNN(BaseNN):
     def _fitted_network(self) -> LinearNetwork:
         n_outputs, n_features = self.coef_.shape
         return LinearNetwork(n_features, n_outputs)
+
+
+def _check_sum_of_weights(data: TrainingSet) -> None:
+    """Raise ValueError if an alpha of the search is not in the range of float64."""
+    if not 1e-290 <= data.mean_weight <= 1.0:
+        raise ValueError(
+            f"alpha='auto' cannot be used with sample weights whose sum is "
+            f"{data.total_weight:.2g}: multiply them by a constant."
+        )
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:

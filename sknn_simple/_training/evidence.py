@@ -16,6 +16,7 @@ from sknn_simple._training.heuristics import (
     LARGEST_ALPHA,
     LEAST_SLOPE,
     MAX_ROUNDS,
+    MAX_SECANTS,
     MAX_STEP,
     SMALLEST_ALPHA,
     START_ALPHA,
@@ -55,31 +56,59 @@ def maximize_evidence(
 ) -> Round:
     """Minimise J for the alpha that maximises the evidence.
 
-    `plan` and `theta` are those of the first round, for the alpha of the spec.
+    `plan` and `theta` are those of the first round, for the alpha of the spec. After
+    Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
+    that was reached is returned.
     """
-    bounds, tried = sign_bounds(spec.signs), dict[float, float]()
-    alpha = START_ALPHA
+    bounds, tried, alpha = sign_bounds(spec.signs), dict[float, float](), START_ALPHA
+    history.announce(_named(problem))
+    found = None
     while True:
-        history.announce(f"alpha={problem.alpha:.3g}")
+        before = history.values.copy()
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
+        if found is not None and outcome == "interrupted" and history.values == before:
+            return found._replace(outcome=outcome)  # J was not yet evaluated
+        found, posterior = _with_evidence(spec, problem, theta, outcome, alpha)
+        if found.outcome in ("observer", "interrupted", "max_iter"):
+            return found
         try:
-            posterior = _posterior(spec, problem, theta)
+            tried[alpha] = posterior.best_alpha(alpha, _range(problem))
+            alpha = _next_alpha(tried, _range(problem))
+            if alpha in tried or len(tried) == MAX_ROUNDS:
+                history.announce(f"{_named(problem)} maximises the evidence")
+                return found
+            if history.asked_to_stop:
+                return found._replace(outcome="observer")
+            problem = problem.with_alpha(alpha * problem.data.mean_weight)
+            history.announce(_named(problem))
+            theta = _lower(problem, theta, within(posterior.mode(alpha), bounds))
+            plan = plan_round(spec, problem, plan.solver, posterior.hessian)
         except KeyboardInterrupt:
-            outcome, posterior = "interrupted", _posterior(spec, problem, theta)
-        tried[alpha] = posterior.best_alpha(alpha, _range(problem))
-        proposed = _next_alpha(tried)
-        is_last = proposed in tried or len(tried) == MAX_ROUNDS
-        if is_last or outcome in ("observer", "interrupted", "max_iter"):
-            break
-        alpha = proposed
-        problem = problem.with_alpha(alpha * problem.data.mean_weight)
-        theta = _lower(problem, theta, within(posterior.mode(alpha), bounds))
-        plan = plan_round(spec, problem, plan.solver, posterior.hessian)
+            return found._replace(outcome="interrupted")
+
+
+def _named(problem: TrainingProblem) -> str:
+    return f"alpha={problem.alpha:.6g}"
+
+
+def _with_evidence(
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    theta: np.ndarray,
+    outcome: str,
+    alpha: float,
+) -> tuple[Round, Laplace]:
+    """Return the round with its evidence, also if Ctrl-C comes meanwhile."""
+    try:
+        posterior = _posterior(spec, problem, theta)
+    except KeyboardInterrupt:
+        outcome, posterior = "interrupted", _posterior(spec, problem, theta)
     evidence = Evidence(posterior.log_evidence(alpha), posterior.n_effective(alpha))
-    return Round(problem, theta, outcome, evidence)
+    return Round(problem, theta, outcome, evidence), posterior
 
 
 def _posterior(spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray) -> Laplace:
+    """Return the Laplace approximation; weights that a bound holds do not count."""
     held = (spec.signs != 0.0) & (theta == 0.0)
     J = problem.linear
     assert J is not None  # the spec asks for the evidence of linear networks only
@@ -91,21 +120,27 @@ def _range(problem: TrainingProblem) -> tuple[float, float]:
     return SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
 
 
-def _next_alpha(tried: dict[float, float]) -> float:
+def _next_alpha(tried: dict[float, float], bounds: tuple[float, float]) -> float:
     """Return the next alpha from the best one at each alpha that was tried.
 
     F(log α) is the change of log α to the best alpha, and 0 at the solution. From the
-    second round on the secant of F gives the step. A step is at most a factor of 100,
-    because the approximation holds only near its alpha.
+    second round on the secant of F gives the step. The sign of F tells on which side
+    the solution is: a step beyond an alpha on the other side, and every step after
+    many rounds, becomes one to the middle.
     """
-    logs = np.log(list(tried))[-2:]
-    changes = np.log(list(tried.values()))[-2:] - logs
-    step = changes[-1]
+    logs = np.log(list(tried))
+    changes = np.log(list(tried.values())) - logs
+    now, step = logs[-1], changes[-1]
     if len(logs) > 1:
-        slope = (changes[1] - changes[0]) / (logs[1] - logs[0])
+        slope = (step - changes[-2]) / (now - logs[-2])
         step = -step / slope if slope < -LEAST_SLOPE else step
     step = min(max(step, -MAX_STEP), MAX_STEP)
-    return float(f"{np.exp(logs[-1] + step):.1e}")
+    beyond = (logs - now) * changes[-1]
+    other_side = np.abs(logs - now)[(beyond > 0.0) & (changes * changes[-1] < 0.0)]
+    nearest = other_side.min(initial=np.inf)
+    if abs(step) >= nearest or (len(tried) > MAX_SECANTS and np.isfinite(nearest)):
+        step = np.sign(changes[-1]) * nearest / 2.0
+    return float(f"{np.clip(np.exp(now + step), *bounds):.1e}")
 
 
 def _lower(

@@ -111,9 +111,9 @@ START_ALPHA = 1.0
 # The evidence searches from this alpha to this multiple of the number of rows, where
 # the weights are nearly 0. On 22 tables it chose 0.03 to 110.
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
-# Largest change of log(alpha) in a round of the evidence, and largest number of rounds.
-# 22 tables took 3 to 7 rounds.
-MAX_STEP, MAX_ROUNDS = 4.6, 20
+# Largest change of log(alpha) in a round of the evidence, largest number of rounds, and
+# the number of rounds after which intervals are halved. 22 tables took 3 to 7 rounds.
+MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # A secant with a smaller slope is not used: it would lead too far.
 LEAST_SLOPE = 0.2
 # Without the Hessian, traces come from this number of random probes and this number of

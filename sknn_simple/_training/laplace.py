@@ -30,18 +30,18 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
+from scipy.optimize import brentq
 
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
     LANCZOS_PROBES,
     LANCZOS_STEPS,
+    MAX_STEP,
     NO_CURVATURE,
 )
 
-# The fixed point has converged if log α changes by less. An iteration costs two sums
-# over the eigenvalues.
-ALPHA_TOLERANCE = 1e-9
-MAX_FIXED_POINT = 500
+# The maximum of the evidence is bracketed by steps of log α, and then located.
+SEARCH_STEP, ALPHA_TOLERANCE = np.log(2.0), 1e-9
 
 
 class Spectrum(NamedTuple):
@@ -93,28 +93,36 @@ class Laplace(NamedTuple):
     def mode(self, alpha: float) -> np.ndarray:
         """Return θ for another α, by a Newton step."""
         weights = self.basis @ (self.coordinates / (self.values + alpha))
-        step = weights / self.unit - self.theta[self.free]
+        step = weights - self.unit * self.theta[self.free]
         theta = self.theta.copy()
-        theta[self.free] += step
+        theta[self.free] += step / self.unit
         theta[self.biases.places] += self.biases.step(step)
         return theta
 
     def best_alpha(self, start: float, bounds: tuple[float, float]) -> float:
-        """Return the α that maximises the evidence, by MacKay's fixed point.
+        """Return the α with the largest evidence, near `start` and within the bounds.
 
-        α ← γ(α) / |w(α)|², kept within the bounds, from `start`.
+        There MacKay's equation γ(α) = α |w(α)|² holds; left of it γ is larger. The
+        Taylor polynomial is wrong far away, where the equation may hold again.
         """
-        alpha, (lowest, highest) = start, bounds
         if not len(self.free):
-            return alpha
-        for _ in range(MAX_FIXED_POINT):
-            weights = self.coordinates / (self.values + alpha)
-            square = max(float(weights @ weights), np.finfo(np.float64).tiny)
-            new = min(max(self.n_effective(alpha) / square, lowest), highest)
-            change, alpha = abs(np.log(new / alpha)), new
-            if change < ALPHA_TOLERANCE:
+            return start
+        end = np.log(start)
+        sign = 1.0 if self._excess(end) > 0.0 else -1.0
+        last = np.clip(end + sign * MAX_STEP, *np.log(bounds))
+        while sign * (last - end) > 0.0:
+            begin, end = end, end + sign * min(SEARCH_STEP, abs(last - end))
+            if sign * self._excess(end) <= 0.0:
+                end = brentq(self._excess, begin, end, xtol=ALPHA_TOLERANCE)
                 break
-        return alpha
+        return float(np.exp(end))
+
+    def _excess(self, log_alpha: float) -> float:
+        """Return log γ(α) - log(α |w(α)|²)."""
+        alpha, tiny = np.exp(log_alpha), np.finfo(np.float64).tiny
+        weights = self.coordinates / (self.values + alpha)
+        square = alpha * float(weights @ weights)
+        return float(np.log(max(self.n_effective(alpha), tiny) / max(square, tiny)))
 
 
 class _Biases(NamedTuple):
@@ -140,6 +148,9 @@ def laplace(
     held: np.ndarray,
     total: float,
     max_size: int,
+    *,
+    steps: int = LANCZOS_STEPS,
+    probes: int = LANCZOS_PROBES,
 ) -> Laplace:
     """Return the Laplace approximation at θ.
 
@@ -157,6 +168,8 @@ def laplace(
         S, the number of rows that the evidence counts.
     max_size : int
         With more parameters Lanczos' method is used, without the Hessian.
+    steps, probes : int
+        The steps of Lanczos' method, and the number of random probes for traces.
     """
     value, gradient = J.value_and_grad(theta)
     curvature, penalty = J.curvature(theta), J.penalty_root**2
@@ -189,9 +202,9 @@ def laplace(
 
     if hessian is None:
         target = A_product(weights) - reduced
-        basis, values, first = lanczos(A_product, target, LANCZOS_STEPS)
+        basis, values, first = lanczos(A_product, target, steps)
         coordinates = np.linalg.norm(target) * first
-        spectrum = _estimated_spectrum(A_product, len(free))
+        spectrum = _estimated_spectrum(A_product, len(free), steps, probes)
     else:
         A = total * hessian[np.ix_(free, free)] / unit / unit[:, None]
         values, basis = np.linalg.eigh(A - H_bw.T @ biases.coupling)
@@ -255,14 +268,14 @@ def lanczos(
 
 
 def _estimated_spectrum(
-    product: Callable[[np.ndarray], np.ndarray], size: int
+    product: Callable[[np.ndarray], np.ndarray], size: int, steps: int, probes: int
 ) -> Spectrum:
     """Return a quadrature for traces, from random probes of signs."""
     generator = np.random.RandomState(0)
     values, multiplicity = [], []
-    for _ in range(LANCZOS_PROBES):
+    for _ in range(probes):
         probe = generator.choice([-1.0, 1.0], size)
-        _, nodes, first = lanczos(product, probe, LANCZOS_STEPS)
+        _, nodes, first = lanczos(product, probe, steps)
         values.append(nodes)
-        multiplicity.append(size / LANCZOS_PROBES * first**2)
+        multiplicity.append(size / probes * first**2)
     return Spectrum(np.concatenate(values), np.concatenate(multiplicity))

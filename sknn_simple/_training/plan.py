@@ -77,8 +77,9 @@ def plan_round(
     if J is None or spec.is_bounded or by_matrix:
         return SolvePlan(solver, [exact])
     if hessian is None:
+        # The last of the phases: θ is near the minimum, and blocks are formed once.
         first_order = SOLVERS[solver].first_order
-        phases = _renewed_phases(spec, problem, J) if first_order else [exact]
+        phases = _renewed_phases(spec, problem, J)[-1:] if first_order else [exact]
         return SolvePlan(solver, phases)
 
     def precondition(_: np.ndarray) -> Preconditioner | None:
