@@ -246,6 +246,7 @@ class BaseNN(
     def _record(self, data: TrainingSet, spec: TrainSpec, trained: Trained) -> None:
         """Set the fitted attributes."""
         self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
+        self.scale_ = trained.unit
         self.loss_ = trained.loss
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = len(trained.loss_curve) - 1

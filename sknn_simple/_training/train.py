@@ -29,6 +29,8 @@ class Trained(NamedTuple):
 
     # For raw features; in float32 if the features are and it is accurate enough.
     parameters: np.ndarray
+    # (n_features,): the units of the columns, in which the penalty measures weights.
+    unit: np.ndarray
     # J at `parameters`.
     loss: float
     # J at the start and after each iteration.
@@ -163,6 +165,7 @@ def _trained(
 ) -> Trained:
     trained = Trained(
         problem.to_raw(theta),
+        problem.unit,
         history.values[-1],
         history.values,
         history.grad_norm,
