@@ -90,13 +90,18 @@ def log_loss(raw: np.ndarray, y: np.ndarray) -> float:
     return float(-log_softmax(raw, axis=1)[np.arange(len(y)), y].mean())
 
 
-def deviations(X: Any) -> np.ndarray:
-    """Return the standard deviation of every column of a dense or sparse X."""
-    if not sparse.issparse(X):
-        return X.std(axis=0)
-    mean = np.asarray(X.mean(axis=0)).ravel()
-    square = np.asarray(X.multiply(X).mean(axis=0)).ravel()
-    return np.sqrt(np.maximum(square - mean**2, 0.0))
+def column_units(X: Any) -> np.ndarray:
+    """Return the unit of every column of a dense or sparse X.
+
+    It is half the distance of the values of a column with two, else the deviation.
+    """
+    columns = (
+        X[:, [j]].toarray() if sparse.issparse(X) else X[:, j]
+        for j in range(X.shape[1])
+    )
+    return np.array(
+        [np.ptp(x) / 2.0 if len(np.unique(x)) == 2 else x.std() for x in columns]
+    )
 
 
 def network_raw(
@@ -139,7 +144,7 @@ def objective(
         Of the hidden layer.
     units : ndarray of shape (n_features,) or 1
         What the weights on the inputs are multiplied by before they are penalised: the
-        standard deviations where the penalty is on standardised features.
+        their units where the penalty is on standardised features.
     """
     first = np.reshape(units, (-1, 1)) * coefs[0]
     square = np.sum(first**2) + sum(np.sum(W**2) for W in coefs[1:])

@@ -3,7 +3,7 @@
 Time to an objective within 1e-6, relative, of the optimum J*, with C = 1/alpha = 1:
 
 - "raw": the penalty is on the weights of the raw columns (``standardize=False``);
-- "standardised": on those of columns in standard deviations (``standardize=True``). The
+- "standardised": on those of columns in their own unit (``standardize=True``). The
   peers get the data behind a StandardScaler, whose time counts.
 
 A peer is fitted with tol = 1e-2, 1e-3, … 1e-10 until it is within 1e-6; that fit is its
@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.common import (
     CappedCalls,
     Settings,
-    deviations,
+    column_units,
     geometric_mean,
     objective,
     quietly,
@@ -106,7 +106,7 @@ def fit_ours(
 def _judge(
     X: Any, y: np.ndarray, coef: np.ndarray, intercept: np.ndarray, standardised: bool
 ) -> float:
-    units = deviations(X) if standardised else 1.0
+    units = column_units(X) if standardised else 1.0
     return objective(X, y, [coef], [intercept], alpha=ALPHA, units=units)
 
 

@@ -43,7 +43,7 @@ from benchmarks.common import (
     Target,
     Watch,
     WatchedMLP,
-    deviations,
+    column_units,
     geometric_mean,
     log_loss,
     network_raw,
@@ -153,9 +153,9 @@ def train_nnet(data: DataSet, hidden: int, alpha: float, seed: int) -> Network:
     outputs = 1 if data.n_classes == 2 else data.n_classes
     first = np.array(weights[: hidden * (p + 1)]).reshape(hidden, p + 1).T
     second = np.array(weights[hidden * (p + 1) :]).reshape(outputs, hidden + 1).T
-    deviation = data.X.std(axis=0)
-    deviation[deviation == 0.0] = 1.0
-    W, b = unscaled(first[1:], first[0], data.X.mean(axis=0), deviation)
+    units = column_units(data.X)
+    units[units == 0.0] = 1.0
+    W, b = unscaled(first[1:], first[0], data.X.mean(axis=0), units)
     return Network(float(taken), [W, second[1:]], [b, second[0]])
 
 
@@ -169,7 +169,7 @@ def judge_objective(data: DataSet, activation: str, alpha: float) -> Judge:
         *data,
         alpha=alpha,
         activation=activation,
-        units=deviations(data.X),
+        units=column_units(data.X),
     )
 
 

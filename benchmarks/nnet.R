@@ -28,9 +28,11 @@ start <- runif(length(decay), -range, range)
 
 seconds <- system.time({
   mean <- colMeans(x)
-  deviation <- sqrt(colMeans(sweep(x, 2, mean)^2))
-  deviation[deviation == 0] <- 1
-  scaled <- sweep(sweep(x, 2, mean), 2, deviation, "/")
+  unit <- sqrt(colMeans(sweep(x, 2, mean)^2))
+  two <- apply(x, 2, function(values) length(unique(values)) == 2)
+  unit[two] <- apply(x[, two, drop = FALSE], 2, function(values) diff(range(values)) / 2)
+  unit[unit == 0] <- 1
+  scaled <- sweep(sweep(x, 2, mean), 2, unit, "/")
   fit <- nnet(scaled, y, size = h, Wts = start, decay = decay, maxit = maxit,
               entropy = outputs == 1, softmax = outputs > 1, abstol = 0,
               MaxNWts = length(decay), trace = FALSE)

@@ -308,6 +308,7 @@ class BaseNN(
         """Set the fitted attributes."""
         self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
         self.alpha_ = trained.alpha
+        self.scale_ = trained.unit
         self.loss_ = trained.loss
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = len(trained.loss_curve) - 1

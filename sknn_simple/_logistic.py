@@ -44,8 +44,11 @@ class LogisticNN(BaseNN):
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit of a column, nor, with an intercept, on
-        its origin, and a constant column gets weight 0. ``coef_`` acts on the raw
-        columns in any case. If False, J is exactly the objective of LogisticRegression.
+        its origin, and a constant column gets weight 0. The unit of a column is its
+        weighted standard deviation. If it has only two values, in rows of positive
+        weight, it is half their distance, so that rare categories of one-hot columns
+        are penalised like common ones. ``coef_`` acts on the raw columns in any case.
+        If False, J is exactly the objective of LogisticRegression.
     solver : str, default="auto"
         How J is minimised: "lbfgs", "newton-cg", "trust-ncg", "newton-cholesky", or
         "auto", which chooses by the shape of the data.
@@ -83,6 +86,10 @@ class LogisticNN(BaseNN):
         Number of features of the X passed to ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if all column names of X are strings.
+    scale_ : ndarray of shape (n_features,)
+        The unit of each column in which the penalty measures its weights: half the
+        distance of the values of a column with only two, else the standard deviation.
+        1 for a constant column, and for all columns if ``standardize`` is False.
     loss_ : float
         Final J.
     loss_curve_ : list of float, of length n_iter_ + 1

@@ -60,10 +60,13 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit and origin of a column, and a constant
-        column gets weight 0. Training then rounds float64 features to 1.5e-8 standard
-        deviations, and large fits start in float32 and end in float64. If False, J is
-        exactly the objective of MLPClassifier. In both cases ``coefs_`` act on the raw
-        columns, and the initial weights are drawn for standardised features.
+        column gets weight 0. The unit of a column is its weighted standard deviation.
+        If it has only two values, in rows of positive weight, it is half their
+        distance, so that rare categories of one-hot columns are penalised like common
+        ones. Training then rounds float64 features to 1.5e-8 standard deviations, and
+        large fits start in float32 and end in float64. If False, J is exactly the
+        objective of MLPClassifier. In both cases ``coefs_`` act on the raw columns, and
+        the initial weights are drawn for features divided by their deviation.
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
     solver : str, default="auto"
@@ -139,6 +142,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Number of features of the X passed to ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if all column names of X are strings.
+    scale_ : ndarray of shape (n_features,)
+        The unit of each column in which the penalty measures its weights: half the
+        distance of the values of a column with only two, else the standard deviation.
+        1 for a constant column, and for all columns if ``standardize`` is False.
     loss_ : float
         Final J; with early stopping J of the iterate that is kept. If ``standardize``
         is True it is J of the rounded features, which differs by about 1e-9, or by

@@ -7,6 +7,7 @@ tables of the package: a new solver or activation is then tested on arrival.
 import io
 from contextlib import redirect_stdout
 
+import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -91,6 +92,13 @@ def labels(n=120, p=6, n_labels=4, **options):
     """Features and an indicator of several labels."""
     options = {"random_state": 0, **options}
     return make_multilabel_classification(n, p, n_classes=n_labels, **options)
+
+
+def column_units(X):
+    """The unit of each column: half the distance of two values, or the deviation."""
+    return np.array(
+        [np.ptp(x) / 2.0 if len(np.unique(x)) == 2 else x.std() for x in X.T]
+    )
 
 
 # Fitted models ------------------------------------------------------------------------

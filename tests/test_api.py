@@ -168,7 +168,15 @@ def test_solvers():
 
 # The fitted model ---------------------------------------------------------------------
 
-RECORD = {"loss_", "loss_curve_", "n_iter_", "grad_norm_", "converged_", "solver_"}
+RECORD = {
+    "scale_",
+    "loss_",
+    "loss_curve_",
+    "n_iter_",
+    "grad_norm_",
+    "converged_",
+    "solver_",
+}
 LINEAR_ATTRIBUTES = {"classes_", "coef_", "intercept_", "n_features_in_", *RECORD}
 NETWORK_ATTRIBUTES = {
     "classes_",

@@ -116,7 +116,7 @@ def test_objective_by_hand():
 def test_objective_is_the_one_that_logistic_reports(load, standardize):
     X, y = load(return_X_y=True)
     model = LogisticNN(2.0, standardize=standardize).fit(X, y)
-    units = common.deviations(X) if standardize else 1.0
+    units = common.column_units(X) if standardize else 1.0
     value = common.objective(
         X, y, [model.coef_.T], [model.intercept_], alpha=2.0, units=units
     )
@@ -132,9 +132,12 @@ def test_objective_is_the_one_that_the_network_reports(activation):
     assert_allclose(judge(model.coefs_, model.intercepts_), model.loss_, rtol=1e-8)
 
 
-def test_deviations_of_sparse_columns_are_those_of_dense_ones():
+def test_units_of_sparse_columns_are_those_of_dense_ones():
     X = sparse.random(30, 5, 0.4, format="csr", random_state=0)
-    assert_allclose(common.deviations(X), X.toarray().std(axis=0), atol=1e-12)
+    X[:, [3]] = sparse.csr_array(3.0 * (X[:, [3]].toarray() > 0.0))
+    expected = X.toarray().std(axis=0)
+    expected[3] = 1.5
+    assert_allclose(common.column_units(X), expected, atol=1e-12)
 
 
 def test_unscaled_weights_give_the_same_outputs():

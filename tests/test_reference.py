@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
-from models import ACTIVATIONS, SOLVERS
+from models import ACTIVATIONS, SOLVERS, column_units
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 
@@ -168,8 +168,8 @@ def test_class_weight_is_that_of_logistic_regression(name):
 def optimum(name):
     """J at the optimum of the default LogisticNN, found by LogisticRegression."""
     X, y = bundled(name)
-    deviation = X.std(axis=0)
-    Z = (X - X.mean(axis=0)) / np.where(deviation > 0.0, deviation, 1.0)
+    unit = column_units(X)
+    Z = (X - X.mean(axis=0)) / np.where(unit > 0.0, unit, 1.0)
     peer = reference(Z, y, 1.0)
     assert distance_from_optimum(peer, Z, y, 1.0) < 1e-9
     return objective(peer.decision_function(Z), y, [peer.coef_], 1.0)
@@ -233,7 +233,7 @@ def test_standardized_penalty_is_on_weights_of_scaled_columns(activation):
     X, y = bundled("wine")
     model = OneHiddenMLP(5, activation, alpha=0.3, skip_connections=True)
     model.set_params(random_state=0).fit(X, y)
-    unit = X.std(axis=0)[:, None]
+    unit = column_units(X)[:, None]
     weights = [unit * model.coefs_[0], model.coefs_[1], unit * model.skip_coef_]
     J = objective(model.decision_function(X), y, weights, 0.3)
     # Training rounds features to 1.5e-8 of their deviation.

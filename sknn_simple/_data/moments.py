@@ -147,7 +147,7 @@ def _refuse_huge_values(
     """
     bound = np.hypot(deviation, mean - shift) / np.sqrt(blocks.weight.min())
     suspect = np.flatnonzero(~(np.abs(shift) + bound <= LARGEST))
-    low, high = _extremes(blocks, suspect)
+    low, high = extremes(blocks, suspect)
     largest = np.where(high > -low, high, low)
     huge = np.abs(largest) > LARGEST
     if huge.any():
@@ -167,14 +167,14 @@ def _settle_constant_columns(
     Otherwise rounding of the mean would lead to a spurious σ > 0.
     """
     constant = deviation <= NEARLY_CONSTANT * np.abs(mean)
-    low, high = _extremes(blocks, np.flatnonzero(constant))
+    low, high = extremes(blocks, np.flatnonzero(constant))
     constant[constant] = low == high
     mean[constant] = low[low == high]
     deviation[constant] = 0.0
     return constant
 
 
-def _extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and the largest value of each of these columns."""
     low, high = np.full(columns.size, np.inf), np.full(columns.size, -np.inf)
     if columns.size:

@@ -15,6 +15,7 @@ from sknn_simple._data.moments import column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._data.two_valued import half_distances
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
@@ -43,7 +44,10 @@ class TrainingProblem(NamedTuple):
     linear: LinearObjective | None
     # From raw features to those that θ acts on.
     transform: FeatureTransform
-    # The part of it that is applied to X; the objective folds the rest into θ.
+    # (n_features,): the unit of each column in which the penalty measures weights; 1 if
+    # it is on raw weights, and for constant columns.
+    unit: np.ndarray
+    # The part of `transform` that is applied to X; the objective folds the rest into θ.
     explicit: FeatureTransform | None
     # From θ to parameters for raw features.
     input_map: InputMap
@@ -89,21 +93,27 @@ def build_problem(
 ) -> TrainingProblem:
     """Compute the column moments and build J over the transformed rows.
 
-    Columns are divided by their standard deviation. Without a bias they cannot be
-    centred, and are divided by their root mean square. A constant column becomes 0: its
-    weight would act as a second bias.
+    Columns are divided by their standard deviation, also if the penalty measures their
+    weights in another unit: the Hessian's diagonal is then near 1. Without a bias they
+    cannot be centred, and are divided by their root mean square. A constant column
+    becomes 0: its weight would act as a second bias.
     """
     network = spec.network
-    mean, deviation = column_moments(cut(spec, data), workers)
+    blocks = cut(spec, data)
+    mean, deviation = column_moments(blocks, workers)
     if data.X.dtype == np.float32 and _needs_float64(data.X, mean, deviation):
         data = data._replace(X=data.X.astype(np.float64))
         return build_problem(spec, data, workers)
-    transform = _transform(spec, data.X.dtype, mean, deviation)
+    unit = _units(spec, blocks, deviation, workers)
+    in_deviations = _rounded_ratio(unit, deviation)
+    transform = _transform(spec, data.X.dtype, mean, deviation, unit / in_deviations)
     far = _far_from_zero(data.X.dtype, mean, deviation)
     explicit, folded = _split(spec, data.X, transform, far)
     loss = LOSSES[data.out_activation]
-    unit = _penalised(network, _penalty_unit(spec, deviation, transform))
-    root = np.sqrt(spec.alpha / data.total_weight) * unit
+    penalty_unit = _penalised(
+        network, _penalty_unit(spec, unit, in_deviations, transform)
+    )
+    root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
     parts = network, loss, cut(spec, data, explicit), root, workers, folded
     linear = LinearObjective(*parts) if network.is_linear else None
     objective = Objective(*parts) if linear is None else linear
@@ -112,11 +122,12 @@ def build_problem(
         objective,
         linear,
         transform,
+        np.where((unit > 0.0) & spec.standardize, unit, 1.0),
         explicit,
         _input_map(network, data.X, transform),
         _diagonal(objective),
         _parameter_dtype(data.X.dtype, mean, deviation),
-        unit,
+        penalty_unit,
         spec.alpha,
     )
 
@@ -150,12 +161,38 @@ def cut(
     )
 
 
+def _units(
+    spec: TrainSpec, blocks: RowBlocks, deviation: np.ndarray, workers: Workers
+) -> np.ndarray:
+    """Return the unit of each column: half the distance of two values, or σ."""
+    if not spec.standardize:
+        return deviation
+    half = half_distances(blocks, workers)
+    return np.where((half > 0.0) & (deviation > 0.0), half, deviation)
+
+
+def _rounded_ratio(unit: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Return unit/σ, rounded to 20 binary digits; 1 for constant columns.
+
+    Columns are divided by the unit over this ratio, which is close to σ, and the ratio
+    is their factor in the penalty. Rounding makes both the same in every unit of a
+    column.
+    """
+    ratio = np.divide(unit, deviation, out=np.ones_like(unit), where=deviation > 0.0)
+    mantissa, exponent = np.frexp(ratio)
+    return np.ldexp(np.round(mantissa * 2.0**20), exponent - 20)
+
+
 def _transform(
-    spec: TrainSpec, dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray
+    spec: TrainSpec,
+    dtype: np.dtype,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    rounded: np.ndarray,
 ) -> FeatureTransform:
     network = spec.network
     center = mean if network.has_bias else np.zeros_like(mean)
-    spread = deviation if network.has_bias else np.hypot(deviation, mean)
+    spread = rounded if network.has_bias else np.hypot(deviation, mean)
     if spec.standardize:
         spread = np.where(deviation == 0.0, 0.0, spread)
     rounds = spec.standardize and not network.is_linear and dtype == np.float64
@@ -197,15 +234,18 @@ def _input_map(network: Network, X: Features, transform: FeatureTransform) -> In
 
 
 def _penalty_unit(
-    spec: TrainSpec, deviation: np.ndarray, transform: FeatureTransform
+    spec: TrainSpec,
+    unit: np.ndarray,
+    in_deviations: np.ndarray,
+    transform: FeatureTransform,
 ) -> np.ndarray:
     """Return, per column, the factor of a weight in the penalty."""
     if not spec.standardize:
         return transform.scale
     if not spec.network.has_bias:
-        return deviation * transform.scale
-    # Exactly 1 in every unit of a column, not up to rounding.
-    return np.where(transform.scale > 0.0, 1.0, 0.0)
+        return unit * transform.scale
+    # The same number in every unit of a column, not up to rounding.
+    return np.where(transform.scale > 0.0, in_deviations, 0.0)
 
 
 def _penalised(network: Network, unit: np.ndarray) -> np.ndarray:

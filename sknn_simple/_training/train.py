@@ -31,6 +31,8 @@ class Trained(NamedTuple):
     # For raw features; in float32 if the features are and it is accurate enough.
     parameters: np.ndarray
     alpha: float
+    # (n_features,): the units of the columns, in which the penalty measures weights.
+    unit: np.ndarray
     # J at `parameters`.
     loss: float
     # J at the start and after each iteration.
@@ -140,6 +142,7 @@ def _trained(found: Round, solver: str, history: History) -> Trained:
     return Trained(
         problem.to_raw(theta),
         problem.alpha,
+        problem.unit,
         history.values[-1],
         history.values,
         history.grad_norm,

@@ -126,7 +126,9 @@ def penalty_by_hand(data, network, raw, standardize):
     mean = (w * X).sum(axis=0)
     deviation = np.sqrt((w * (X - mean) ** 2).sum(axis=0))
     deviation[np.ptp(X, axis=0) == 0.0] = 0.0
-    unit = deviation if standardize else np.ones(P)
+    two = np.array([len(np.unique(x)) == 2 for x in X.T])
+    unit = np.where(two, np.ptp(X, axis=0) / 2.0, deviation)
+    unit = unit if standardize else np.ones(P)
     on_features = {weights for weights, _ in network.input_weights}
     squares = 0.0
     for name, array in network.layout.views(raw.astype(np.float64)).items():

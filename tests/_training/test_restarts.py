@@ -21,6 +21,7 @@ def trained(score=1.0, outcome="gradient", validation=None, parameters=None):
     return Trained(
         parameters=np.zeros(2) if parameters is None else parameters,
         alpha=1.0,
+        unit=np.ones(1),
         loss=score,
         loss_curve=[2.0, score],
         grad_norm=0.0,

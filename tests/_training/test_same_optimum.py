@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
+from models import column_units
 from sknn_simple import LogisticNN
 from sknn_simple._model.linear_objective import LinearCurvature
 
@@ -18,7 +19,7 @@ from sknn_simple._model.linear_objective import LinearCurvature
 def objective(model, X, y):
     """J of two or more classes, from probabilities and weights."""
     probability = model.predict_proba(X)[np.arange(len(y)), y]
-    unit = X.std(axis=0) if model.standardize else 1.0
+    unit = column_units(X) if model.standardize else 1.0
     squares = ((model.coef_ * unit) ** 2).sum()
     return (-np.log(probability).sum() + 0.5 * model.alpha * squares) / len(y)
 

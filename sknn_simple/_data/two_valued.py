@@ -1,0 +1,102 @@
+"""Columns with exactly two values, such as those of one-hot categories."""
+
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._data.features import transposed
+from sknn_simple._data.moments import extremes
+from sknn_simple._data.row_blocks import Block, RowBlocks
+from sknn_simple._data.threads import Workers
+
+# Dense columns with three values among this number of evenly spaced rows are not
+# searched. Columns of measurements are then free.
+SAMPLE_ROWS = 1000
+# Number of stored values that are searched at once, or one per column if that is more.
+STORED_VALUES = 2**16
+
+
+def half_distances(blocks: RowBlocks, workers: Workers) -> np.ndarray:
+    """Return half the distance of the values of two-valued columns, (n_features,).
+
+    It is 0 for all other columns. Values are compared as they are stored, without a
+    tolerance: in another unit or from another origin, equal values are still equal.
+    """
+    if sparse.issparse(blocks.blocks[0].X):
+        return _of_sparse(blocks)
+    some = blocks.chosen_features(slice(None, None, 1 + blocks.n_rows // SAMPLE_ROWS))
+    low, high = some.min(axis=0), some.max(axis=0)
+    columns = np.flatnonzero(((some == low) | (some == high)).all(axis=0))
+    low, high = low[columns], high[columns]
+    beyond = _have_others(blocks, columns, low, high, workers)
+    # The sample may lack a rare value.
+    low[beyond], high[beyond] = extremes(blocks, columns[beyond])
+    beyond[beyond] = _have_others(
+        blocks, columns[beyond], low[beyond], high[beyond], workers
+    )
+    half = np.zeros(blocks.n_features)
+    half[columns] = np.where(beyond, 0.0, (high.astype(np.float64) - low) / 2.0)
+    return half
+
+
+def _have_others(
+    blocks: RowBlocks,
+    columns: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    workers: Workers,
+) -> np.ndarray:
+    """Return which of these columns have other values than `low` and `high`."""
+    others = np.zeros(columns.size, bool)
+    every = slice(None) if columns.size == blocks.n_features else columns
+
+    def search(block: Block) -> None:
+        X = block.X[:, every]
+        other = low != X
+        other &= high != X
+        # Quicker than a search by column, which is seldom needed.
+        if other.any():
+            # Threads only ever write True.
+            others[other.any(axis=0)] = True
+
+    if columns.size:
+        blocks.for_each(search, workers)
+    return others
+
+
+def _of_sparse(blocks: RowBlocks) -> np.ndarray:
+    """Return the half distances of all columns; values that are not stored are 0.
+
+    Of each column two different values other than 0 are kept, and a column that has a
+    third one is dropped.
+    """
+    n_features, dtype = blocks.n_features, blocks.blocks[0].X.dtype
+    # 0 means that no such value was found yet.
+    one, two = np.zeros(n_features, dtype), np.zeros(n_features, dtype)
+    dropped = np.zeros(n_features, bool)
+    step = max(STORED_VALUES, n_features)
+    for X in (block.X for block in blocks.blocks):
+        for start in range(0, X.nnz, step):
+            if dropped.all():
+                return np.zeros(n_features)
+            columns, values = (a[start : start + step] for a in (X.indices, X.data))
+            kept = ~dropped[columns] & (values != 0.0)
+            columns, values = columns[kept], values[kept]
+            for found in (one, two):
+                last = np.zeros(n_features, dtype)
+                last[columns] = values
+                np.copyto(found, last, where=found == 0.0)
+                other = values != found[columns]
+                columns, values = columns[other], values[other]
+            dropped[columns] = True
+    n_values = 1 * (one != 0.0) + (two != 0.0) + _have_zeros(blocks)
+    half = np.abs(one.astype(np.float64) - two) / 2.0
+    return np.where(~dropped & (n_values == 2), half, 0.0)
+
+
+def _have_zeros(blocks: RowBlocks) -> np.ndarray:
+    """Return which columns of sparse rows have a 0, stored or not."""
+    n_nonzero = np.zeros(blocks.n_features)
+    for X in (block.X for block in blocks.blocks):
+        is_nonzero = (X.data != 0.0).astype(np.float64)
+        n_nonzero += transposed(X, is_nonzero) @ np.ones(X.shape[0])
+    return n_nonzero < blocks.n_rows
