@@ -30,10 +30,12 @@ from sknn_simple._model.objective import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
 from sknn_simple._prediction import PredictionMixin
-from sknn_simple._training.callbacks import FitCallbacks, IterationTasks
+from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
+from sknn_simple._training.callbacks import FitCallbacks, IterationTasks, SearchTasks
 from sknn_simple._training.early_stopping import EarlyStopping
+from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.problem import TrainingProblem
-from sknn_simple._training.progress import ProgressTable
+from sknn_simple._training.progress import ProgressTable, print_line
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set, validate_validation_set
@@ -48,6 +50,7 @@ _NOT_ALWAYS_SET = (
     "validation_loss_curve_",
     "log_evidence_",
     "n_effective_",
+    "cv_results_",
 )
 
 
@@ -129,9 +132,10 @@ class BaseNN(
             minimised. The best iterate so far is kept.
         """
         with _unchanged_on_failure(self):
-            trained, criteria = self._fit(
+            trained, search, criteria = self._fit(
                 X, y, sample_weight, X_val, y_val, sample_weight_val
             )
+        self._warn_unless_finished(search)
         self._warn_unless_converged(trained, criteria)
         return self
 
@@ -145,7 +149,7 @@ class BaseNN(
         X_val: Any,
         y_val: Any,
         sample_weight_val: Any,
-    ) -> tuple[Trained, StoppingCriteria]:
+    ) -> tuple[Trained, Search | None, StoppingCriteria]:
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
         validation = validate_validation_set(
             self, data, X_val, y_val, sample_weight_val
@@ -165,9 +169,9 @@ class BaseNN(
             {"X": X, "y": y, "metadata": weights},
             partial(self._predictor, data.without_rows(), spec.network),
         )
-        trained = self._train(spec, data, validation, previous, callbacks)
-        self._record(data, spec, trained)
-        return trained, spec.criteria
+        trained, search = self._train(spec, data, validation, previous, callbacks)
+        self._record(data, spec, trained, search)
+        return trained, search, spec.criteria
 
     # Steps of fit ---------------------------------------------------------------------
 
@@ -183,11 +187,34 @@ class BaseNN(
         validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
-    ) -> Trained:
+    ) -> tuple[Trained, Search | None]:
         """Train from `previous`, the parameters of the last fit; None for new ones.
 
-        `validation` has the rows given as X_val.
+        `validation` has the rows given as X_val. Also returns the search for alpha by
+        validation, if there was one.
         """
+
+    def _search_alpha(
+        self,
+        spec: TrainSpec,
+        data: TrainingSet,
+        folds: list[Fold],
+        start: np.ndarray,
+        task: Any,
+        callbacks: FitCallbacks,
+    ) -> Search:
+        """Return the alpha with the lowest log-loss on the held-out rows of folds."""
+        training = FoldTraining(spec, start, SearchTasks(task, callbacks))
+        n_jobs = getattr(self, "n_jobs", 1)
+        return search_alpha(training, folds, data.total_weight, n_jobs, self._announce)
+
+    def _announce(self, text: str) -> None:
+        if self.verbose:
+            print_line(f"{type(self).__name__}: {text}")
+
+    def _initial_alpha(self, data: TrainingSet) -> float:
+        """Return alpha, or for "auto" the first one of a search."""
+        return START_ALPHA * data.mean_weight if self.alpha == "auto" else self.alpha
 
     def _uses_validation_set(self) -> bool:
         """Return whether the parameters give validation rows a use."""
@@ -213,6 +240,11 @@ class BaseNN(
 
     def _check_penalty(self, data: TrainingSet) -> None:
         if self.alpha == "auto":
+            if not 1e-290 <= data.mean_weight <= 1.0:
+                raise ValueError(
+                    f"alpha='auto' cannot be used with sample weights whose sum is "
+                    f"{data.total_weight:.2g}: multiply them by a constant."
+                )
             return
         with np.errstate(over="ignore"):
             strength = np.float64(self.alpha) / data.total_weight
@@ -304,7 +336,13 @@ class BaseNN(
             **self._attributes(data, arrays),
         }
 
-    def _record(self, data: TrainingSet, spec: TrainSpec, trained: Trained) -> None:
+    def _record(
+        self,
+        data: TrainingSet,
+        spec: TrainSpec,
+        trained: Trained,
+        search: Search | None,
+    ) -> None:
         """Set the fitted attributes."""
         self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
         self.alpha_ = trained.alpha
@@ -317,8 +355,22 @@ class BaseNN(
         self.solver_ = trained.solver
         if trained.evidence is not None:
             self.log_evidence_, self.n_effective_ = trained.evidence
+        if search is not None:
+            self.cv_results_ = search.table()
         if trained.validation_curve is not None:
             self.validation_loss_curve_ = trained.validation_curve
+
+    def _warn_unless_finished(self, search: Search | None) -> None:
+        if search is None or search.outcome == "lowest":
+            return
+        cause = "a callback" if search.outcome == "observer" else "an interrupt"
+        warnings.warn(
+            f"{type(self).__name__}: {cause} ended the search for alpha after "
+            f"{len(search.tried)} values. The model was trained with the best of them, "
+            f"alpha={search.alpha:.3g}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
     def _warn_unless_converged(
         self, trained: Trained, criteria: StoppingCriteria

@@ -10,8 +10,8 @@ from sknn_simple._compat import StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
-from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
 
@@ -135,7 +135,7 @@ class LogisticNN(BaseNN):
 
     def __init__(
         self,
-        alpha: float = 1.0,
+        alpha: float | str = "auto",
         *,
         fit_intercept: bool = True,
         standardize: bool = True,
@@ -163,13 +163,10 @@ class LogisticNN(BaseNN):
         signs = np.zeros(network.layout.size)
         network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
-        by_evidence = self.alpha == "auto"
-        if by_evidence:
-            _check_sum_of_weights(data)
         return TrainSpec(
             network=network,
-            alpha=START_ALPHA * data.mean_weight if by_evidence else self.alpha,
-            by_evidence=by_evidence,
+            alpha=self._initial_alpha(data),
+            by_evidence=self.alpha == "auto",
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -183,14 +180,27 @@ class LogisticNN(BaseNN):
         validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
-    ) -> Trained:
-        start = np.zeros(spec.network.layout.size) if previous is None else previous
+    ) -> tuple[Trained, Search | None]:
+        zeros = np.zeros(spec.network.layout.size)
+        search, warm_start = None, previous is not None
         with callbacks.fit_task(max_subtasks=self.max_iter) as context:
+            if spec.by_evidence and validation is not None:
+                spec = spec._replace(by_evidence=False)
+                folds = [Fold(data, validation)]
+                with callbacks.search_task(context) as task:
+                    search = self._search_alpha(
+                        spec, data, folds, zeros, task, callbacks
+                    )
+                spec = spec._replace(alpha=search.alpha)
             observers = partial(self._observers, callbacks, 1, 0, context)
-            warm_start = previous is not None
-            return train(
-                spec, data, validation, start, observers, warm_start=warm_start
-            )
+            start = zeros if previous is None else previous
+            trained = train(spec, data, None, start, observers, warm_start=warm_start)
+        return trained, search
+
+    _validation_set_advice = "set alpha='auto', or leave X_val and y_val out"
+
+    def _uses_validation_set(self) -> bool:
+        return self.alpha == "auto"
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "coef": "coef_.T",
@@ -204,9 +214,7 @@ class LogisticNN(BaseNN):
         self, data: TrainingSet, arrays: dict[str, np.ndarray]
     ) -> dict[str, Any]:
         if data.out_activation == "softmax":
-            _centre_outputs(
-                arrays, biases_only=self.alpha == "auto" or self.alpha > 0.0
-            )
+            _centre_outputs(arrays, biases_only=self.alpha != 0.0)
         coef = np.ascontiguousarray(arrays["coef"].T)
         no_bias = np.zeros(data.n_outputs, coef.dtype)
         return {"coef_": coef, "intercept_": arrays.get("intercept", no_bias)}
@@ -214,15 +222,6 @@ class LogisticNN(BaseNN):
     def _fitted_network(self) -> LinearNetwork:
         n_outputs, n_features = self.coef_.shape
         return LinearNetwork(n_features, n_outputs)
-
-
-def _check_sum_of_weights(data: TrainingSet) -> None:
-    """Raise ValueError if an alpha of the search is not in the range of float64."""
-    if not 1e-290 <= data.mean_weight <= 1.0:
-        raise ValueError(
-            f"alpha='auto' cannot be used with sample weights whose sum is "
-            f"{data.total_weight:.2g}: multiply them by a constant."
-        )
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:

@@ -17,8 +17,16 @@ from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._model.objective import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._prediction import map_rows
+from sknn_simple._training.alpha import (
+    Fold,
+    Search,
+    coarse,
+    cross_validation_folds,
+    given_folds,
+)
 from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
 from sknn_simple._training.early_stopping import split
+from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import MakeObservers, Trained
@@ -195,6 +203,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         **BaseNN._parameter_constraints,
         "hidden_layer_size": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "cv": ["cv_object"],
         "skip_connections": ["boolean"],
         "solver": [StrOptions({"auto", *_SOLVERS})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -210,7 +219,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         hidden_layer_size: int = 100,
         activation: str = "relu",
         *,
-        alpha: float = 1.0,
+        alpha: float | str = "auto",
+        cv: Any = 5,
         standardize: bool = True,
         skip_connections: bool = False,
         solver: str = "auto",
@@ -230,6 +240,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         self.hidden_layer_size = hidden_layer_size
         self.activation = activation
         self.alpha = alpha
+        self.cv = cv
         self.standardize = standardize
         self.skip_connections = skip_connections
         self.solver = solver
@@ -284,7 +295,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         return TrainSpec(
             network=network,
-            alpha=self.alpha,
+            alpha=self._initial_alpha(data),
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -326,36 +337,67 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         validation: TrainingSet | None,
         previous: np.ndarray | None,
         callbacks: FitCallbacks,
-    ) -> Trained:
+    ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
+        chooses = self.alpha == "auto" and not self.early_stopping
+        folds = self._folds(spec, data, validation) if chooses else []
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
-        if previous is None:
-            seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-            starts = [self._draw(spec.network, seed) for seed in seeds]
-        else:
-            starts = [previous]
+        seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
+        drawn = [self._draw(spec.network, seed) for seed in seeds]
+        starts = drawn if previous is None else [previous]
+        search = None
         with callbacks.fit_task(
-            max_subtasks=len(starts), sequential_subtasks=False
+            max_subtasks=len(starts) + chooses, sequential_subtasks=False
         ) as context:
             if context is None:  # do not send X and y to other processes
                 callbacks = callbacks.without_data()
+            if chooses:
+                with callbacks.search_task(context, len(starts)) as task:
+                    search = self._search_alpha(
+                        coarse(spec), data, folds, drawn[0], task, callbacks
+                    )
+                spec = spec._replace(alpha=search.alpha)
             training = RestartTraining(
                 spec,
                 data,
-                validation,
+                validation if self.early_stopping else None,
                 warm_start=previous is not None,
                 observers=partial(_observers, self, callbacks, len(starts)),
                 tasks=RestartTasks(context, callbacks, self.max_iter),
             )
             fits = train_each(training, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
-        return best(fits)
+        return best(fits), search
 
-    _validation_set_advice = "set early_stopping=True, or leave X_val and y_val out"
+    def _initial_alpha(self, data: TrainingSet) -> float:
+        if self.alpha == "auto" and self.early_stopping:
+            return EARLY_STOPPING_ALPHA * data.mean_weight
+        return super()._initial_alpha(data)
+
+    def _folds(
+        self, spec: TrainSpec, data: TrainingSet, validation: TrainingSet | None
+    ) -> list[Fold]:
+        """Return the folds of a search for alpha; none if there are too few rows."""
+        if validation is not None:
+            return [Fold(data, validation)]
+        if self.cv is not None and not isinstance(self.cv, Integral):
+            return given_folds(self.cv, data)
+        n_folds = 5 if self.cv is None else int(self.cv)
+        folds = cross_validation_folds(spec, data, n_folds)
+        if not folds:
+            self._announce(
+                f"alpha={spec.alpha:.3g}, because there are too few rows in a class to "
+                "cross-validate"
+            )
+        return folds
+
+    _validation_set_advice = (
+        "set early_stopping=True or alpha='auto', or leave X_val and y_val out"
+    )
 
     def _uses_validation_set(self) -> bool:
-        return self.early_stopping
+        return self.early_stopping or self.alpha == "auto"
 
     def _draw(self, network: Network, seed: int) -> np.ndarray:
         """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)).

@@ -77,12 +77,13 @@ def validate_training_set(
     X = _canonical(X)
     classes, codes = _encode(y)
     weight = _sample_weight(X, sample_weight)
+    mean_weight = _mean_weight(weight)
     factors = None
     if class_weight is not None:
         factors = _class_weights(codes, classes, weight, class_weight)
         weight = _times_class_weight(weight, codes, factors, class_weight)
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
-    data = data._replace(class_weight=factors)
+    data = data._replace(class_weight=factors, mean_weight=mean_weight)
     if not data.multilabel and len(data.weight) < len(weight):
         _check_two_classes(classes[np.unique(data.y).astype(np.intp)])
     return data
@@ -181,6 +182,12 @@ def _check_two_classes(classes: np.ndarray) -> None:
             "y must hold samples of at least 2 classes with a positive weight; got one "
             f"class only: {classes.tolist()[0]!r}."
         )
+
+
+def _mean_weight(weight: np.ndarray) -> float:
+    """Return the mean of the positive weights, at most 1; their sum may overflow."""
+    largest = float(weight.max())
+    return min(1.0, float((weight[weight > 0.0] / largest).mean() * largest))
 
 
 def _sample_weight(X: Any, sample_weight: Any) -> np.ndarray:

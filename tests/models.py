@@ -20,16 +20,18 @@ from sknn_simple._optim.minimize import SOLVERS
 # A network has no Hessian: only the linear model takes the solvers that need one.
 NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]
 
-# Small models with default settings.
+# Small models. The networks have a fixed alpha, because a search takes as long as ten
+# fits; CHOOSING searches.
 LINEAR = LogisticNN()
-NETWORK = OneHiddenMLP(4, "tanh", random_state=0)
+NETWORK = OneHiddenMLP(4, "tanh", alpha=1.0, random_state=0)
+CHOOSING = clone(NETWORK).set_params(alpha="auto", cv=3)
 SKIPPING = clone(NETWORK).set_params(skip_connections=True)
 
 # Models for two fits that may differ by rounding. LogisticNN has one optimum; the path
 # of a network is not convex and amplifies rounding about tenfold in ten iterations, so
 # that networks are compared after a few. The caller ignores ConvergenceWarning.
 EXACT_LINEAR = LogisticNN(tol=1e-9)
-SHORT_NETWORK = OneHiddenMLP(6, "tanh", max_iter=25, tol=0.0, random_state=0)
+SHORT_NETWORK = OneHiddenMLP(6, "tanh", alpha=1.0, max_iter=25, tol=0.0, random_state=0)
 SHORT_SKIPPING = clone(SHORT_NETWORK).set_params(
     activation="softplus", skip_connections=True
 )
@@ -37,14 +39,16 @@ SHORT_SKIPPING = clone(SHORT_NETWORK).set_params(
 
 def _name(model):
     skips = getattr(model, "skip_connections", False)
-    return f"{type(model).__name__}{' with skip connections' * skips}"
+    chooses = model.alpha == "auto" and hasattr(model, "cv")
+    name = f"{type(model).__name__}{' with skip connections' * skips}"
+    return name + " that chooses alpha" * chooses
 
 
 def _each(*models):
     return pytest.mark.parametrize("model", models, ids=_name)
 
 
-each_model = _each(LINEAR, NETWORK, SKIPPING)
+each_model = _each(LINEAR, NETWORK, SKIPPING, CHOOSING)
 each_class = _each(LINEAR, NETWORK)
 each_comparable_model = _each(EXACT_LINEAR, SHORT_NETWORK, SHORT_SKIPPING)
 ignores_max_iter = pytest.mark.filterwarnings(

@@ -55,7 +55,7 @@ SHARED = {
 }
 SIGNATURES = {
     LogisticNN: (
-        {"alpha": 1.0},
+        {"alpha": "auto"},
         {
             "fit_intercept": True,
             "standardize": True,
@@ -68,7 +68,8 @@ SIGNATURES = {
     OneHiddenMLP: (
         {"hidden_layer_size": 100, "activation": "relu"},
         {
-            "alpha": 1.0,
+            "alpha": "auto",
+            "cv": 5,
             "standardize": True,
             "skip_connections": False,
             "solver": "auto",
@@ -170,6 +171,7 @@ def test_solvers():
 
 RECORD = {
     "scale_",
+    "alpha_",
     "loss_",
     "loss_curve_",
     "n_iter_",
@@ -177,7 +179,15 @@ RECORD = {
     "converged_",
     "solver_",
 }
-LINEAR_ATTRIBUTES = {"classes_", "coef_", "intercept_", "n_features_in_", *RECORD}
+LINEAR_ATTRIBUTES = {
+    "classes_",
+    "coef_",
+    "intercept_",
+    "n_features_in_",
+    "log_evidence_",
+    "n_effective_",
+    *RECORD,
+}
 NETWORK_ATTRIBUTES = {
     "classes_",
     "coefs_",
@@ -210,8 +220,9 @@ def test_attributes_of_logistic_nn(target):
 @each_target
 def test_attributes_of_the_network(target, skip):
     name, n_outputs, out_activation = target
-    model = clone(NETWORK).set_params(skip_connections=skip).fit(*data(name))
-    optional = {"skip_coef_"} if skip else set()
+    model = clone(NETWORK).set_params(alpha="auto", skip_connections=skip)
+    model.fit(*data(name))
+    optional = {"cv_results_", "skip_coef_"} if skip else {"cv_results_"}
     assert fitted_attributes(model) == NETWORK_ATTRIBUTES | optional
     assert [coef.shape for coef in model.coefs_] == [(P, H), (H, n_outputs)]
     assert [b.shape for b in model.intercepts_] == [(H,), (n_outputs,)]
@@ -301,7 +312,7 @@ def test_without_a_penalty_standardize_changes_nothing(activation):
 @each_model_and_solver
 def test_tol_is_compared_with_grad_norm(model, solver):
     X, y = independent_classes()
-    model = clone(model).set_params(solver=solver)
+    model = clone(model).set_params(solver=solver, alpha=1.0)
     assert clone(model).fit(X, y).converged_
     # tol a little above what an iteration reached ends the fit there.
     with pytest.warns(match="max_iter=2"):

@@ -33,6 +33,10 @@ class TrainingSet(NamedTuple):
     # The factor of each class in `weight`, of a label's two values (n_labels, 2); None
     # without class weights.
     class_weight: np.ndarray | None = None
+    # The mean of sample_weight, at most 1.
+    mean_weight: float = 1.0
+    # Whether each row that was passed to fit is among these; None if all are.
+    kept: np.ndarray | None = None
 
     @classmethod
     def from_weighted_rows(
@@ -47,7 +51,8 @@ class TrainingSet(NamedTuple):
         # Dividing first avoids overflow of the sum.
         weight = weight / largest
         kept = weight > _SMALLEST * len(weight)
-        if not kept.all():
+        all_kept = bool(kept.all())
+        if not all_kept:
             X, codes, weight = X[kept], codes[kept], weight[kept]
         multilabel = codes.ndim == 2
         if len(classes) == 2 and not multilabel:
@@ -55,21 +60,23 @@ class TrainingSet(NamedTuple):
         share = float(weight.sum())
         with np.errstate(over="ignore"):
             total = float(np.float64(share) * largest)
-        return cls(X, codes, weight / share, total, classes, multilabel)
+        return cls(
+            X,
+            codes,
+            weight / share,
+            total,
+            classes,
+            multilabel,
+            kept=None if all_kept else kept,
+        )
 
     @property
     def counted_rows(self) -> float:
-        """S, but at least the number of rows.
+        """S, as if a row of an average weight below 1 had weight 1.
 
-        The number of observations for a choice of alpha. Weights may sum to 1, and then
-        every row counts as one on average. Repeated rows count as often as they occur.
+        The number of observations for a choice of alpha: weights may sum to 1.
         """
-        return max(self.total_weight, float(len(self.weight)))
-
-    @property
-    def mean_weight(self) -> float:
-        """The factor of an alpha if S counts as `counted_rows`; at most 1."""
-        return self.total_weight / self.counted_rows
+        return self.total_weight / self.mean_weight
 
     @property
     def n_outputs(self) -> int:
@@ -84,6 +91,17 @@ class TrainingSet(NamedTuple):
     def out_activation(self) -> str:
         """The inverse link, a key of ``LOSSES``."""
         return out_activation(len(self.classes), self.multilabel)
+
+    def present(self, rows: Any) -> np.ndarray:
+        """Return the numbers of some rows that were passed to fit, without lost ones.
+
+        `rows` are row numbers or a mask.
+        """
+        n_rows = len(self.weight) if self.kept is None else len(self.kept)
+        rows = np.arange(n_rows)[rows]
+        if self.kept is None:
+            return rows
+        return (np.cumsum(self.kept) - 1)[rows[self.kept[rows]]]
 
     def without_rows(self) -> Self:
         """Return a set without rows, with the classes: small, to be pickled."""

@@ -36,6 +36,22 @@ class FitCallbacks(NamedTuple):
         yield context if has_callbacks(self.estimator) else None
         self.end(context)
 
+    @contextmanager
+    def search_task(
+        self, context: Any | None, number: int | None = None
+    ) -> Iterator[Any | None]:
+        """Open the task of a search for alpha; yield its context, if any.
+
+        `number` is that of the task if its siblings are not sequential.
+        """
+        if context is None:
+            yield None
+            return
+        task = context.subcontext("alphas", task_id=number, max_subtasks=None)
+        self.begin(task)
+        yield task
+        self.end(task)
+
     def begin(self, task: Any, **kwargs: Any) -> None:
         """Tell the callbacks that a task begins."""
         with _LOCK:
@@ -117,4 +133,36 @@ class RestartTasks(NamedTuple):
 
     def end(self, task: Any | None) -> bool:
         """Close the task; True if a callback asks to skip the other starts."""
+        return False if task is None else self.callbacks.end(task)
+
+
+class SearchTasks(NamedTuple):
+    """The tasks of a search for alpha: the search, its alphas, and their folds."""
+
+    # The task of the search; None without callbacks.
+    context: Any | None
+    callbacks: FitCallbacks
+
+    def begin_alpha(self, n_folds: int) -> Any | None:
+        """Open the task of one alpha and return its context."""
+        if self.context is None:
+            return None
+        with _LOCK:
+            task = self.context.subcontext(
+                "alpha", max_subtasks=n_folds, sequential_subtasks=False
+            )
+            self.callbacks.begin(task)
+        return task
+
+    def begin_fold(self, task: Any | None, number: int) -> Any | None:
+        """Open the task of one fold and return its context."""
+        if task is None:
+            return None
+        with _LOCK:
+            fold = task.subcontext("fold", task_id=number)
+            self.callbacks.begin(fold)
+        return fold
+
+    def end(self, task: Any | None) -> bool:
+        """Close a task; True if a callback asks to end the search."""
         return False if task is None else self.callbacks.end(task)

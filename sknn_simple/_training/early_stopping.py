@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._training.problem import TrainingProblem, cut
 from sknn_simple._training.spec import TrainSpec
@@ -55,11 +56,18 @@ def early_stopping(
     """Return the observer of the validation set; None without a validation set."""
     if validation is None or spec.patience is None:
         return None
+    J = validation_objective(spec, problem, validation)
+    return EarlyStopping(J.value, spec.patience)
+
+
+def validation_objective(
+    spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet
+) -> Objective:
+    """Return the log-loss of validation rows as a function of θ."""
     X = validation.X.astype(problem.data.X.dtype, copy=False)
     exact = problem.explicit and problem.explicit.without_rounding()
     blocks = cut(spec, validation._replace(X=X), exact)
-    J = problem.objective.over(blocks, np.zeros(problem.objective.size))
-    return EarlyStopping(J.value, spec.patience)
+    return problem.objective.over(blocks, np.zeros(problem.objective.size))
 
 
 def split(

@@ -108,6 +108,16 @@ CLASS_ROWS = 10
 VARIANCE = 4.0
 # The first alpha of a search, and the one that is used if no search is possible.
 START_ALPHA = 1.0
+# The alphas of a validation: the first one in units of S, the factor between two, and
+# the largest number of them. At the first one most networks are constant.
+PATH_START, PATH_FACTOR, PATH_LENGTH = 0.3, 10.0**0.5, 12
+# The accuracy of the fits whose loss is only compared. 1e-2 chooses the alphas of 1e-3
+# (22 tables); 5e-2 does not.
+SEARCH_TOL = 1e-2
+# Cross-validation uses at most about this number of distinct rows.
+SEARCH_ROWS = 5000
+# alpha if early stopping restrains the network.
+EARLY_STOPPING_ALPHA = 1e-2
 # The evidence searches from this alpha to this multiple of the number of rows, where
 # the weights are nearly 0. On 22 tables it chose 0.03 to 110.
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0

@@ -34,7 +34,7 @@ class ProgressTable(Observer):
         columns += [f"{'validation':>13}"] if early_stopping else []
         columns += [f"{'gradient':>9}", f"{'target':>9}", f"{'seconds':>8}"]
         of = f", start {start} of {n_starts}" if n_starts > 1 else ""
-        _write(f"{title}{of}\n" + "  ".join(columns))
+        print_line(f"{title}{of}\n" + "  ".join(columns))
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
         """Print the iterate's line."""
@@ -44,12 +44,12 @@ class ProgressTable(Observer):
             columns.append(f"{self._early_stopping.curve[-1]:>13.8f}")
         columns += [f"{iterate.grad_norm:>9.2e}", f"{iterate.target:>9.2e}"]
         seconds = time.perf_counter() - self._begun
-        _write(f"{self._prefix}{'  '.join(columns)}  {seconds:>8.3f}")
+        print_line(f"{self._prefix}{'  '.join(columns)}  {seconds:>8.3f}")
         return False
 
     def on_message(self, text: str) -> None:
         """Print a line of its own."""
-        _write(f"{self._prefix}{text}")
+        print_line(f"{self._prefix}{text}")
 
     def on_stop(self, outcome: str) -> None:
         """Print why training ended."""
@@ -59,9 +59,10 @@ class ProgressTable(Observer):
         if outcome == "observer" and by_patience:
             outcome = "early_stopping"
         explanation = OUTCOMES[outcome].summary.format(max_iter=self._max_iter)
-        _write(f"{self._prefix}{explanation} after {self._n_iter} iterations")
+        print_line(f"{self._prefix}{explanation} after {self._n_iter} iterations")
 
 
-def _write(text: str) -> None:
+def print_line(text: str) -> None:
+    """Print a line at once."""
     # A single write, because starts in several processes share the output.
     print(f"{text}\n", end="", flush=True)

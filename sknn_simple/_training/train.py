@@ -13,7 +13,11 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds
 from sknn_simple._optim.history import History, Observer
-from sknn_simple._training.early_stopping import EarlyStopping, early_stopping
+from sknn_simple._training.early_stopping import (
+    EarlyStopping,
+    early_stopping,
+    validation_objective,
+)
 from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
@@ -46,6 +50,8 @@ class Trained(NamedTuple):
     validation_curve: list[float] | None
     # None if alpha was given.
     evidence: Evidence | None = None
+    # Log-loss of `parameters` on the validation set, if there is one.
+    held_out_loss: float = np.nan
 
     @property
     def score(self) -> float:
@@ -69,7 +75,8 @@ def train(
     spec : TrainSpec
         What to minimise, and how.
     data, validation : TrainingSet
-        The training rows, and the validation rows, if any.
+        The training rows, and the validation rows, if any. Without early stopping
+        their log-loss is computed at the end.
     start : ndarray of shape (size,)
         Zeros or random numbers, in the coordinates u of the diagonal preconditioner.
         With `warm_start` parameters for raw features.
@@ -94,7 +101,12 @@ def train(
         history = History([stopping, *observers] if stopping else observers)
         found = _minimize(spec, problem, plan, theta, history)
         trained = _trained(found, plan.solver, history)
-        return trained if stopping is None else _best_of(trained, problem, stopping)
+        if stopping is not None:
+            return _best_of(trained, problem, stopping)
+        if validation is not None:
+            loss = validation_objective(spec, problem, validation).value(found.theta)
+            trained = trained._replace(held_out_loss=loss)
+        return trained
 
 
 def _start(
