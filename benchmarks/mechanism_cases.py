@@ -12,6 +12,7 @@ from scipy import sparse
 from benchmarks.data import BUNDLED, DataSet, letters, million, read_csv
 from sknn_simple import LogisticNN, OneHiddenMLP
 
+SMALL = ("iris", "wine", "breast_cancer", "german", "heart", "mushroom", "twonorm")
 NETWORKS = ("breast_cancer", "digits", "german", "phoneme", "vehicle")
 
 
@@ -57,8 +58,7 @@ def topics(n: int, p: int, n_classes: int) -> DataSet:
 
 
 MADE: dict[str, Callable[[], DataSet]] = {
-    "breast_cancer": partial(BUNDLED["breast_cancer"], 1.0),
-    "digits": partial(BUNDLED["digits"], 1.0),
+    **{name: partial(read, 1.0) for name, read in BUNDLED.items()},
     "letters": letters,
     "rare": rare,
     "topics": partial(topics, 4000, 5000, 20),
@@ -92,6 +92,16 @@ def multiclass(folder: Path) -> Iterator[Case]:
     for name, data in available(("digits", "segment", "letters"), folder):
         yield Case(name, LogisticNN(), data)
     for (n, p, k), noise in product(((3000, 100, 10), (2000, 200, 3)), (1.0, 0.1)):
+        data = gaussian(n, p, k, noise)
+        yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(), data)
+
+
+def few_params(folder: Path) -> Iterator[Case]:
+    """Tables that newton-cholesky fits, from hardly to nearly separable classes."""
+    for (name, data), standardize in product(available(SMALL, folder), (True, False)):
+        kind = "standardised" if standardize else "raw"
+        yield Case(f"{name}, {kind}", LogisticNN(standardize=standardize), data)
+    for (n, p, k), noise in product(((500, 10, 2), (2000, 5, 4)), (1.0, 0.1)):
         data = gaussian(n, p, k, noise)
         yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(), data)
 

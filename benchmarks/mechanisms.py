@@ -68,6 +68,7 @@ LBFGS["usual scaling"] = Off(
         patch("sknn_simple._optim.lbfgs._MAX_SCALING_EXPONENT", 0.0),
     )
 )
+WHOLE_STEPS = patched("_optim.newton_cholesky._STEEP", np.inf)
 # With FEATURE_STEP = None there would be no float32 phase either.
 ROUNDING = {"off": patched(_ROUNDED, lambda self, values: values)}
 BLOCKS = {
@@ -78,6 +79,7 @@ BLOCKS = {
 MECHANISMS = {
     "leverage": Mechanism(cases.categories, LEVERAGE),
     "by_blocks": Mechanism(cases.multiclass, {"off": Off({"block_columns": 0})}),
+    "longer_steps": Mechanism(cases.few_params, {"off": WHOLE_STEPS}),
     "sample": Mechanism(cases.many_rows, {"off": Off({"subsample_part": 0.0})}),
     "float32": Mechanism(cases.networks, {"off": Off({"float32_work": float("inf")})}),
     "lbfgs": Mechanism(cases.several_networks, LBFGS),

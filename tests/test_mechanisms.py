@@ -25,6 +25,7 @@ MORE_ROWS = mechanism_cases.gaussian(6000, 20, 5)
 ACTS_ON = {
     "leverage": (LogisticNN(), mechanism_cases.rare(6000, columns=3)),
     "by_blocks": (LogisticNN(), FIVE_CLASSES),
+    "longer_steps": (LogisticNN(), mechanism_cases.gaussian(100, 3)),
     "sample": (LogisticNN(), mechanism_cases.gaussian(12_000, 20)),
     "float32": (OneHiddenMLP(80, random_state=0, max_iter=2), FIVE_CLASSES),
     # By default 59 pairs are stored.

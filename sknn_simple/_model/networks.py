@@ -94,25 +94,6 @@ class LinearNetwork:
         if self.has_bias:
             total["intercept"][...] += delta.sum(axis=0)
 
-    def tangent(
-        self, params: Arrays, direction: Arrays, X: Features, work: Workspace
-    ) -> tuple[np.ndarray, np.ndarray, Kept]:
-        """Return Z and R{Z} = X V + v."""
-        return self.forward(params, X, work), self.forward(direction, X, work), ()
-
-    def tangent_backward(
-        self,
-        params: Arrays,
-        direction: Arrays,
-        X: Features,
-        delta: np.ndarray,
-        tangent_delta: np.ndarray,
-        kept: Kept,
-        total: Arrays,
-    ) -> None:
-        """Add H v of the block to `total`: R{∂J/∂W} = Xᵀ R{delta}."""
-        self.backward(params, X, tangent_delta, kept, total)
-
 
 class OneHiddenNetwork:
     """A = φ(X W₁ + b₁), Z = A W₂ + b₂ (+ X W₃ with skip connections).

@@ -55,6 +55,10 @@ class Network(Protocol):
         total: Arrays,
     ) -> None: ...
 
+
+class NetworkWithTangents(Network, Protocol):
+    """A network whose raw outputs are not linear in θ, with the R-operator."""
+
     def tangent(
         self, params: Arrays, direction: Arrays, X: Features, work: Workspace
     ) -> tuple[np.ndarray, np.ndarray, Kept]: ...
@@ -179,16 +183,17 @@ class Curvature:
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v, exact, by the R-operator."""
         J = self._objective
+        network: NetworkWithTangents = J.network  # pyrefly: ignore
         params, direction = self._params, J.params(v)
 
         def term(block: Block, total: np.ndarray) -> float:
             X = J.blocks.features(block, J.workspace)
-            raw, tangent, kept = J.network.tangent(params, direction, X, J.workspace)
+            raw, tangent, kept = network.tangent(params, direction, X, J.workspace)
             probability = raw.copy()
             J.loss.probabilities(probability)
             J.loss.curvature_product(probability, block.weight, tangent)
             J.loss.value_and_gradient(raw, block.y, block.weight)
-            J.network.tangent_backward(
+            network.tangent_backward(
                 params, direction, X, raw, tangent, kept, J.views(total)
             )
             return 0.0

@@ -4,11 +4,14 @@ For a convex f with gradient g and Hessian H (size × size) each iteration
 
 1. solves (H + λ I) d = -g by a Cholesky factorisation, with λ = 1e-13 max diag H;
 2. goes to x + t d, with the first t = 1, ½, ¼, … that satisfies Armijo's condition,
-   f(x + t d) ≤ f(x) + 1e-4 t gᵀd;
+   f(x + t d) ≤ f(x) + 1e-4 t gᵀd. If this is t = 1, but more than a tenth r of the
+   slope is left there, it goes on to t = (1 + r) / (1 - r), at most 2, if f is lower;
 3. if there is no such t, goes back to 1 with 1000 λ.
 
 For a log-loss 1 is iteratively reweighted least squares (Bishop 2006, section 4.3.3).
 Near the minimum t is 1 and convergence is quadratic: fits rarely need ten iterations.
+The secant method would go to t = 1 + r / (1 - r). The slope of a log-loss levels off,
+so the minimum is about twice as far beyond t = 1.
 1 and 2 are algorithms 3.1 and 3.2 of Nocedal and Wright (2006). 3 is the method of
 Levenberg and Marquardt (sections 3.4 and 10.3). It is needed if outputs are saturated,
 for example after a warm start in other units: H is then almost 0 in some direction, and
@@ -41,6 +44,12 @@ _RIDGE_GROWTH = 1e3
 # If the predicted relative decrease of f is smaller, larger λ are not tried: the
 # rounding error of f would be larger than its decrease.
 _LEAST_DECREASE = 1e-10
+# A longer step is tried if more than this part of the slope is left at t = 1. Fits of
+# 27 tables need 0.76 of the Hessians, and 1.06 times as many evaluations. From 0.2 on
+# 0.81 and 1.02; with t = 2 for all 0.86 and 1.05; with the secant's t 0.81 and 1.21.
+_STEEP = 0.1
+# With this part the longer step has t = 2. Larger t gain nothing.
+_LARGEST_PART = 1.0 / 3.0
 
 
 def newton_cholesky(
@@ -111,7 +120,7 @@ def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarr
 
 
 def _search(line: Line) -> Point | None:
-    """Return the first acceptable point of the backtracking, or None.
+    """Return an acceptable point, or None.
 
     If the full step changes f only by rounding, the slope decides.
     """
@@ -121,4 +130,11 @@ def _search(line: Line) -> Point | None:
     if line.within_rounding(whole) and line.satisfies_curvature(whole):
         return whole
     found = line.backtrack(whole)
-    return found if found is not None and found.value < line.start.value else None
+    if found is None or found.value >= line.start.value:
+        return None
+    left = min(whole.slope / line.start.slope, _LARGEST_PART)
+    if found is whole and left > _STEEP:
+        longer = line.at((1.0 + left) / (1.0 - left))
+        if line.satisfies_armijo(longer) and longer.value < whole.value:
+            return longer
+    return found

@@ -15,18 +15,13 @@ import numpy as np
 
 
 class Curvature(Protocol):
-    """The second derivatives of f at one point."""
+    """The second derivatives of f at one point.
+
+    For solvers with a Hessian also ``matrix() -> ndarray``, (size, size).
+    """
 
     def product(self, v: np.ndarray, /) -> np.ndarray:
         """Return the Hessian times v, (size,)."""
-        ...
-
-
-class CurvatureWithMatrix(Curvature, Protocol):
-    """Second derivatives that can also be returned as a matrix."""
-
-    def matrix(self) -> np.ndarray:
-        """Return the Hessian, (size, size)."""
         ...
 
 
@@ -48,7 +43,7 @@ class Preconditioner(Protocol):
     """An invertible linear map θ = T u.
 
     Gradients over u are multiplied by `gradient_unit` before they are compared with a
-    tolerance.
+    tolerance. For solvers with a Hessian H also ``congruence(H) -> ndarray``, Tᵀ H T.
     """
 
     gradient_unit: float
@@ -63,10 +58,6 @@ class Preconditioner(Protocol):
 
     def pull_back(self, gradient: np.ndarray, /) -> np.ndarray:
         """Return Tᵀ g, the gradient over u from that over θ."""
-        ...
-
-    def congruence(self, hessian: np.ndarray, /) -> np.ndarray:
-        """Return Tᵀ H T."""
         ...
 
 
@@ -141,6 +132,6 @@ class PreconditionedCurvature:
         return T.pull_back(self._curvature.product(T.to_theta(v)))
 
     def matrix(self) -> np.ndarray:
-        """Return Tᵀ H T."""
-        matrix = self._curvature.matrix()  # pyrefly: ignore
-        return self._preconditioner.congruence(matrix)
+        """Return Tᵀ H T, for solvers that need it; not all T and H have a matrix."""
+        T, curvature = self._preconditioner, self._curvature
+        return T.congruence(curvature.matrix())  # pyrefly: ignore

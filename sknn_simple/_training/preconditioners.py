@@ -127,11 +127,6 @@ class BlockPreconditioner:
         pulled = self._project(self._base.pull_back(gradient))
         return _apply(self._inverses, pulled, transposed=True)
 
-    def congruence(self, hessian: np.ndarray) -> np.ndarray:
-        """Return Tᵀ H T."""
-        half = np.apply_along_axis(self.pull_back, 0, hessian)
-        return np.apply_along_axis(self.pull_back, 1, half)
-
     def _project(self, x: np.ndarray) -> np.ndarray:
         if not self._zero_sum:
             return x

@@ -10,7 +10,6 @@ from sknn_simple._data.threads import Workers
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.networks import LinearNetwork
-from sknn_simple._model.objective import Curvature
 
 N_ROWS = 33
 CENTER, SCALE = np.array([0.3, -2.0, 1.0]), np.array([2.0, 0.5, 1.5])
@@ -149,14 +148,6 @@ def test_matrix_is_the_derivative_of_the_gradient(case, form):
     np.testing.assert_allclose(
         found, np.array(expected) / (2.0 * step), rtol=1e-7, atol=1e-8
     )
-
-
-@every
-def test_product_is_that_of_any_network(case, form):
-    objective = case.objective(form)
-    found = objective.curvature(case.theta).product(case.v)
-    expected = Curvature(objective, case.theta).product(case.v)
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)
 
 
 @every

@@ -8,6 +8,7 @@ from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes, RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.activations import ACTIVATIONS
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.networks import LinearNetwork, OneHiddenNetwork
 from sknn_simple._model.objective import Objective
@@ -101,7 +102,8 @@ class Case:
             transform=explicit,
             sizes=sizes,
         )
-        return Objective(
+        kind = LinearObjective if self.linear else Objective
+        return kind(
             self.network,
             self.loss,
             blocks,

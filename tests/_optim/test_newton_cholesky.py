@@ -182,11 +182,26 @@ class Apart(Hyperbola):
         return np.diag(self.penalty + p * (1.0 - p))
 
 
+@pytest.mark.parametrize("start", [-1.0, 0.0, 3.0])
+def test_a_longer_step_is_taken_if_the_slope_is_steep_and_f_lower(start):
+    problem, seen = Apart(), Until(1)
+    start = np.array([start])
+    solve(problem, start, callback=seen)
+    x, value = seen.iterates[0]
+    whole = start - problem.jac(start) / problem.hess(start)[0]
+    left = (problem.jac(whole) / problem.jac(start))[0]
+    length = min(2.0, (1.0 + left) / (1.0 - left)) if left > 0.1 else 1.0
+    longer = start + length * (whole - start)
+    expected = longer if problem.fun(longer) < problem.fun(whole) else whole
+    np.testing.assert_allclose(x, expected, rtol=1e-9)
+    assert value <= problem.fun(start)
+
+
 def test_convergence_is_quadratic():
     """The next gradient is f''' / (2 f''²) times the square of the last."""
     problem, seen = Apart(), Until()
-    solve(problem, [0.0], callback=seen, maxiter=10)
-    assert problem.n_hessians == 10
+    solve(problem, [0.0], callback=seen, maxiter=7)
+    assert problem.n_hessians == 7
     x = seen.iterates[-1][0]
     p = 1.0 / (1.0 + np.exp(x[0]))
     factor = p * (1.0 - p) * (1.0 - 2.0 * p) / (2.0 * problem.hess(x)[0, 0] ** 2)
