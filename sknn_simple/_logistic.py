@@ -197,6 +197,12 @@ class LogisticNN(BaseNN):
             trained = train(spec, data, None, start, observers, warm_start=warm_start)
         return trained, search
 
+    def _initial_alpha(self, data: TrainingSet) -> float:
+        previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
+        if self.alpha == "auto" and previous > 0.0:
+            return previous
+        return super()._initial_alpha(data)
+
     _validation_set_advice = "set alpha='auto', or leave X_val and y_val out"
 
     def _uses_validation_set(self) -> bool:

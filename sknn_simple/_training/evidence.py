@@ -19,7 +19,6 @@ from sknn_simple._training.heuristics import (
     MAX_SECANTS,
     MAX_STEP,
     SMALLEST_ALPHA,
-    START_ALPHA,
 )
 from sknn_simple._training.laplace import Laplace, laplace
 from sknn_simple._training.phases import run_phases
@@ -60,7 +59,8 @@ def maximize_evidence(
     Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
     that was reached is returned.
     """
-    bounds, tried, alpha = sign_bounds(spec.signs), dict[float, float](), START_ALPHA
+    bounds, tried = sign_bounds(spec.signs), dict[float, float]()
+    alpha = spec.alpha / problem.data.mean_weight
     history.announce(_named(problem))
     found = None
     while True:
