@@ -5,7 +5,6 @@ import pytest
 from scipy import sparse
 
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._optim.problem import PreconditionedProblem
 from sknn_simple._training.plan import plan_round
 from sknn_simple._training.preconditioners import (
     BlockPreconditioner,
@@ -84,7 +83,8 @@ def test_a_round_uses_the_hessian_that_was_formed(
     assert isinstance(T, BlockPreconditioner)
     # Apart from the biases' equal shift, which J does not determine, and from weights
     # of constant columns.
-    hessian = PreconditionedProblem(J, T).curvature(zeros).matrix()
+    columns = np.array([T.to_theta(unit) for unit in np.eye(J.size)]).T
+    hessian = columns.T @ problem.linear.curvature(zeros).matrix() @ columns
     values = np.linalg.eigvalsh(hessian)
     n_zero = 1 + 10 * np.count_nonzero(data.X.std(axis=0) == 0.0)
     np.testing.assert_allclose(values[:n_zero], 0.0, atol=1e-6)
