@@ -135,6 +135,9 @@ def _search(line: Line) -> Point | None:
     left = min(whole.slope / line.start.slope, _LARGEST_PART)
     if found is whole and left > _STEEP:
         longer = line.at((1.0 + left) / (1.0 - left))
-        if line.satisfies_armijo(longer) and longer.value < whole.value:
+        is_lower = line.satisfies_armijo(longer) and longer.value < whole.value
+        # A longer step reverses the part of the gradient that the whole step removes.
+        # If that part is large, it would never vanish.
+        if is_lower and np.abs(longer.gradient).max() < np.abs(whole.gradient).max():
             return longer
     return found

@@ -85,7 +85,8 @@ def maximize_evidence(
                 return found._replace(outcome="observer")
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
             history.announce(_named(problem))
-            theta = _lower(problem, theta, within(posterior.mode(alpha), bounds))
+            step = _without_shift(problem, within(posterior.mode(alpha), bounds))
+            theta = _lower(problem, theta, step)
             plan = plan_round(spec, problem, plan.solver, posterior.hessian)
         except KeyboardInterrupt:
             return found._replace(outcome="interrupted")
@@ -145,6 +146,19 @@ def _next_alpha(tried: dict[float, float], bounds: tuple[float, float]) -> float
     if abs(step) >= nearest or (len(tried) > MAX_SECANTS and np.isfinite(nearest)):
         step = np.sign(changes[-1]) * nearest / 2.0
     return float(f"{np.clip(np.exp(now + step), *bounds):.1e}")
+
+
+def _without_shift(problem: TrainingProblem, theta: np.ndarray) -> np.ndarray:
+    """Subtract from the weights of softmax their mean over the outputs.
+
+    It is 0 at a minimum of J. If the unit of a column is extreme, rounding errors of
+    the eigenvectors are large in this direction.
+    """
+    J = problem.objective
+    if J.loss.shift_invariant:
+        weights = J.views(theta)["coef"]
+        weights -= weights.mean(axis=1, keepdims=True)
+    return theta
 
 
 def _lower(problem: TrainingProblem, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
