@@ -61,6 +61,8 @@ class History:
         Iterations in a row that did not lower f.
     asked_to_stop : bool
         Whether an observer asked to stop.
+    moved : bool
+        Whether the start of the next run is a new iterate, not the last one.
     """
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -70,6 +72,7 @@ class History:
         self.grad_norm = np.inf
         self.rejected = 0
         self.asked_to_stop = False
+        self.moved = False
 
     @property
     def n_iter(self) -> int:
@@ -84,7 +87,7 @@ class History:
         iterate = Iterate(len(self.values), theta, value, norm, target)
         self.values.append(value)
         self.grad_norm = norm
-        self._iteration_is_open = False
+        self._iteration_is_open = self.moved = False
         asked = [observer.on_iteration_end(iterate) for observer in self._observers]
         self.asked_to_stop = any(asked)
 
@@ -108,6 +111,11 @@ class History:
             self._iteration_is_open = True
             for observer in self._observers:
                 observer.on_iteration_begin(theta)
+
+    def begin_step(self, theta: np.ndarray) -> None:
+        """Begin an iteration from θ that the start of the next run ends."""
+        self.begin_iteration(theta)
+        self.moved = True
 
     def stop(self, outcome: str) -> None:
         """Call the observers at the end of the minimisation."""

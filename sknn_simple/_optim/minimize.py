@@ -125,8 +125,8 @@ class _Run:
         self._least_gradient = 0.0
 
     def start(self) -> None:
-        """Evaluate the start."""
-        if not self._history.values:
+        """Evaluate the start; it ends an iteration if it is a new iterate."""
+        if not self._history.values or self._history.moved:
             self._accept(self.u)
             return
         value, norm = self._measure(self.u)

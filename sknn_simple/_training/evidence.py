@@ -83,8 +83,11 @@ def maximize_evidence(
                 return found
             if history.asked_to_stop:
                 return found._replace(outcome="observer")
+            if history.n_iter >= spec.criteria.max_iter:
+                return found._replace(outcome="max_iter")
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
             history.announce(_named(problem))
+            history.begin_step(theta)
             step = _without_shift(problem, within(posterior.mode(alpha), bounds))
             theta = _lower(problem, theta, step)
             plan = plan_round(spec, problem, plan.solver, posterior.hessian)
