@@ -115,23 +115,25 @@ class _StopTogether(Observer):
 def cross_validation_folds(
     spec: TrainSpec, data: TrainingSet, n_folds: int
 ) -> list[Fold]:
-    """Return stratified folds of at most ``SEARCH_ROWS`` distinct rows.
+    """Return stratified folds of about ``SEARCH_ROWS`` distinct rows at most.
 
     They do not depend on the order of the rows, and not on the units of the columns.
     The list is empty if a class would be missing in the training rows of a fold.
     """
-    with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+    with (
+        np.errstate(under="ignore"),
+        limit_blas_threads() as n_threads,
+        Workers(n_threads) as workers,
+    ):
         problem = build_problem(spec, data, workers)
         blocks = cut(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
-    n_distinct = int(numbers.max()) + 1
-    if n_distinct < n_folds:
+    if numbers.max() + 1 < n_folds:
         return []
-    n_parts = n_folds * max(1, round(n_distinct / SEARCH_ROWS))
-    part = assign_folds(numbers, data, n_parts)
-    used = part < n_folds
-    if not used.all():
-        data, part = data.rows(np.flatnonzero(used)), part[used]
+    part = assign_folds(numbers, data, n_folds, SEARCH_ROWS)
+    if part.min() < 0:
+        used = np.flatnonzero(part >= 0)
+        data, part = data.rows(used), part[used]
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
     if not all(every_class_remains(data, rest) for rest, _ in splits):
         return []
