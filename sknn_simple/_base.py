@@ -240,7 +240,8 @@ class BaseNN(
 
     def _check_penalty(self, data: TrainingSet) -> None:
         if self.alpha == "auto":
-            if not 1e-290 <= data.mean_weight <= 1.0:
+            finite = np.isfinite(data.total_weight)
+            if not (finite and 1e-290 <= data.mean_weight <= 1.0):
                 raise ValueError(
                     f"alpha='auto' cannot be used with sample weights whose sum is "
                     f"{data.total_weight:.2g}: multiply them by a constant."
@@ -364,10 +365,12 @@ class BaseNN(
         if search is None or search.outcome == "lowest":
             return
         cause = "a callback" if search.outcome == "observer" else "an interrupt"
+        tried = len(search.tried)
+        chosen = f"the best of {tried} values" if tried else "no value was tried"
         warnings.warn(
-            f"{type(self).__name__}: {cause} ended the search for alpha after "
-            f"{len(search.tried)} values. The model was trained with the best of them, "
-            f"alpha={search.alpha:.3g}.",
+            f"{type(self).__name__}: {cause} ended the search for alpha before the "
+            "validation loss rose. The model was trained with "
+            f"alpha={search.alpha:.3g}, {chosen}.",
             ConvergenceWarning,
             stacklevel=3,
         )

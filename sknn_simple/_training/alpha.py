@@ -36,6 +36,9 @@ from sknn_simple._training.problem import build_problem, cut
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained, train
 
+# A fit, and whether a callback asks to end the search.
+_Result = tuple[Trained, bool]
+
 
 class Fold(NamedTuple):
     """The rows that a fit may use, and those on which its loss is measured."""
@@ -79,24 +82,23 @@ class FoldTraining(NamedTuple):
     tasks: SearchTasks
 
     def __call__(
-        self,
-        number: int,
-        fold: Fold,
-        alpha: float,
-        task: Any,
-        stop: "_StopTogether | None" = None,
-    ) -> tuple[Trained, bool]:
+        self, number: int, fold: Fold, alpha: float, task: Any, stop: "_StopTogether"
+    ) -> _Result:
         """Return the fit, and True if a callback asks to end the search."""
         fold_task = self.tasks.begin_fold(task, number)
-        observers = [] if stop is None else [stop]
-        trained = train(
-            self.spec._replace(alpha=alpha),
-            fold.data,
-            fold.validation,
-            self.start,
-            lambda problem, stopping: observers,
-        )
-        if stop is not None and trained.outcome == "interrupted":
+        try:
+            trained = train(
+                self.spec._replace(alpha=alpha),
+                fold.data,
+                fold.validation,
+                self.start,
+                lambda problem, stopping: [stop],
+            )
+        except KeyboardInterrupt:
+            stop.asked = True
+            self.tasks.end(fold_task)
+            raise
+        if trained.outcome == "interrupted":
             stop.asked = True
         return trained, self.tasks.end(fold_task)
 
@@ -143,33 +145,41 @@ def cross_validation_folds(
 def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
     """Return the folds of a splitter, or of an iterable of (train, test) rows.
 
-    Raises ValueError if a split has no rows on one side, or if a class is missing in
-    its training rows.
+    Raises ValueError that names cv, if it cannot split the rows, or if a split has no
+    rows on one side or lacks a class in its training rows.
     """
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import check_cv
 
-    codes = data.y.ravel() if data.y.ndim == 2 and not data.multilabel else data.y
-    splits = check_cv(cv, codes, classifier=True).split(data.X, codes)
+    codes = data.y if data.multilabel else data.y.ravel()
+    # A splitter sees the rows of positive weight, splits name those passed to fit.
+    own = np.arange(data.X.shape[0]).__getitem__
+    chosen = own if hasattr(cv, "split") else data.present
     folds = []
-    for number, split in enumerate(splits):
-        rest, aside = split if hasattr(cv, "split") else map(data.present, split)
-        if not len(rest) or not len(aside):
-            raise ValueError(f"cv: split {number} has no rows on one side.")
-        if not every_class_remains(data, rest):
-            raise ValueError(
-                f"cv: the training rows of split {number} do not contain every class."
-            )
-        folds.append(Fold(data.rows(rest), data.rows(aside)))
+    try:
+        for split in check_cv(cv, codes, classifier=True).split(data.X, codes):
+            rest, aside = map(chosen, split)
+            _check_split(data, rest, aside)
+            folds.append(Fold(data.rows(rest), data.rows(aside)))
+    except (IndexError, TypeError, ValueError) as error:
+        name = f"cv={cv}" if hasattr(cv, "split") else "cv"
+        raise ValueError(f"{name}: split {len(folds)}: {error}") from error
     if not folds:
-        raise ValueError("cv has no splits.")
+        raise ValueError(f"cv={cv} has no splits.")
     return folds
+
+
+def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None:
+    if not len(rest) or not len(aside):
+        raise ValueError("it has no rows of positive weight on one side.")
+    if not every_class_remains(data, rest):
+        raise ValueError("its training rows do not contain every class.")
 
 
 def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
-    max_iter = spec.criteria.max_iter
-    criteria = StoppingCriteria(SEARCH_TOL, max_iter, SEARCH_TOL)
+    tol = max(SEARCH_TOL, spec.criteria.tol)
+    criteria = StoppingCriteria(tol, spec.criteria.max_iter, tol)
     return spec._replace(criteria=criteria)
 
 
@@ -194,34 +204,31 @@ def search_alpha(
         The number of folds that joblib trains at the same time. If it is 1, threads of
         this process share the folds.
     announce : callable
-        Called with a line of text after each alpha.
+        Called with a line of text after each alpha and at the end.
     """
-    tried: list[float] = []
-    losses: list[list[float]] = []
+    tried: list[tuple[float, list[float]]] = []
     outcome = "lowest"
-    for alpha in _path(total) if folds else ():
-        try:
-            task = training.tasks.begin_alpha(len(folds))
-            results = _fit_folds(training, folds, alpha, task, n_jobs)
-            asked = training.tasks.end(task)
-        except KeyboardInterrupt:
-            outcome = "interrupted"
-            break
-        if any(trained.outcome == "interrupted" for trained, _ in results):
-            outcome = "interrupted"
-            break
-        tried.append(alpha)
-        losses.append([trained.held_out_loss for trained, _ in results])
-        announce(_line(alpha, losses[-1]))
-        if asked or any(fold_asked for _, fold_asked in results):
-            outcome = "observer"
-            break
-        if _has_risen(losses):
-            break
-    best = training.spec.alpha
-    if tried:
-        best = tried[int(np.argmin(np.mean(losses, axis=1)))]
-    return Search(best, np.array(tried), np.array(losses), outcome)
+    try:
+        for alpha in _path(total) if folds else ():
+            fits, asked = _fit_folds(training, folds, alpha, n_jobs)
+            if any(fit.outcome == "interrupted" for fit in fits):
+                raise KeyboardInterrupt
+            tried.append((alpha, [fit.held_out_loss for fit in fits]))
+            announce(_line(*tried[-1]))
+            if asked:
+                outcome = "observer"
+                break
+            if _has_risen([losses for _, losses in tried]):
+                break
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+    alphas = np.array([alpha for alpha, _ in tried])
+    losses = np.array([losses for _, losses in tried])
+    if not tried:
+        return Search(training.spec.alpha, alphas, losses, outcome)
+    best = float(alphas[losses.mean(axis=1).argmin()])
+    announce(f"alpha={best:.3g} has the lowest; the fit of all rows follows")
+    return Search(best, alphas, losses, outcome)
 
 
 def _path(total: float) -> Iterator[float]:
@@ -246,30 +253,36 @@ def _line(alpha: float, losses: list[float]) -> str:
 
 
 def _fit_folds(
-    training: FoldTraining,
-    folds: list[Fold],
-    alpha: float,
-    task: Any,
-    n_jobs: int | None,
-) -> list[tuple[Trained, bool]]:
-    """Return the fits of all folds, in order."""
-    if len(folds) > 1 and effective_n_jobs(n_jobs) > 1:
-        return Parallel(n_jobs=n_jobs)(
-            delayed(training)(number, fold, alpha, task)
-            for number, fold in enumerate(folds)
-        )
-    results: dict[int, tuple[Trained, bool]] = {}
+    training: FoldTraining, folds: list[Fold], alpha: float, n_jobs: int | None
+) -> tuple[list[Trained], bool]:
+    """Return the fits of all folds, in order, and True if a callback asks to stop."""
+    task = training.tasks.begin_alpha(len(folds))
     stop = _StopTogether()
+    in_jobs = len(folds) > 1 and effective_n_jobs(n_jobs) > 1
+    try:
+        if in_jobs:
+            results = Parallel(n_jobs=n_jobs)(
+                delayed(training)(number, fold, alpha, task, stop)
+                for number, fold in enumerate(folds)
+            )
+        else:
+            results = _in_threads(
+                lambda number: training(number, folds[number], alpha, task, stop),
+                len(folds),
+            )
+    except KeyboardInterrupt:
+        stop.asked = True
+        training.tasks.end(task)
+        raise
+    asked = training.tasks.end(task) or any(asked for _, asked in results)
+    return [fit for fit, _ in results], asked
 
-    def fit(number: int) -> None:
-        results[number] = training(number, folds[number], alpha, task, stop)
 
+def _in_threads(fit: Callable[[int], _Result], count: int) -> list[_Result]:
+    """Return ``fit(0)`` … ``fit(count - 1)``, from threads of this process."""
+    results: dict[int, _Result] = {}
     with limit_blas_threads() as n_threads:
         pass  # the fits share the limit
     with Workers(n_threads) as workers:
-        try:
-            workers.run(fit, len(folds))
-        except KeyboardInterrupt:
-            stop.asked = True
-            raise
-    return [results[number] for number in range(len(folds))]
+        workers.run(lambda number: results.update({number: fit(number)}), count)
+    return [results[number] for number in range(count)]
