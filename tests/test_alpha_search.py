@@ -310,6 +310,15 @@ def test_too_few_rows_to_cross_validate(name, capsys):
     assert_same_bits(model, fixed, X[rows])
 
 
+@ignores_max_iter
+def test_too_few_rows_have_a_penalty_in_the_unit_of_the_weights():
+    rows, y = FEW["a class with one row"]
+    one = fit(SHORT, X[rows], y)
+    other = fit(SHORT, X[rows], y, sample_weight=np.full(len(y), 1.0 / len(y)))
+    assert_allclose(other.alpha_, 1.0 / len(y), rtol=1e-9)
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-7)
+
+
 # Validation rows, early stopping ------------------------------------------------------
 
 

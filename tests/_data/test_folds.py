@@ -173,6 +173,27 @@ def test_the_heavier_class_of_equal_rows_decides():
         assert np.ptp(counts) <= 1
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-12], ids=["", "light"])
+def test_the_heavier_class_decides_in_every_order(rng, size):
+    # Each distinct row has both classes: as heavy in 20 rows, up to rounding.
+    numbers = np.repeat(np.arange(60), 4)
+    y = np.tile([0, 1, 1, 1], 60)
+    lighter = np.repeat([0.6, 0.3, 0.9], 20)
+    weight = np.column_stack([lighter, np.tile([0.1, 0.2, 0.3], (60, 1))]).ravel()
+    weight[1:] *= size
+    X = numbers[:, None].astype(float)
+    fold = assign_folds(numbers, training_set(X, y, weight), 4)
+    heavier = np.repeat([0, 1, 0], 20)
+    for label in range(2):
+        counts = np.bincount(fold[::4][heavier == label], minlength=4)
+        assert np.ptp(counts) <= 1
+    order = rng.permutation(len(y))
+    moved = assign_folds(
+        numbers[order], training_set(X[order], y[order], weight[order]), 4
+    )
+    assert_array_equal(moved, fold[order])
+
+
 # Large tables -------------------------------------------------------------------------
 
 
