@@ -365,11 +365,10 @@ class BaseNN(
             return
         cause = "a callback" if search.outcome == "observer" else "an interrupt"
         tried = len(search.tried)
-        chosen = f"the best of {tried} values" if tried else "no value was tried"
+        chosen = f"the best of {tried} values" if tried else "because none was tried"
         warnings.warn(
-            f"{type(self).__name__}: {cause} ended the search for alpha before the "
-            "validation loss rose. The model was trained with "
-            f"alpha={search.alpha:.3g}, {chosen}.",
+            f"{type(self).__name__}: {cause} ended the search for alpha. The model was "
+            f"trained with alpha={search.alpha:.3g}, {chosen}.",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -4,7 +4,7 @@ The loss is measured by cross-validation, or on one given validation set. Each f
 the path begins at the same start: a network that starts at the weights of a stronger
 penalty ends in worse minima, and alphas chosen in this way led to a log-loss 8 % higher
 (22 tables). The path is relative to S, so that it does not depend on the scale of the
-sample weights, and it ends if the loss no longer falls.
+sample weights, and it ends if the loss no longer falls, or is negligible.
 
 References
 ----------
@@ -26,6 +26,7 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
+    NEGLIGIBLE_LOSS,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
@@ -218,7 +219,7 @@ def search_alpha(
             if asked:
                 outcome = "observer"
                 break
-            if _has_risen([losses for _, losses in tried]):
+            if _is_over([losses for _, losses in tried]):
                 break
     except KeyboardInterrupt:
         outcome = "interrupted"
@@ -236,12 +237,14 @@ def _path(total: float) -> Iterator[float]:
         yield PATH_START * total / PATH_FACTOR**k
 
 
-def _has_risen(losses: list[list[float]]) -> bool:
-    """Return whether the mean loss rose with the last step of the path.
+def _is_over(losses: list[list[float]]) -> bool:
+    """Return whether the mean loss is negligible or did not fall with the last step.
 
     If all losses are equal, up to the accuracy of the fits, the weights are still 0.
     """
     means = np.mean(losses, axis=1)
+    if means[-1] < NEGLIGIBLE_LOSS:
+        return True
     is_flat = np.ptp(means) <= SEARCH_TOL * means[0]
     return len(means) > 1 and means[-1] >= means[:-1].min() and not is_flat
 

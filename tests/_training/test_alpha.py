@@ -20,7 +20,12 @@ from sknn_simple._training.alpha import (
     search_alpha,
 )
 from sknn_simple._training.callbacks import SearchTasks
-from sknn_simple._training.heuristics import PATH_FACTOR, PATH_LENGTH, PATH_START
+from sknn_simple._training.heuristics import (
+    NEGLIGIBLE_LOSS,
+    PATH_FACTOR,
+    PATH_LENGTH,
+    PATH_START,
+)
 from sknn_simple._training.train import train
 
 
@@ -114,6 +119,19 @@ def test_a_flat_start_of_the_path_does_not_end_it(training_set, hidden_spec, sea
     found = search(data, folds, spec=spec)
     assert len(found.tried) == PATH_LENGTH
     assert_allclose(found.losses, np.log(2.0), rtol=1e-3)
+
+
+def test_a_negligible_loss_ends_the_path(training_set, hidden_spec, search):
+    # The classes are far apart: the loss falls with alpha, towards 0.
+    X, y = make_classification(120, 4, class_sep=20.0, flip_y=0.0, random_state=0)
+    data = training_set(X, y)
+    spec = hidden_spec(data, n_hidden=4)
+    found = search(data, cross_validation_folds(spec, data, 3), spec=spec)
+    means = found.losses.mean(axis=1)
+    assert len(means) < PATH_LENGTH
+    assert (np.diff(means) < 0.0).all()
+    assert means[-1] < NEGLIGIBLE_LOSS <= means[-2]
+    assert found.alpha == found.tried[-1]
 
 
 def test_without_folds_nothing_is_tried(data, search, spec):
