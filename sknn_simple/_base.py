@@ -364,10 +364,11 @@ class BaseNN(
         if search is None or search.outcome == "lowest":
             return
         cause = "a callback" if search.outcome == "observer" else "an interrupt"
+        tried = len(search.tried)
+        chosen = f"the best of {tried} values" if tried else "because none was tried"
         warnings.warn(
-            f"{type(self).__name__}: {cause} ended the search for alpha after "
-            f"{len(search.tried)} values. The model was trained with the best of them, "
-            f"alpha={search.alpha:.3g}.",
+            f"{type(self).__name__}: {cause} ended the search for alpha. The model was "
+            f"trained with alpha={search.alpha:.3g}, {chosen}.",
             ConvergenceWarning,
             stacklevel=3,
         )

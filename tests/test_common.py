@@ -30,7 +30,7 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 # they compare fits with each other. check_sample_weight_equivalence compares to 1e-7,
 # and a nonconvex path amplifies rounding: on a hundred iterations by 1e10 and more. The
 # settings with tol=1e-2 or more end before that.
-SmallMLP = partial(OneHiddenMLP, 4, random_state=0)
+SmallMLP = partial(OneHiddenMLP, 4, alpha=1.0, random_state=0)
 SOONER = {name: {"tol": 1e-2} for name in ("softplus", "silu", "gelu")}
 
 # What the checks rule out by themselves is not here:
@@ -51,6 +51,7 @@ SETTINGS = [
     LogisticNN(class_weight="balanced"),
     LogisticNN(warm_start=True),
     OneHiddenMLP(random_state=0),
+    SmallMLP("tanh", alpha="auto", cv=3),
     *[SmallMLP(name, **SOONER.get(name, {})) for name in ACTIVATIONS],
     SmallMLP(standardize=False),
     SmallMLP("tanh", standardize=False),
@@ -62,10 +63,10 @@ SETTINGS = [
     SmallMLP("identity", alpha=0, tol=1e-1),
     SmallMLP("tanh", alpha=0, tol=1e-1),
     SmallMLP("tanh", alpha=10.0),
-    SmallMLP(class_weight="balanced"),
+    SmallMLP(class_weight="balanced", tol=1e-2),
     SmallMLP("tanh", warm_start=True),
     SmallMLP(n_init=2),
-    OneHiddenMLP(2, "tanh", random_state=0),
+    OneHiddenMLP(2, "tanh", alpha=1.0, random_state=0),
 ]
 
 

@@ -37,31 +37,55 @@ def distinct_rows(blocks: RowBlocks, workers: Workers) -> np.ndarray:
     return numbers
 
 
-def assign_folds(numbers: np.ndarray, data: TrainingSet, n_folds: int) -> np.ndarray:
-    """Return the fold of each row, (n_rows,), stratified by class.
+def assign_folds(
+    numbers: np.ndarray, data: TrainingSet, n_folds: int, most: float = np.inf
+) -> np.ndarray:
+    """Return the fold of each row, (n_rows,), stratified by class; -1 if it has none.
 
     Distinct rows are shuffled, sorted by class, or by the combination of labels, and
-    dealt out in turn. If equal rows have several classes, the one with the largest
-    weight decides.
+    dealt out in turn. If there are more than about `most` of them, only some have a
+    fold: of each class at least the first `n_folds`, so that rare classes remain.
     """
     strata = _strata(data)
-    n_distinct, n_strata = numbers.max() + 1, strata.max() + 1
-    weight = np.bincount(
-        numbers * n_strata + strata, data.weight, minlength=n_distinct * n_strata
-    ).reshape(n_distinct, n_strata)
-    # Rounded, so that ties do not depend on the order of the rows.
-    heaviest = np.round(weight / weight.max(axis=1, keepdims=True), 9).argmax(axis=1)
+    stratum = _heaviest(numbers, strata, data.weight)
+    n_distinct = len(stratum)
     shuffled = np.random.RandomState(0).permutation(n_distinct)
+    order = np.lexsort((shuffled, stratum))
+    place = np.arange(n_distinct)
+    dealt = place % n_folds
+    in_stratum = place
+    if (strata.max() + 1) * n_folds <= most:  # rare combinations of labels may be many
+        sizes = np.bincount(stratum)
+        in_stratum = place - (np.cumsum(sizes) - sizes)[stratum[order]]
+    every = max(1, round(n_distinct / most))
+    dealt[in_stratum // n_folds % every > 0] = -1
     fold = np.empty(n_distinct, dtype=np.intp)
-    fold[np.lexsort((shuffled, heaviest))] = np.arange(n_distinct) % n_folds
+    fold[order] = dealt
     return fold[numbers]
 
 
 def _strata(data: TrainingSet) -> np.ndarray:
     """Return the number of each row's class or combination of labels."""
-    if data.y.ndim == 1:
-        return data.y
-    return np.unique(data.y, axis=0, return_inverse=True)[1].reshape(-1)
+    if data.multilabel:
+        return np.unique(data.y, axis=0, return_inverse=True)[1].reshape(-1)
+    return data.y.reshape(-1).astype(np.intp)
+
+
+def _heaviest(
+    numbers: np.ndarray, strata: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Return the stratum with the largest weight of each distinct row, (n_distinct,).
+
+    An array of all pairs of a distinct row and a stratum could be too large.
+    """
+    n_strata = strata.max() + 1
+    pairs, where = np.unique(numbers * n_strata + strata, return_inverse=True)
+    row, total = pairs // n_strata, np.bincount(where.reshape(-1), weight)
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    largest = np.maximum.reduceat(total, first)
+    # Rounded, so that ties do not depend on the order of the rows.
+    share = np.round(total / largest[row], 9)
+    return (pairs % n_strata)[np.lexsort((-share, row))[first]]
 
 
 def every_class_remains(data: TrainingSet, kept: np.ndarray) -> bool:

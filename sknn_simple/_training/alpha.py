@@ -4,7 +4,7 @@ The loss is measured by cross-validation, or on one given validation set. Each f
 the path begins at the same start: a network that starts at the weights of a stronger
 penalty ends in worse minima, and alphas chosen in this way led to a log-loss 8 % higher
 (22 tables). The path is relative to S, so that it does not depend on the scale of the
-sample weights, and it ends if the loss no longer falls.
+sample weights, and it ends if the loss no longer falls, or is negligible.
 
 References
 ----------
@@ -26,6 +26,7 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
+    NEGLIGIBLE_LOSS,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
@@ -35,6 +36,9 @@ from sknn_simple._training.heuristics import (
 from sknn_simple._training.problem import build_problem, cut
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained, train
+
+# A fit, and whether a callback asks to end the search.
+_Result = tuple[Trained, bool]
 
 
 class Fold(NamedTuple):
@@ -79,24 +83,23 @@ class FoldTraining(NamedTuple):
     tasks: SearchTasks
 
     def __call__(
-        self,
-        number: int,
-        fold: Fold,
-        alpha: float,
-        task: Any,
-        stop: "_StopTogether | None" = None,
-    ) -> tuple[Trained, bool]:
+        self, number: int, fold: Fold, alpha: float, task: Any, stop: "_StopTogether"
+    ) -> _Result:
         """Return the fit, and True if a callback asks to end the search."""
         fold_task = self.tasks.begin_fold(task, number)
-        observers = [] if stop is None else [stop]
-        trained = train(
-            self.spec._replace(alpha=alpha),
-            fold.data,
-            fold.validation,
-            self.start,
-            lambda problem, stopping: observers,
-        )
-        if stop is not None and trained.outcome == "interrupted":
+        try:
+            trained = train(
+                self.spec._replace(alpha=alpha),
+                fold.data,
+                fold.validation,
+                self.start,
+                lambda problem, stopping: [stop],
+            )
+        except KeyboardInterrupt:
+            stop.asked = True
+            self.tasks.end(fold_task)
+            raise
+        if trained.outcome == "interrupted":
             stop.asked = True
         return trained, self.tasks.end(fold_task)
 
@@ -115,23 +118,25 @@ class _StopTogether(Observer):
 def cross_validation_folds(
     spec: TrainSpec, data: TrainingSet, n_folds: int
 ) -> list[Fold]:
-    """Return stratified folds of at most ``SEARCH_ROWS`` distinct rows.
+    """Return stratified folds of about ``SEARCH_ROWS`` distinct rows at most.
 
     They do not depend on the order of the rows, and not on the units of the columns.
     The list is empty if a class would be missing in the training rows of a fold.
     """
-    with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+    with (
+        np.errstate(under="ignore"),
+        limit_blas_threads() as n_threads,
+        Workers(n_threads) as workers,
+    ):
         problem = build_problem(spec, data, workers)
         blocks = cut(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
-    n_distinct = int(numbers.max()) + 1
-    if n_distinct < n_folds:
+    if numbers.max() + 1 < n_folds:
         return []
-    n_parts = n_folds * max(1, round(n_distinct / SEARCH_ROWS))
-    part = assign_folds(numbers, data, n_parts)
-    used = part < n_folds
-    if not used.all():
-        data, part = data.rows(np.flatnonzero(used)), part[used]
+    part = assign_folds(numbers, data, n_folds, SEARCH_ROWS)
+    if part.min() < 0:
+        used = np.flatnonzero(part >= 0)
+        data, part = data.rows(used), part[used]
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
     if not all(every_class_remains(data, rest) for rest, _ in splits):
         return []
@@ -141,33 +146,41 @@ def cross_validation_folds(
 def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
     """Return the folds of a splitter, or of an iterable of (train, test) rows.
 
-    Raises ValueError if a split has no rows on one side, or if a class is missing in
-    its training rows.
+    Raises ValueError that names cv, if it cannot split the rows, or if a split has no
+    rows on one side or lacks a class in its training rows.
     """
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import check_cv
 
-    codes = data.y.ravel() if data.y.ndim == 2 and not data.multilabel else data.y
-    splits = check_cv(cv, codes, classifier=True).split(data.X, codes)
+    codes = data.y if data.multilabel else data.y.ravel()
+    # A splitter sees the rows of positive weight, splits name those passed to fit.
+    own = np.arange(data.X.shape[0]).__getitem__
+    chosen = own if hasattr(cv, "split") else data.present
     folds = []
-    for number, split in enumerate(splits):
-        rest, aside = split if hasattr(cv, "split") else map(data.present, split)
-        if not len(rest) or not len(aside):
-            raise ValueError(f"cv: split {number} has no rows on one side.")
-        if not every_class_remains(data, rest):
-            raise ValueError(
-                f"cv: the training rows of split {number} do not contain every class."
-            )
-        folds.append(Fold(data.rows(rest), data.rows(aside)))
+    try:
+        for split in check_cv(cv, codes, classifier=True).split(data.X, codes):
+            rest, aside = map(chosen, split)
+            _check_split(data, rest, aside)
+            folds.append(Fold(data.rows(rest), data.rows(aside)))
+    except (IndexError, TypeError, ValueError) as error:
+        name = f"cv={cv}" if hasattr(cv, "split") else "cv"
+        raise ValueError(f"{name}: split {len(folds)}: {error}") from error
     if not folds:
-        raise ValueError("cv has no splits.")
+        raise ValueError(f"cv={cv} has no splits.")
     return folds
+
+
+def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None:
+    if not len(rest) or not len(aside):
+        raise ValueError("it has no rows of positive weight on one side.")
+    if not every_class_remains(data, rest):
+        raise ValueError("its training rows do not contain every class.")
 
 
 def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
-    max_iter = spec.criteria.max_iter
-    criteria = StoppingCriteria(SEARCH_TOL, max_iter, SEARCH_TOL)
+    tol = max(SEARCH_TOL, spec.criteria.tol)
+    criteria = StoppingCriteria(tol, spec.criteria.max_iter, tol)
     return spec._replace(criteria=criteria)
 
 
@@ -192,34 +205,31 @@ def search_alpha(
         The number of folds that joblib trains at the same time. If it is 1, threads of
         this process share the folds.
     announce : callable
-        Called with a line of text after each alpha.
+        Called with a line of text after each alpha and at the end.
     """
-    tried: list[float] = []
-    losses: list[list[float]] = []
+    tried: list[tuple[float, list[float]]] = []
     outcome = "lowest"
-    for alpha in _path(total) if folds else ():
-        try:
-            task = training.tasks.begin_alpha(len(folds))
-            results = _fit_folds(training, folds, alpha, task, n_jobs)
-            asked = training.tasks.end(task)
-        except KeyboardInterrupt:
-            outcome = "interrupted"
-            break
-        if any(trained.outcome == "interrupted" for trained, _ in results):
-            outcome = "interrupted"
-            break
-        tried.append(alpha)
-        losses.append([trained.held_out_loss for trained, _ in results])
-        announce(_line(alpha, losses[-1]))
-        if asked or any(fold_asked for _, fold_asked in results):
-            outcome = "observer"
-            break
-        if _has_risen(losses):
-            break
-    best = training.spec.alpha
-    if tried:
-        best = tried[int(np.argmin(np.mean(losses, axis=1)))]
-    return Search(best, np.array(tried), np.array(losses), outcome)
+    try:
+        for alpha in _path(total) if folds else ():
+            fits, asked = _fit_folds(training, folds, alpha, n_jobs)
+            if any(fit.outcome == "interrupted" for fit in fits):
+                raise KeyboardInterrupt
+            tried.append((alpha, [fit.held_out_loss for fit in fits]))
+            announce(_line(*tried[-1]))
+            if asked:
+                outcome = "observer"
+                break
+            if _is_over([losses for _, losses in tried]):
+                break
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+    alphas = np.array([alpha for alpha, _ in tried])
+    losses = np.array([losses for _, losses in tried])
+    if not tried:
+        return Search(training.spec.alpha, alphas, losses, outcome)
+    best = float(alphas[losses.mean(axis=1).argmin()])
+    announce(f"alpha={best:.3g} has the lowest; the fit of all rows follows")
+    return Search(best, alphas, losses, outcome)
 
 
 def _path(total: float) -> Iterator[float]:
@@ -227,12 +237,14 @@ def _path(total: float) -> Iterator[float]:
         yield PATH_START * total / PATH_FACTOR**k
 
 
-def _has_risen(losses: list[list[float]]) -> bool:
-    """Return whether the mean loss rose with the last step of the path.
+def _is_over(losses: list[list[float]]) -> bool:
+    """Return whether the mean loss is negligible or did not fall with the last step.
 
     If all losses are equal, up to the accuracy of the fits, the weights are still 0.
     """
     means = np.mean(losses, axis=1)
+    if means[-1] < NEGLIGIBLE_LOSS:
+        return True
     is_flat = np.ptp(means) <= SEARCH_TOL * means[0]
     return len(means) > 1 and means[-1] >= means[:-1].min() and not is_flat
 
@@ -244,30 +256,36 @@ def _line(alpha: float, losses: list[float]) -> str:
 
 
 def _fit_folds(
-    training: FoldTraining,
-    folds: list[Fold],
-    alpha: float,
-    task: Any,
-    n_jobs: int | None,
-) -> list[tuple[Trained, bool]]:
-    """Return the fits of all folds, in order."""
-    if len(folds) > 1 and effective_n_jobs(n_jobs) > 1:
-        return Parallel(n_jobs=n_jobs)(
-            delayed(training)(number, fold, alpha, task)
-            for number, fold in enumerate(folds)
-        )
-    results: dict[int, tuple[Trained, bool]] = {}
+    training: FoldTraining, folds: list[Fold], alpha: float, n_jobs: int | None
+) -> tuple[list[Trained], bool]:
+    """Return the fits of all folds, in order, and True if a callback asks to stop."""
+    task = training.tasks.begin_alpha(len(folds))
     stop = _StopTogether()
+    in_jobs = len(folds) > 1 and effective_n_jobs(n_jobs) > 1
+    try:
+        if in_jobs:
+            results = Parallel(n_jobs=n_jobs)(
+                delayed(training)(number, fold, alpha, task, stop)
+                for number, fold in enumerate(folds)
+            )
+        else:
+            results = _in_threads(
+                lambda number: training(number, folds[number], alpha, task, stop),
+                len(folds),
+            )
+    except KeyboardInterrupt:
+        stop.asked = True
+        training.tasks.end(task)
+        raise
+    asked = training.tasks.end(task) or any(asked for _, asked in results)
+    return [fit for fit, _ in results], asked
 
-    def fit(number: int) -> None:
-        results[number] = training(number, folds[number], alpha, task, stop)
 
+def _in_threads(fit: Callable[[int], _Result], count: int) -> list[_Result]:
+    """Return ``fit(0)`` … ``fit(count - 1)``, from threads of this process."""
+    results: dict[int, _Result] = {}
     with limit_blas_threads() as n_threads:
         pass  # the fits share the limit
     with Workers(n_threads) as workers:
-        try:
-            workers.run(fit, len(folds))
-        except KeyboardInterrupt:
-            stop.asked = True
-            raise
-    return [results[number] for number in range(len(folds))]
+        workers.run(lambda number: results.update({number: fit(number)}), count)
+    return [results[number] for number in range(count)]

@@ -1,0 +1,241 @@
+"""Folds depend on the content of the rows alone; equal rows share one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from sknn_simple._data.folds import assign_folds, distinct_rows, every_class_remains
+from sknn_simple._data.row_blocks import DEFAULT_SIZES, RowBlocks
+from sknn_simple._data.threads import Workers
+from sknn_simple._data.training_set import TrainingSet
+
+
+def training_set(X, y, weight=None):
+    y = np.asarray(y)
+    classes = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+    codes = y.astype(float) if y.ndim == 2 else np.searchsorted(classes, y)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+    return TrainingSet.from_weighted_rows(X, codes, weight, classes)
+
+
+def numbers_of(X, n_threads=1, sizes=DEFAULT_SIZES):
+    y = np.ones((X.shape[0], 1))
+    with Workers(n_threads) as workers:
+        blocks = RowBlocks(
+            X, y, y[:, 0] / len(y), row_bytes=8.0, work=1e9, order="C", sizes=sizes
+        )
+        return distinct_rows(blocks, workers)
+
+
+def repeated_rows(rng, n=300, p=4, n_distinct=40):
+    """Rows of which many are equal, and the number of each."""
+    which = rng.integers(n_distinct, size=n)
+    return rng.normal(size=(n_distinct, p))[which], which
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+# Distinct rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_equal_rows_share_a_number(rng, container, dtype):
+    X, which = repeated_rows(rng)
+    numbers = numbers_of(container(X.astype(dtype)))
+    # Which number it is depends on the rows: the pairs are one to one.
+    pairs = set(zip(numbers.tolist(), which.tolist(), strict=True))
+    n_distinct = len(np.unique(which))
+    assert len(pairs) == n_distinct
+    assert_array_equal(np.unique(numbers), np.arange(n_distinct))
+
+
+@pytest.mark.parametrize("p", [1, 3, 64, 200])
+def test_equal_rows_of_any_length_and_at_any_place_share_a_number(rng, p):
+    # BLAS adds the last rows of a block in another order than the others.
+    X, which = repeated_rows(rng, 1001, p, 10)
+    assert len(np.unique(numbers_of(1e3 * X))) == len(np.unique(which))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_numbers_do_not_depend_on_the_order_of_the_rows(rng, container):
+    X, _ = repeated_rows(rng)
+    order = rng.permutation(len(X))
+    assert_array_equal(numbers_of(container(X[order])), numbers_of(container(X))[order])
+
+
+def test_repetition_does_not_change_a_number(rng):
+    X = rng.normal(size=(50, 3))
+    times = rng.integers(1, 4, len(X))
+    repeated = numbers_of(np.repeat(X, times, axis=0))
+    assert_array_equal(repeated, np.repeat(numbers_of(X), times))
+
+
+def test_sparse_and_dense_rows_have_the_same_numbers(rng):
+    X = rng.normal(size=(80, 6)) * (rng.uniform(size=(80, 6)) > 0.5)
+    assert_array_equal(numbers_of(sparse.csr_array(X)), numbers_of(X))
+
+
+def test_a_shift_of_all_rows_does_not_change_a_number(rng):
+    # Sparse columns are not centred.
+    X, _ = repeated_rows(rng)
+    assert_array_equal(numbers_of(X + 100.0), numbers_of(X))
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_numbers_do_not_depend_on_threads(rng, n_threads):
+    sizes = DEFAULT_SIZES._replace(min_rows=16, block_bytes=2**8)
+    X, _ = repeated_rows(rng, 1000)
+    assert_array_equal(numbers_of(X, n_threads, sizes), numbers_of(X, 1, sizes))
+
+
+# Folds --------------------------------------------------------------------------------
+
+
+@given(
+    n_distinct=st.integers(2, 40),
+    n_repeated=st.integers(0, 40),
+    n_classes=st.integers(2, 6),
+    n_folds=st.integers(2, 7),
+    seed=st.integers(0, 1000),
+)
+def test_folds_are_balanced_and_equal_rows_share_one(
+    n_distinct, n_repeated, n_classes, n_folds, seed
+):
+    rng = np.random.default_rng(seed)
+    numbers = np.append(
+        np.arange(n_distinct), rng.integers(n_distinct, size=n_repeated)
+    )
+    # Equal rows may have several classes. Each class occurs.
+    y = rng.permutation(np.resize(np.arange(n_classes), len(numbers)))
+    if len(np.unique(y)) < 2:
+        return
+    data = training_set(numbers[:, None].astype(float), y)
+    fold = assign_folds(numbers, data, n_folds)
+    assert fold.min() >= 0
+    assert fold.max() < n_folds
+    for number in range(n_distinct):
+        assert len(np.unique(fold[numbers == number])) == 1
+    one_each = np.bincount(fold[:n_distinct], minlength=n_folds)
+    assert np.ptp(one_each) <= 1
+
+    order = rng.permutation(len(numbers))
+    moved = assign_folds(numbers[order], training_set(data.X[order], y[order]), n_folds)
+    assert_array_equal(moved, fold[order])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("n_folds", [2, 3, 5])
+def test_every_class_is_dealt_out_evenly(rng, n_classes, n_folds):
+    y = rng.choice(n_classes, 200, p=rng.dirichlet(np.ones(n_classes)))
+    y[:n_classes] = np.arange(n_classes)
+    fold = assign_folds(np.arange(200), training_set(np.eye(200), y), n_folds)
+    for label in range(n_classes):
+        counts = np.bincount(fold[y == label], minlength=n_folds)
+        assert np.ptp(counts) <= 1
+
+
+def test_combinations_of_labels_are_dealt_out_evenly(rng):
+    y = rng.integers(2, size=(150, 2))
+    fold = assign_folds(np.arange(150), training_set(np.eye(150), y), 3)
+    for combination in np.unique(y, axis=0):
+        rows = (y == combination).all(axis=1)
+        assert np.ptp(np.bincount(fold[rows], minlength=3)) <= 1
+
+
+def test_weights_are_repeated_rows(rng):
+    X, y = np.arange(60.0)[:, None], rng.integers(3, size=60)
+    # Some rows occur with two classes.
+    X[40:] = X[:20]
+    times = rng.integers(1, 5, 60)
+    numbers = numbers_of(X)
+    weighted = assign_folds(numbers, training_set(X, y, times), 4)
+    again = training_set(np.repeat(X, times, axis=0), np.repeat(y, times))
+    repeated = assign_folds(np.repeat(numbers, times), again, 4)
+    assert_array_equal(repeated, np.repeat(weighted, times))
+
+
+def test_the_heavier_class_of_equal_rows_decides():
+    # Rows 0 and 1 are equal; each class then has the rows of one number in every fold.
+    numbers = np.array([0, 0, 1, 2, 3])
+    y = np.array([0, 1, 1, 0, 0])
+    X = numbers[:, None].astype(float)
+    for weight, heavier in (([1, 3, 1, 1, 1], 1), ([3, 1, 1, 1, 1], 0)):
+        fold = assign_folds(numbers, training_set(X, y, weight), 2)
+        alike = [2] if heavier == 1 else [3, 4]
+        counts = np.bincount(fold[[0, *alike]], minlength=2)
+        assert np.ptp(counts) <= 1
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-12], ids=["", "light"])
+def test_the_heavier_class_decides_in_every_order(rng, size):
+    # Each distinct row has both classes: as heavy in 20 rows, up to rounding.
+    numbers = np.repeat(np.arange(60), 4)
+    y = np.tile([0, 1, 1, 1], 60)
+    lighter = np.repeat([0.6, 0.3, 0.9], 20)
+    weight = np.column_stack([lighter, np.tile([0.1, 0.2, 0.3], (60, 1))]).ravel()
+    weight[1:] *= size
+    X = numbers[:, None].astype(float)
+    fold = assign_folds(numbers, training_set(X, y, weight), 4)
+    heavier = np.repeat([0, 1, 0], 20)
+    for label in range(2):
+        counts = np.bincount(fold[::4][heavier == label], minlength=4)
+        assert np.ptp(counts) <= 1
+    order = rng.permutation(len(y))
+    moved = assign_folds(
+        numbers[order], training_set(X[order], y[order], weight[order]), 4
+    )
+    assert_array_equal(moved, fold[order])
+
+
+# Large tables -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rare", [2, 3, 10])
+def test_a_rare_class_of_a_large_table_remains(rng, rare):
+    y = np.zeros(20_000, dtype=int)
+    y[10_000:] = 1
+    y[rng.choice(20_000, rare, replace=False)] = 2
+    data = training_set(np.arange(20_000.0)[:, None], y)
+    part = assign_folds(np.arange(20_000), data, 5, 1000)
+    assert 900 <= (part >= 0).sum() <= 1100
+    for fold in range(5):
+        assert every_class_remains(data, (part >= 0) & (part != fold))
+    for label in range(3):
+        counts = np.bincount(part[(part >= 0) & (y == label)], minlength=5)
+        assert np.ptp(counts) <= 1
+
+
+def test_many_combinations_of_labels_do_not_use_more_rows(rng):
+    y = rng.integers(2, size=(20_000, 14))
+    data = training_set(np.arange(20_000.0)[:, None], y)
+    part = assign_folds(np.arange(20_000), data, 5, 1000)
+    assert 900 <= (part >= 0).sum() <= 1100
+    assert np.ptp(np.bincount(part[part >= 0])) <= 1
+
+
+# Whether each class remains -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_class_without_rows_is_noticed(n_classes):
+    y = np.arange(12) % n_classes
+    data = training_set(np.eye(12), y)
+    assert every_class_remains(data, np.arange(12) > 2)
+    assert not every_class_remains(data, y != 1)
+    assert not every_class_remains(data, np.flatnonzero(y == 0))
+    assert not every_class_remains(data, np.zeros(12, dtype=bool))
+
+
+def test_a_label_with_one_value_is_noticed():
+    y = np.array([[0, 1], [1, 1], [0, 1], [1, 1]])
+    data = training_set(np.eye(4), y)
+    for rows, remains in (([0, 1], True), ([0, 2], False), ([], False)):
+        # The second label is always 1.
+        assert every_class_remains(data, np.array(rows, dtype=int)) == remains

@@ -1,0 +1,454 @@
+"""OneHiddenMLP(alpha="auto"): the alpha that is chosen, and what it depends on."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+import checks
+from checks import assert_refused, assert_sound
+from models import (
+    CHOOSING,
+    LINEAR,
+    SHORT_NETWORK,
+    assert_same_bits,
+    classes,
+    each_activation,
+    each_network_solver,
+    fit,
+    ignores_max_iter,
+    labels,
+)
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+# Compared after few iterations, because a nonconvex path amplifies rounding.
+SHORT = clone(SHORT_NETWORK).set_params(alpha="auto", cv=3)
+
+X, Y = classes(2, 150, flip_y=0.3)
+WEIGHTS = np.random.default_rng(0).integers(0, 4, len(Y))
+
+
+def assert_consistent(model, n_splits=3):
+    """Require what is true of the table of every search."""
+    table = model.cv_results_
+    splits = [f"split{k}_log_loss" for k in range(n_splits)]
+    assert list(table) == ["alpha", "mean_log_loss", "std_log_loss", *splits]
+    losses = np.array([table[name] for name in splits])
+    assert losses.shape == (n_splits, len(table["alpha"]))
+    assert np.isfinite(losses).all()
+    assert (losses > 0.0).all()
+    assert_allclose(table["mean_log_loss"], losses.mean(axis=0), rtol=1e-12)
+    assert_allclose(table["std_log_loss"], losses.std(axis=0), rtol=1e-9, atol=1e-12)
+    assert (np.diff(table["alpha"]) < 0.0).all()
+    assert model.alpha_ == table["alpha"][table["mean_log_loss"].argmin()]
+
+
+def assert_same_search(one, other):
+    assert one.cv_results_.keys() == other.cv_results_.keys()
+    for name, column in one.cv_results_.items():
+        assert_array_equal(column, other.cv_results_[name], err_msg=name)
+    assert one.alpha_ == other.alpha_
+
+
+# What is chosen -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cv", [2, 3, 5])
+def test_the_table_of_the_search(cv):
+    model = clone(CHOOSING).set_params(cv=cv).fit(X, Y)
+    assert_consistent(model, cv)
+    assert len(model.cv_results_["alpha"]) > 2
+
+
+def test_the_model_is_that_of_the_chosen_alpha():
+    model = fit(CHOOSING, X, Y)
+    fixed = clone(CHOOSING).set_params(alpha=model.alpha_).fit(X, Y)
+    assert_same_bits(model, fixed, X)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2, 3.5])
+def test_a_given_alpha_is_used_also_after_a_search(alpha):
+    model = fit(CHOOSING, X, Y)
+    assert hasattr(model, "cv_results_")
+    model.set_params(alpha=alpha, tol=1e-2).fit(X, Y)
+    assert model.alpha_ == alpha
+    assert not hasattr(model, "cv_results_")
+
+
+def test_a_noisy_table_gets_a_stronger_penalty():
+    X, y = load_breast_cancer(return_X_y=True)
+    noisy = np.where(np.random.default_rng(0).uniform(size=len(y)) < 0.3, 1 - y, y)
+    X, X_test, y, y_test = train_test_split(X, noisy, test_size=0.5, random_state=0)
+    model = OneHiddenMLP(20, cv=3, random_state=0).fit(X, y)
+    fixed = clone(model).set_params(alpha=1.0).fit(X, y)
+    assert model.alpha_ > 5.0
+    chosen, given = (log_loss(y_test, m.predict_proba(X_test)) for m in (model, fixed))
+    assert chosen < 0.8 * given
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_labels_of_noise_give_the_shares_of_the_classes(n_classes):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 10)), rng.integers(n_classes, size=200)
+    probability = fit(CHOOSING, X, y).predict_proba(X)
+    shares = np.bincount(y) / len(y)
+    assert_allclose(probability, np.tile(shares, (200, 1)), atol=0.1)
+
+
+def test_a_larger_table_gets_a_search_of_some_rows():
+    X, y = classes(2, 20_000, flip_y=0.3)
+    model = clone(CHOOSING).set_params(tol=1e-2).fit(X, y)
+    assert_consistent(model)
+
+
+# What it does not depend on -----------------------------------------------------------
+
+
+def assert_alike(one, other, X, Z=None):
+    assert_allclose(other.alpha_, one.alpha_, rtol=1e-12)
+    mean, expected = (m.cv_results_["mean_log_loss"] for m in (other, one))
+    assert_allclose(mean, expected, rtol=1e-6)
+    expected = one.predict_proba(X)
+    assert_allclose(other.predict_proba(X if Z is None else Z), expected, atol=1e-7)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("target", [2, 3, "labels"])
+def test_the_order_of_the_rows(target):
+    X, y = labels(150) if target == "labels" else classes(target, 150, flip_y=0.3)
+    order = np.random.default_rng(0).permutation(len(y))
+    assert_alike(fit(SHORT, X, y), fit(SHORT, X[order], y[order]), X)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("seed", range(3))
+def test_units_and_origins(seed):
+    rng = np.random.default_rng(seed)
+    factor = 10.0 ** rng.integers(-6, 7, X.shape[1])
+    Z = (X + 3.0 * rng.normal(size=X.shape[1])) * factor
+    assert_alike(fit(SHORT, X, Y), fit(SHORT, Z, Y), X, Z)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)
+def test_weights_instead_of_repeated_rows(container, params):
+    model = clone(SHORT).set_params(**params)
+    weighted = fit(model, container(X), Y, sample_weight=WEIGHTS)
+    rows = np.repeat(np.arange(len(Y)), WEIGHTS)
+    repeated = fit(model, container(X[rows]), Y[rows])
+    assert_alike(weighted, repeated, X)
+    kept = WEIGHTS > 0
+    removed = fit(model, container(X[kept]), Y[kept], sample_weight=WEIGHTS[kept])
+    assert_same_search(weighted, removed)
+    assert_same_bits(weighted, removed, X)
+
+
+@ignores_max_iter
+def test_sparse_or_dense():
+    Z = X * (X > 0.3)
+    assert_alike(fit(SHORT, Z, Y), fit(SHORT, sparse.csr_array(Z), Y), Z)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("scale", [1e-6, 1.0 / len(Y), 7.0, 1e200])
+def test_the_scale_of_the_weights(scale):
+    one = fit(SHORT, X, Y)
+    other = fit(SHORT, X, Y, sample_weight=np.full(len(Y), scale))
+    assert_allclose(other.alpha_, scale * one.alpha_, rtol=1e-9)
+    losses = [m.cv_results_["mean_log_loss"] for m in (one, other)]
+    assert_allclose(losses[1], losses[0], rtol=1e-6)
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-7)
+
+
+def test_single_precision_chooses_alike():
+    one, other = fit(CHOOSING, X, Y), fit(CHOOSING, X.astype(np.float32), Y)
+    assert other.coefs_[0].dtype == np.float32
+    assert_consistent(other)
+    n = min(len(m.cv_results_["alpha"]) for m in (one, other))
+    losses = [m.cv_results_["mean_log_loss"][:n] for m in (one, other)]
+    assert_allclose(*losses, rtol=0.02)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_change_no_bit(backend):
+    alone = fit(CHOOSING, X, Y)
+    with joblib.parallel_config(backend, n_jobs=2):
+        together = fit(CHOOSING, X, Y)
+    assert_same_search(alone, together)
+    assert_same_bits(alone, together, X)
+
+
+def test_a_search_inside_parallel_fits():
+    ensemble = AdaBoostClassifier(
+        clone(CHOOSING).set_params(tol=1e-2), n_estimators=3, random_state=0
+    ).fit(X, Y)
+    # Its weights sum to 1.
+    for member in ensemble.estimators_:
+        assert_consistent(member)
+        assert member.cv_results_["alpha"][0] == pytest.approx(0.3, rel=1e-6)
+    assert ensemble.score(X, Y) > 0.6
+
+
+# cv -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "with weights of 0"])
+def test_every_form_of_splits(weight):
+    splits = list(StratifiedKFold(3).split(X, Y))
+    masks = [[np.isin(np.arange(len(Y)), rows) for rows in split] for split in splits]
+    models = [
+        clone(CHOOSING).set_params(cv=cv).fit(X, Y, sample_weight=weight)
+        for cv in (splits, masks, [[list(rows) for rows in s] for s in splits])
+    ]
+    for model in models:
+        assert_consistent(model)
+        assert_same_search(models[0], model)
+    if weight is None:
+        by_splitter = clone(CHOOSING).set_params(cv=StratifiedKFold(3)).fit(X, Y)
+        assert_same_search(models[0], by_splitter)
+
+
+def test_the_losses_are_those_of_the_splits():
+    splits = [
+        (np.arange(50, 150), np.arange(50)),
+        (np.arange(100), np.arange(100, 150)),
+    ]
+    model = clone(CHOOSING).set_params(cv=splits).fit(X, Y)
+    assert_consistent(model, 2)
+    # At the strongest penalty the network predicts the shares of the classes.
+    for number, (rest, aside) in enumerate(splits):
+        p = np.full(len(aside), Y[rest].mean())
+        expected = log_loss(Y[aside], p)
+        loss = model.cv_results_[f"split{number}_log_loss"][0]
+        assert loss == pytest.approx(expected, rel=0.1)
+
+
+def test_no_cv_is_five_folds():
+    assert_consistent(clone(CHOOSING).set_params(cv=None).fit(X, Y), 5)
+
+
+N = len(checks.Y)
+FIRST, REST = np.arange(20), np.arange(20, N)
+
+
+class Splitting:
+    """Has one of the two methods of a splitter."""
+
+    def split(self, X, y=None, groups=None):
+        yield FIRST, REST
+
+
+REFUSED = {
+    "0": (0, "'cv' parameter"),
+    "1": (1, "'cv' parameter"),
+    "-3": (-3, "'cv' parameter"),
+    "a word": ("five", "'cv' parameter"),
+    "a fraction": (2.5, "'cv' parameter"),
+    "half a splitter": (Splitting(), "'cv' parameter"),
+    "no splits": ([], r"cv=\[\] has no splits"),
+    "too many folds": (KFold(500), r"cv=KFold\(n_splits=500.*500"),
+    "no training rows": ([([], REST)], "cv: split 0: .*no rows"),
+    "no other rows": ([(REST, FIRST), (REST, [])], "cv: split 1: .*no rows"),
+    "a class left out": (
+        [(REST, FIRST), (np.flatnonzero(checks.Y != 1), FIRST)],
+        "cv: split 1: .*every class",
+    ),
+    "a row that does not exist": ([(REST, [N])], f"cv: split 0: .*{N}"),
+    "a mask of another length": ([(REST, [True] * (N + 1))], "cv: split 0: "),
+    "fractions of rows": ([(REST, [0.5, 1.5])], "cv: split 0: "),
+    "numbers": ([1, 2], "cv: split 0: "),
+    "one side": ([(REST,)], "cv: split 0: "),
+    "three sides": ([(REST, FIRST, FIRST)], "cv: split 0: "),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_other_cv_is_refused(name):
+    cv, message = REFUSED[name]
+    model = clone(CHOOSING).set_params(cv=cv)
+    assert_refused(model, message, checks.X, checks.Y)
+
+
+def test_weights_of_an_infinite_sum_are_refused():
+    weight = np.full(N, 1e308)
+    for model in (CHOOSING, LINEAR):
+        assert_refused(model, "sum is inf", checks.X, checks.Y, sample_weight=weight)
+    fixed = clone(CHOOSING).set_params(alpha=1.0)
+    assert fit(fixed, checks.X, checks.Y, sample_weight=weight).alpha_ == 1.0
+
+
+# Too few rows -------------------------------------------------------------------------
+
+
+FEW = {
+    "two rows": ([0, 50], [0, 1]),
+    "a class with one row": (np.arange(40), np.arange(40) == 7),
+    "a class with one distinct row": (
+        np.append(np.arange(40), [7, 7]),
+        np.isin(np.append(np.arange(40), [7, 7]), [7]),
+    ),
+    "equal rows": (np.zeros(30, dtype=int), np.arange(30) % 2),
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_too_few_rows_to_cross_validate(name, capsys):
+    rows, y = FEW[name]
+    model = clone(CHOOSING).set_params(verbose=1, tol=1e-2).fit(X[rows], y)
+    assert model.alpha_ == 1.0
+    assert model.cv_results_ == {}
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith("OneHiddenMLP: alpha=1, because")
+    fixed = clone(model).set_params(alpha=1.0, verbose=0).fit(X[rows], y)
+    assert_same_bits(model, fixed, X[rows])
+
+
+@ignores_max_iter
+def test_too_few_rows_have_a_penalty_in_the_unit_of_the_weights():
+    rows, y = FEW["a class with one row"]
+    one = fit(SHORT, X[rows], y)
+    other = fit(SHORT, X[rows], y, sample_weight=np.full(len(y), 1.0 / len(y)))
+    assert_allclose(other.alpha_, 1.0 / len(y), rtol=1e-9)
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-7)
+
+
+# Validation rows, early stopping ------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [2, 3, "labels"])
+@pytest.mark.parametrize("model", [CHOOSING, LINEAR], ids=lambda m: type(m).__name__)
+def test_validation_rows_choose_alpha(model, target):
+    X, y = labels(150) if target == "labels" else classes(target, 150, flip_y=0.3)
+    X, X_val, y, y_val = train_test_split(X, y, random_state=0)
+    model = fit(model, X, y, X_val=X_val, y_val=y_val)
+    assert_consistent(model, 1)
+    assert not hasattr(model, "log_evidence_")
+    assert not hasattr(model, "validation_loss_curve_")
+    fixed = clone(model).set_params(alpha=model.alpha_).fit(X, y)
+    assert_same_bits(model, fixed, X)
+    # Without them, alpha is chosen as before.
+    model.fit(X, y)
+    assert hasattr(model, "log_evidence_") == isinstance(model, LogisticNN)
+    assert hasattr(model, "cv_results_") == isinstance(model, OneHiddenMLP)
+
+
+def test_the_linear_loss_of_validation_rows_is_that_of_the_model():
+    rest, val = slice(0, 100), slice(100, None)
+    model = fit(LINEAR, X[rest], Y[rest], X_val=X[val], y_val=Y[val])
+    expected = log_loss(Y[val], model.predict_proba(X[val]))
+    assert_allclose(model.cv_results_["split0_log_loss"].min(), expected, rtol=1e-4)
+
+
+def test_weights_of_validation_rows_are_repeated_rows():
+    rest, val = slice(0, 100), slice(100, None)
+    times = WEIGHTS[val]
+    rows = np.repeat(np.arange(100, 150), times)
+    weighted = fit(
+        CHOOSING, X[rest], Y[rest], X_val=X[val], y_val=Y[val], sample_weight_val=times
+    )
+    repeated = fit(CHOOSING, X[rest], Y[rest], X_val=X[rows], y_val=Y[rows])
+    assert weighted.alpha_ == repeated.alpha_
+    losses = [m.cv_results_["split0_log_loss"] for m in (weighted, repeated)]
+    assert_allclose(*losses, rtol=1e-9)
+
+
+@pytest.mark.parametrize("model", [CHOOSING, LINEAR], ids=lambda m: type(m).__name__)
+def test_validation_rows_without_a_use_are_refused(model):
+    model = clone(model).set_params(alpha=1.0)
+    val = {"X_val": checks.X[:9], "y_val": checks.Y[:9]}
+    assert_refused(model, "X_val is given", checks.X, checks.Y, **val)
+
+
+def test_early_stopping_has_a_small_alpha_and_no_search():
+    model = clone(CHOOSING).set_params(early_stopping=True).fit(X, Y)
+    assert 0.0 < model.alpha_ < 0.1
+    assert not hasattr(model, "cv_results_")
+    fixed = clone(model).set_params(alpha=model.alpha_).fit(X, Y)
+    assert_same_bits(model, fixed, X)
+    scaled = clone(model).fit(X, Y, sample_weight=np.full(len(Y), 1.0 / len(Y)))
+    assert_allclose(scaled.alpha_, model.alpha_ / len(Y))
+    rest, val = slice(0, 100), slice(100, None)
+    watching = clone(model).fit(X[rest], Y[rest], X_val=X[val], y_val=Y[val])
+    assert watching.alpha_ == model.alpha_
+
+
+# With everything else -----------------------------------------------------------------
+
+
+@each_network_solver
+def test_every_solver_searches(solver):
+    model = clone(CHOOSING).set_params(solver=solver, tol=1e-2).fit(X, Y)
+    assert_consistent(model)
+    assert_sound(model, X, Y)
+    assert model.solver_ == solver
+
+
+@each_activation
+def test_every_activation_searches(activation):
+    model = clone(CHOOSING).set_params(activation=activation, tol=1e-2).fit(X, Y)
+    assert_consistent(model)
+    assert_sound(model, X, Y)
+
+
+WITH = {
+    "skip connections": {"skip_connections": True},
+    "raw weights": {"standardize": False},
+    "class weights": {"class_weight": "balanced"},
+    "a dict of class weights": {"class_weight": {0: 3.0}},
+    "constraints": {"monotonic_cst": [1, -1, 0, 0, 0, 0]},
+    "starts": {"n_init": 2},
+}
+
+
+@pytest.mark.parametrize("name", WITH)
+def test_every_feature_searches(name):
+    model = clone(CHOOSING).set_params(**WITH[name]).fit(X, Y)
+    assert_consistent(model)
+    assert_sound(model, X, Y)
+    fixed = clone(model).set_params(alpha=model.alpha_).fit(X, Y)
+    assert_same_bits(model, fixed, X)
+
+
+def test_starts_share_one_search():
+    one = fit(CHOOSING, X, Y)
+    many = clone(CHOOSING).set_params(n_init=3).fit(X, Y)
+    assert_same_search(one, many)
+    assert many.init_losses_.shape == (3,)
+    assert many.init_losses_[0] == one.loss_
+
+
+def test_labels_search():
+    X, y = labels(150)
+    model = fit(CHOOSING, X, y)
+    assert_consistent(model)
+    assert_sound(model, X, y)
+
+
+def test_a_warm_start_searches_again():
+    model = clone(CHOOSING).set_params(warm_start=True).fit(X, Y)
+    first, reached = clone(model).fit(X, Y), model.loss_
+    model.fit(X, Y)
+    assert_same_search(first, model)
+    assert_allclose(model.loss_curve_[0], reached, rtol=1e-10)
+    assert model.loss_ <= model.loss_curve_[0]
+
+
+def test_max_iter_warns_once():
+    with pytest.warns(UserWarning, match="max_iter=1:") as caught:
+        model = clone(CHOOSING).set_params(max_iter=1).fit(X, Y)
+    assert len(caught) == 1
+    assert model.n_iter_ == 1
+    assert_consistent(model)
+
+
+def test_a_generator_draws_the_starts_that_a_given_alpha_draws():
+    # So that a search does not change the starts of the last fit.
+    model = clone(CHOOSING).set_params(random_state=np.random.RandomState(0))
+    assert_same_bits(model.fit(X, Y), fit(CHOOSING, X, Y), X)
