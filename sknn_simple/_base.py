@@ -50,6 +50,7 @@ _NOT_ALWAYS_SET = (
     "validation_loss_curve_",
     "log_evidence_",
     "n_effective_",
+    "evidence_path_",
     "cv_results_",
 )
 
@@ -354,7 +355,9 @@ class BaseNN(
         self.converged_ = OUTCOMES[trained.outcome].converged
         self.solver_ = trained.solver
         if trained.evidence is not None:
-            self.log_evidence_, self.n_effective_ = trained.evidence
+            self.log_evidence_, self.n_effective_, path = trained.evidence
+            alpha, log_evidence = np.array(path).T
+            self.evidence_path_ = {"alpha": alpha, "log_evidence": log_evidence}
         if search is not None:
             self.cv_results_ = search.table()
         if trained.validation_curve is not None:
