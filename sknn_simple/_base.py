@@ -244,7 +244,7 @@ class BaseNN(
 
     def _check_penalty(self, data: TrainingSet) -> None:
         if self.alpha == "auto":
-            if not 1e-290 <= data.mean_weight <= 1.0:
+            if data.mean_weight < 1e-290 or np.isinf(data.total_weight):
                 raise ValueError(
                     f"alpha='auto' cannot be used with sample weights whose sum is "
                     f"{data.total_weight:.2g}: multiply them by a constant."

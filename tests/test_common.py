@@ -47,6 +47,7 @@ SETTINGS = [
     LogisticNN(alpha=1e-3, solver="lbfgs", tol=1e-2),
     LogisticNN(alpha=1e-3, solver="lbfgs", standardize=False, tol=1e-2),
     LogisticNN(alpha=100.0),
+    LogisticNN(alpha=1.0),
     LogisticNN(class_weight="balanced"),
     LogisticNN(warm_start=True),
     OneHiddenMLP(random_state=0),

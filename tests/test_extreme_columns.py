@@ -61,7 +61,7 @@ def test_odd_columns_have_one_optimum_with_every_solver(solver, case):
 
 
 @pytest.mark.parametrize("case", ODD)
-@pytest.mark.parametrize("alpha", [1e-8, 1.0])
+@pytest.mark.parametrize("alpha", [1e-8, 1.0, "auto"])
 @pytest.mark.parametrize("standardize", [True, False])
 def test_odd_columns_make_a_sound_model_without_intercept(standardize, alpha, case):
     model = LogisticNN(alpha, standardize=standardize, fit_intercept=False)

@@ -68,7 +68,7 @@ slow = settings(suppress_health_check=[HealthCheck.too_slow])
 @slow
 @given(
     data_sets(),
-    PENALTIES,
+    PENALTIES | st.just("auto"),
     st.sampled_from(["auto", *SOLVERS]),
     st.booleans(),
     st.booleans(),

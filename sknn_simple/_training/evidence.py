@@ -19,13 +19,16 @@ from sknn_simple._training.heuristics import (
     MAX_SECANTS,
     MAX_STEP,
     SMALLEST_ALPHA,
-    START_ALPHA,
 )
 from sknn_simple._training.laplace import Laplace, laplace
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_round
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
+
+# A smaller relative rise of J may be rounding: if classes are nearly separable, J of
+# softmax is near 1e-6, with an error of 1e-16.
+LEAST_RISE = 1e-9
 
 
 class Evidence(NamedTuple):
@@ -62,7 +65,8 @@ def maximize_evidence(
     Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
     that was reached is returned.
     """
-    bounds, tried, alpha = sign_bounds(spec.signs), dict[float, float](), START_ALPHA
+    bounds, tried = sign_bounds(spec.signs), dict[float, float]()
+    alpha = spec.alpha / problem.data.mean_weight
     history.announce(_named(problem))
     found = None
     while True:
@@ -152,9 +156,7 @@ def _next_alpha(tried: dict[float, float], bounds: tuple[float, float]) -> float
     return float(f"{np.clip(np.exp(now + step), *bounds):.1e}")
 
 
-def _lower(
-    problem: TrainingProblem, theta: np.ndarray, other: np.ndarray
-) -> np.ndarray:
-    """Return the point with the lower J."""
+def _lower(problem: TrainingProblem, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return the result of a Newton step, but θ if J has risen."""
     J = problem.objective
-    return other if J.value(other) < J.value(theta) else theta
+    return theta if (1.0 + LEAST_RISE) * J.value(theta) < J.value(step) else step

@@ -13,8 +13,10 @@ evidence for a precision α are
     log p(y | α) = -S J + d/2 log α + b/2 log 2π - ½ log|H_bb| - ½ log|A + α I|
 
 and the number of well-determined weights is γ(α) = tr A (A + α I)⁻¹. The evidence has
-its maximum where α |w(α)|² = γ(α). All of this needs only the eigenvalues of A, or for
-many parameters a Gauss quadrature by Lanczos' method.
+its maximum where α |w(α)|² = γ(α). As MacKay does, this neglects that the Hessian
+changes with α: if classes are nearly separable, the evidence of fits for smaller α is
+larger still. All of this needs only the eigenvalues of A, or for many parameters a
+Gauss quadrature by Lanczos' method.
 
 References
 ----------
@@ -42,6 +44,9 @@ from sknn_simple._training.heuristics import (
 
 # The maximum of the evidence is bracketed by steps of log α, and then located.
 SEARCH_STEP, ALPHA_TOLERANCE = np.log(2.0), 1e-9
+# Squares of larger and of smaller numbers leave the range of float64. A weight with a
+# larger penalty is 0, and one with a smaller unit has practically no penalty.
+LARGEST_ROOT, SMALLEST_UNIT = 1e140, 1e-100
 
 
 class Spectrum(NamedTuple):
@@ -59,7 +64,7 @@ class Laplace(NamedTuple):
     theta : ndarray of shape (size,)
         The point of the Taylor polynomial.
     hessian : ndarray of shape (size, size) or None
-        The Hessian of L at θ; None if it is too large.
+        The Hessian of L at θ; None if it is too large, or a penalty is extreme.
     """
 
     theta: np.ndarray
@@ -88,7 +93,7 @@ class Laplace(NamedTuple):
         joint = self.loss + 0.5 * alpha * float(weights @ weights)
         d = len(self.free)
         volume = d * np.log(alpha) - float(multiplicity @ np.log(values + alpha))
-        return -joint + 0.5 * volume + self.biases.log_volume
+        return float(-joint + 0.5 * volume + self.biases.log_volume)
 
     def mode(self, alpha: float) -> np.ndarray:
         """Return θ for another α, by a Newton step."""
@@ -171,12 +176,15 @@ def laplace(
     steps, probes : int
         The steps of Lanczos' method, and the number of random probes for traces.
     """
+    is_zero = J.penalty_root > LARGEST_ROOT
+    if is_zero.any():
+        J = J.over(J.blocks, np.where(is_zero, 0.0, J.penalty_root))
     value, gradient = J.value_and_grad(theta)
     curvature, penalty = J.curvature(theta), J.penalty_root**2
     loss = total * (value - 0.5 * float(penalty @ theta**2))
     gradient = total * (gradient - penalty * theta)
-    free = np.flatnonzero((penalty_unit > 0.0) & ~held)
-    unit = penalty_unit[free]
+    free = np.flatnonzero((penalty_unit > 0.0) & ~held & ~is_zero)
+    unit = np.maximum(penalty_unit[free], SMALLEST_UNIT)
     places = np.arange(J.size)[J.network.layout.slices.get("intercept", slice(0))]
 
     def product(v: np.ndarray) -> np.ndarray:
@@ -211,6 +219,7 @@ def laplace(
         values = np.maximum(values, 0.0)
         coordinates = values * (weights @ basis) - reduced @ basis
         spectrum = Spectrum(values, np.ones_like(values))
+        hessian = None if is_zero.any() else hessian
     return Laplace(
         theta, hessian, loss, free, unit, biases, spectrum, basis, coordinates, values
     )

@@ -43,12 +43,16 @@ class Dense:
 
     def __init__(self, J, theta, penalty_unit, held, total):
         penalty = J.penalty_root**2
-        h = 1e-5
+        h = 1e-3
+
+        def difference(e):
+            return J.value_and_grad(theta + e)[1] - J.value_and_grad(theta - e)[1]
+
+        # The central difference of fourth order.
         rows = [
-            J.value_and_grad(theta + h * e)[1] - J.value_and_grad(theta - h * e)[1]
-            for e in np.eye(J.size)
+            8.0 * difference(h * e) - difference(2.0 * h * e) for e in np.eye(J.size)
         ]
-        hessian = total * (np.array(rows) / (2.0 * h) - np.diag(penalty))
+        hessian = total * (np.array(rows) / (12.0 * h) - np.diag(penalty))
         value, gradient = J.value_and_grad(theta)
         self.loss = total * (value - 0.5 * penalty @ theta**2)
         # Columns: the free weights in units of the penalty, then the biases' freedom.
