@@ -42,9 +42,10 @@ X_train, X_test, y_train, y_test = train_test_split(
 # --------------
 #
 # The bar counts to ``max_iter`` and ends when the fit has converged. With ``n_init``
-# each start has its own.
+# each start has its own. With ``alpha="auto"`` the search for alpha has one, too; here
+# alpha is given.
 
-model = OneHiddenMLP(20, n_init=3, random_state=0)
+model = OneHiddenMLP(20, alpha=1.0, n_init=3, random_state=0)
 if ProgressBar is not None:
     try:
         model.set_callbacks(ProgressBar())

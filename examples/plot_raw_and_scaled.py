@@ -44,10 +44,10 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 
 MODELS = {
     "LogisticRegression": LogisticRegression(),
-    "LogisticNN": LogisticNN(),
+    "LogisticNN": LogisticNN(alpha=1.0),
     "MLPClassifier, adam": MLPClassifier(alpha=1.0, random_state=0),
     "MLPClassifier, lbfgs": MLPClassifier(alpha=1.0, solver="lbfgs", random_state=0),
-    "OneHiddenMLP": OneHiddenMLP(random_state=0),
+    "OneHiddenMLP": OneHiddenMLP(alpha=1.0, random_state=0),
 }
 DATA = {"wine": load_wine, "breast cancer": load_breast_cancer, "digits": load_digits}
 N_ROWS = 400  # at most: all of wine, a part of the other two, which is quicker

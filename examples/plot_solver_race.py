@@ -70,14 +70,20 @@ def race(model, X, y):
 #
 # All columns are raw, and every solver starts at the same point: zeros in
 # ``LogisticNN``, the same random weights in ``OneHiddenMLP``. ``tol`` is far below its
-# default, so that the picture shows the end of the convergence.
+# default, so that the picture shows the end of the convergence. ``alpha`` is 1, so that
+# all solvers minimise one objective from the beginning.
 
 cancer = load_breast_cancer(return_X_y=True)
 digits = load_digits(return_X_y=True)
-small = {"hidden_layer_size": 20, "activation": "tanh", "random_state": 0}
+small = {
+    "hidden_layer_size": 20,
+    "activation": "tanh",
+    "alpha": 1.0,
+    "random_state": 0,
+}
 RACES = {
-    "LogisticNN, breast cancer": (LogisticNN(tol=1e-8), cancer),
-    "LogisticNN, digits": (LogisticNN(tol=1e-8), digits),
+    "LogisticNN, breast cancer": (LogisticNN(alpha=1.0, tol=1e-8), cancer),
+    "LogisticNN, digits": (LogisticNN(alpha=1.0, tol=1e-8), digits),
     "OneHiddenMLP, breast cancer": (OneHiddenMLP(**small, tol=1e-7), cancer),
     "OneHiddenMLP, digits": (
         OneHiddenMLP(**small, tol=1e-6),

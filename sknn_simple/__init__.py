@@ -8,12 +8,14 @@ from sknn_simple._version import __version__
 
 if TYPE_CHECKING:
     from sknn_simple._displays import (
+        AlphaDisplay,
         HiddenUnitsDisplay,
         LossCurveDisplay,
         NetworkDisplay,
     )
 
 __all__ = [
+    "AlphaDisplay",
     "HiddenUnitsDisplay",
     "LogisticNN",
     "LossCurveDisplay",

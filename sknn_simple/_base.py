@@ -50,6 +50,7 @@ _NOT_ALWAYS_SET = (
     "validation_loss_curve_",
     "log_evidence_",
     "n_effective_",
+    "evidence_path_",
     "cv_results_",
 )
 
@@ -101,8 +102,10 @@ class BaseNN(
             Weights of the samples. A row of weight 2 is the same as two equal rows.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Features of validation rows, with the columns of X; they are converted to
-            its dtype. ``OneHiddenMLP(early_stopping=True)`` watches these rows and sets
-            none aside. In a Pipeline the earlier steps transform them with
+            its dtype. With ``alpha="auto"`` their log-loss chooses alpha, in place of
+            the folds or of the evidence, and the model is then trained on the rows of
+            X. ``OneHiddenMLP(early_stopping=True)`` watches them and sets no rows
+            aside. In a Pipeline the earlier steps transform them with
             ``transform_input=["X_val"]``.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Labels of the validation rows. Not every class of y need occur.
@@ -122,14 +125,15 @@ class BaseNN(
             If a parameter or an argument is invalid, or if the parameters leave the
             validation rows without use. The estimator is then as it was before.
         KeyboardInterrupt
-            If Ctrl-C comes before or after the minimisation of J. The estimator is then
-            as it was before.
+            If Ctrl-C comes before or after the minimisation of J and the search for
+            alpha. The estimator is then as it was before.
 
         Warns
         -----
         ConvergenceWarning
             If the solver stopped before the fit converged, or Ctrl-C came while J was
-            minimised. The best iterate so far is kept.
+            minimised; the best iterate so far is kept. Also if Ctrl-C or a callback
+            ended the search for alpha; the best alpha so far is used.
         """
         with _unchanged_on_failure(self):
             trained, search, criteria = self._fit(
@@ -354,7 +358,9 @@ class BaseNN(
         self.converged_ = OUTCOMES[trained.outcome].converged
         self.solver_ = trained.solver
         if trained.evidence is not None:
-            self.log_evidence_, self.n_effective_ = trained.evidence
+            self.log_evidence_, self.n_effective_, path = trained.evidence
+            alpha, log_evidence = np.array(path).T
+            self.evidence_path_ = {"alpha": alpha, "log_evidence": log_evidence}
         if search is not None:
             self.cv_results_ = search.table()
         if trained.validation_curve is not None:
@@ -380,11 +386,17 @@ class BaseNN(
         if not outcome.explanation:
             return
         reason = outcome.explanation.format(max_iter=self.max_iter, solver=self.solver_)
+        advice = outcome.advice
+        if trained.outcome == "max_iter" and self.alpha != "auto":
+            advice += (
+                " If J falls only slowly, use a larger alpha, or alpha='auto', which "
+                "chooses it from the data."
+            )
         warnings.warn(
             f"{type(self).__name__} stopped after {self.n_iter_} iterations because "
             f"{reason}: the largest entry of the gradient is {trained.grad_norm:.2g}, "
             f"but tol={criteria.tol:g} asks for at most "
-            f"{criteria.threshold(trained.loss):.2g}. {outcome.advice}",
+            f"{criteria.threshold(trained.loss):.2g}. {advice}",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -54,8 +54,8 @@ class LogisticNN(BaseNN):
 
     with :math:`\gamma`, between 0 and d, the number of weights that the data
     determine (MacKay 1992; Bishop 2006, sections 4.4 and 5.7). J is minimised for one
-    alpha after the other until two digits of alpha no longer change, which takes three
-    to seven rounds.
+    alpha after the other until two digits of alpha no longer change, which takes two to
+    seven rounds. If ``fit`` is given ``X_val``, these rows choose alpha instead.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class LogisticNN(BaseNN):
         classes only. Bounds fix the sign of the weight.
     warm_start : bool, default=False
         Start from the previous solution, or from zero if zero has the lower J, for
-        example after a change of units.
+        example after a change of units. "auto" starts from the previous ``alpha_``.
     verbose : int, default=0
         1 prints a line per iteration: iteration, J, largest gradient entry, the value
         that ``tol`` asks for, seconds. A last line says why the fit ended. If alpha is
@@ -109,6 +109,11 @@ class LogisticNN(BaseNN):
         same labels; only if alpha is "auto".
     n_effective_ : float
         The number of weights that the data determine, γ; only if alpha is "auto".
+    evidence_path_ : dict of ndarrays of shape (n_rounds,)
+        "alpha" and "log_evidence" of each round; only if alpha is "auto".
+    cv_results_ : dict of ndarrays of shape (n_tried,)
+        As of :class:`OneHiddenMLP`, in place of the three attributes of the evidence;
+        only if alpha is "auto" and ``fit`` is given ``X_val``.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted; for a multilabel target 0 … n_labels - 1.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)

@@ -55,6 +55,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     :class:`~sklearn.neural_network.MLPClassifier`. J has many local minima: the one
     that a fit reaches depends on ``random_state``, and ``n_init`` tries several.
 
+    ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
+    0.3 S, where most networks are constant; the next is always √10 times smaller, until
+    the mean log-loss of the held-out rows no longer falls. These fits are coarse
+    (``tol=1e-2``), begin at the same random start, and use about 5000 distinct rows at
+    most. The best alpha is used for one fit on all rows.
+
     Parameters
     ----------
     hidden_layer_size : int, default=100
@@ -62,9 +68,15 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     activation : str, default="relu"
         The function φ of the hidden units: "identity", "logistic", "sigmoid" (another
         name for "logistic"), "tanh", "relu", "softplus", "silu" or "gelu".
-    alpha : float, default=1.0
+    alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
-        penalised.
+        penalised. "auto" chooses it by cross-validation (see above), or by the log-loss
+        of ``X_val``. It is 1 if a class has too few rows for folds, and 0.01 with early
+        stopping, which restrains the network itself.
+    cv : int, splitter or iterable, default=5
+        The folds of ``alpha="auto"``: their number, a splitter of scikit-learn, or an
+        iterable of pairs (train, test) of row numbers. If it is a number, folds are
+        stratified, do not depend on the order of the rows, and equal rows share one.
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit and origin of a column, and a constant
@@ -96,8 +108,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.
     n_jobs : int, default=None
-        Number of starts that joblib trains at the same time; None is 1 unless in a
-        :obj:`joblib.parallel_config`. The result does not depend on it.
+        Number of starts, or of folds of ``alpha="auto"``, that joblib trains at the
+        same time; None is 1 unless in a :obj:`joblib.parallel_config`. The result does
+        not depend on it.
     early_stopping : bool, default=False
         Compute the log-loss of validation rows at every iteration, stop if it no longer
         falls, and keep the best iterate. The validation rows are ``X_val`` and
@@ -128,10 +141,16 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     verbose : int, default=0
         1 prints a line per iteration: iteration, J, validation loss with early
         stopping, largest gradient entry, the value that ``tol`` asks for, seconds. A
-        last line says why the fit ended.
+        last line says why the fit ended. A search prints a line per alpha.
 
     Attributes
     ----------
+    alpha_ : float
+        The alpha that was used.
+    cv_results_ : dict of ndarrays of shape (n_tried,)
+        "alpha" (the values tried), "mean_log_loss", "std_log_loss", "split0_log_loss",
+        … of the held-out rows. Empty if no folds were possible. Only with
+        ``alpha="auto"`` and without early stopping.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted; for a multilabel target 0 … n_labels - 1.
     coefs_ : list of two ndarrays, (n_features, h) and (h, n_outputs)
@@ -187,6 +206,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     Bishop, C. M. (2006). Pattern Recognition and Machine Learning, chapter 5. Springer.
     Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training deep
     feedforward neural networks. AISTATS (the range of the initial weights).
+    Stone, M. (1974). Cross-validatory choice and assessment of statistical predictions.
+    Journal of the Royal Statistical Society B 36(2), 111-147.
 
     Examples
     --------

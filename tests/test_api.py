@@ -108,6 +108,7 @@ def test_parameters_and_defaults(kind):
 
 def test_names_of_the_package():
     assert set(sknn_simple.__all__) == {
+        "AlphaDisplay",
         "HiddenUnitsDisplay",
         "LogisticNN",
         "LossCurveDisplay",
@@ -122,7 +123,8 @@ def test_names_of_the_package():
 
 
 @pytest.mark.parametrize(
-    "name", ["HiddenUnitsDisplay", "LossCurveDisplay", "NetworkDisplay"]
+    "name",
+    ["AlphaDisplay", "HiddenUnitsDisplay", "LossCurveDisplay", "NetworkDisplay"],
 )
 def test_displays_have_the_interface_of_scikit_learns(name):
     display = getattr(sknn_simple, name)
@@ -186,6 +188,7 @@ LINEAR_ATTRIBUTES = {
     "n_features_in_",
     "log_evidence_",
     "n_effective_",
+    "evidence_path_",
     *RECORD,
 }
 NETWORK_ATTRIBUTES = {

@@ -16,12 +16,13 @@ from sklearn.preprocessing import StandardScaler
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._displays import (
+    AlphaDisplay,
     HiddenUnitsDisplay,
     LossCurveDisplay,
     NetworkDisplay,
 )
 
-DISPLAYS = [LossCurveDisplay, HiddenUnitsDisplay, NetworkDisplay]
+DISPLAYS = [AlphaDisplay, LossCurveDisplay, HiddenUnitsDisplay, NetworkDisplay]
 WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
 UNITS = np.array([1.0, 100.0, 0.01, 5.0, 1.0, 1.0])
 
@@ -52,7 +53,7 @@ def widths(lines):
     return np.asarray(lines.get_linewidths())
 
 
-# All three ---------------------------------------------------------------------------
+# Every display ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
@@ -98,16 +99,22 @@ def test_a_model_that_is_not_fitted_is_refused(display):
     [
         (LogisticRegression(), "got a LogisticRegression"),
         (LogisticNN, "the class LogisticNN, not an instance"),
-        (make_pipeline(StandardScaler(), LogisticNN()), r"pipeline\[-1\]"),
         (GridSearchCV(LogisticNN(), {}).fit(*data()), "search.best_estimator_"),
         (None, "NoneType"),
     ],
-    ids=["other", "class", "pipeline", "search", "none"],
+    ids=["other", "class", "search", "none"],
 )
 def test_other_objects_than_models_are_refused(display, estimator, hint):
     name = display.__name__
     with pytest.raises(TypeError, match=f"{name}.from_estimator takes a .*{hint}"):
         display.from_estimator(estimator)
+
+
+@pytest.mark.parametrize("display", [LossCurveDisplay, *WEIGHT_DISPLAYS])
+def test_a_pipeline_is_refused(display):
+    pipeline = make_pipeline(StandardScaler(), LogisticNN()).fit(*data())
+    with pytest.raises(TypeError, match=r"takes a .*pipeline\[-1\]"):
+        display.from_estimator(pipeline)
 
 
 @pytest.mark.parametrize("display", DISPLAYS)

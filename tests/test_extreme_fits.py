@@ -109,6 +109,17 @@ def test_one_warning_says_what_to_do_if_max_iter_is_too_small(model, solver, max
 
 
 @each_class
+@pytest.mark.parametrize("alpha", [1.0, "auto"])
+def test_the_warning_names_alpha_only_if_one_was_given(model, alpha):
+    model = clone(model).set_params(alpha=alpha, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match="Raise max_iter") as caught:
+        model.fit(X, Y)
+    message = str(caught[-1].message)
+    assert ("a larger alpha, or alpha='auto'" in message) == (alpha == 1.0)
+    assert message.count("alpha") == 2 * (alpha == 1.0)
+
+
+@each_class
 def test_ctrl_c_keeps_the_best_iterate_and_warns(model):
     def press(n_iter):
         if n_iter == 3:

@@ -11,6 +11,7 @@ from PIL import Image
 THUMBNAILS = {
     "quickstart": (1, (0.0, 0.06, 0.605, 1.0)),
     "raw_and_scaled": (1, (0.0, 0.08, 0.42, 1.0)),
+    "choosing_alpha": (1, (0.67, 0.0, 1.0, 1.0)),
     "decision_boundaries": (1, (0.269, 0.084, 0.754, 0.996)),
     "digits_hidden_units": (2, (0.0, 0.034, 0.64, 0.515)),
     "reading_a_network": (1, (0.0, 0.03, 1.0, 0.92)),

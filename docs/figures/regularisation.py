@@ -13,7 +13,7 @@ fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True)
 for ax, model in zip(
     axes, (LogisticNN(), OneHiddenMLP(10, "tanh", random_state=0)), strict=True
 ):
-    curves = []
+    chosen, curves = model.fit(X, y).alpha_, []
     for alpha in alphas:
         scores = cross_validate(
             model.set_params(alpha=alpha),
@@ -26,7 +26,8 @@ for ax, model in zip(
     train, test = np.transpose(curves)
     ax.plot(alphas, train, "o--", color="0.5", label="rows trained on")
     ax.plot(alphas, test, "o-", color="#1f5fa8", label="held-out rows")
-    ax.axvline(1.0, color="#d1602c", lw=1, ls=":", label="default, alpha=1")
+    label = f"chosen, alpha={chosen:.2g}"
+    ax.axvline(chosen, color="#d1602c", lw=1, ls=":", label=label)
     ax.set(xscale="log", xlabel="alpha", title=type(model).__name__)
+    ax.legend()
 axes[0].set(ylabel="mean log-loss", ylim=(0, None))
-axes[0].legend()

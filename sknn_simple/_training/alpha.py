@@ -250,8 +250,9 @@ def _is_over(losses: list[list[float]]) -> bool:
 
 
 def _line(alpha: float, losses: list[float]) -> str:
-    error = np.std(losses) / np.sqrt(len(losses))
-    spread = f" ± {error:.4f}" if len(losses) > 1 else ""
+    spread = ""
+    if len(losses) > 1:
+        spread = f" ± {np.std(losses, ddof=1) / np.sqrt(len(losses)):.4f}"
     return f"alpha={alpha:.3g}: validation log-loss {np.mean(losses):.4f}{spread}"
 
 

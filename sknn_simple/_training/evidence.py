@@ -38,6 +38,8 @@ class Evidence(NamedTuple):
     log_evidence: float
     # The number of well-determined weights, γ.
     n_effective: float
+    # Every alpha that was tried and its evidence, in the order of the rounds.
+    path: tuple[tuple[float, float], ...]
 
 
 class Round(NamedTuple):
@@ -72,7 +74,8 @@ def maximize_evidence(
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
         if found is not None and outcome == "interrupted" and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
-        found, posterior = _with_evidence(spec, problem, theta, outcome, alpha)
+        path = () if found is None or found.evidence is None else found.evidence.path
+        found, posterior = _with_evidence(spec, problem, theta, outcome, alpha, path)
         if found.outcome in ("observer", "interrupted", "max_iter"):
             return found
         try:
@@ -105,13 +108,19 @@ def _with_evidence(
     theta: np.ndarray,
     outcome: str,
     alpha: float,
+    path: tuple[tuple[float, float], ...],
 ) -> tuple[Round, Laplace]:
-    """Return the round with its evidence, also if Ctrl-C comes meanwhile."""
+    """Return the round with its evidence, also if Ctrl-C comes meanwhile.
+
+    `path` is that of the rounds before.
+    """
     try:
         posterior = _posterior(spec, problem, theta)
     except KeyboardInterrupt:
         outcome, posterior = "interrupted", _posterior(spec, problem, theta)
-    evidence = Evidence(posterior.log_evidence(alpha), posterior.n_effective(alpha))
+    log_evidence = posterior.log_evidence(alpha)
+    path = (*path, (problem.alpha, log_evidence))
+    evidence = Evidence(log_evidence, posterior.n_effective(alpha), path)
     return Round(problem, theta, outcome, evidence), posterior
 
 

@@ -1,0 +1,135 @@
+"""What AlphaDisplay draws, and which fits it refuses."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models import CHOOSING, LINEAR, NETWORK, fit, independent_classes
+from sknn_simple import AlphaDisplay, LogisticNN, OneHiddenMLP
+
+each_choosing_model = pytest.mark.parametrize(
+    "model", [LINEAR, CHOOSING], ids=["LogisticNN", "OneHiddenMLP"]
+)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def with_a_validation_set(model):
+    parts = train_test_split(*independent_classes(n=120), random_state=0)
+    X, X_val, y, y_val = parts
+    return fit(model, X, y, X_val=X_val, y_val=y_val)
+
+
+def legend(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+def test_a_network_shows_the_loss_of_the_folds_and_its_standard_error():
+    model = fit(CHOOSING, *independent_classes())
+    display = AlphaDisplay.from_estimator(model)
+    table = model.cv_results_
+    alpha, loss = display.line_.get_data()
+    assert_array_equal(alpha, np.sort(table["alpha"]))
+    assert_array_equal(loss, table["mean_log_loss"][::-1])
+    folds = [table[f"split{k}_log_loss"][::-1] for k in range(3)]
+    low, high = loss - stats.sem(folds), loss + stats.sem(folds)
+    band = np.unique(display.band_.get_paths()[0].vertices, axis=0)
+    edges = [(*pair,) for edge in (low, high) for pair in zip(alpha, edge, strict=True)]
+    assert_allclose(band, sorted(edges))
+    assert_array_equal(display.chosen_line_.get_xdata(), [model.alpha_] * 2)
+    assert display.ax_.get_xscale() == "log"
+    assert display.ax_.get_ylabel() == "Held-out log-loss"
+    assert legend(display) == [f"OneHiddenMLP, alpha = {model.alpha_:.3g}"]
+
+
+@each_choosing_model
+def test_one_validation_set_has_no_standard_error(model):
+    model = with_a_validation_set(model)
+    display = AlphaDisplay.from_estimator(model)
+    assert display.band_ is None
+    alpha, loss = display.line_.get_data()
+    assert alpha[loss.argmin()] == model.alpha_
+    assert_array_equal(loss, model.cv_results_["split0_log_loss"][::-1])
+
+
+def test_logistic_nn_shows_the_evidence_of_its_rounds():
+    model = fit(LINEAR, *independent_classes())
+    display = AlphaDisplay.from_estimator(model)
+    alpha, log_evidence = display.line_.get_data()
+    assert len(alpha) > 1
+    assert_array_equal(alpha, np.sort(model.evidence_path_["alpha"]))
+    at_the_end = log_evidence[alpha == model.alpha_]
+    assert_array_equal(at_the_end, model.log_evidence_)
+    assert display.band_ is None
+    assert display.ax_.get_ylabel() == "Log evidence"
+
+
+def test_the_rounds_end_at_the_chosen_alpha():
+    path = fit(LINEAR, *independent_classes()).evidence_path_
+    for weight in (2.0, 1e-3):
+        X, y = independent_classes()
+        model = fit(LINEAR, X, y, np.full(len(y), weight))
+        assert set(model.evidence_path_) == {"alpha", "log_evidence"}
+        assert model.evidence_path_["alpha"][-1] == model.alpha_
+        assert model.evidence_path_["log_evidence"][-1] == model.log_evidence_
+    # Weights below 1 in the mean count as 1: only the scale of alpha is another one.
+    assert_allclose(model.evidence_path_["alpha"], 1e-3 * path["alpha"])
+    assert_allclose(model.evidence_path_["log_evidence"], path["log_evidence"])
+    assert not hasattr(model.set_params(alpha=1.0).fit(X, y), "evidence_path_")
+
+
+@each_choosing_model
+def test_a_pipeline_shows_its_last_step(model):
+    pipeline = make_pipeline(StandardScaler(), model).fit(*independent_classes())
+    display = AlphaDisplay.from_estimator(pipeline)
+    assert display.chosen_alpha == pipeline[-1].alpha_
+    with pytest.raises(TypeError, match=r"takes a .* got a LogisticRegression"):
+        AlphaDisplay.from_estimator(make_pipeline(LogisticRegression()))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (LogisticNN(alpha=2.0), r"LogisticNN has none: alpha=2\.0 was given"),
+        (NETWORK, r"OneHiddenMLP has none: alpha=1\.0 was given"),
+        (OneHiddenMLP(4, early_stopping=True), "early_stopping=True uses a small"),
+        (OneHiddenMLP(4, cv=61), "there were too few rows"),
+    ],
+    ids=["linear", "network", "early stopping", "few rows"],
+)
+def test_a_fit_that_tried_no_alpha_is_refused(model, reason):
+    model = fit(model, *independent_classes())
+    with pytest.raises(ValueError, match=f"AlphaDisplay shows .*{reason}"):
+        AlphaDisplay.from_estimator(model)
+    assert not plt.get_fignums()
+
+
+def test_several_models_on_one_axis():
+    data = independent_classes()
+    first = AlphaDisplay.from_estimator(fit(CHOOSING, *data), name="a")
+    second = AlphaDisplay.from_estimator(
+        fit(CHOOSING, *data), name="b", ax=first.ax_, band_kw={"alpha": 0.5}
+    )
+    assert [label[0] for label in legend(second)] == ["a", "b"]
+    assert first.line_.get_color() != second.line_.get_color()
+    assert second.band_.get_alpha() == 0.5
+    assert second.chosen_line_.get_color() == second.line_.get_color()
+
+
+def test_options_reach_the_line_and_the_order_does_not_matter():
+    display = AlphaDisplay(alpha=[10, 1, 3], criterion=[3, 1, 2], chosen_alpha=1.0)
+    display.plot(line_kw={"linewidth": 3.0, "marker": "s"})
+    assert_array_equal(display.line_.get_xydata(), [[1, 1], [3, 2], [10, 3]])
+    assert display.line_.get_linewidth() == 3.0
+    assert display.line_.get_marker() == "s"
+    assert legend(display) == ["alpha = 1"]
