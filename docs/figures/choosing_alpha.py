@@ -11,4 +11,3 @@ y = y > np.median(y)
 fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.4))
 for ax, model in zip(axes, (LogisticNN(), OneHiddenMLP(random_state=0)), strict=True):
     AlphaDisplay.from_estimator(model.fit(X, y), ax=ax, line_kw={"color": "#1f5fa8"})
-fig.tight_layout()

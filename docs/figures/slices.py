@@ -3,6 +3,7 @@
 import numpy as np
 
 from sknn_simple._data.threads import Workers
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Observer
@@ -20,7 +21,8 @@ def objective_of(model, X, y):
     )
     penalty_root = np.sqrt(spec.alpha / data.total_weight) * weights
     loss, blocks = LOSSES[data.out_activation], cut(spec, data)
-    return Objective(spec.network, loss, blocks, penalty_root, Workers(1))
+    kind = LinearObjective if spec.network.is_linear else Objective
+    return kind(spec.network, loss, blocks, penalty_root, Workers(1))
 
 
 class Slice:
