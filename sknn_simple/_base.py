@@ -6,6 +6,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -434,6 +435,10 @@ class BaseNN(
                 UserWarning,
                 stacklevel=2,
             )
+        # Parameters that the version did not have.
+        for name, parameter in signature(type(self).__init__).parameters.items():
+            if parameter.default is not Parameter.empty:
+                state.setdefault(name, parameter.default)
         super().__setstate__(state)
 
     # Conventions of scikit-learn ------------------------------------------------------

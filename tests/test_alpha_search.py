@@ -135,6 +135,15 @@ def test_units_and_origins(seed):
     assert_alike(fit(SHORT, X, Y), fit(SHORT, Z, Y), X, Z)
 
 
+def test_powers_of_two_change_no_bit():
+    # A factor that rounds nothing: the search and the whole fit have the same bits.
+    factor = 2.0 ** np.array([-20, -7, 0, 3, 11, 20])
+    one, other = fit(CHOOSING, X, Y), fit(CHOOSING, X * factor, Y)
+    assert_same_search(one, other)
+    assert other.loss_curve_ == one.loss_curve_
+    assert_array_equal(other.predict_proba(X * factor), one.predict_proba(X))
+
+
 @ignores_max_iter
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)

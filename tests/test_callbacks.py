@@ -226,7 +226,7 @@ def test_tasks_are_around_the_work(model, solver, on_evaluation):
     # Timings of a callback mean something if J is evaluated inside iterations.
     recorder = Recorder()
     on_evaluation(lambda objective: recorder.events.append(("work", "", ())))
-    fitted(model, recorder, solver=solver)
+    fitted(model, recorder, solver=solver, alpha=1.0)
     inside, where = False, []
     for what, name, _ in recorder.events:
         if name == "iteration":

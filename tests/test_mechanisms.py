@@ -27,11 +27,11 @@ ACTS_ON = {
     "by_blocks": (LogisticNN(), FIVE_CLASSES),
     "longer_steps": (LogisticNN(), mechanism_cases.gaussian(100, 3)),
     "sample": (LogisticNN(), mechanism_cases.gaussian(12_000, 20)),
-    "float32": (OneHiddenMLP(80, random_state=0, max_iter=2), FIVE_CLASSES),
+    "float32": (OneHiddenMLP(80, alpha=1.0, random_state=0, max_iter=2), FIVE_CLASSES),
     # By default 59 pairs are stored.
-    "lbfgs": (OneHiddenMLP(42, random_state=0, max_iter=70), FIVE_CLASSES),
-    "rounding": (OneHiddenMLP(5, random_state=0, max_iter=2), FIVE_CLASSES),
-    "blocks": (OneHiddenMLP(100, random_state=0, max_iter=2), MORE_ROWS),
+    "lbfgs": (OneHiddenMLP(42, alpha=1.0, random_state=0, max_iter=70), FIVE_CLASSES),
+    "rounding": (OneHiddenMLP(5, alpha=1.0, random_state=0, max_iter=2), FIVE_CLASSES),
+    "blocks": (OneHiddenMLP(100, alpha=1.0, random_state=0, max_iter=2), MORE_ROWS),
 }
 
 

@@ -35,8 +35,8 @@ ATOL = 1e-5
 MODELS = [
     LogisticNN(),
     LogisticNN(fit_intercept=False),
-    OneHiddenMLP(6, random_state=0),
-    OneHiddenMLP(6, "tanh", skip_connections=True, random_state=0),
+    OneHiddenMLP(6, alpha=1.0, random_state=0),
+    OneHiddenMLP(6, "tanh", alpha=1.0, skip_connections=True, random_state=0),
 ]
 
 
@@ -134,7 +134,10 @@ def test_every_activation_has_its_nodes():
 @pytest.mark.parametrize("shift", [0.0, 1e4])
 @pytest.mark.parametrize(
     "model",
-    [LogisticNN(), *(OneHiddenMLP(8, name, random_state=0) for name in ACTIVATIONS)],
+    [
+        LogisticNN(),
+        *(OneHiddenMLP(8, name, alpha=1.0, random_state=0) for name in ACTIVATIONS),
+    ],
     ids=str,
 )
 def test_raw_columns_with_large_offsets(model, shift, dtype):
@@ -169,7 +172,9 @@ def test_older_operators(opset):
     opset = min(opset, skl2onnx.__max_supported_opset__)
     X, y = data("strings")
     for activation in ("softplus", "gelu"):
-        model = OneHiddenMLP(4, activation, skip_connections=True, random_state=0)
+        model = OneHiddenMLP(
+            4, activation, alpha=1.0, skip_connections=True, random_state=0
+        )
         assert_same(model.fit(X, y), X, target_opset=opset)
 
 
@@ -283,7 +288,7 @@ def test_grid_search():
 
 # As a transformer ---------------------------------------------------------------------
 
-HIDDEN = OneHiddenMLP(5, "tanh", skip_connections=True, random_state=0)
+HIDDEN = OneHiddenMLP(5, "tanh", alpha=1.0, skip_connections=True, random_state=0)
 
 
 class Before(NamedTuple):
@@ -403,7 +408,7 @@ def test_hidden_units_of_every_target(target):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_hidden_units_alone(activation, dtype):
     X, y = data("strings")
-    model = OneHiddenMLP(4, activation, random_state=0, tol=1e-2).fit(X, y)
+    model = OneHiddenMLP(4, activation, alpha=1.0, random_state=0, tol=1e-2).fit(X, y)
     X = X.astype(dtype)
     session = converted(model, X, {"transform": True})
     [hidden] = session.run(None, {"X": X})

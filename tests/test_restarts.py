@@ -121,7 +121,9 @@ def test_first_weights_are_within_glorots_range(activation):
             return start
 
     X, y = make_classification(60, 5, random_state=0)
-    Drawing(95, activation, random_state=0, tol=1e-1, skip_connections=True).fit(X, y)
+    Drawing(
+        95, activation, alpha=1.0, random_state=0, tol=1e-1, skip_connections=True
+    ).fit(X, y)
     (start,) = starts
     for layer, fans in (("hidden", 100), ("output", 96)):
         limit = np.sqrt(6.0 / fans)
@@ -193,7 +195,7 @@ def test_no_start_in_a_thread_warns():
     X = rng.normal(size=(300, 6))
     y = X[:, 0] * X[:, 1] > 0.0
     for seed in range(5):
-        model = OneHiddenMLP(4, n_init=6, n_jobs=2, random_state=seed)
+        model = OneHiddenMLP(4, alpha=1.0, n_init=6, n_jobs=2, random_state=seed)
         with joblib.parallel_config("threading"):
             model.fit(X, y)
         alone = clone(model).set_params(n_jobs=1).fit(X, y)

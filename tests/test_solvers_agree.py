@@ -63,6 +63,6 @@ def test_a_network_with_skip_connections_is_no_worse_than_the_linear_model():
     # With hidden weights of 0 it is LogisticNN.
     X, y = classes()
     network = OneHiddenMLP(1, "identity", skip_connections=True, tol=1e-7)
-    network.set_params(random_state=0).fit(X, y)
-    linear = LogisticNN(tol=1e-9).fit(X, y)
+    network.set_params(alpha=1.0, random_state=0).fit(X, y)
+    linear = LogisticNN(1.0, tol=1e-9).fit(X, y)
     assert network.loss_ <= linear.loss_ + 1e-6

@@ -21,8 +21,8 @@ LARGE = [
     LogisticNN(solver="newton-cholesky", max_iter=4),
     LogisticNN(solver="newton-cg", max_iter=4),
     LogisticNN(solver="lbfgs", max_iter=10),
-    OneHiddenMLP(50, max_iter=5, random_state=0),
-    OneHiddenMLP(50, "tanh", solver="newton-cg", max_iter=2, random_state=0),
+    OneHiddenMLP(50, alpha=1.0, max_iter=5, random_state=0),
+    OneHiddenMLP(50, "tanh", alpha=1.0, solver="newton-cg", max_iter=2, random_state=0),
 ]
 
 
@@ -42,7 +42,7 @@ def test_number_of_threads_does_not_change_a_bit(model, container, large):
 def test_loss_of_many_blocks_is_the_formula_over_all_rows(dtype, large):
     # J of data in many blocks is the formula over all rows at once.
     X, y = large[0].astype(dtype), large[1]
-    model = LogisticNN(solver="lbfgs").fit(X, y)
+    model = LogisticNN(1.0, solver="lbfgs").fit(X, y)
     raw = X.astype(float) @ model.coef_.T.astype(float) + model.intercept_
     raw -= raw.max(axis=1, keepdims=True)
     log_p = raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
@@ -92,9 +92,9 @@ def test_fits_in_two_threads_at_once(large):
     X, y = large
     models = [
         LogisticNN(solver="lbfgs", max_iter=15),
-        OneHiddenMLP(20, max_iter=6, random_state=0),
+        OneHiddenMLP(20, alpha=1.0, max_iter=6, random_state=0),
         LogisticNN(solver="newton-cholesky", max_iter=3),
-        OneHiddenMLP(20, "tanh", max_iter=6, random_state=1),
+        OneHiddenMLP(20, "tanh", alpha=1.0, max_iter=6, random_state=1),
     ]
     expected = [fit(model, X, y) for model in models]
     together = [clone(model) for model in models]
@@ -119,7 +119,7 @@ def test_fits_in_two_threads_at_once(large):
 
 def test_predictions_in_threads_at_once(large):
     X, y = large
-    model = OneHiddenMLP(20, max_iter=3, random_state=0).fit(X, y)
+    model = OneHiddenMLP(20, alpha=1.0, max_iter=3, random_state=0).fit(X, y)
     expected = model.predict_proba(X)
     for result in joblib.Parallel(4, backend="threading")(
         joblib.delayed(model.predict_proba)(X) for _ in range(8)

@@ -46,13 +46,15 @@ def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
 def test_unit_and_origin_of_columns_do_not_matter_to_networks(load, activation, seed):
     # A whole fit: features rounded to a grid lead every path through the same points.
-    assert_units_do_not_matter(OneHiddenMLP(10, activation, random_state=seed), load)
+    assert_units_do_not_matter(
+        OneHiddenMLP(10, activation, alpha=1.0, random_state=seed), load
+    )
 
 
 @each_activation
 def test_unit_and_origin_of_columns_do_not_matter_to_a_fit_in_float32(activation):
     # From 1e6 rows times parameters on, a fit makes most of its steps in float32.
-    model = OneHiddenMLP(60, activation, random_state=0)
+    model = OneHiddenMLP(60, activation, alpha=1.0, random_state=0)
     assert_units_do_not_matter(model, load_breast_cancer)
 
 
@@ -91,7 +93,7 @@ def test_unit_and_origin_of_columns_do_not_matter_to_settings(settings):
     X, y = load_breast_cancer(return_X_y=True)
     Z = rescaled(X, 0)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
-    model = OneHiddenMLP(5, random_state=0).set_params(**settings)
+    model = OneHiddenMLP(5, alpha=1.0, random_state=0).set_params(**settings)
     one = clone(model).fit(X, y, sample_weight=weight)
     other = clone(model).fit(Z, y, sample_weight=weight)
     assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
@@ -103,7 +105,7 @@ def test_unit_of_sparse_columns_does_not_matter_to_networks(hidden_layer_size):
     X, y = load_digits(return_X_y=True)
     factor = 10.0 ** np.resize(np.arange(-6, 7), X.shape[1])
     Z = sparse.csr_array(X * factor)
-    model = OneHiddenMLP(hidden_layer_size, random_state=0)
+    model = OneHiddenMLP(hidden_layer_size, alpha=1.0, random_state=0)
     one, other = fit(model, sparse.csr_array(X), y), fit(model, Z, y)
     assert_allclose(other.predict_proba(Z), one.predict_proba(X), rtol=0, atol=1e-10)
 
@@ -114,7 +116,7 @@ def test_features_too_large_to_keep_may_be_in_any_unit():
     X = rng.normal(size=(86_000, 50))
     y = X[:, 0] + X[:, 1] > 0.0
     Z = X * 10.0 ** np.resize(np.arange(-6, 7), 50)
-    model = OneHiddenMLP(1, solver="newton-cg", max_iter=1, random_state=0)
+    model = OneHiddenMLP(1, solver="newton-cg", alpha=1.0, max_iter=1, random_state=0)
     one, other = fit(model, X, y), fit(model, Z, y)
     assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-10)
 
@@ -125,7 +127,9 @@ def test_powers_of_two_do_not_change_a_bit(activation, skip):
     # A factor that rounds nothing: the whole default fit has the same bits.
     X, y = load_breast_cancer(return_X_y=True)
     factor = 2.0 ** np.resize(np.arange(-20, 21, 3), X.shape[1])
-    model = OneHiddenMLP(5, activation, skip_connections=skip, random_state=0)
+    model = OneHiddenMLP(
+        5, activation, alpha=1.0, skip_connections=skip, random_state=0
+    )
     one, other = fit(model, X, y), fit(model, X * factor, y)
     assert other.loss_curve_ == one.loss_curve_
     assert_array_equal(other.predict_proba(X * factor), one.predict_proba(X))

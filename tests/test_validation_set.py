@@ -460,8 +460,11 @@ def test_values_beyond_single_precision_are_refused():
 
 @each_class
 def test_rows_without_a_use_are_refused(model):
-    advice = "leave X_val" if isinstance(model, type(LINEAR)) else "early_stopping=True"
+    advice = (
+        "alpha='auto'" if isinstance(model, type(LINEAR)) else "early_stopping=True"
+    )
     match = f"^X_val is given, but {type(model).__name__} .* not use it: .*{advice}"
+    model = clone(model).set_params(alpha=1.0)
     refused(match, X, Y, X_VAL, Y_VAL, model=model)
 
 

@@ -13,7 +13,8 @@ X, Y = independent_classes()
 @pytest.mark.parametrize("solver", ["auto", "newton-cg", "trust-ncg", "lbfgs"])
 @each_class
 def test_the_table_is_readable(model, solver, capsys):
-    model = clone(model).set_params(verbose=1, solver=solver).fit(X, Y)
+    model = clone(model).set_params(verbose=1, solver=solver, alpha=1.0)
+    model.fit(X, Y)
     title, header, *rows, end = capsys.readouterr().out.splitlines()
     assert title == type(model).__name__
     assert header.split() == ["iteration", "J", "gradient", "target", "seconds"]

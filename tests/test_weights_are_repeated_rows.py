@@ -51,7 +51,7 @@ def test_weights_of_a_multilabel_target_are_repeated_rows(model):
 def test_penalty_grows_with_the_unit_of_weights(model):
     # J divides both terms by S: weights times 3 and alpha times 3 is the same J.
     X, y = classes()
-    one = fit(model, X, y)
+    one = clone(model).set_params(alpha=1.0).fit(X, y)
     three = clone(model).set_params(alpha=3.0)
     three.fit(X, y, sample_weight=np.full(len(y), 3.0))
     assert_allclose(three.loss_, one.loss_, rtol=1e-9)
