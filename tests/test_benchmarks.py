@@ -126,7 +126,7 @@ def test_objective_is_the_one_that_logistic_reports(load, standardize):
 @pytest.mark.parametrize("activation", sorted(common.ACTIVATIONS))
 def test_objective_is_the_one_that_the_network_reports(activation):
     X, y = load_iris(return_X_y=True)
-    model = OneHiddenMLP(4, activation, random_state=0, tol=1e-2).fit(X, y)
+    model = OneHiddenMLP(4, activation, random_state=0, tol=1e-2, alpha=1.0).fit(X, y)
     judge = mlp.judge_objective(data.DataSet(X, y), activation, 1.0)
     # Training rounds features to 1.5e-8 of their deviation.
     assert_allclose(judge(model.coefs_, model.intercepts_), model.loss_, rtol=1e-8)

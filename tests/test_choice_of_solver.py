@@ -38,16 +38,19 @@ def test_solver_is_one_of_the_table(kind):
 )
 def test_auto_depends_on_the_shape_of_the_data(n, p, solver):
     X, y = independent_classes(2, n, p)
-    model = LogisticNN().fit(X, y)
+    model = LogisticNN(alpha=1.0).fit(X, y)
     assert model.solver_ == solver
     assert model.converged_
     for other in ("lbfgs", "newton-cg"):
-        exact = LogisticNN(solver=other, tol=1e-7).fit(X, y)
+        exact = LogisticNN(solver=other, tol=1e-7, alpha=1.0).fit(X, y)
         assert_allclose(exact.loss_, model.loss_, rtol=1e-6)
 
 
 def test_auto_chooses_a_solver_that_can_do_what_is_asked():
-    assert LogisticNN(monotonic_cst=[1, 0, 0, 0, 0]).fit(X, Y).solver_ == "lbfgs"
+    assert (
+        LogisticNN(monotonic_cst=[1, 0, 0, 0, 0], alpha=1.0).fit(X, Y).solver_
+        == "lbfgs"
+    )
     assert clone(NETWORK).fit(X, Y).solver_ == "lbfgs"
 
 
@@ -58,10 +61,10 @@ def test_hessian_too_large_is_refused_with_its_size(n_classes):
     y = np.arange(30) % n_classes
     n = (columns + 1) * (1 if n_classes == 2 else 3)
     with pytest.raises(ValueError, match="newton-cholesky") as caught:
-        LogisticNN(solver="newton-cholesky").fit(X, y)
+        LogisticNN(solver="newton-cholesky", alpha=1.0).fit(X, y)
     message = str(caught.value)
     assert f"{n} parameters" in message
     assert f"{8 * n * n / 2**30:.1f} GiB" in message
     assert "'auto'" in message
     assert "'lbfgs'" in message
-    assert LogisticNN().fit(X, y).solver_ != "newton-cholesky"
+    assert LogisticNN(alpha=1.0).fit(X, y).solver_ != "newton-cholesky"

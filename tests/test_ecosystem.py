@@ -192,7 +192,7 @@ def test_one_versus_rest_and_one_versus_one_work(model, meta):
 
 def test_one_versus_rest_is_what_multilabel_does():
     indicator = np.eye(3, dtype=int)[Y]
-    model = LogisticNN(tol=1e-9)
+    model = LogisticNN(tol=1e-9, alpha=1.0)
     each = OneVsRestClassifier(clone(model)).fit(X, indicator)
     ours = clone(model).fit(X, indicator)
     assert_allclose(each.predict_proba(X), ours.predict_proba(X), atol=1e-6)
@@ -219,10 +219,10 @@ def test_bagging_works(model):
 def test_recursive_feature_elimination_works():
     rng = np.random.default_rng(0)
     noisy = np.hstack([X2, rng.normal(size=(len(X2), 4))])
-    chosen = RFE(LogisticNN(), n_features_to_select=4).fit(noisy, Y2)
+    chosen = RFE(LogisticNN(alpha=1.0), n_features_to_select=4).fit(noisy, Y2)
     assert chosen.support_.sum() == 4
     assert chosen.support_[:6].sum() >= 3
-    assert SelectFromModel(LogisticNN()).fit(noisy, Y2).get_support().any()
+    assert SelectFromModel(LogisticNN(alpha=1.0)).fit(noisy, Y2).get_support().any()
     by_first_layer = RFE(
         clone(NETWORK),
         n_features_to_select=4,
@@ -329,7 +329,10 @@ def test_html_names_the_class_and_its_parameters(model):
         html = fitted._repr_html_()
         assert type(model).__name__ in html
         assert "random_state" in html or isinstance(model, LogisticNN)
-    assert "LogisticNN" in make_pipeline(StandardScaler(), LogisticNN())._repr_html_()
+    assert (
+        "LogisticNN"
+        in make_pipeline(StandardScaler(), LogisticNN(alpha=1.0))._repr_html_()
+    )
 
 
 @each_class
@@ -366,4 +369,4 @@ def test_a_class_of_another_package_is_not_in_our_documentation():
 def test_printed_representation_names_what_was_changed(model):
     assert repr(clone(model).set_params(alpha=0.5)).startswith(type(model).__name__)
     assert "alpha=0.5" in repr(clone(model).set_params(alpha=0.5))
-    assert repr(LogisticNN()) == "LogisticNN()"
+    assert repr(LogisticNN(alpha=1.0)) == "LogisticNN()"

@@ -23,6 +23,7 @@ from models import (
 )
 from sknn_simple import LogisticNN
 from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._training.heuristics import SHARE_OF_VOLUME
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
@@ -34,7 +35,7 @@ X, Y = independent_classes(2, 150, 6, flip_y=0.2)
 def assert_same_choice(one, other, rtol=0.0):
     """Require equal alphas and evidence; a record of both exists."""
     assert_allclose(other.alpha_, one.alpha_, rtol=rtol)
-    assert_allclose(other.log_evidence_, one.log_evidence_, rtol=1e-5)
+    assert_allclose(other.log_evidence_, one.log_evidence_, rtol=max(1e-5, rtol / 50))
     assert_allclose(other.n_effective_, one.n_effective_, rtol=max(1e-3, rtol))
 
 
@@ -42,7 +43,7 @@ def assert_same_choice(one, other, rtol=0.0):
 
 
 def evidence(model, X, y, factor=1.0):
-    """Return log p(y | factor · alpha), and γ and Σ w² at its mode.
+    """Return log p(y | factor · alpha), γ and Σ w² at its mode, and log|H + alpha R|.
 
     The loss is that of the model plus a quadratic form, whose matrix is the Hessian for
     weights of standardised columns and biases.
@@ -91,7 +92,7 @@ def evidence(model, X, y, factor=1.0):
     gamma = d - alpha * np.trace(inverse[np.ix_(is_weight, is_weight)])
     log_p = -loss - 0.5 * alpha * square + 0.5 * d * np.log(alpha)
     log_p += 0.5 * n_biases * np.log(2.0 * np.pi) - 0.5 * log_det
-    return log_p, gamma, square
+    return log_p, gamma, square, log_det
 
 
 CONSTANT = np.insert(X, 2, 5.0, axis=1)
@@ -111,19 +112,28 @@ CASES = {
 }
 
 
+def growth(model, X, y, step=0.05):
+    """Return κ, the derivative of log|H + alpha R| by log alpha with alpha R fixed."""
+    sides = []
+    for factor in (np.exp(-step), np.exp(step)):
+        other = clone(model).set_params(alpha=factor * model.alpha_, tol=1e-9)
+        sides.append(evidence(other.fit(X, y), X, y, 1.0 / factor)[3])
+    return (sides[1] - sides[0]) / (2.0 * step)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_alpha_has_the_largest_evidence(name):
+def test_alpha_solves_its_equation(name):
     model, X, y = CASES[name]
     model = fit(model, X, y)
     assert model.converged_
-    log_p, gamma, square = evidence(clone(model).set_params(tol=1e-9).fit(X, y), X, y)
+    assert float(f"{model.alpha_:.1e}") == model.alpha_
+    exact = clone(model).set_params(alpha=model.alpha_, tol=1e-9).fit(X, y)
+    log_p, gamma, square, _ = evidence(exact, X, y)
     assert_allclose(model.log_evidence_, log_p, rtol=1e-5, atol=1e-4)
     assert_allclose(model.n_effective_, gamma, rtol=1e-3)
-    # Within the two digits of alpha.
-    assert_allclose(model.alpha_ * square, gamma, rtol=0.1)
-    for factor in (0.1, 0.5, 0.8, 1.3, 2.0, 10.0):
-        assert evidence(model, X, y, factor)[0] < log_p
-    assert float(f"{model.alpha_:.1e}") == model.alpha_
+    # Within the accuracy of the search.
+    found = gamma - SHARE_OF_VOLUME * growth(model, X, y)
+    assert_allclose(model.alpha_ * square, found, rtol=0.1)
 
 
 def test_the_model_is_that_of_its_alpha():
@@ -149,7 +159,8 @@ def test_the_search_ends_at_a_solution(seed, signal, monotonic, capsys):
     assert sum(line.startswith("alpha=") for line in printed) < 16
     square = (model.coef_**2 @ X.var(axis=0)).item()
     if 1e-4 < model.alpha_ < 99 * n and not monotonic:
-        assert_allclose(model.alpha_ * square, model.n_effective_, rtol=0.1)
+        found = model.n_effective_ - SHARE_OF_VOLUME * growth(model, X, y)
+        assert_allclose(model.alpha_ * square, found, rtol=0.1)
 
 
 # The choice does not depend on … ------------------------------------------------------
@@ -240,10 +251,11 @@ def test_a_warm_start_ends_at_the_same_model(data):
     warm = clone(EXACT).set_params(warm_start=True).fit(X, y)
     for _ in range(2):
         warm.fit(X, y)
-        assert_same_choice(cold, warm)
+        # The search ends if alpha would change by less than 3 %.
+        assert_same_choice(cold, warm, rtol=0.06)
         assert warm.n_iter_ <= cold.n_iter_
         assert len(warm.loss_curve_) == warm.n_iter_ + 1
-        assert_allclose(warm.predict_proba(X), cold.predict_proba(X), atol=1e-6)
+        assert_allclose(warm.predict_proba(X), cold.predict_proba(X), atol=5e-3)
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "trust-ncg"])

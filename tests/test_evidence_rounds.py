@@ -107,7 +107,7 @@ def test_verbose_prints_the_alphas(solver, capsys):
     assert (title, first) == ("LogisticNN", "alpha=1")
     assert header.split()[0] == "iteration"
     chosen, end = lines[-2:]
-    assert chosen == f"alpha={model.alpha_:g} maximises the evidence"
+    assert chosen == f"alpha={model.alpha_:g} is chosen"
     assert end.endswith(f" after {model.n_iter_} iterations")
     alphas = [line for line in lines[:-2] if line.startswith("alpha=")]
     assert f"alpha={model.alpha_:g}" in alphas

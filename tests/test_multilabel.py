@@ -49,7 +49,7 @@ def test_sparse_indicator_is_dense_indicator(model):
 def test_labels_of_logistic_nn_are_as_many_models():
     X, y = labels()
     together = fit(EXACT_LINEAR, X, y)
-    alone = [LogisticNN(tol=1e-9).fit(X, y[:, k]) for k in range(4)]
+    alone = [LogisticNN(tol=1e-9, alpha=1.0).fit(X, y[:, k]) for k in range(4)]
     assert together.coef_.shape == (4, 6)
     assert_allclose(together.coef_, np.vstack([m.coef_ for m in alone]), atol=1e-7)
     assert_allclose(together.loss_, sum(m.loss_ for m in alone), rtol=1e-9)

@@ -15,7 +15,7 @@ pytestmark = ignores_max_iter
 @each_solver
 def test_record_of_every_solver(solver):
     X, y = classes()
-    model = LogisticNN(solver=solver).fit(X, y)
+    model = LogisticNN(solver=solver, alpha=1.0).fit(X, y)
     assert type(model.loss_) is float
     assert len(model.loss_curve_) == model.n_iter_ + 1
     assert model.loss_curve_[-1] == model.loss_
@@ -29,7 +29,7 @@ def test_record_of_every_solver(solver):
 @pytest.mark.parametrize("max_iter", [1, 7, 1000])
 def test_record_of_the_network(activation, solver, max_iter):
     X, y = classes()
-    model = OneHiddenMLP(4, activation, solver=solver, max_iter=max_iter)
+    model = OneHiddenMLP(4, activation, solver=solver, max_iter=max_iter, alpha=1.0)
     model.set_params(random_state=0, tol=1e-3).fit(X, y)
     assert len(model.loss_curve_) == model.n_iter_ + 1 <= max_iter + 1
     assert model.loss_curve_[-1] == model.loss_ == min(model.loss_curve_)

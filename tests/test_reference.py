@@ -147,7 +147,7 @@ def test_optimum_without_intercept(name, C):
 @pytest.mark.parametrize("name", DATA)
 def test_standardize_is_logistic_regression_on_scaled_columns(name):
     X, y = bundled(name)
-    model = LogisticNN(tol=1e-9).fit(X, y)
+    model = LogisticNN(tol=1e-9, alpha=1.0).fit(X, y)
     Z = scale(X)
     peer = reference(Z, y, 1.0)
     assert_allclose(model.predict_proba(X), peer.predict_proba(Z), rtol=0, atol=1e-6)
@@ -158,7 +158,9 @@ def test_standardize_is_logistic_regression_on_scaled_columns(name):
 def test_class_weight_is_that_of_logistic_regression(name):
     X, y = bundled(name)
     X, y = X[20:], y[20:]
-    model = LogisticNN(standardize=False, class_weight="balanced", tol=1e-9).fit(X, y)
+    model = LogisticNN(
+        standardize=False, class_weight="balanced", tol=1e-9, alpha=1.0
+    ).fit(X, y)
     s = (len(y) / (len(set(y)) * np.bincount(y)))[y]
     peer = reference(X, y, 1.0, sample_weight=s)
     assert_allclose(model.predict_proba(X), peer.predict_proba(X), rtol=0, atol=1e-5)
@@ -183,7 +185,7 @@ def optimum(name):
 def test_default_fit_on_raw_data_ends_at_the_optimum(name, solver):
     # Warnings are errors here: it converges, and says nothing.
     X, y = bundled(name)
-    model = LogisticNN(solver=solver).fit(X, y)
+    model = LogisticNN(solver=solver, alpha=1.0).fit(X, y)
     assert model.converged_
     assert model.grad_norm_ <= model.tol
     assert_allclose(model.loss_, optimum(name), rtol=1e-6)
@@ -288,9 +290,12 @@ def test_loss_is_that_of_mlp_classifier_for_the_same_weights(activation, target)
 def test_five_units_learn_raw_breast_cancer_from_any_seed(seed):
     # MLPClassifier's lbfgs predicts the majority class from about half of the seeds.
     X, y = bundled("breast_cancer")
-    assert cross_val_score(OneHiddenMLP(5, random_state=seed), X, y).mean() > 0.95
+    assert (
+        cross_val_score(OneHiddenMLP(5, random_state=seed, alpha=1.0), X, y).mean()
+        > 0.95
+    )
 
 
 def test_a_hundred_units_learn_raw_breast_cancer():
     X, y = bundled("breast_cancer")
-    assert cross_val_score(OneHiddenMLP(random_state=0), X, y).mean() > 0.95
+    assert cross_val_score(OneHiddenMLP(random_state=0, alpha=1.0), X, y).mean() > 0.95

@@ -1,9 +1,21 @@
 """alpha by the evidence: a sequence of fits of a linear network that hand θ on.
 
-Each round minimises J for one alpha, approximates the posterior there, and takes the
-alpha at which the evidence of this approximation is largest. The rounds end if the
-first two digits of alpha no longer change. The evidence determines alpha to tens of per
-cent only; two digits make alpha the same for every solver and every order of the rows.
+Each round minimises J for one alpha and approximates the posterior there. With γ, the
+number of well-determined weights, and κ = d log|H + αR| / d log α for constant αR (how
+fast the Hessian H at the minimum grows with α), alpha solves
+
+    γ - 0.6 κ = α Σw²
+
+MacKay (1992) leaves κ out. If classes are nearly separable, most rows are saturated and
+H depends strongly on α: his alpha is then too large, and that at the maximum of the
+evidence, with κ instead of 0.6 κ, is too small. Log-losses relative to alpha=1, 22
+tables of at most 800 rows, 3-fold, geometric mean and largest:
+
+    share of κ      0            0.5          0.65         0.75         0.85
+                    0.90, 1.46   0.88, 1.19   0.88, 1.11   0.90, 1.18   0.90, 1.18
+
+The rounds end if alpha would change by less than 3 %. The data determine it to tens of
+per cent only. Its two digits are the same for every solver and every order of the rows.
 """
 
 from typing import NamedTuple
@@ -13,12 +25,15 @@ import numpy as np
 from sknn_simple._optim.bounds import sign_bounds, within
 from sknn_simple._optim.history import History
 from sknn_simple._training.heuristics import (
+    CLOSE,
     LARGEST_ALPHA,
     LEAST_SLOPE,
     MAX_ROUNDS,
     MAX_SECANTS,
     MAX_STEP,
+    SHARE_OF_VOLUME,
     SMALLEST_ALPHA,
+    WARM_STEP,
 )
 from sknn_simple._training.laplace import Laplace, laplace
 from sknn_simple._training.phases import run_phases
@@ -58,17 +73,18 @@ def maximize_evidence(
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
+    is_warm: bool = False,
 ) -> Round:
-    """Minimise J for the alpha that maximises the evidence.
+    """Minimise J for the alpha that the evidence chooses.
 
-    `plan` and `theta` are those of the first round, for the alpha of the spec. After
-    Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
-    that was reached is returned.
+    `plan` and `theta` are those of the first round, for the alpha of the spec; with
+    `is_warm` the last fit ended there. After Ctrl-C (KeyboardInterrupt) or the request
+    of an observer to stop, the last point that was reached is returned.
     """
-    bounds, tried = sign_bounds(spec.signs), dict[float, float]()
+    bounds, found = sign_bounds(spec.signs), None
     alpha = spec.alpha / problem.data.mean_weight
+    search = _Search((SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows))
     history.announce(_named(problem))
-    found = None
     while True:
         before = history.values.copy()
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
@@ -79,15 +95,15 @@ def maximize_evidence(
         if found.outcome in ("observer", "interrupted", "max_iter"):
             return found
         try:
-            tried[alpha] = posterior.best_alpha(alpha, _range(problem))
-            alpha = _next_alpha(tried, _range(problem))
-            if alpha in tried or len(tried) == MAX_ROUNDS:
-                history.announce(f"{_named(problem)} maximises the evidence")
+            proposed = search.next_alpha(alpha, posterior, is_warm)
+            if proposed == alpha:
+                history.announce(f"{_named(problem)} is chosen")
                 return found
             if history.asked_to_stop:
                 return found._replace(outcome="observer")
             if history.n_iter >= spec.criteria.max_iter:
                 return found._replace(outcome="max_iter")
+            alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
             history.announce(_named(problem))
             history.begin_step(theta)
@@ -96,6 +112,68 @@ def maximize_evidence(
             plan = plan_round(spec, problem, plan.solver, posterior.hessian)
         except KeyboardInterrupt:
             return found._replace(outcome="interrupted")
+
+
+class _Search:
+    """The search for a root of F(log α), the change of log α to the best alpha."""
+
+    def __init__(self, bounds: tuple[float, float]) -> None:
+        self._bounds = bounds
+        # From each alpha that was tried to the best alpha of its approximation.
+        self._best: dict[float, float] = {}
+        self._last: list[tuple[float, Laplace]] = []
+        self._n_repeated = 0
+
+    def next_alpha(self, alpha: float, posterior: Laplace, is_warm: bool) -> float:
+        """Return the next alpha, of two digits; `alpha` itself at the end.
+
+        The second alpha of a warm start is near the first: κ needs two alphas.
+        """
+        if not len(posterior.free):
+            return alpha
+        self._last = [*self._last[-1:], (alpha, posterior)]
+        lost = SHARE_OF_VOLUME * _change_of_volume(self._last)
+        # κ is known from the second round on, and changes what the first one proposes.
+        for each, known in self._last[-2 if len(self._best) == 1 else -1 :]:
+            self._best[each] = known.best_alpha(each, self._bounds, lost)
+        is_first = len(self._best) == 1
+        if not is_first and abs(np.log(self._best[alpha] / alpha)) < CLOSE:
+            return alpha
+        proposed = self._next()
+        if is_first and (is_warm or proposed == alpha):
+            return _two_digits(alpha * WARM_STEP)
+        self._n_repeated += proposed in self._best
+        rounds = len(self._best) + self._n_repeated
+        return alpha if rounds > MAX_ROUNDS or self._n_repeated > 2 else proposed
+
+    def _next(self) -> float:
+        """Return the next alpha from the best one at each alpha that was tried.
+
+        The secant of F gives the step. The sign of F tells on which side the solution
+        is: a step beyond an alpha on the other side, and every step after many rounds,
+        becomes one to the middle.
+        """
+        (*_, (now, _)) = self._last
+        now = np.log(now)
+        logs = np.log(list(self._best))
+        changes = np.log(list(self._best.values())) - logs
+        current = int(np.argmin(np.abs(logs - now)))
+        step = change = changes[current]
+        if len(self._last) > 1:
+            previous = int(np.argmin(np.abs(logs - np.log(self._last[0][0]))))
+            slope = (change - changes[previous]) / (now - logs[previous])
+            step = -step / slope if slope < -LEAST_SLOPE else step
+        step = min(max(step, -MAX_STEP), MAX_STEP)
+        beyond = (logs - now) * change
+        other_side = np.abs(logs - now)[(beyond > 0.0) & (changes * change < 0.0)]
+        nearest = other_side.min(initial=np.inf)
+        if abs(step) >= nearest or (len(logs) > MAX_SECANTS and np.isfinite(nearest)):
+            step = np.sign(change) * nearest / 2.0
+        return _two_digits(np.clip(np.exp(now + step), *self._bounds))
+
+
+def _two_digits(alpha: float) -> float:
+    return float(f"{alpha:.1e}")
 
 
 def _named(problem: TrainingProblem) -> str:
@@ -133,31 +211,16 @@ def _posterior(spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray) -> 
     return laplace(J, theta, problem.penalty_unit, held, total, most)
 
 
-def _range(problem: TrainingProblem) -> tuple[float, float]:
-    return SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
+def _change_of_volume(last: list[tuple[float, Laplace]]) -> float:
+    """Return the derivative of log|H + α R| by log α that is due to the change of H.
 
-
-def _next_alpha(tried: dict[float, float], bounds: tuple[float, float]) -> float:
-    """Return the next alpha from the best one at each alpha that was tried.
-
-    F(log α) is the change of log α to the best alpha, and 0 at the solution. From the
-    second round on the secant of F gives the step. The sign of F tells on which side
-    the solution is: a step beyond an alpha on the other side, and every step after
-    many rounds, becomes one to the middle.
+    It is 0 in the first round, and if a bound holds other weights than before.
     """
-    logs = np.log(list(tried))
-    changes = np.log(list(tried.values())) - logs
-    now, step = logs[-1], changes[-1]
-    if len(logs) > 1:
-        slope = (step - changes[-2]) / (now - logs[-2])
-        step = -step / slope if slope < -LEAST_SLOPE else step
-    step = min(max(step, -MAX_STEP), MAX_STEP)
-    beyond = (logs - now) * changes[-1]
-    other_side = np.abs(logs - now)[(beyond > 0.0) & (changes * changes[-1] < 0.0)]
-    nearest = other_side.min(initial=np.inf)
-    if abs(step) >= nearest or (len(tried) > MAX_SECANTS and np.isfinite(nearest)):
-        step = np.sign(changes[-1]) * nearest / 2.0
-    return float(f"{np.clip(np.exp(now + step), *bounds):.1e}")
+    if len(last) < 2 or not np.array_equal(last[0][1].free, last[1][1].free):
+        return 0.0
+    (before, old), (alpha, new) = last
+    change = new.log_determinant(alpha) - old.log_determinant(alpha)
+    return change / float(np.log(alpha / before))
 
 
 def _without_shift(problem: TrainingProblem, theta: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ class Thresholds(NamedTuple):
     float32_row_weight: float = 1e-20
 
     # Up to this number of parameters the evidence uses all eigenvalues of the Hessian.
-    evidence_params: int = 700
+    evidence_params: int = 300
 
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -127,6 +127,12 @@ SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
 # Largest change of log(alpha) in a round of the evidence, largest number of rounds, and
 # the number of rounds after which intervals are halved. 22 tables took 3 to 7 rounds.
 MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
+# The share of the derivative of log|H| that counts; measured in evidence.py.
+SHARE_OF_VOLUME = 0.6
+# The search ends if log(alpha) would change by less.
+CLOSE = 0.03
+# The factor from the first to the second alpha of a warm start.
+WARM_STEP = 1.1
 # A secant with a smaller slope is not used: it would lead too far.
 LEAST_SLOPE = 0.2
 # Without the Hessian, traces come from this number of random probes and this number of

@@ -88,12 +88,15 @@ class Laplace(NamedTuple):
 
     def log_evidence(self, alpha: float) -> float:
         """Return log p(y | α), with the weights at θ as the mode."""
-        values, multiplicity = self.spectrum
         weights = self.unit * self.theta[self.free]
         joint = self.loss + 0.5 * alpha * float(weights @ weights)
-        d = len(self.free)
-        volume = d * np.log(alpha) - float(multiplicity @ np.log(values + alpha))
-        return float(-joint + 0.5 * volume + self.biases.log_volume)
+        volume = len(self.free) * np.log(alpha) - self.log_determinant(alpha)
+        return float(-joint + 0.5 * volume)
+
+    def log_determinant(self, alpha: float) -> float:
+        """Return log|A + α I| + log|H_bb| - b log 2π."""
+        values, multiplicity = self.spectrum
+        return float(multiplicity @ np.log(values + alpha)) - 2 * self.biases.log_volume
 
     def mode(self, alpha: float) -> np.ndarray:
         """Return θ for another α, by a Newton step."""
@@ -104,30 +107,32 @@ class Laplace(NamedTuple):
         theta[self.biases.places] += self.biases.step(step)
         return theta
 
-    def best_alpha(self, start: float, bounds: tuple[float, float]) -> float:
-        """Return the α with the largest evidence, near `start` and within the bounds.
+    def best_alpha(
+        self, start: float, bounds: tuple[float, float], lost: float = 0.0
+    ) -> float:
+        """Return the α with γ(α) - lost = α |w(α)|², near `start`, within the bounds.
 
-        There MacKay's equation γ(α) = α |w(α)|² holds; left of it γ is larger. The
-        Taylor polynomial is wrong far away, where the equation may hold again.
+        Left of it the first side is larger. The Taylor polynomial is wrong far away,
+        where the equation may hold again. With lost = 0 it is MacKay's.
         """
         if not len(self.free):
             return start
+
+        def excess(log_alpha: float) -> float:
+            alpha, tiny = np.exp(log_alpha), np.finfo(np.float64).tiny
+            weights = self.coordinates / (self.values + alpha)
+            square = max(alpha * float(weights @ weights), tiny)
+            return float(np.log(max(self.n_effective(alpha) - lost, tiny) / square))
+
         end = np.log(start)
-        sign = 1.0 if self._excess(end) > 0.0 else -1.0
+        sign = 1.0 if excess(end) > 0.0 else -1.0
         last = np.clip(end + sign * MAX_STEP, *np.log(bounds))
         while sign * (last - end) > 0.0:
             begin, end = end, end + sign * min(SEARCH_STEP, abs(last - end))
-            if sign * self._excess(end) <= 0.0:
-                end = brentq(self._excess, begin, end, xtol=ALPHA_TOLERANCE)
+            if sign * excess(end) <= 0.0:
+                end = brentq(excess, begin, end, xtol=ALPHA_TOLERANCE)
                 break
         return float(np.exp(end))
-
-    def _excess(self, log_alpha: float) -> float:
-        """Return log γ(α) - log(α |w(α)|²)."""
-        alpha, tiny = np.exp(log_alpha), np.finfo(np.float64).tiny
-        weights = self.coordinates / (self.values + alpha)
-        square = alpha * float(weights @ weights)
-        return float(np.log(max(self.n_effective(alpha), tiny) / max(square, tiny)))
 
 
 class _Biases(NamedTuple):

@@ -24,7 +24,7 @@ def dtypes(on_evaluation):
 
 
 def network(**settings):
-    return OneHiddenMLP(random_state=0).set_params(**settings)
+    return OneHiddenMLP(random_state=0, alpha=1.0).set_params(**settings)
 
 
 def objective(model, X, y):

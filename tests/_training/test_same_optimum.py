@@ -73,7 +73,7 @@ CASES = {
 @pytest.mark.parametrize(("name", "change", "settings"), CASES.values(), ids=CASES)
 def test_the_default_fit_ends_at_the_optimum(name, change, settings, request):
     X, y = change(*request.getfixturevalue(name))
-    model = LogisticNN().set_params(**settings).fit(X, y)
+    model = LogisticNN(alpha=1.0).set_params(**settings).fit(X, y)
     assert model.converged_
     assert model.solver_ == "lbfgs"
     assert np.all(np.diff(model.loss_curve_) <= 0.0)
@@ -89,8 +89,10 @@ def test_the_default_fit_ends_at_the_optimum(name, change, settings, request):
 def test_weights_are_repetitions_although_other_rows_are_drawn(rare_columns):
     X, y = rare_columns
     times = np.random.default_rng(1).integers(1, 4, len(y))
-    weighted = LogisticNN().fit(X, y, sample_weight=times)
-    repeated = LogisticNN().fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    weighted = LogisticNN(alpha=1.0).fit(X, y, sample_weight=times)
+    repeated = LogisticNN(alpha=1.0).fit(
+        np.repeat(X, times, axis=0), np.repeat(y, times)
+    )
     assert_allclose(weighted.loss_, repeated.loss_, rtol=1e-7)
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-3)
 
@@ -115,9 +117,11 @@ def test_rows_far_out_of_little_weight(container):
     weight[11] = 1e-300
     X[11, 1:] = 1e90
     X = container(X)
-    model = LogisticNN().fit(X, y, sample_weight=weight)
+    model = LogisticNN(alpha=1.0).fit(X, y, sample_weight=weight)
     assert model.converged_
-    exact = LogisticNN(solver="newton-cholesky").fit(X, y, sample_weight=weight)
+    exact = LogisticNN(solver="newton-cholesky", alpha=1.0).fit(
+        X, y, sample_weight=weight
+    )
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
 
 
@@ -133,7 +137,7 @@ def test_weights_of_any_size_on_many_rows(size):
 def test_the_plan_is_the_same_in_any_unit(unit):
     X, y = make_classification(12_000, 20, random_state=0)
     other = X * np.append(unit, np.ones(19))
-    one, two = LogisticNN().fit(X, y), LogisticNN().fit(other, y)
+    one, two = LogisticNN(alpha=1.0).fit(X, y), LogisticNN(alpha=1.0).fit(other, y)
     assert two.solver_ == one.solver_
     assert_allclose(two.loss_curve_, one.loss_curve_, rtol=1e-6)
     # And from a last fit in the other unit, at which J is out of all range.
@@ -147,10 +151,10 @@ def test_the_plan_is_the_same_in_any_unit(unit):
 def test_no_dense_matrix_is_formed_of_many_sparse_columns(tol, solver, monkeypatch):
     X = sparse.random(15_000, 450, 0.01, format="csr", random_state=0)
     y = X @ np.random.default_rng(0).normal(size=450) > 0.1
-    exact = LogisticNN(solver="trust-ncg", tol=1e-8).fit(X, y)
+    exact = LogisticNN(solver="trust-ncg", tol=1e-8, alpha=1.0).fit(X, y)
     for name in ("matrix", "diagonal_blocks"):
         monkeypatch.setattr(LinearCurvature, name, None)
-    model = LogisticNN(tol=tol).fit(X, y)
+    model = LogisticNN(tol=tol, alpha=1.0).fit(X, y)
     assert model.converged_
     assert model.solver_ == solver
     assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
@@ -169,12 +173,12 @@ def test_no_dense_matrix_is_formed_of_many_sparse_columns(tol, solver, monkeypat
 def test_a_tight_tol_is_reached_on_every_shape(n, p, tol):
     """The plan has a solver that can: rounding of J ends L-BFGS before."""
     X, y = make_classification(n, p, n_informative=9, random_state=0)
-    assert LogisticNN(tol=tol).fit(X, y).converged_
+    assert LogisticNN(tol=tol, alpha=1.0).fit(X, y).converged_
 
 
 @pytest.mark.parametrize("tol", [1e-8, 1e-12])
 def test_a_tight_tol_is_reached_with_rare_columns(tol, rare_columns):
-    assert LogisticNN(tol=tol).fit(*rare_columns).converged_
+    assert LogisticNN(tol=tol, alpha=1.0).fit(*rare_columns).converged_
 
 
 # Little curvature, or none ------------------------------------------------------------
@@ -267,7 +271,7 @@ def test_an_output_without_curvature():
 
 
 def test_a_warm_start_from_the_optimum_stays_there(digits):
-    model = LogisticNN(warm_start=True).fit(*digits)
+    model = LogisticNN(warm_start=True, alpha=1.0).fit(*digits)
     loss = model.loss_
     model.fit(*digits)
     assert model.n_iter_ <= 2
@@ -278,7 +282,7 @@ def test_a_warm_start_of_separable_classes_ends_at_the_new_optimum():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 20)) @ rng.normal(size=(20, 20))
     y = (X @ rng.normal(size=20) > 0.0).astype(int)
-    model = LogisticNN(warm_start=True).fit(X, y)
+    model = LogisticNN(warm_start=True, alpha=1.0).fit(X, y)
     model.set_params(alpha=0.5).fit(X, y)
     assert model.converged_
     exact = LogisticNN(0.5, solver="newton-cholesky", tol=1e-8).fit(X, y)
@@ -288,7 +292,7 @@ def test_a_warm_start_of_separable_classes_ends_at_the_new_optimum():
 @pytest.mark.parametrize("size", [1e-3, 1.0])
 def test_the_loss_is_that_of_the_model_after_a_start_off_the_sum_of_zero(size, digits):
     X, y = digits
-    model = LogisticNN(standardize=False, warm_start=True).fit(X, y)
+    model = LogisticNN(standardize=False, warm_start=True, alpha=1.0).fit(X, y)
     model.coef_ += size * np.random.default_rng(0).random(64) / X.std(axis=0).clip(1.0)
     model.fit(X, y)
     assert model.loss_ == pytest.approx(objective(model, X, y), rel=1e-9)
@@ -298,7 +302,7 @@ def test_the_loss_is_that_of_the_model_after_a_start_off_the_sum_of_zero(size, d
 def test_going_on_from_weights_whose_classes_do_not_sum_to_zero(digits):
     """Raising all outputs alike changes no probability; the penalty undoes it."""
     X, y = digits
-    model = LogisticNN(warm_start=True).fit(X, y)
+    model = LogisticNN(warm_start=True, alpha=1.0).fit(X, y)
     loss = model.loss_
     model.coef_ += np.linspace(0.0, 1.0, X.shape[1]) / X.std(axis=0).clip(1.0)
     model.fit(X, y)
@@ -310,11 +314,11 @@ def test_going_on_from_weights_whose_classes_do_not_sum_to_zero(digits):
 
 def test_the_record_goes_on_as_preconditioners_are_renewed(digits):
     X, y = digits
-    model = LogisticNN().fit(X, y)
+    model = LogisticNN(alpha=1.0).fit(X, y)
     assert len(model.loss_curve_) == model.n_iter_ + 1
     assert np.all(np.diff(model.loss_curve_) < 0.0)
     for max_iter in (2, model.n_iter_ - 3):
-        short = LogisticNN(max_iter=max_iter)
+        short = LogisticNN(max_iter=max_iter, alpha=1.0)
         with pytest.warns(ConvergenceWarning, match="max_iter"):
             short.fit(X, y)
         assert short.n_iter_ == max_iter
@@ -331,6 +335,6 @@ def test_ctrl_c_as_a_preconditioner_is_renewed_keeps_the_model(
 
     X, y = digits if name == "diagonal_blocks" else many_columns
     monkeypatch.setattr(LinearCurvature, name, press)
-    model = interrupted(LogisticNN(), X, y)
+    model = interrupted(LogisticNN(alpha=1.0), X, y)
     assert model.n_iter_ > 0
     assert model.loss_ == pytest.approx(objective(model, X, y), rel=1e-9)
