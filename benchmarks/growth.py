@@ -67,9 +67,13 @@ def make_data(n: int, p: int, K: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def per_iteration(shape: Shape, repeats: int) -> dict[str, Any]:
-    """Return the median seconds of an iteration, and of a whole default fit."""
+    """Return the median seconds of an iteration, and of a whole fit."""
     X, y = make_data(shape.n, shape.p, shape.K)
-    options: dict[str, Any] = {"max_iter": ITERATIONS, "solver": shape.solver}
+    options: dict[str, Any] = {
+        "alpha": 1.0,
+        "max_iter": ITERATIONS,
+        "solver": shape.solver,
+    }
     if shape.h:
         options["tol"] = 0.0
     model: Any = (
@@ -83,7 +87,7 @@ def per_iteration(shape: Shape, repeats: int) -> dict[str, Any]:
         quietly(partial(watched(model, watch).fit, X, y))
         times.append(watch.per_iteration)
         if not shape.h:
-            wholes.append(seconds(lambda: LogisticNN().fit(X, y)))
+            wholes.append(seconds(lambda: LogisticNN(alpha=1.0).fit(X, y)))
     result = {
         **shape._asdict(),
         "solver": model.solver_,
@@ -140,8 +144,8 @@ def _reset_peak() -> None:
 def fit_memory(which: str, n: int, p: int) -> dict[str, float]:
     """Return the data's size and a fit's peak memory above it, in MB; call it alone."""
     models = {
-        "LogisticNN": LogisticNN(max_iter=5),
-        "OneHiddenMLP": OneHiddenMLP(100, max_iter=5, random_state=0),
+        "LogisticNN": LogisticNN(max_iter=5, alpha=1.0),
+        "OneHiddenMLP": OneHiddenMLP(100, max_iter=5, random_state=0, alpha=1.0),
         "MLPClassifier, lbfgs": make_pipeline(
             StandardScaler(), MLPClassifier(solver="lbfgs", max_iter=2)
         ),
@@ -187,11 +191,13 @@ def equal_bits(n: int, threads: tuple[int, ...]) -> list[dict[str, Any]]:
         "sparse": sparse.csr_array(np.where(X > 1.0, X, 0.0)),
     }
     models = [
-        LogisticNN(max_iter=20),
-        LogisticNN(solver="newton-cg", max_iter=20),
-        LogisticNN(solver="lbfgs", max_iter=20),
-        OneHiddenMLP(50, max_iter=20, random_state=0),
-        OneHiddenMLP(50, "tanh", solver="newton-cg", max_iter=5, random_state=0),
+        LogisticNN(max_iter=20, alpha=1.0),
+        LogisticNN(solver="newton-cg", max_iter=20, alpha=1.0),
+        LogisticNN(solver="lbfgs", max_iter=20, alpha=1.0),
+        OneHiddenMLP(50, max_iter=20, random_state=0, alpha=1.0),
+        OneHiddenMLP(
+            50, "tanh", solver="newton-cg", max_iter=5, random_state=0, alpha=1.0
+        ),
     ]
     rows = []
     for model in models:

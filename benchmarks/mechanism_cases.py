@@ -82,41 +82,43 @@ def available(names: tuple[str, ...], folder: Path) -> Iterator[tuple[str, DataS
 def categories(folder: Path) -> Iterator[Case]:
     """One-hot columns, some of them rare."""
     for name, data in available(("rare", "adult-train"), folder):
-        yield Case(name, LogisticNN(), data)
+        yield Case(name, LogisticNN(alpha=1.0), data)
         stored = data._replace(X=sparse.csr_array(data.X))
-        yield Case(f"{name} sparse", LogisticNN(), stored)
+        yield Case(f"{name} sparse", LogisticNN(alpha=1.0), stored)
 
 
 def multiclass(folder: Path) -> Iterator[Case]:
     """Tables whose Hessian has blocks worth forming."""
     for name, data in available(("digits", "segment", "letters"), folder):
-        yield Case(name, LogisticNN(), data)
+        yield Case(name, LogisticNN(alpha=1.0), data)
     for (n, p, k), noise in product(((3000, 100, 10), (2000, 200, 3)), (1.0, 0.1)):
         data = gaussian(n, p, k, noise)
-        yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(), data)
+        yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(alpha=1.0), data)
 
 
 def few_params(folder: Path) -> Iterator[Case]:
     """Tables that newton-cholesky fits, from hardly to nearly separable classes."""
     for (name, data), standardize in product(available(SMALL, folder), (True, False)):
         kind = "standardised" if standardize else "raw"
-        yield Case(f"{name}, {kind}", LogisticNN(standardize=standardize), data)
+        yield Case(
+            f"{name}, {kind}", LogisticNN(standardize=standardize, alpha=1.0), data
+        )
     for (n, p, k), noise in product(((500, 10, 2), (2000, 5, 4)), (1.0, 0.1)):
         data = gaussian(n, p, k, noise)
-        yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(), data)
+        yield Case(f"{n} x {p} x {k}, noise {noise}", LogisticNN(alpha=1.0), data)
 
 
 def many_rows(folder: Path) -> Iterator[Case]:
     """From 5,000 to a million rows, two classes."""
     for n, p in product((5000, 10_000, 20_000, 100_000), (5, 10, 20, 50)):
-        yield Case(f"{n} x {p}", LogisticNN(), gaussian(n, p))
-    yield Case("million x 50", LogisticNN(), million())
+        yield Case(f"{n} x {p}", LogisticNN(alpha=1.0), gaussian(n, p))
+    yield Case("million x 50", LogisticNN(alpha=1.0), million())
 
 
 def networks(folder: Path) -> Iterator[Case]:
     """Networks of 100 units, two starts each."""
     for (name, data), seed in product(available(NETWORKS, folder), range(2)):
-        model = OneHiddenMLP(random_state=seed, max_iter=150)
+        model = OneHiddenMLP(random_state=seed, max_iter=150, alpha=1.0)
         yield Case(f"{name}, {seed}", model, data)
 
 
@@ -124,13 +126,17 @@ def several_networks(folder: Path) -> Iterator[Case]:
     """Networks of two sizes and two activations, and many parameters."""
     sets = available(NETWORKS[:4], folder)
     for (name, data), h, phi in product(sets, (10, 100), ("relu", "tanh")):
-        model = OneHiddenMLP(h, phi, random_state=0, max_iter=300)
+        model = OneHiddenMLP(h, phi, random_state=0, max_iter=300, alpha=1.0)
         yield Case(f"{name}, h={h}, {phi}", model, data)
-    yield Case("topics", LogisticNN(), MADE["topics"]())
+    yield Case("topics", LogisticNN(alpha=1.0), MADE["topics"]())
 
 
 def shapes(folder: Path) -> Iterator[Case]:
     """Some evaluations of several shapes."""
     for name, data in available(("digits", "letters", "topics", "100000 x 30"), folder):
-        yield Case(f"linear, {name}", LogisticNN(), data)
-        yield Case(f"network, {name}", OneHiddenMLP(max_iter=5, random_state=0), data)
+        yield Case(f"linear, {name}", LogisticNN(alpha=1.0), data)
+        yield Case(
+            f"network, {name}",
+            OneHiddenMLP(max_iter=5, random_state=0, alpha=1.0),
+            data,
+        )

@@ -133,6 +133,7 @@ def train_peer(data: DataSet, **options: Any) -> Network:
 def train_ours(data: DataSet, reached: Target, **options: Any) -> Network:
     """Train a OneHiddenMLP until ``reached(J, theta)``, or while J falls noticeably."""
     watch = Watch(reached)
+    options = {"alpha": 1.0, **options}
     model = WatchedMLP(tol=1e-3 * ACCURACY, max_iter=OUR_MAX_ITER, **options)
     model = watched(model, watch)
     settle()

@@ -134,9 +134,9 @@ def fit(shape: Shape, solver: str) -> tuple[float, float, int, str]:
     X, y = make_data(shape)
     model: Any
     if shape.h:
-        model = OneHiddenMLP(shape.h, solver=solver, random_state=0)
+        model = OneHiddenMLP(shape.h, solver=solver, random_state=0, alpha=1.0)
     else:
-        model = LogisticNN(solver=solver)
+        model = LogisticNN(solver=solver, alpha=1.0)
     seconds = quietly(lambda: typical_seconds(lambda: model.fit(X, y)))
     return seconds, model.loss_, model.n_iter_, model.solver_
 

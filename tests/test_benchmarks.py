@@ -166,7 +166,9 @@ def test_calls_stop_at_the_cap():
 def test_watch_sees_every_iteration():
     X, y = load_iris(return_X_y=True)
     watch = common.Watch()
-    model = common.watched(common.WatchedMLP(4, random_state=0, tol=1e-2), watch)
+    model = common.watched(
+        common.WatchedMLP(4, alpha=1.0, random_state=0, tol=1e-2), watch
+    )
     model.fit(X, y)
     assert len(watch.seconds) == model.n_iter_ + 1
     assert watch.per_iteration > 0.0

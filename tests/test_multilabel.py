@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 
 from models import (
@@ -48,7 +49,7 @@ def test_sparse_indicator_is_dense_indicator(model):
 
 def test_labels_of_logistic_nn_are_as_many_models():
     X, y = labels()
-    together = fit(EXACT_LINEAR, X, y)
+    together = fit(clone(EXACT_LINEAR).set_params(alpha=1.0), X, y)
     alone = [LogisticNN(tol=1e-9, alpha=1.0).fit(X, y[:, k]) for k in range(4)]
     assert together.coef_.shape == (4, 6)
     assert_allclose(together.coef_, np.vstack([m.coef_ for m in alone]), atol=1e-7)

@@ -327,7 +327,7 @@ def test_over_other_rows_is_their_objective(case, form):
     data = {"y": case.y[rows], "weight": case.weight[rows]}
     some = case.objective(form, case.X[rows], **data)
     found = case.objective(form).over(some.blocks)
-    assert type(found) is Objective
+    assert type(found) is type(some)
     assert_close(evaluate(found, case), evaluate(some, case), rtol=0.0)
     found = case.objective(form).over(some.blocks, 2.0 * case.penalty_root)
     case.penalty_root *= 2.0

@@ -173,7 +173,8 @@ def problem(data, linear_spec, problem_of):
 
 def hessian_over_u(problem, preconditioner, theta):
     preconditioned = PreconditionedProblem(problem.objective, preconditioner)
-    return preconditioned.curvature(preconditioner.from_theta(theta)).matrix()
+    curvature = preconditioned.curvature(preconditioner.from_theta(theta))
+    return np.array([curvature.product(unit) for unit in np.eye(theta.size)])
 
 
 def somewhere(problem, size=0.3):
