@@ -213,6 +213,7 @@ class LogisticNN(BaseNN):
             network=network,
             alpha=self._initial_alpha(data),
             by_evidence=self.alpha == "auto",
+            lost_weights=self._lost_weights(data),
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -248,6 +249,14 @@ class LogisticNN(BaseNN):
         if self.alpha == "auto" and previous > 0.0:
             return previous
         return super()._initial_alpha(data)
+
+    def _lost_weights(self, data: TrainingSet) -> float | None:
+        """Return what the equation for alpha lacked at the end of the last fit."""
+        ended = self.warm_start and getattr(self, "converged_", False)
+        if not ended or not hasattr(self, "n_effective_"):
+            return None
+        square = float(np.sum((self.coef_ * self.scale_) ** 2))
+        return self.n_effective_ - self.alpha_ / data.mean_weight * square
 
     _validation_set_advice = "set alpha='auto', or leave X_val and y_val out"
 

@@ -14,7 +14,6 @@ from sknn_simple._compat import Interval, StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
-from sknn_simple._model.objective import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
@@ -26,7 +25,7 @@ from sknn_simple._training.alpha import (
 )
 from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
 from sknn_simple._training.early_stopping import split
-from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA
+from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, SEARCH_UNITS
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import MakeObservers, Trained
@@ -304,14 +303,17 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     def _n_features_out(self) -> int:
         return self.coefs_[0].shape[1]
 
-    def _train_spec(self, data: TrainingSet) -> TrainSpec:
-        network = OneHiddenNetwork(
+    def _network(self, data: TrainingSet, most: float = np.inf) -> OneHiddenNetwork:
+        return OneHiddenNetwork(
             data.X.shape[1],
-            self.hidden_layer_size,
+            int(min(self.hidden_layer_size, most)),
             data.n_outputs,
             ACTIVATIONS[self.activation],
             self.skip_connections,
         )
+
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+        network = self._network(data)
         signs = self._parameter_signs(network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         return TrainSpec(
@@ -365,9 +367,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-        drawn = [self._draw(spec.network, seed) for seed in seeds]
-        starts = drawn if previous is None else [previous]
-        search = None
+        drawn = [self._draw(self._network(data), seed) for seed in seeds]
+        starts, search = drawn if previous is None else [previous], None
         with callbacks.fit_task(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         ) as context:
@@ -375,9 +376,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
                 callbacks = callbacks.without_data()
             if chooses:
                 with callbacks.search_task(context, len(starts)) as task:
-                    search = self._search_alpha(
-                        coarse(spec), data, folds, drawn[0], task, callbacks
-                    )
+                    search = self._search(spec, data, folds, seeds[0], task, callbacks)
                 spec = spec._replace(alpha=search.alpha)
             training = RestartTraining(
                 spec,
@@ -390,6 +389,22 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             fits = train_each(training, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits), search
+
+    def _search(
+        self,
+        spec: TrainSpec,
+        data: TrainingSet,
+        folds: list[Fold],
+        seed: int,
+        task: Any,
+        callbacks: FitCallbacks,
+    ) -> Search:
+        """Search for alpha with coarse fits of a network with at most 30 units."""
+        network = self._network(data, SEARCH_UNITS)
+        signs = self._parameter_signs(network, data)
+        spec = coarse(spec)._replace(network=network, signs=signs)
+        start = self._draw(network, seed)
+        return self._search_alpha(spec, data, folds, start, task, callbacks)
 
     def _initial_alpha(self, data: TrainingSet) -> float:
         if self.alpha == "auto" and self.early_stopping:
@@ -420,23 +435,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     def _uses_validation_set(self) -> bool:
         return self.early_stopping or self.alpha == "auto"
 
-    def _draw(self, network: Network, seed: int) -> np.ndarray:
-        """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)).
-
-        They act on centred columns and hidden units, so that outputs start near 0. The
-        range is that of Glorot and Bengio (2010). For the sigmoid MLPClassifier uses
-        √(2/(fan_in + fan_out)), which led to a J higher by up to 0.6 % on six data
-        sets. Skip weights start at 0.
-        """
-        generator = np.random.RandomState(seed)
-        params = np.zeros(network.layout.size)
-        arrays = network.layout.views(params)
-        for layer in ("hidden", "output"):
-            fans = network.layout.shapes[f"{layer}_coef"]
-            limit = np.sqrt(6.0 / sum(fans))
-            for name in (f"{layer}_coef", f"{layer}_intercept"):
-                arrays[name][...] = generator.uniform(-limit, limit, arrays[name].shape)
-        return params
+    def _draw(self, network: OneHiddenNetwork, seed: int) -> np.ndarray:
+        return network.draw(seed)
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "hidden_coef": "coefs_[0]",

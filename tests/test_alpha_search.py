@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 import checks
-from checks import assert_refused, assert_sound
+from checks import assert_refused, assert_sound, lowest
 from models import (
     CHOOSING,
     LINEAR,
@@ -46,7 +46,7 @@ def assert_consistent(model, n_splits=3):
     assert_allclose(table["mean_log_loss"], losses.mean(axis=0), rtol=1e-12)
     assert_allclose(table["std_log_loss"], losses.std(axis=0), rtol=1e-9, atol=1e-12)
     assert (np.diff(table["alpha"]) < 0.0).all()
-    assert model.alpha_ == table["alpha"][table["mean_log_loss"].argmin()]
+    assert model.alpha_ == table["alpha"][lowest(table["mean_log_loss"])]
 
 
 def assert_same_search(one, other):

@@ -61,10 +61,10 @@ def test_single_precision_frames_stay_single(kind):
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
 def test_single_precision_is_close_to_double(load):
     X, y = load(return_X_y=True)
-    double = LogisticNN().fit(X, y)
+    double = LogisticNN(1.0).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        single = LogisticNN().fit(X.astype(np.float32), y)
+        single = LogisticNN(1.0).fit(X.astype(np.float32), y)
     assert_allclose(
         single.predict_proba(X.astype(np.float32)), double.predict_proba(X), atol=1e-3
     )
@@ -76,5 +76,5 @@ def test_single_precision_converges_without_a_warning(load, solver):
     X, y = load(return_X_y=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = LogisticNN(solver=solver).fit(X.astype(np.float32), y)
+        model = LogisticNN(1.0, solver=solver).fit(X.astype(np.float32), y)
     assert model.converged_

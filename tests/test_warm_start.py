@@ -81,10 +81,10 @@ def test_warm_start_recovers_from_a_few_saturated_outputs():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 3))
     y = (X[:, 0] + 0.1 * rng.logistic(size=600) > 0.0).astype(int)
-    model = LogisticNN(solver="newton-cholesky", warm_start=True).fit(X, y)
+    model = LogisticNN(1.0, solver="newton-cholesky", warm_start=True).fit(X, y)
     model.coef_, model.intercept_ = np.array([[1e3, 0.0, 0.0]]), np.array([0.0])
     y[np.argmax(X[:, 0])] = 0
-    expected = LogisticNN().fit(X, y)
+    expected = LogisticNN(1.0).fit(X, y)
     model.fit(X, y)
     assert model.converged_
     assert_allclose(model.coef_, expected.coef_, rtol=1e-4)
@@ -144,7 +144,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 @each_class
 def test_warm_start_begins_at_the_last_model_after_a_change(model, change):
-    model = clone(model).set_params(warm_start=True).fit(X, Y)
+    model = clone(model).set_params(alpha=1.0, warm_start=True).fit(X, Y)
     changed, features, target = CHANGES[change](model)
     changed.fit(features, target)
     assert changed.converged_

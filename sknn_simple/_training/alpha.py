@@ -26,10 +26,13 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
+    EQUAL_LOSSES,
+    FOLD_WORK,
     NEGLIGIBLE_LOSS,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
+    SEARCH_DECREASE,
     SEARCH_ROWS,
     SEARCH_TOL,
 )
@@ -179,8 +182,10 @@ def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None
 
 def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
-    tol = max(SEARCH_TOL, spec.criteria.tol)
-    criteria = StoppingCriteria(tol, spec.criteria.max_iter, tol)
+    tol, max_iter, min_decrease = spec.criteria
+    criteria = StoppingCriteria(
+        max(SEARCH_TOL, tol), max_iter, max(SEARCH_DECREASE, min_decrease)
+    )
     return spec._replace(criteria=criteria)
 
 
@@ -227,7 +232,8 @@ def search_alpha(
     losses = np.array([losses for _, losses in tried])
     if not tried:
         return Search(training.spec.alpha, alphas, losses, outcome)
-    best = float(alphas[losses.mean(axis=1).argmin()])
+    means = losses.mean(axis=1)
+    best = float(alphas[np.argmax(means <= (1.0 + EQUAL_LOSSES) * means.min())])
     announce(f"alpha={best:.3g} has the lowest; the fit of all rows follows")
     return Search(best, alphas, losses, outcome)
 
@@ -245,7 +251,7 @@ def _is_over(losses: list[list[float]]) -> bool:
     means = np.mean(losses, axis=1)
     if means[-1] < NEGLIGIBLE_LOSS:
         return True
-    is_flat = np.ptp(means) <= SEARCH_TOL * means[0]
+    is_flat = np.ptp(means) <= SEARCH_DECREASE * means[0]
     return len(means) > 1 and means[-1] >= means[:-1].min() and not is_flat
 
 
@@ -273,6 +279,7 @@ def _fit_folds(
             results = _in_threads(
                 lambda number: training(number, folds[number], alpha, task, stop),
                 len(folds),
+                training.spec.network.layout.size * len(folds[0].data.weight),
             )
     except KeyboardInterrupt:
         stop.asked = True
@@ -282,11 +289,16 @@ def _fit_folds(
     return [fit for fit, _ in results], asked
 
 
-def _in_threads(fit: Callable[[int], _Result], count: int) -> list[_Result]:
-    """Return ``fit(0)`` … ``fit(count - 1)``, from threads of this process."""
+def _in_threads(
+    fit: Callable[[int], _Result], count: int, work: float
+) -> list[_Result]:
+    """Return ``fit(0)`` … ``fit(count - 1)``, from threads of this process.
+
+    If a fold has little work (rows × parameters), threads wait for Python's lock.
+    """
     results: dict[int, _Result] = {}
     with limit_blas_threads() as n_threads:
         pass  # the fits share the limit
-    with Workers(n_threads) as workers:
+    with Workers(n_threads if work >= FOLD_WORK else 1) as workers:
         workers.run(lambda number: results.update({number: fit(number)}), count)
     return [results[number] for number in range(count)]

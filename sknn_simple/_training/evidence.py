@@ -32,8 +32,8 @@ from sknn_simple._training.heuristics import (
     MAX_SECANTS,
     MAX_STEP,
     SHARE_OF_VOLUME,
+    SMALL_STEP,
     SMALLEST_ALPHA,
-    WARM_STEP,
 )
 from sknn_simple._training.laplace import Laplace, laplace
 from sknn_simple._training.phases import run_phases
@@ -73,17 +73,17 @@ def maximize_evidence(
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
-    is_warm: bool = False,
 ) -> Round:
     """Minimise J for the alpha that the evidence chooses.
 
-    `plan` and `theta` are those of the first round, for the alpha of the spec; with
-    `is_warm` the last fit ended there. After Ctrl-C (KeyboardInterrupt) or the request
-    of an observer to stop, the last point that was reached is returned.
+    `plan` and `theta` are those of the first round, for the alpha of the spec. After
+    Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
+    that was reached is returned.
     """
     bounds, found = sign_bounds(spec.signs), None
     alpha = spec.alpha / problem.data.mean_weight
-    search = _Search((SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows))
+    limits = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
+    search = _Search(limits, spec.lost_weights)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
@@ -95,7 +95,7 @@ def maximize_evidence(
         if found.outcome in ("observer", "interrupted", "max_iter"):
             return found
         try:
-            proposed = search.next_alpha(alpha, posterior, is_warm)
+            proposed = search.next_alpha(alpha, posterior)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
                 return found
@@ -117,31 +117,32 @@ def maximize_evidence(
 class _Search:
     """The search for a root of F(log α), the change of log α to the best alpha."""
 
-    def __init__(self, bounds: tuple[float, float]) -> None:
+    def __init__(self, bounds: tuple[float, float], lost: float | None) -> None:
         self._bounds = bounds
+        self._lost = lost
         # From each alpha that was tried to the best alpha of its approximation.
         self._best: dict[float, float] = {}
         self._last: list[tuple[float, Laplace]] = []
         self._n_repeated = 0
 
-    def next_alpha(self, alpha: float, posterior: Laplace, is_warm: bool) -> float:
-        """Return the next alpha, of two digits; `alpha` itself at the end.
-
-        The second alpha of a warm start is near the first: κ needs two alphas.
-        """
+    def next_alpha(self, alpha: float, posterior: Laplace) -> float:
+        """Return the next alpha, of two digits; `alpha` itself at the end."""
         if not len(posterior.free):
             return alpha
         self._last = [*self._last[-1:], (alpha, posterior)]
+        is_first = not self._best
+        known = not is_first or self._lost is not None
         lost = SHARE_OF_VOLUME * _change_of_volume(self._last)
+        if is_first and self._lost is not None:
+            lost = self._lost
         # κ is known from the second round on, and changes what the first one proposes.
-        for each, known in self._last[-2 if len(self._best) == 1 else -1 :]:
-            self._best[each] = known.best_alpha(each, self._bounds, lost)
-        is_first = len(self._best) == 1
-        if not is_first and abs(np.log(self._best[alpha] / alpha)) < CLOSE:
+        for each, model in self._last[-2 if len(self._best) == 1 else -1 :]:
+            self._best[each] = model.best_alpha(each, self._bounds, lost)
+        if known and abs(np.log(self._best[alpha] / alpha)) < CLOSE:
             return alpha
         proposed = self._next()
-        if is_first and (is_warm or proposed == alpha):
-            return _two_digits(alpha * WARM_STEP)
+        if is_first and proposed == alpha:
+            return _two_digits(alpha * SMALL_STEP)
         self._n_repeated += proposed in self._best
         rounds = len(self._best) + self._n_repeated
         return alpha if rounds > MAX_ROUNDS or self._n_repeated > 2 else proposed

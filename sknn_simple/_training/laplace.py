@@ -122,7 +122,8 @@ class Laplace(NamedTuple):
             alpha, tiny = np.exp(log_alpha), np.finfo(np.float64).tiny
             weights = self.coordinates / (self.values + alpha)
             square = max(alpha * float(weights @ weights), tiny)
-            return float(np.log(max(self.n_effective(alpha) - lost, tiny) / square))
+            left = max(self.n_effective(alpha) - lost, tiny)
+            return float(np.log(left) - np.log(square))
 
         end = np.log(start)
         sign = 1.0 if excess(end) > 0.0 else -1.0

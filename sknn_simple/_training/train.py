@@ -99,7 +99,7 @@ def train(
         stopping = early_stopping(spec, problem, validation)
         observers = make_observers(problem, stopping)
         history = History([stopping, *observers] if stopping else observers)
-        found = _minimize(spec, problem, plan, theta, history, is_warm)
+        found = _minimize(spec, problem, plan, theta, history)
         trained = _trained(found, plan.solver, history)
         if stopping is not None:
             return _best_of(trained, problem, stopping)
@@ -133,13 +133,12 @@ def _minimize(
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
-    is_warm: bool,
 ) -> Round:
     """Minimise J, for a given alpha or the one with the largest evidence."""
     outcome = "interrupted"  # passed to the observers if a phase raises an error
     try:
         if spec.by_evidence:
-            found = maximize_evidence(spec, problem, plan, theta, history, is_warm)
+            found = maximize_evidence(spec, problem, plan, theta, history)
         else:
             bounds = sign_bounds(spec.signs)
             run = run_phases(plan, problem.diagonal, bounds, theta, history)
