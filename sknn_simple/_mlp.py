@@ -57,8 +57,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
     the mean log-loss of the held-out rows no longer falls. These fits are coarse
-    (``tol=1e-2``), begin at the same random start, and use about 5000 distinct rows at
-    most. The best alpha is used for one fit on all rows.
+    (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and use
+    about 15,000 distinct rows at most. The alpha with the lowest mean, or the largest
+    one that is within 0.1 % of it, is used for one fit on all rows.
 
     Parameters
     ----------

@@ -18,9 +18,9 @@ class AlphaDisplay(Display):
     log-loss of held-out rows. A band shows one standard error of the mean over the
     folds of a cross-validation; a single validation set has none. Differences within
     the band may be chance. For LogisticNN without a validation set the plot shows the
-    logarithm of the evidence: the dots are the values that the fit computed. MacKay's
-    equation neglects that the Hessian changes with alpha. If classes are nearly
-    separable, the evidence at the alpha that solves it may be lower than beside it.
+    logarithm of the evidence: the dots are the values that the fit computed. If classes
+    are nearly separable, the chosen alpha is larger than that with the largest
+    evidence, because Laplace's approximation is then poor.
 
     Parameters
     ----------

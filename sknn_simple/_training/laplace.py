@@ -13,10 +13,9 @@ evidence for a precision α are
     log p(y | α) = -S J + d/2 log α + b/2 log 2π - ½ log|H_bb| - ½ log|A + α I|
 
 and the number of well-determined weights is γ(α) = tr A (A + α I)⁻¹. The evidence has
-its maximum where α |w(α)|² = γ(α). As MacKay does, this neglects that the Hessian
-changes with α: if classes are nearly separable, the evidence of fits for smaller α is
-larger still. All of this needs only the eigenvalues of A, or for many parameters a
-Gauss quadrature by Lanczos' method.
+its maximum where α |w(α)|² = γ(α), if A does not change with α (MacKay 1992); see
+``evidence`` for what is done if it does. All of this needs only the eigenvalues of A,
+or for many parameters a Gauss quadrature by Lanczos' method.
 
 References
 ----------
