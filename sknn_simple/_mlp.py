@@ -71,7 +71,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
         penalised. "auto" chooses it by cross-validation (see above), or by the log-loss
-        of ``X_val``. It is 1 if a class has too few rows for folds, and 0.01 with early
+        of ``X_val``. It is 1 if a class has too few rows for folds, and 0.5 with early
         stopping, which restrains the network itself.
     cv : int, splitter or iterable, default=5
         The folds of ``alpha="auto"``: their number, a splitter of scikit-learn, or an

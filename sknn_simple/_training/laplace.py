@@ -200,8 +200,9 @@ def laplace(
         hessian = curvature.matrix() - np.diag(penalty)
         rows = total * hessian[places]
     else:
-        rows = np.array([product(row) for row in np.eye(J.size)[places]])
-        rows = rows.reshape(-1, J.size)
+        rows = np.zeros((len(places), J.size))
+        rows[np.arange(len(places)), places] = 1.0
+        rows = np.array([product(row) for row in rows]).reshape(-1, J.size)
     H_bw = rows[:, free] / unit
     biases = _eliminate(places, rows[:, places], H_bw, gradient[places])
     reduced = gradient[free] / unit - biases.coupling.T @ gradient[places]
