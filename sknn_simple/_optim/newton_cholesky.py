@@ -47,6 +47,7 @@ _LEAST_DECREASE = 1e-10
 # A longer step is tried if more than this part of the slope is left at t = 1. Fits of
 # 27 tables need 0.76 of the Hessians, and 1.06 times as many evaluations. From 0.2 on
 # 0.81 and 1.02; with t = 2 for all 0.86 and 1.05; with the secant's t 0.81 and 1.21.
+# With the condition on the gradient below, 40 fits of 20 tables need 0.81.
 _STEEP = 0.1
 # With this part the longer step has t = 2. Larger t gain nothing.
 _LARGEST_PART = 1.0 / 3.0
