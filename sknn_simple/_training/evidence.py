@@ -80,7 +80,7 @@ def maximize_evidence(
     Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
     that was reached is returned.
     """
-    bounds, found, posterior = sign_bounds(spec.signs), None, None
+    bounds, found = sign_bounds(spec.signs), None
     alpha = spec.alpha / problem.data.mean_weight
     limits = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
     search = _Search(limits, spec.lost_weights)
@@ -91,9 +91,7 @@ def maximize_evidence(
         if found is not None and outcome == "interrupted" and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
         path = () if found is None or found.evidence is None else found.evidence.path
-        found, posterior = _with_evidence(
-            spec, problem, theta, outcome, alpha, path, posterior
-        )
+        found, posterior = _with_evidence(spec, problem, theta, outcome, alpha, path)
         if found.outcome in ("observer", "interrupted", "max_iter"):
             return found
         try:
@@ -190,32 +188,26 @@ def _with_evidence(
     outcome: str,
     alpha: float,
     path: tuple[tuple[float, float], ...],
-    last: Laplace | None,
 ) -> tuple[Round, Laplace]:
     """Return the round with its evidence, also if Ctrl-C comes meanwhile.
 
-    `path` is that of the rounds before, and `last` the approximation of the last one.
+    `path` is that of the rounds before.
     """
     try:
-        posterior = _posterior(spec, problem, theta, last)
+        posterior = _posterior(spec, problem, theta)
     except KeyboardInterrupt:
-        outcome, posterior = "interrupted", _posterior(spec, problem, theta, last)
+        outcome, posterior = "interrupted", _posterior(spec, problem, theta)
     log_evidence = posterior.log_evidence(alpha)
     path = (*path, (problem.alpha, log_evidence))
     evidence = Evidence(log_evidence, posterior.n_effective(alpha), path)
     return Round(problem, theta, outcome, evidence), posterior
 
 
-def _posterior(
-    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray, last: Laplace | None
-) -> Laplace:
+def _posterior(spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray) -> Laplace:
     """Return the Laplace approximation; weights that a bound holds do not count."""
     held = (spec.signs != 0.0) & (theta == 0.0)
     J = problem.linear
     assert J is not None  # the spec asks for the evidence of linear networks only
-    same = None if last is None or spec.is_bounded else last.at(theta, J)
-    if same is not None:
-        return same
     total, most = problem.data.counted_rows, spec.thresholds.evidence_params
     return laplace(J, theta, problem.penalty_unit, held, total, most)
 

@@ -150,9 +150,6 @@ CLOSE = 0.03
 SMALL_STEP = 1.1
 # A secant with a smaller slope is not used: it would lead too far.
 LEAST_SLOPE = 0.2
-# The Hessian is not formed again if the outputs change by less than the root of this in
-# the mean, weighted by the curvature of the rows. A million rows × 50 then form one.
-SAME_CURVATURE = 1e-7
 # Without the Hessian, traces come from this number of random probes and this number of
 # steps of Lanczos' method each. 40 steps and 4 probes choose the same alphas for text
 # and digits; one probe chose one that is 17 % larger for digits.

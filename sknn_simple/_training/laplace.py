@@ -27,7 +27,7 @@ quadrature. SIAM Journal on Matrix Analysis and Applications 38(4), 1075-1099.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -39,7 +39,6 @@ from sknn_simple._training.heuristics import (
     LANCZOS_STEPS,
     MAX_STEP,
     NO_CURVATURE,
-    SAME_CURVATURE,
 )
 
 # The maximum of the evidence is bracketed by steps of log α, and then located.
@@ -69,8 +68,7 @@ class Laplace(NamedTuple):
 
     theta: np.ndarray
     hessian: np.ndarray | None
-    # S, and S L(θ).
-    total: float
+    # S L(θ).
     loss: float
     # The d free weights among the parameters, and their units in the penalty.
     free: np.ndarray
@@ -107,19 +105,6 @@ class Laplace(NamedTuple):
         theta[self.free] += step / self.unit
         theta[self.biases.places] += self.biases.step(step)
         return theta
-
-    def at(self, theta: np.ndarray, J: LinearObjective) -> Self | None:
-        """Return the approximation at another minimum of J, if it is the same.
-
-        It is None if the outputs of the rows change by more than about 3e-4.
-        """
-        step = theta - self.theta
-        if self.hessian is None or step @ self.hessian @ step > SAME_CURVATURE:
-            return None
-        biases = self.biases._replace(offset=np.zeros_like(self.biases.offset))
-        rooted = J.penalty_root * theta
-        loss = self.total * (J.value(theta) - 0.5 * float(rooted @ rooted))
-        return self._replace(theta=theta, loss=loss, biases=biases)
 
     def best_alpha(
         self, start: float, bounds: tuple[float, float], lost: float = 0.0
@@ -242,17 +227,7 @@ def laplace(
         spectrum = Spectrum(values, np.ones_like(values))
         hessian = None if is_zero.any() else hessian
     return Laplace(
-        theta,
-        hessian,
-        total,
-        loss,
-        free,
-        unit,
-        biases,
-        spectrum,
-        basis,
-        coordinates,
-        values,
+        theta, hessian, loss, free, unit, biases, spectrum, basis, coordinates, values
     )
 
 
