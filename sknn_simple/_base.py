@@ -223,10 +223,12 @@ class BaseNN(
 
     def _uses_validation_set(self) -> bool:
         """Return whether the parameters give validation rows a use."""
-        return False
+        return self.alpha == "auto"
 
     # What to do if they do not, for the error message.
-    _validation_set_advice: ClassVar[str] = "leave X_val and y_val out"
+    _validation_set_advice: ClassVar[str] = (
+        "set alpha='auto', or leave X_val and y_val out"
+    )
 
     def _check_validation_set_is_used(self) -> None:
         if not self._uses_validation_set():

@@ -262,11 +262,6 @@ class LogisticNN(BaseNN):
         square = float(np.sum((self.coef_ * self.scale_) ** 2))
         return self.n_effective_ - self.alpha_ / data.mean_weight * square
 
-    _validation_set_advice = "set alpha='auto', or leave X_val and y_val out"
-
-    def _uses_validation_set(self) -> bool:
-        return self.alpha == "auto"
-
     _attribute_of: ClassVar[dict[str, str]] = {
         "coef": "coef_.T",
         "intercept": "intercept_",

@@ -434,7 +434,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     )
 
     def _uses_validation_set(self) -> bool:
-        return self.early_stopping or self.alpha == "auto"
+        return self.early_stopping or super()._uses_validation_set()
 
     def _draw(self, network: OneHiddenNetwork, seed: int) -> np.ndarray:
         return network.draw(seed)
