@@ -154,15 +154,14 @@ class _Search:
         is: a step beyond an alpha on the other side, and every step after many rounds,
         becomes one to the middle.
         """
-        (*_, (now, _)) = self._last
-        now = np.log(now)
-        logs = np.log(list(self._best))
+        tried = list(self._best)
+        logs = np.log(tried)
         changes = np.log(list(self._best.values())) - logs
-        current = int(np.argmin(np.abs(logs - now)))
-        step = change = changes[current]
-        if len(self._last) > 1:
-            previous = int(np.argmin(np.abs(logs - np.log(self._last[0][0]))))
-            slope = (change - changes[previous]) / (now - logs[previous])
+        *previous, current = (tried.index(alpha) for alpha, _ in self._last)
+        now, step = logs[current], changes[current]
+        change = step
+        if previous:
+            slope = (change - changes[previous[0]]) / (now - logs[previous[0]])
             step = -step / slope if slope < -LEAST_SLOPE else step
         step = min(max(step, -MAX_STEP), MAX_STEP)
         beyond = (logs - now) * change
