@@ -9,13 +9,18 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.utils.fixes import parse_version
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._optim.minimize import SOLVERS
+
+HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
+needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
 
 # A network has no Hessian: only the linear model takes the solvers that need one.
 NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]

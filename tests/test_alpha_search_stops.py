@@ -8,21 +8,24 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from checks import lowest
-from models import CHOOSING, LINEAR, assert_same_bits, classes, fit, outputs
-
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
-needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
+from models import (
+    CHOOSING,
+    LINEAR,
+    assert_same_bits,
+    classes,
+    fit,
+    needs_callbacks,
+    outputs,
+)
 
 X, Y = classes(2, 120, flip_y=0.3)
 VALIDATION = {"X_val": X[80:], "y_val": Y[80:]}

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -14,19 +13,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.fixes import parse_version
 
 from models import (
+    HAS_CALLBACKS,
     LINEAR,
     NETWORK,
     each_class,
     each_model_and_solver,
     independent_classes,
+    needs_callbacks,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
-
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
-needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
 
 X, Y = independent_classes(2, 80)
 

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.ensemble import AdaBoostClassifier
-from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_limits
 
 from checks import assert_sound
@@ -24,8 +22,6 @@ from models import (
 from sknn_simple import LogisticNN
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._training.heuristics import SHARE_OF_VOLUME
-
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
 AUTO = LogisticNN("auto")
 EXACT = LogisticNN("auto", tol=1e-9)

@@ -5,12 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-import sklearn
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.fixes import parse_version
 
 from checks import assert_refused, assert_sound
 from models import (
@@ -18,11 +16,10 @@ from models import (
     each_solver,
     fit,
     independent_classes,
+    needs_callbacks,
     while_fitting,
 )
 from sknn_simple import LogisticNN
-
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
 AUTO = LogisticNN("auto")
 X, Y = independent_classes(2, 150, 6, flip_y=0.2)
@@ -202,7 +199,7 @@ class Stop:
         return context.task_name == "iteration" and context.task_id == self.at
 
 
-@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
+@needs_callbacks
 @each_solver
 def test_a_callback_that_stops_keeps_the_model(solver):
     whole = LogisticNN("auto", solver=solver).fit(X, Y)

@@ -13,24 +13,21 @@ import warnings
 
 import numpy as np
 import pytest
-import sklearn
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from models import (
     each_class,
     fit,
     independent_classes,
+    needs_callbacks,
     while_fitting,
     with_every_solver,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
-
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
 LINEAR = LogisticNN(tol=1e-9)
 NETWORK = OneHiddenMLP(6, "tanh", alpha=0.01, random_state=0)
@@ -248,7 +245,7 @@ class PressingCallback:
             raise KeyboardInterrupt
 
 
-@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
+@needs_callbacks
 @pytest.mark.parametrize("hook", ["setup", "begin", "end"])
 @each_class
 def test_before_and_after_the_training_it_is_raised(model, prepare, hook):
