@@ -19,7 +19,6 @@ from sknn_simple._compat import (
     Interval,
     InvalidParameterError,
     StrOptions,
-    check_monotonic_cst,
     drop_callbacks,
     fit_context,
     in_callback_context,
@@ -41,6 +40,7 @@ from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set, validate_validation_set
 from sknn_simple._version import __version__
+from sknn_simple._warm_start import previous_parameters
 
 # "Documentation" under [project.urls] in pyproject.toml.
 DOCUMENTATION = "https://sknn-simple.readthedocs.io/en/stable"
@@ -75,9 +75,6 @@ class BaseNN(
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
     }
-
-    # From the network's named arrays to fitted attributes, for error messages.
-    _attribute_of: ClassVar[dict[str, str]]
 
     def fit(
         self,
@@ -163,7 +160,7 @@ class BaseNN(
             self._check_validation_set_is_used()
         self._check_penalty(data)
         spec = self._train_spec(data)
-        previous = self._previous_parameters(spec.network, data)
+        previous = previous_parameters(self, spec.network, data)
         # Callbacks get copies of this estimator, which must not have attributes that
         # only the previous fit sets.
         for name in _NOT_ALWAYS_SET:
@@ -261,52 +258,6 @@ class BaseNN(
                 f"{data.total_weight:.2g}, leaves the range of float64: use larger "
                 "weights, or a smaller alpha."
             )
-
-    def _monotone_signs(self, data: TrainingSet) -> np.ndarray:
-        """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
-        signs = check_monotonic_cst(self, self.monotonic_cst)
-        if signs.any() and (data.multilabel or len(data.classes) != 2):
-            raise ValueError(
-                "monotonic_cst needs a target of two classes: it constrains the "
-                f"probability of the second class. y has {len(data.classes)} "
-                f"{'labels' if data.multilabel else 'classes'}."
-            )
-        return signs.astype(np.float64)
-
-    def _previous_parameters(
-        self, network: Network, data: TrainingSet
-    ) -> np.ndarray | None:
-        """Return the parameters of the last fit; None without ``warm_start``."""
-        if not (self.warm_start and hasattr(self, "n_iter_")):
-            return None
-        same_classes = np.array_equal(self.classes_, data.classes)
-        if not same_classes or self._multilabel != data.multilabel:
-            raise ValueError(
-                "warm_start=True continues from the last fit, so y must have the same "
-                f"classes: {self.classes_.tolist()}; got {data.classes.tolist()}."
-            )
-        arrays = self._parameters()
-        for name in arrays.keys() - network.layout.shapes.keys():
-            if name.endswith("coef"):
-                raise ValueError(
-                    "warm_start=True continues from the last fit, which has "
-                    f"{self._attribute_of[name]}; the parameters now require a network "
-                    "without it."
-                )
-        for name, shape in network.layout.shapes.items():
-            attribute = self._attribute_of[name]
-            if name not in arrays:
-                raise ValueError(
-                    "warm_start=True continues from the last fit, which has no "
-                    f"{attribute}; the parameters now require a network with it."
-                )
-            if arrays[name].shape != shape:
-                raise ValueError(
-                    f"warm_start=True continues from the last fit, whose {attribute} "
-                    f"has shape {arrays[name].shape}; X, y and the parameters now "
-                    f"require {shape}."
-                )
-        return network.layout.pack(arrays)
 
     def _observers(
         self,
@@ -425,6 +376,9 @@ class BaseNN(
             drop_callbacks(state)
         return state
 
+    # Fitted attributes in whose place earlier versions read a parameter.
+    _once_parameters: ClassVar[dict[str, str]] = {}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the stored attributes; warn if a newer sknn_simple stored them."""
         state = dict(state)
@@ -441,6 +395,9 @@ class BaseNN(
         for name, parameter in signature(type(self).__init__).parameters.items():
             if parameter.default is not Parameter.empty:
                 state.setdefault(name, parameter.default)
+        if self._model_attributes[0] in state:
+            for name, parameter in self._once_parameters.items():
+                state.setdefault(name, state[parameter])
         super().__setstate__(state)
 
     # Conventions of scikit-learn ------------------------------------------------------

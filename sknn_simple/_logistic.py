@@ -9,6 +9,7 @@ from sknn_simple._base import BaseNN
 from sknn_simple._compat import StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
+from sknn_simple._monotonic import linear_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
@@ -210,8 +211,7 @@ class LogisticNN(BaseNN):
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         network = LinearNetwork(data.X.shape[1], data.n_outputs, self.fit_intercept)
-        signs = np.zeros(network.layout.size)
-        network.layout.views(signs)["coef"][...] = self._monotone_signs(data)[:, None]
+        signs = linear_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         return TrainSpec(
             network=network,
@@ -267,8 +267,13 @@ class LogisticNN(BaseNN):
         "intercept": "intercept_",
     }
 
+    _model_attributes = ("classes_", "coef_", "intercept_")
+
     def _parameters(self) -> dict[str, np.ndarray]:
-        return {"coef": self.coef_.T, "intercept": self.intercept_}
+        return {
+            "coef": np.asarray(self.coef_).T,
+            "intercept": np.asarray(self.intercept_),
+        }
 
     def _attributes(
         self, data: TrainingSet, arrays: dict[str, np.ndarray]
@@ -279,9 +284,10 @@ class LogisticNN(BaseNN):
         no_bias = np.zeros(data.n_outputs, coef.dtype)
         return {"coef_": coef, "intercept_": arrays.get("intercept", no_bias)}
 
-    def _fitted_network(self) -> LinearNetwork:
-        n_outputs, n_features = self.coef_.shape
-        return LinearNetwork(n_features, n_outputs)
+    def _network_of(
+        self, n_features: int, params: dict[str, np.ndarray]
+    ) -> LinearNetwork:
+        return LinearNetwork(n_features, self._n_raw_outputs)
 
 
 def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:

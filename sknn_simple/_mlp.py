@@ -2,10 +2,9 @@
 
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
@@ -14,6 +13,7 @@ from sknn_simple._compat import Interval, StrOptions
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
+from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
@@ -159,6 +159,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Biases of the hidden and of the output layer.
     skip_coef_ : ndarray of shape (n_features, n_outputs)
         Direct weights from inputs to outputs; only with ``skip_connections``.
+    activation_ : str
+        The function of the hidden units.
     out_activation_ : str
         "logistic" or "softmax".
     n_layers_ : int
@@ -292,7 +294,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             φ(X W₁ + b₁), in the precision of X.
         """
         X = self._validated(X)
-        network, params = self._fitted_network(), self._parameters()
+        fitted, params = self._fitted_network(X)
+        network = cast(OneHiddenNetwork, fitted)
         return map_rows(
             X,
             network,
@@ -315,7 +318,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         network = self._network(data)
-        signs = self._parameter_signs(network, data)
+        signs = hidden_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         return TrainSpec(
             network=network,
@@ -326,33 +329,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             criteria=self._criteria(data, min_decrease=self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
-
-    def _parameter_signs(
-        self, network: OneHiddenNetwork, data: TrainingSet
-    ) -> np.ndarray:
-        """Return the signs of parameters that keep the output monotone.
-
-        Every second unit can only raise the output, the others only lower it; the
-        signs of a unit's weights on constrained inputs make up for that. With a convex
-        φ the output is then a sum of convex and concave functions. For an odd φ and the
-        sigmoid this is no restriction: a unit whose weights all change sign is the same
-        function of the inputs, up to its bias and the output's.
-        """
-        inputs = self._monotone_signs(data)
-        if inputs.any() and not network.activation.monotone:
-            monotone = sorted(name for name, row in ACTIVATIONS.items() if row.monotone)
-            raise ValueError(
-                f"monotonic_cst needs an activation that never decreases, but "
-                f"activation='{self.activation}' does. Use one of {monotone}."
-            )
-        signs: dict[str, ArrayLike] = dict.fromkeys(network.layout.shapes, 0.0)
-        if inputs.any():
-            units = np.resize([1.0, -1.0], network.n_hidden)
-            signs["output_coef"] = units[:, None]
-            signs["hidden_coef"] = np.outer(inputs, units)
-            if network.skip_connections:
-                signs["skip_coef"] = inputs[:, None]
-        return network.layout.pack(signs)
 
     def _train(
         self,
@@ -402,7 +378,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     ) -> Search:
         """Search for alpha with coarse fits of a network with at most 30 units."""
         network = self._network(data, SEARCH_UNITS)
-        signs = self._parameter_signs(network, data)
+        signs = hidden_signs(self, network, data)
         spec = coarse(spec)._replace(network=network, signs=signs)
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, task, callbacks)
@@ -447,15 +423,18 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         "skip_coef": "skip_coef_",
     }
 
+    _model_attributes = ("classes_", "coefs_", "intercepts_")
+    _once_parameters: ClassVar[dict[str, str]] = {"activation_": "activation"}
+
     def _parameters(self) -> dict[str, np.ndarray]:
         arrays = {
-            "hidden_coef": self.coefs_[0],
-            "hidden_intercept": self.intercepts_[0],
-            "output_coef": self.coefs_[1],
-            "output_intercept": self.intercepts_[1],
+            "hidden_coef": np.asarray(self.coefs_[0]),
+            "hidden_intercept": np.asarray(self.intercepts_[0]),
+            "output_coef": np.asarray(self.coefs_[1]),
+            "output_intercept": np.asarray(self.intercepts_[1]),
         }
         if hasattr(self, "skip_coef_"):
-            arrays["skip_coef"] = self.skip_coef_
+            arrays["skip_coef"] = np.asarray(self.skip_coef_)
         return arrays
 
     def _attributes(
@@ -466,21 +445,31 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             "intercepts_": [arrays["hidden_intercept"], arrays["output_intercept"]],
             "n_outputs_": data.n_outputs,
             "n_layers_": 3,
+            "activation_": self.activation,
             "out_activation_": data.out_activation,
         }
         if "skip_coef" in arrays:
             attributes["skip_coef_"] = arrays["skip_coef"]
         return attributes
 
-    def _fitted_network(self) -> OneHiddenNetwork:
-        n_features, n_hidden = self.coefs_[0].shape
+    def _network_of(
+        self, n_features: int, params: dict[str, np.ndarray]
+    ) -> OneHiddenNetwork:
         return OneHiddenNetwork(
             n_features,
-            n_hidden,
-            self.n_outputs_,
-            ACTIVATIONS[self.activation],
-            hasattr(self, "skip_coef_"),
+            len(params["output_coef"]),
+            self._n_raw_outputs,
+            ACTIVATIONS[self._fitted_activation],
+            "skip_coef" in params,
         )
+
+    @property
+    def _fitted_activation(self) -> str:
+        """``activation_``; the parameter, if the attributes were set by hand."""
+        name = getattr(self, "activation_", self.activation)
+        if name not in ACTIVATIONS:
+            raise ValueError(f"activation={name!r} is none of {list(ACTIVATIONS)}.")
+        return name
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -15,18 +15,54 @@ from sknn_simple._validation import validate_features
 
 
 class PredictionMixin(metaclass=ABCMeta):
-    """The prediction methods of a fitted classifier."""
+    """The prediction methods of a fitted classifier.
+
+    They depend on the fitted attributes alone, also if these were set by hand.
+    """
 
     classes_: np.ndarray
-    _multilabel: bool
+    _multilabel: bool = False
+
+    # The attributes without which nothing can be predicted.
+    _model_attributes: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def _parameters(self) -> dict[str, np.ndarray]:
         """Return the fitted parameters, by their names in the network."""
 
     @abstractmethod
-    def _fitted_network(self) -> Network:
+    def _network_of(self, n_features: int, params: dict[str, np.ndarray]) -> Network:
         """Return the network of the fitted parameters."""
+
+    def _fitted_network(self, X: Any) -> tuple[Network, dict[str, np.ndarray]]:
+        """Return the network and its parameters.
+
+        Raises
+        ------
+        ValueError
+            If attributes that were set by hand do not fit to each other or to X.
+        """
+        params = self._parameters()
+        network = self._network_of(X.shape[1], params)
+        for name, shape in network.layout.shapes.items():
+            if params[name].shape != shape:
+                raise ValueError(
+                    f"{self._attribute_of[name]} has shape {params[name].shape}, but X "
+                    f"with {X.shape[1]} columns and the other fitted attributes of "
+                    f"this {type(self).__name__} require {shape}."
+                )
+        return network, params
+
+    # From the network's named arrays to fitted attributes, for error messages.
+    _attribute_of: ClassVar[dict[str, str]]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return all(hasattr(self, name) for name in self._model_attributes)
+
+    @property
+    def _n_raw_outputs(self) -> int:
+        n_classes = len(self.classes_)
+        return 1 if n_classes == 2 and not self._multilabel else n_classes
 
     @property
     def _loss(self) -> Loss:
@@ -34,7 +70,7 @@ class PredictionMixin(metaclass=ABCMeta):
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         """Return Z, (n_samples, n_outputs) in float64."""
-        network, params = self._fitted_network(), self._parameters()
+        network, params = self._fitted_network(X)
         return map_rows(
             X,
             network,
@@ -94,11 +130,12 @@ class PredictionMixin(metaclass=ABCMeta):
             Class labels; for a multilabel target zeros and ones.
         """
         raw = self._raw_outputs(self._validated(X))
+        classes = np.asarray(self.classes_)
         if self._multilabel:
             return (raw > 0.0).astype(np.int64)
         if raw.shape[1] == 1:
-            return self.classes_[(raw[:, 0] > 0.0).astype(np.intp)]
-        return self.classes_[raw.argmax(axis=1)]
+            return classes[(raw[:, 0] > 0.0).astype(np.intp)]
+        return classes[raw.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.

@@ -231,7 +231,7 @@ def _raw_outputs(graph: "Graph", model: BaseNN, X: str) -> str:
 def _hidden(graph: "Graph", model: OneHiddenMLP, X: str) -> str:
     """Add φ(W₁ x + b₁); return its name."""
     raw = graph.affine(X, model.coefs_[0], model.intercepts_[0])
-    return ACTIVATION_NODES[model.activation](graph, raw)
+    return ACTIVATION_NODES[model._fitted_activation](graph, raw)
 
 
 class Graph:

@@ -135,7 +135,7 @@ class NetworkDisplay(Display):
         ]
         layers = ["Inputs", "Outputs"]
         if isinstance(estimator, OneHiddenMLP):
-            layers.insert(1, f"Hidden units ({estimator.activation})")
+            layers.insert(1, f"Hidden units ({estimator._fitted_activation})")
         deviations = column_deviations(estimator, X)
         display = cls(
             weights=[weights[0] * deviations, *weights[1:]],

@@ -11,7 +11,7 @@ import numpy as np
 
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._optim.bounds import reflected, sign_bounds
+from sknn_simple._optim.bounds import reflected, sign_bounds, within
 from sknn_simple._optim.history import History, Observer
 from sknn_simple._training.early_stopping import (
     EarlyStopping,
@@ -116,7 +116,7 @@ def _start(
     J, bounds = problem.objective, sign_bounds(spec.signs)
     if not warm_start:
         return problem.diagonal.to_theta(reflected(start, bounds)), False
-    theta = reflected(problem.from_raw(start), bounds)
+    theta = within(problem.from_raw(start), bounds)
     if not spec.network.is_linear:
         return theta, True
     # If the data were in other units in the last fit, all outputs are saturated and
