@@ -70,7 +70,7 @@ class BaseNN(
         "standardize": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "monotonic_cst": ["array-like", dict, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],

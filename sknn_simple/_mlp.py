@@ -122,10 +122,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     n_iter_no_change : int, default=10
         Iterations without a lower validation loss after which ``early_stopping`` ends
         the fit.
-    class_weight : dict or "balanced", default=None
-        Weight of each class, multiplied into ``sample_weight``. "balanced" is
-        S / (n_classes · weight of the class). A multilabel target accepts "balanced"
-        only: each row gets the product of the weights of its labels' values.
+    class_weight : dict, list of dicts or "balanced", default=None
+        Weight of each class, multiplied into ``sample_weight``; 1 for a class that the
+        dict lacks. "balanced" is S / (n_classes · weight of the class). For a
+        multilabel target each label is balanced by itself, or has a dict of its own
+        with the weights of 0 and 1. The rows of a class of weight 0 count for nothing,
+        as if it had never occurred: its probability is nearly 0.
     monotonic_cst : array-like of int of shape (n_features,) or dict, default=None
         1, 0 or -1 per feature, or by column name: the probability of the second class
         must not decrease (1) or increase (-1) in that feature, for every input. Two

@@ -69,7 +69,7 @@ def validate_training_set(
 
     A ValueError names what is wrong: X is not finite or empty; y is missing, not
     finite, continuous or has one class only; lengths differ; weights are negative or
-    all zero; class weights name classes that do not exist.
+    all zero; a class weight is invalid or misspelt.
     """
     y = _as_numpy(y)
     _check_no_label_is_missing(y)
@@ -83,10 +83,7 @@ def validate_training_set(
         factors = _class_weights(codes, classes, weight, class_weight)
         weight = _times_class_weight(weight, codes, factors, class_weight)
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
-    data = data._replace(class_weight=factors, mean_weight=mean_weight)
-    if not data.multilabel and len(data.weight) < len(weight):
-        _check_two_classes(classes[np.unique(data.y).astype(np.intp)])
-    return data
+    return data._replace(class_weight=factors, mean_weight=mean_weight)
 
 
 def _check_no_label_is_missing(y: Any) -> None:
@@ -179,8 +176,8 @@ def _indicator(y: np.ndarray) -> np.ndarray:
 def _check_two_classes(classes: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(
-            "y must hold samples of at least 2 classes with a positive weight; got one "
-            f"class only: {classes.tolist()[0]!r}."
+            "y must hold samples of at least 2 classes; got one class only: "
+            f"{classes.tolist()[0]!r}."
         )
 
 
@@ -209,14 +206,15 @@ def _times_class_weight(
 ) -> np.ndarray:
     """Return the product of the weights and of the factors of the rows' classes.
 
-    The factor of a row of a multilabel target is the product over its labels' values.
+    The labels of a multilabel target have factors of their own, so that their rows keep
+    their weights. They are only checked.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if codes.ndim == 1:
             product = weight * factors[codes]
         else:
             labels = np.arange(codes.shape[1])
-            product = weight * factors[labels, codes.astype(np.intp)].prod(axis=1)
+            product = weight[:, None] * factors[labels, codes.astype(np.intp)]
     if not np.isfinite(product).all():
         raise ValueError(
             f"class_weight={_plain_keys(class_weight)!r} times sample_weight leaves "
@@ -227,7 +225,7 @@ def _times_class_weight(
             f"class_weight={_plain_keys(class_weight)!r} leaves no sample with a "
             "positive weight."
         )
-    return product
+    return product if codes.ndim == 1 else weight
 
 
 def _class_weights(
@@ -239,14 +237,37 @@ def _class_weights(
         if codes.ndim == 1 and class_weight == "balanced":
             return _balanced(codes, weight, len(classes))
         if codes.ndim == 1:
+            if isinstance(class_weight, list):
+                raise ValueError(
+                    "class_weight as a list of dicts is for a multilabel y, but y has "
+                    f"one label per sample. Got class_weight={class_weight!r}."
+                )
             _check_class_weight(classes, class_weight)
             return compute_class_weight(class_weight, classes=classes, y=classes)
         if class_weight == "balanced":
             columns = codes.T.astype(np.intp)
             return np.array([_balanced(column, weight, 2) for column in columns])
-    raise ValueError(
-        "class_weight must be None or 'balanced' for a multilabel y, whose samples "
-        f"belong to no single class. Got class_weight={class_weight!r}."
+        return _label_weights(codes.shape[1], class_weight)
+
+
+def _label_weights(n_labels: int, class_weight: Any) -> np.ndarray:
+    """Return the factors of 0 and of 1 for each label, (n_labels, 2)."""
+    is_list = isinstance(class_weight, list)
+    if not is_list or not all(isinstance(each, dict) for each in class_weight):
+        raise ValueError(
+            "class_weight must be None, 'balanced' or a list with a dict for each "
+            "label, such as [{0: 1, 1: 5}, {0: 1, 1: 2}], for a multilabel y. Got "
+            f"class_weight={class_weight!r}."
+        )
+    if len(class_weight) != n_labels:
+        raise ValueError(
+            f"class_weight has {len(class_weight)} dicts, but y has {n_labels} labels."
+        )
+    values = np.arange(2)
+    for each in class_weight:
+        _check_class_weight(values, each)
+    return np.array(
+        [compute_class_weight(each, classes=values, y=values) for each in class_weight]
     )
 
 
@@ -264,13 +285,17 @@ def _balanced(codes: np.ndarray, weight: np.ndarray, n_codes: int) -> np.ndarray
 
 
 def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> None:
-    """Raise ValueError for a class that y does not have, or an invalid weight."""
+    """Raise ValueError for an invalid weight, or a label that looks misspelt.
+
+    A class that y does not have is no error: a fold may lack a rare class. But if some
+    class of y has no weight either, one of the two is misspelt, as in scikit-learn.
+    """
     known = set(classes.tolist())
     unknown = [label for label in class_weight if label not in known]
-    if unknown:
+    if unknown and len(class_weight) - len(unknown) < len(known):
         raise ValueError(
             f"class_weight names classes that y does not have: {unknown}. The classes "
-            f"of y are {classes.tolist()}."
+            f"of y are {classes.tolist()}, and not all of them have a weight."
         )
     refused = {
         label: value
@@ -285,7 +310,9 @@ def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> No
 
 
 def _plain_keys(class_weight: Any) -> Any:
-    """Return a dict with Python's numbers; anything else as it is."""
+    """Return a dict, or a list of them, with Python's numbers; else as it is."""
+    if isinstance(class_weight, list):
+        return [_plain_keys(each) for each in class_weight]
     if not isinstance(class_weight, dict):
         return class_weight
     return {_plain(key): _plain(weight) for key, weight in class_weight.items()}
@@ -333,7 +360,7 @@ def validate_validation_set(
             )
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
-    )
+    )._replace(class_weight=data.class_weight)
     _check_size(rows.X)
     return rows
 

@@ -195,6 +195,7 @@ NETWORK_ATTRIBUTES = {
     "classes_",
     "coefs_",
     "intercepts_",
+    "activation_",
     "out_activation_",
     "n_layers_",
     "n_outputs_",

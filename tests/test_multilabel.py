@@ -1,6 +1,7 @@
 """A target of several labels: one independent logistic output for each."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -10,11 +11,13 @@ from models import (
     EXACT_LINEAR,
     assert_same_bits,
     each_comparable_model,
+    each_network_solver,
+    each_solver,
     fit,
     ignores_max_iter,
     labels,
 )
-from sknn_simple import LogisticNN
+from sknn_simple import LogisticNN, OneHiddenMLP
 
 # The comparable networks stop at max_iter, on purpose.
 pytestmark = ignores_max_iter
@@ -54,6 +57,48 @@ def test_labels_of_logistic_nn_are_as_many_models():
     assert together.coef_.shape == (4, 6)
     assert_allclose(together.coef_, np.vstack([m.coef_ for m in alone]), atol=1e-7)
     assert_allclose(together.loss_, sum(m.loss_ for m in alone), rtol=1e-9)
+
+
+LABEL_WEIGHTS = [{0: 1.0, 1: 3.0}, {1: 0.5}, {}, {0: 2.0, 1: 2.0}]
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", LABEL_WEIGHTS], ids=str)
+@each_solver
+def test_class_weights_of_labels_are_those_of_as_many_models(solver, class_weight):
+    X, y = labels()
+    # The labels share the units of the columns, which a model alone would weight.
+    model = LogisticNN(alpha=1.0, standardize=False, tol=1e-9, solver=solver)
+    model.set_params(class_weight=class_weight)
+    together = clone(model).fit(X, y)
+    for k in range(4):
+        each = class_weight if class_weight == "balanced" else class_weight[k]
+        alone = clone(model).set_params(class_weight=each).fit(X, y[:, k])
+        assert_allclose(together.coef_[k], alone.coef_[0], atol=1e-6)
+
+
+@ignores_max_iter
+@each_network_solver
+def test_class_weights_of_labels_count_in_the_objective_of_a_network(solver):
+    X, y = labels()
+    model = OneHiddenMLP(
+        4, alpha=2.0, solver=solver, class_weight=LABEL_WEIGHTS, random_state=0
+    ).set_params(standardize=False, max_iter=30)
+    model.fit(X, y)
+    probability = model.predict_proba(X)
+    each = -np.log(np.where(y == 1, probability, 1.0 - probability))
+    of_one = np.array([d.get(1, 1.0) for d in LABEL_WEIGHTS])
+    of_zero = np.array([d.get(0, 1.0) for d in LABEL_WEIGHTS])
+    loss = (np.where(y == 1, of_one, of_zero) * each).sum(axis=1).mean()
+    penalty = sum((coef**2).sum() for coef in model.coefs_) / len(X)
+    assert_allclose(model.loss_, loss + penalty, rtol=1e-7)
+
+
+def test_weights_of_one_for_every_label_change_nothing():
+    X, y = labels()
+    model = clone(EXACT_LINEAR).set_params(alpha=1.0)
+    plain = fit(model, X, y)
+    ones = fit(model.set_params(class_weight=[{0: 1.0, 1: 1.0}] * 4), X, y)
+    assert_allclose(ones.coef_, plain.coef_, rtol=1e-9, atol=1e-12)
 
 
 @each_comparable_model

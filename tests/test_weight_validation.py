@@ -27,7 +27,6 @@ BAD_WEIGHTS = {
     "too short": (np.ones(57), r"sample_weight.*\(57,\).*\(60,\)"),
     "two columns": (np.ones((60, 2)), "1D|one-dimensional"),
     "text": (["heavy"] * 60, "could not convert string to float"),
-    "one class left": ((Y == 1).astype(float), "2 classes with a positive weight"),
 }
 
 
@@ -84,12 +83,26 @@ def test_weights_beside_labels_are_checked_too(model, case, y):
 
 
 @each_y_of_labels
-@pytest.mark.parametrize("class_weight", [{}, {0: 1.0}, {"a": 2.0}, {0: np.nan}])
+@pytest.mark.parametrize(
+    ("class_weight", "match"),
+    [
+        ({}, "must be None, 'balanced' or a list with a dict for each label"),
+        ({0: 1.0}, "must be None, 'balanced' or a list with a dict for each label"),
+        ([1.0, 2.0, 3.0], "must be None, 'balanced' or a list with a dict"),
+        ([{0: 1.0}] * 2, "class_weight has 2 dicts, but y has 3 labels"),
+        ([{0: 1.0}, {1: -1.0}, {}], r"class_weight.*\{1: -1\.0\}"),
+        ([{0: 1.0}, {"yes": 2.0}, {}], r"class_weight.*\['yes'\]"),
+        ([{0: 0, 1: 0}] * 3, "class_weight=.* positive weight"),
+        ([{0: 1e308, 1: 1e308}] * 3, "class_weight=.* range of float64"),
+    ],
+    ids=str,
+)
 @each_class
-def test_class_weights_for_labels_are_refused(model, class_weight, y):
+def test_class_weights_for_labels_that_cannot_be_used_are_refused(
+    model, class_weight, match, y
+):
     model = clone(model).set_params(class_weight=class_weight)
-    match = "class_weight must be None or 'balanced' for a multilabel y"
-    assert_refused(model, match, X, y)
+    assert_refused(model, match, X, y, sample_weight=np.full(60, 10.0))
 
 
 # Class weights ------------------------------------------------------------------------
@@ -101,10 +114,9 @@ BAD_CLASS_WEIGHTS = {
     "NaN": ({1: np.nan}, r"class_weight.*nan"),
     "infinite": ({1: np.inf}, r"class_weight.*inf"),
     "all zero": ({0: 0, 1: 0, 2: 0}, "class_weight=.* positive weight"),
-    "one class left": ({0: 0, 1: 0}, "2 classes with a positive weight"),
     "not a number": ({0: "heavy"}, "class_weight"),
     "a word": ("balance", "'class_weight' parameter.*Did you mean 'balanced'"),
-    "a list": ([1, 2, 3], "'class_weight' parameter"),
+    "a list": ([{0: 1}, {0: 1}], "class_weight as a list .* multilabel"),
 }
 
 

@@ -60,6 +60,8 @@ class Block(NamedTuple):
     y: np.ndarray
     weight: np.ndarray
     rows: slice
+    # The weights of the loss: (m, K) if those of the K labels differ, else `weight`.
+    loss_weight: np.ndarray
 
 
 class Workspace(threading.local):
@@ -90,6 +92,8 @@ class RowBlocks:
         Memory in bytes that an evaluation uses per row of a block.
     work : float
         Multiply-adds of an evaluation, over all rows.
+    loss_weight : ndarray of shape (n_rows, n_labels), optional
+        Weights of the loss of each label; by default `weight` for all of them.
     transform : FeatureTransform, optional
         Applied to the features: once, if the result is small enough to be kept, else
         block by block at each evaluation.
@@ -109,6 +113,7 @@ class RowBlocks:
         *,
         row_bytes: float,
         work: float,
+        loss_weight: np.ndarray | None = None,
         transform: FeatureTransform | None = None,
         dtype: np.dtype | None = None,
         order: Order = "C",
@@ -117,6 +122,7 @@ class RowBlocks:
         self.n_rows, self.n_features = X.shape
         self.dtype = X.dtype if dtype is None else dtype
         self.y, self.weight = y, weight
+        self.loss_weight = weight if loss_weight is None else loss_weight
         self._X, self._transform, self._sizes = X, transform, sizes
         self._n_chunks = self._worth_chunks(work)
         least = sizes._replace(min_rows=_min_rows(X, sizes))
@@ -126,7 +132,13 @@ class RowBlocks:
             self._X = self._kept(transform, order, edges)
             self._transform = None
         self.blocks = [
-            Block(_rows(self._X, rows), y[rows], weight[rows], rows)
+            Block(
+                _rows(self._X, rows),
+                y[rows],
+                weight[rows],
+                rows,
+                self.loss_weight[rows],
+            )
             for rows in (slice(*edge) for edge in edges)
         ]
 

@@ -22,7 +22,8 @@ class TrainingSet(NamedTuple):
     # For the logistic loss (n_samples, n_outputs) of zeros and ones, for softmax
     # (n_samples,) of class codes.
     y: np.ndarray
-    # (n_samples,): sample_weight × class_weight, divided by their sum S.
+    # (n_samples,): sample_weight × class_weight, divided by their sum S. Class weights
+    # of a multilabel target do not count here, but in `loss_weight`.
     weight: np.ndarray
     # S.
     total_weight: float
@@ -30,7 +31,7 @@ class TrainingSet(NamedTuple):
     classes: np.ndarray
     # Whether y was an indicator matrix.
     multilabel: bool
-    # The factor of each class in `weight`, of a label's two values (n_labels, 2); None
+    # The factor of each class, or of each label's two values (n_labels, 2); None
     # without class weights.
     class_weight: np.ndarray | None = None
     # The mean of sample_weight, at most 1.
@@ -77,6 +78,14 @@ class TrainingSet(NamedTuple):
         The number of observations for a choice of alpha: weights may sum to 1.
         """
         return self.total_weight / self.mean_weight
+
+    @property
+    def loss_weight(self) -> np.ndarray:
+        """`weight`; (n_samples, n_labels) if the labels have weights of their own."""
+        if not self.multilabel or self.class_weight is None:
+            return self.weight
+        of_zero, of_one = self.class_weight.T
+        return self.weight[:, None] * np.where(self.y > 0.0, of_one, of_zero)
 
     @property
     def n_outputs(self) -> int:

@@ -68,7 +68,7 @@ class LinearCurvature(Curvature):
         def term(block: Block, total: np.ndarray) -> float:
             X = J.blocks.features(block, J.workspace)
             tangent = J.network.forward(direction, X, J.workspace)
-            J.loss.curvature_product(P[block.rows], block.weight, tangent)
+            J.loss.curvature_product(P[block.rows], block.loss_weight, tangent)
             J.network.backward(direction, X, tangent, (), J.views(total))
             return 0.0
 
@@ -87,7 +87,7 @@ class LinearCurvature(Curvature):
         def term(block: Block, total: np.ndarray) -> float:
             X = J.blocks.features(block, J.workspace)
             P = self._probability_of(X)
-            factors = J.loss.covariance_factors(P, block.weight)
+            factors = J.loss.covariance_factors(P, block.loss_weight)
             self._add_rows(total, J.dense(X).T, *factors)
             return 0.0
 
@@ -156,7 +156,9 @@ class LinearCurvature(Curvature):
     def by_row(self) -> np.ndarray:
         """Return wᵢ ∂²ℓ/∂zᵢₖ² of every row and output, (n_rows, K)."""
         J = self._linear
-        diagonal, root = J.loss.covariance_factors(self._probability, J.blocks.weight)
+        diagonal, root = J.loss.covariance_factors(
+            self._probability, J.blocks.loss_weight
+        )
         return diagonal if root is None else np.maximum(diagonal - root * root, 0.0)
 
 

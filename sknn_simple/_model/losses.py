@@ -2,7 +2,7 @@
 
 Shapes: ``raw`` is (n_rows, n_outputs), float64 in Fortran order; ``weight`` is
 (n_rows,), already divided by the sum of all weights S, so that a sum over rows is a
-weighted mean.
+weighted mean. For independent labels it may be (n_rows, n_labels).
 
 Both losses are the negative log-likelihood of a generalised linear model with its
 canonical link, so that gradient and Hessian in ``raw`` are p - y and the covariance
@@ -87,6 +87,17 @@ def _shift_below_zero(raw: np.ndarray) -> None:
         raw -= raw.max(axis=1, keepdims=True)
 
 
+def _by_output(weight: np.ndarray) -> np.ndarray:
+    """Return the weights as (n_rows, 1) or (n_rows, n_labels)."""
+    return weight.reshape(len(weight), -1)
+
+
+def _weighted_sum(raw: np.ndarray, weight: np.ndarray) -> float:
+    if weight.ndim == 1:
+        return float((weight @ raw).sum())
+    return float(np.sum(weight * raw))
+
+
 def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return `raw` as a flat view, and the index of each row's observed class in it.
 
@@ -119,7 +130,7 @@ class BernoulliLoss:
     def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
         raw *= 2.0 * y - 1.0
         _log_sigmoid(raw)
-        return -float((weight @ raw).sum())
+        return -_weighted_sum(raw, weight)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -128,10 +139,10 @@ class BernoulliLoss:
         sign -= 1.0
         raw *= sign
         _log_sigmoid(raw)
-        value = -float((weight @ raw).sum())
+        value = -_weighted_sum(raw, weight)
         np.expm1(raw, out=raw)
         raw *= sign
-        raw *= weight[:, None]
+        raw *= _by_output(weight)
         return value
 
     def probabilities(self, raw: np.ndarray) -> None:
@@ -151,13 +162,13 @@ class BernoulliLoss:
     ) -> None:
         v *= probability
         v *= 1.0 - probability
-        v *= weight[:, None]
+        v *= _by_output(weight)
 
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The outputs are independent: d = w p (1 - p), and no r."""
-        return weight[:, None] * (probability * (1.0 - probability)), None
+        return _by_output(weight) * (probability * (1.0 - probability)), None
 
 
 class SoftmaxLoss:

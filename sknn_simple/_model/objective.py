@@ -131,7 +131,7 @@ class Objective:
         def term(block: Block, _: np.ndarray) -> float:
             X = self.blocks.features(block, self.workspace)
             raw = self.network.forward(params, X, self.workspace)
-            return self.loss.value(raw, block.y, block.weight)
+            return self.loss.value(raw, block.y, block.loss_weight)
 
         value, _ = self.blocks.sum(term, (0,), self.workers)
         rooted = self.penalty_root * theta
@@ -144,7 +144,7 @@ class Objective:
         def term(block: Block, total: np.ndarray) -> float:
             X = self.blocks.features(block, self.workspace)
             raw, kept = self.network.forward_keeping(params, X, self.workspace)
-            value = self.loss.value_and_gradient(raw, block.y, block.weight)
+            value = self.loss.value_and_gradient(raw, block.y, block.loss_weight)
             self.network.backward(params, X, raw, kept, self.views(total))
             return value
 
@@ -191,8 +191,8 @@ class Curvature:
             raw, tangent, kept = network.tangent(params, direction, X, J.workspace)
             probability = raw.copy()
             J.loss.probabilities(probability)
-            J.loss.curvature_product(probability, block.weight, tangent)
-            J.loss.value_and_gradient(raw, block.y, block.weight)
+            J.loss.curvature_product(probability, block.loss_weight, tangent)
+            J.loss.value_and_gradient(raw, block.y, block.loss_weight)
             network.tangent_backward(
                 params, direction, X, raw, tangent, kept, J.views(total)
             )

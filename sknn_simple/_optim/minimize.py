@@ -47,8 +47,9 @@ class Solver(NamedTuple):
 SOLVERS: dict[str, Solver] = {
     "lbfgs": Solver(lbfgs, (), True, {}),
     # SciPy 1.11 makes no iteration if xtol is 0. Its inner iteration ends at once if
-    # gᵀHg is below 7e-16, in units of the gradient at the start of a run.
-    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-7),
+    # gᵀHg is below 7e-16, in units of the gradient at the start of a run. If J goes to
+    # 0, H falls with g, and the product with its third power.
+    "newton-cg": Solver("Newton-CG", ("hessp",), False, {"xtol": 1e-300}, reach=1e-4),
     "trust-ncg": Solver("trust-ncg", ("hessp",), False, {"gtol": 0.0}),
     "newton-cholesky": Solver(newton_cholesky, ("hess",), False, {}),
 }

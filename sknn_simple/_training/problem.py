@@ -151,6 +151,7 @@ def cut(
         X,
         data.y,
         data.weight,
+        loss_weight=data.loss_weight,
         row_bytes=narrower * network.row_bytes(X),
         work=network.work(X),
         transform=transform,

@@ -81,6 +81,34 @@ def complex_step_gradient(case, raw, step=1e-30):
     return gradient
 
 
+def test_weights_by_label_are_as_many_losses():
+    rng = np.random.default_rng(1)
+    case, v = Case("logistic", 3), rng.standard_normal((40, 3))
+    columns = rng.uniform(0.1, 1.0, (40, 3))
+
+    def everything(raw, y, weight, v):
+        loss, gradient, probability = case.loss, fresh(raw), fresh(raw)
+        value = loss.value_and_gradient(gradient, y, weight)
+        assert value == pytest.approx(loss.value(fresh(raw), y, weight), rel=1e-14)
+        loss.probabilities(probability)
+        product = v.copy()
+        loss.curvature_product(probability, weight, product)
+        diagonal, root = loss.covariance_factors(probability, weight)
+        assert root is None
+        return value, gradient, product, diagonal
+
+    value, *arrays = everything(case.raw, case.y, columns, v)
+    alone = [
+        everything(
+            case.raw[:, k : k + 1], case.y[:, k : k + 1], columns[:, k], v[:, k : k + 1]
+        )
+        for k in range(3)
+    ]
+    assert value == pytest.approx(sum(each[0] for each in alone), rel=1e-14)
+    for together, *each in zip(arrays, *(one[1:] for one in alone), strict=True):
+        np.testing.assert_allclose(together, np.hstack(each), rtol=1e-14)
+
+
 @EVERY
 def test_value_is_the_definition(name, n_outputs):
     case = Case(name, n_outputs)
