@@ -159,6 +159,7 @@ class BaseNN(
         if validation is not None:
             self._check_validation_set_is_used()
         self._check_penalty(data)
+        data = self._with_own_intercept(data)
         spec = self._train_spec(data)
         previous = previous_parameters(self, spec.network, data)
         # Callbacks get copies of this estimator, which must not have attributes that
@@ -176,6 +177,10 @@ class BaseNN(
         return trained, search, spec.criteria
 
     # Steps of fit ---------------------------------------------------------------------
+
+    def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
+        """Return the rows, with the column that is their intercept, if any."""
+        return data
 
     @abstractmethod
     def _train_spec(self, data: TrainingSet) -> TrainSpec:

@@ -7,6 +7,7 @@ import numpy as np
 
 from sknn_simple._base import BaseNN
 from sknn_simple._compat import StrOptions
+from sknn_simple._data.moments import constant_column
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import linear_signs
@@ -70,11 +71,15 @@ class LogisticNN(BaseNN):
         rows; sample weights that are less than 1 in the mean count as 1 in the mean,
         so that only their ratios matter.
     fit_intercept : bool, default=True
-        Whether there is a bias b. Without it the raw output is 0 at x = 0.
+        Whether there is a bias b. Without it the raw output is 0 at x = 0. If it is
+        False and X has a constant column, as design matrices of formulas have, the
+        weight of this column is the bias: it is not penalised (unless ``standardize``
+        is False, where J is that of LogisticRegression).
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit of a column, nor, with an intercept, on
-        its origin, and a constant column gets weight 0. The unit of a column is its
+        its origin, and a constant column gets weight 0. A column whose values
+        differ by rounding only is constant. The unit of a column is its
         weighted standard deviation. If it has only two values, in rows of positive
         weight, it is half their distance, so that rare categories of one-hot columns
         are penalised like common ones. ``coef_`` acts on the raw columns in any case.
@@ -211,8 +216,14 @@ class LogisticNN(BaseNN):
         self.warm_start = warm_start
         self.verbose = verbose
 
+    def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
+        if self.fit_intercept or not self.standardize:
+            return data
+        return data._replace(own_intercept=constant_column(data.X))
+
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
-        network = LinearNetwork(data.X.shape[1], data.n_outputs, self.fit_intercept)
+        has_bias = self.fit_intercept or data.own_intercept is not None
+        network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
         return TrainSpec(
@@ -283,8 +294,12 @@ class LogisticNN(BaseNN):
         if data.out_activation == "softmax":
             _centre_outputs(arrays, biases_only=self.alpha != 0.0)
         coef = np.ascontiguousarray(arrays["coef"].T)
-        no_bias = np.zeros(data.n_outputs, coef.dtype)
-        return {"coef_": coef, "intercept_": arrays.get("intercept", no_bias)}
+        intercept = arrays.get("intercept", np.zeros(data.n_outputs, coef.dtype))
+        if data.own_intercept is not None:
+            column, value = data.own_intercept
+            coef[:, column] = intercept / value
+            intercept = np.zeros_like(intercept)
+        return {"coef_": coef, "intercept_": intercept}
 
     def _network_of(
         self, n_features: int, params: dict[str, np.ndarray]

@@ -80,7 +80,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit and origin of a column, and a constant
-        column gets weight 0. The unit of a column is its weighted standard deviation.
+        column gets weight 0, also if its values differ by rounding. The unit of a
+        column is its weighted standard deviation.
         If it has only two values, in rows of positive weight, it is half their
         distance, so that rare categories of one-hot columns are penalised like common
         ones. Training then rounds float64 features to 1.5e-8 standard deviations, and

@@ -87,6 +87,38 @@ def test_odd_sparse_columns_make_a_sound_model(model, case):
     assert_sound(clone(model).fit(S, Y), S, Y)
 
 
+def sums_of_shares(dtype):
+    """A column of ones, up to rounding."""
+    shares = np.random.default_rng(0).dirichlet(np.ones(9), len(X)).astype(dtype)
+    total = (shares / shares.sum(axis=1, keepdims=True)).sum(axis=1)
+    assert len(np.unique(total)) > 1
+    return total
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("standardize", [True, False])
+@each_class
+def test_rounding_noise_is_no_feature(model, standardize, container, dtype):
+    model = clone(model).set_params(standardize=standardize)
+    data = np.column_stack([X[:, 0], sums_of_shares(dtype)]).astype(dtype)
+    ones = np.column_stack([X[:, 0], np.ones(len(X))]).astype(dtype)
+    model.fit(container(data), Y)
+    other = data.copy()
+    other[:, 1] = 0.999
+    found = model.predict_proba(container(other))
+    assert_allclose(found, model.predict_proba(container(data)), atol=1e-3)
+    expected = clone(model).fit(container(ones), Y).predict_proba(container(ones))
+    assert_allclose(model.predict_proba(container(data)), expected, atol=1e-5)
+
+
+def test_single_precision_noise_stays_noise_beside_a_column_that_needs_double():
+    remote = (1e6 + X[:, 0]).astype(np.float32)
+    data = np.column_stack([remote, sums_of_shares(np.float32)])
+    for form in (np.asarray, sparse.csr_array):
+        assert LogisticNN().fit(form(data), Y).coef_[:, 1].tolist() == [0.0] * 3
+
+
 @each_class
 def test_powers_of_two_as_units_change_no_prediction(model):
     expected = clone(model).fit(X, Y)

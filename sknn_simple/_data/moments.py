@@ -28,13 +28,17 @@ SHIFT_ROWS = 1000
 FAR = 10.0
 # If deviation / |mean| is smaller, the deviation may be a rounding error.
 NEARLY_CONSTANT = 1e-7
+# A column whose range, relative to its values, is at most this is constant but for
+# rounding. A sum of p terms has errors of about √p/2 times ε: the range of 32 ε is that
+# of a thousand terms. float32 has only 8 ε, because 1e7 + 10 is data, not rounding.
+ROUNDING = {np.dtype(np.float64): 2.0**-47, np.dtype(np.float32): 2.0**-20}
 # Size in bytes of the buffer of differences. A quarter of it would fit the second-level
 # cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the time).
 DIFFERENCE_BYTES = 2**22
 
 
 def column_moments(
-    blocks: RowBlocks, workers: Workers
+    blocks: RowBlocks, workers: Workers, precision: np.dtype | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted mean and standard deviation of each column.
 
@@ -43,25 +47,28 @@ def column_moments(
     (δ/σ)² of its precision: about 1e-3 if c is a mean of 1000 rows. If it is above 100,
     a second pass with c = μ follows.
 
+    `precision` is the dtype that the values had before they were converted, if any.
+
     Returns
     -------
     mean, deviation : ndarray of shape (n_features,), float64
-        The deviation is exactly 0, without rounding errors, if all values of a column
-        are equal, and if it is below 1e-140.
+        The deviation is exactly 0 if all values of a column are equal but for rounding,
+        and if it is below 1e-140.
 
     Raises
     ------
     ValueError
         If the absolute value of an entry is above 1e100. The message names its column.
     """
+    rounding = ROUNDING[precision or blocks.dtype]
     with np.errstate(all="ignore"):
         shift = _first_shift(blocks)
         mean, deviation = _shifted_moments(blocks, shift, workers)
         _refuse_huge_values(blocks, shift, mean, deviation)
-        constant = _settle_constant_columns(blocks, mean, deviation)
+        constant = _settle_constant_columns(blocks, mean, deviation, rounding)
         if np.any(~constant & (np.abs(mean - shift) > FAR * deviation)):
             mean, deviation = _shifted_moments(blocks, mean, workers)
-            _settle_constant_columns(blocks, mean, deviation)
+            _settle_constant_columns(blocks, mean, deviation, rounding)
     deviation[deviation < SMALLEST] = 0.0
     return mean, deviation
 
@@ -160,16 +167,18 @@ def _refuse_huge_values(
 
 
 def _settle_constant_columns(
-    blocks: RowBlocks, mean: np.ndarray, deviation: np.ndarray
+    blocks: RowBlocks, mean: np.ndarray, deviation: np.ndarray, rounding: float
 ) -> np.ndarray:
-    """Set the exact mean, and σ = 0, for columns of equal values; return their mask.
+    """Set the mean, and σ = 0, for columns of equal values; return their mask.
 
-    Otherwise rounding of the mean would lead to a spurious σ > 0.
+    Values that differ by rounding count as equal, such as 0.3 and 0.1 + 0.2. Otherwise
+    such differences, and the rounding of the mean, would lead to a spurious σ > 0.
     """
-    constant = deviation <= NEARLY_CONSTANT * np.abs(mean)
+    constant = deviation <= max(NEARLY_CONSTANT, rounding) * np.abs(mean)
     low, high = extremes(blocks, np.flatnonzero(constant))
-    constant[constant] = low == high
-    mean[constant] = low[low == high]
+    equal = high - low <= rounding * np.abs(low)
+    constant[constant] = equal
+    mean[constant] = low[equal]
     deviation[constant] = 0.0
     return constant
 
@@ -183,6 +192,17 @@ def extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.nda
             low = np.minimum(low, _dense(X.min(axis=0)))
             high = np.maximum(high, _dense(X.max(axis=0)))
     return low, high
+
+
+def constant_column(X: Features) -> tuple[int, float] | None:
+    """Return the number and the value of the first constant column.
+
+    A bias divided by its value must not overflow: a column of zeros is none.
+    """
+    low, high = (_dense(row) for row in (X.min(axis=0), X.max(axis=0)))
+    rounding = ROUNDING[X.dtype] * np.abs(low)
+    places = np.flatnonzero((high - low <= rounding) & (np.abs(low) > 1.0 / LARGEST))
+    return (int(places[0]), float(low[places[0]])) if places.size else None
 
 
 def _dense(row: Any) -> np.ndarray:

@@ -38,6 +38,8 @@ class TrainingSet(NamedTuple):
     mean_weight: float = 1.0
     # Whether each row that was passed to fit is among these; None if all are.
     kept: np.ndarray | None = None
+    # A constant column that takes the place of the intercept, and its value.
+    own_intercept: tuple[int, float] | None = None
 
     @classmethod
     def from_weighted_rows(

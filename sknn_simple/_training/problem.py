@@ -89,21 +89,25 @@ class TrainingProblem(NamedTuple):
 
 
 def build_problem(
-    spec: TrainSpec, data: TrainingSet, workers: Workers
+    spec: TrainSpec,
+    data: TrainingSet,
+    workers: Workers,
+    precision: np.dtype | None = None,
 ) -> TrainingProblem:
     """Compute the column moments and build J over the transformed rows.
 
     Columns are divided by their standard deviation, also if the penalty measures their
     weights in another unit: the Hessian's diagonal is then near 1. Without a bias they
     cannot be centred, and are divided by their root mean square. A constant column
-    becomes 0: its weight would act as a second bias.
+    becomes 0: its weight would act as a second bias. `precision` is the dtype that the
+    features had before they were converted, if any.
     """
     network = spec.network
     blocks = cut(spec, data)
-    mean, deviation = column_moments(blocks, workers)
+    mean, deviation = column_moments(blocks, workers, precision)
     if data.X.dtype == np.float32 and _needs_float64(data.X, mean, deviation):
-        data = data._replace(X=data.X.astype(np.float64))
-        return build_problem(spec, data, workers)
+        wider = data._replace(X=data.X.astype(np.float64))
+        return build_problem(spec, wider, workers, data.X.dtype)
     unit = _units(spec, blocks, deviation, workers)
     in_deviations = _rounded_ratio(unit, deviation)
     transform = _transform(spec, data.X.dtype, mean, deviation, unit / in_deviations)

@@ -192,8 +192,25 @@ def test_a_constant_column_has_deviation_0(container, value, n_rows):
 @EVERY
 def test_nearly_constant_is_not_constant(container):
     X = np.full((100, 1), 0.1)
-    X[50:] = np.nextafter(0.1, 1.0)
+    X[50:] += 64 * np.spacing(0.1)
     assert_exact(X, weights(100), container, rtol=1e-3)
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("n_terms", "dtype"),
+    [(3, np.float32), (30, np.float32), (3, np.float64), (1000, np.float64)],
+)
+def test_constant_but_for_rounding_is_constant(container, n_terms, dtype):
+    shares = np.random.default_rng(0).dirichlet(np.ones(n_terms), 50).astype(dtype)
+    shares /= shares.sum(axis=1, keepdims=True)
+    total = np.zeros(50, dtype)
+    for share in shares.T:  # one after the other: the largest rounding errors
+        total += share
+    assert len(np.unique(total)) > 1
+    mean, deviation = moments(container(total[:, None]), weights(50))
+    assert deviation[0] == 0.0
+    assert mean[0] == pytest.approx(1.0, rel=1e-4)
 
 
 def test_empty_columns_of_sparse_data_have_deviation_0():
