@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._data.row_blocks import Workspace, block_edges
@@ -85,7 +86,7 @@ class PredictionMixin(metaclass=ABCMeta):
         X = self._validated(X)
         # Underflow to 0 is expected; silence it even after np.seterr(under="warn").
         with np.errstate(under="ignore"):
-            return link(self._loss, self._class_outputs(X)).astype(X.dtype, copy=False)
+            return _in_precision(link(self._loss, self._class_outputs(X)), X.dtype)
 
     def _class_outputs(self, X: Any) -> np.ndarray:
         """Return one raw output per class or label: both logits for two classes."""
@@ -113,7 +114,7 @@ class PredictionMixin(metaclass=ABCMeta):
             label otherwise.
         """
         X = self._validated(X)
-        raw = self._raw_outputs(X).astype(X.dtype, copy=False)
+        raw = _in_precision(self._raw_outputs(X), X.dtype)
         return raw[:, 0] if raw.shape[1] == 1 and not self._multilabel else raw
 
     def predict(self, X: Any) -> np.ndarray:
@@ -191,10 +192,46 @@ def map_rows(
 ) -> np.ndarray:
     """Fill `out` with ``work_on(rows, workspace)``, block by block, and return it.
 
-    Apart from `out`, this takes memory for the hidden units of one block only.
+    Apart from `out`, this takes memory for the hidden units of one block only. The
+    entries of `out` are finite: if products overflow, rows are made shorter.
     """
     workspace = Workspace()
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore", over="ignore", invalid="ignore"):
         for start, stop in block_edges(X.shape[0], network.row_bytes(X)):
-            out[start:stop] = work_on(X[start:stop], workspace)
+            part = out[start:stop]
+            part[...] = work_on(X[start:stop], workspace)
+            huge = ~(np.abs(part) <= _largest(out.dtype)).all(axis=1)
+            if huge.any():
+                shorter = _shorter(X[start:stop][huge])
+                part[huge] = _within_range(work_on(shorter, workspace), out.dtype)
     return out
+
+
+def _shorter(X: Any) -> Any:
+    """Return rows of the same direction whose products do not overflow.
+
+    Their entries are at most the fourth root of the largest number: 1e77 in float64.
+    """
+    size = np.abs(X).max(axis=1)
+    size = size.toarray().ravel() if sparse.issparse(size) else size
+    factor = np.minimum(1.0, np.finfo(X.dtype).max ** 0.25 / size)
+    if sparse.issparse(X):
+        return sparse.diags_array(factor.astype(X.dtype), format="csr") @ X
+    return X * factor[:, None].astype(X.dtype)
+
+
+def _within_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    most = _largest(dtype)
+    return np.nan_to_num(values, nan=0.0).clip(-most, most)
+
+
+def _largest(dtype: np.dtype) -> float:
+    """Return a size of numbers whose differences stay in the range of a dtype."""
+    return float(np.finfo(dtype).max) / 4.0
+
+
+def _in_precision(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return values as float32 or float64; those beyond float32 as the largest one."""
+    if values.dtype == dtype:
+        return values
+    return _within_range(values, dtype).astype(dtype)

@@ -36,7 +36,9 @@ def _validate_data(
     estimator: Any, X: Any, y: Any = "no_validation", **settings: Any
 ) -> Any:
     settings = {"accept_sparse": "csr", "dtype": _accepted_dtypes(X), **settings}
-    with config_context(array_api_dispatch=False):
+    # The sum that scikit-learn tests for NaN may overflow.
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    with config_context(array_api_dispatch=False), quiet:
         return validate_data(estimator, _as_numpy(X), y, **settings)
 
 
