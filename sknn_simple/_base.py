@@ -239,14 +239,6 @@ class BaseNN(
                 f"not use it: {self._validation_set_advice}."
             )
 
-    def _criteria(
-        self, data: TrainingSet, min_decrease: float = 0.0
-    ) -> StoppingCriteria:
-        """Return when to stop. Line searches in float32 do not resolve less than √ε."""
-        precision = np.finfo(np.float32).eps if data.X.dtype == np.float32 else 0.0
-        tol = max(self.tol, float(np.sqrt(precision)))
-        return StoppingCriteria(tol, self.max_iter, min_decrease)
-
     def _check_penalty(self, data: TrainingSet) -> None:
         if self.alpha == "auto":
             if data.mean_weight < 1e-290 or np.isinf(data.total_weight):

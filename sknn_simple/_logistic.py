@@ -12,8 +12,10 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import linear_signs
 from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.heuristics import FLOAT32_TOL, in_rows
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
 
@@ -225,7 +227,11 @@ class LogisticNN(BaseNN):
         has_bias = self.fit_intercept or data.own_intercept is not None
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
-        check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        bounded, n_rows = bool(signs.any()), data.X.shape[0]
+        in_row_space = in_rows(*data.X.shape) and not bounded
+        n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
+        check_solver(self.solver, n_weights, bounded=bounded)
+        least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0
         return TrainSpec(
             network=network,
             alpha=self._initial_alpha(data),
@@ -234,7 +240,7 @@ class LogisticNN(BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=self._criteria(data),
+            criteria=StoppingCriteria(max(self.tol, least_tol), self.max_iter),
         )
 
     def _train(

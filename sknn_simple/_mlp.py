@@ -15,6 +15,7 @@ from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
     Fold,
@@ -103,8 +104,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         - Over the last ten iterations J fell by at most ``tol · J``.
         - No step lowers J, and over the last ten iterations J fell by at most
           ``100 · tol · J``. At a kink of relu the gradient need not be small.
+        - No step lowers J, and what its gradient promises is below rounding.
 
-        For float32 data tol of the gradient is at least √ε = 3.5e-4.
+        Fits of float32 data end in float64.
     n_init : int, default=1
         Number of random starts. The one with the lowest final J is kept; with early
         stopping, the one with the lowest validation loss.
@@ -329,7 +331,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=self._criteria(data, min_decrease=self.tol),
+            criteria=StoppingCriteria(self.tol, self.max_iter, self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 

@@ -30,7 +30,8 @@ def test_solver_is_one_of_the_table(kind):
     ("n", "p", "solver"),
     [
         (60, 5, "newton-cholesky"),
-        (60, 800, "lbfgs"),
+        (60, 800, "newton-cholesky"),
+        (700, 1400, "lbfgs"),
         (8000, 5, "newton-cholesky"),
         (8000, 10, "newton-cholesky"),
         (30000, 10, "lbfgs"),
@@ -57,8 +58,8 @@ def test_auto_chooses_a_solver_that_can_do_what_is_asked():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_hessian_too_large_is_refused_with_its_size(n_classes):
     columns = 20_000
-    X = sparse.csr_array(sparse.eye(30, columns))
-    y = np.arange(30) % n_classes
+    X = sparse.csr_array(sparse.eye(1100, columns))
+    y = np.arange(1100) % n_classes
     n = (columns + 1) * (1 if n_classes == 2 else 3)
     with pytest.raises(ValueError, match="newton-cholesky") as caught:
         LogisticNN(solver="newton-cholesky", alpha=1.0).fit(X, y)
@@ -68,3 +69,6 @@ def test_hessian_too_large_is_refused_with_its_size(n_classes):
     assert "'auto'" in message
     assert "'lbfgs'" in message
     assert LogisticNN(alpha=1.0).fit(X, y).solver_ != "newton-cholesky"
+    # Few rows have a small Hessian, in their own space.
+    few = LogisticNN(solver="newton-cholesky", alpha=1.0).fit(X[:30], y[:30])
+    assert few.coef_.shape[1] == columns

@@ -150,7 +150,7 @@ class _Run:
             fell = history.values[-1] < before
         if self.outcome is None:
             self.outcome = self._criteria.reason_without_step(
-                history.values, history.rejected
+                history.values, history.grad_norm, history.rejected
             )
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:

@@ -8,6 +8,9 @@ _SMALLEST_VALUE = 1e-6
 # Iterations over which a decrease is measured: a single step of L-BFGS may be short by
 # chance.
 _DECREASE_WINDOW = 10
+# A gradient g can lower f by about |g|²/2 if the curvature is near 1, to which
+# preconditioners bring it. Less than this part of f is lost in the rounding of a sum.
+_ROUNDING = 1e-13
 # At a kink a line search may fail before the decrease is below its limit.
 _KINK_FACTOR = 100.0
 
@@ -29,6 +32,7 @@ class Outcome(NamedTuple):
 OUTCOMES: dict[str, Outcome] = {
     "gradient": Outcome(True, "converged: the gradient reached its target"),
     "decrease": Outcome(True, "converged: J falls by less than tol"),
+    "rounding": Outcome(True, "converged: J can fall by rounding only"),
     "early_stopping": Outcome(
         True, "ended by early stopping: the validation loss no longer falls"
     ),
@@ -98,8 +102,12 @@ class StoppingCriteria(NamedTuple):
             return "decrease"
         return "max_iter" if len(values) > self.max_iter else None
 
-    def reason_without_step(self, values: list[float], rejected: int) -> str:
+    def reason_without_step(
+        self, values: list[float], grad_norm: float, rejected: int
+    ) -> str:
         """Return the reason to stop if no step lowers f."""
+        if grad_norm**2 <= _ROUNDING * abs(values[-1]):
+            return "rounding"
         smallest = _KINK_FACTOR * self.min_decrease
         found = _decrease_below(smallest, values, rejected)
         return "decrease" if found else "no_decrease"

@@ -34,7 +34,7 @@ def run_phases(
             preconditioner,
             phase.criteria,
             history,
-            solver=plan.solver,
+            solver=phase.solver or plan.solver,
             bounds=bounds,
         )
         if phase.ends_fit(outcome):

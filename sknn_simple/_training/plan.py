@@ -17,7 +17,12 @@ from sknn_simple._model.objective import Objective
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._training.heuristics import blocks_pay, select_solver
+from sknn_simple._training.heuristics import (
+    FLOAT32_TOL,
+    blocks_pay,
+    newton_takes_over,
+    select_solver,
+)
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
     hessian_preconditioner,
@@ -32,18 +37,26 @@ from sknn_simple._training.subsampling import Subsample, draw_subsample
 Precondition = Callable[[np.ndarray], Preconditioner | None]
 
 
+# The outcomes after which a fit goes on with its next phase: that of an exact phase, of
+# one in float32, and of one over float32 data, whose rounding may hide a decrease of J.
+AFTER_EXACT = frozenset({"max_iter"})
+AFTER_ROUGH = frozenset({"max_iter", "gradient", "decrease", "rounding", "no_decrease"})
+AFTER_FLOAT32_DATA = AFTER_ROUGH - {"gradient"}
+
+
 class Phase(NamedTuple):
-    """One run of the solver; `is_exact` is False if the objective is J in float32."""
+    """One run of the solver."""
 
     objective: Objective
     precondition: Precondition
     criteria: StoppingCriteria
-    is_exact: bool = True
+    goes_on: frozenset[str] = AFTER_EXACT
+    # In place of the solver of the plan.
+    solver: str | None = None
 
     def ends_fit(self, outcome: str) -> bool:
         """Return whether the fit ends if the phase ends with this outcome."""
-        asked = outcome in ("observer", "interrupted")
-        return asked or (self.is_exact and outcome != "max_iter")
+        return outcome not in self.goes_on
 
 
 class SolvePlan(NamedTuple):
@@ -59,9 +72,30 @@ def plan_solve(
 ) -> SolvePlan:
     """Choose solver and phases for a problem and an initial θ."""
     if problem.linear is not None and not spec.is_bounded:
-        return _plan_linear(spec, problem, problem.linear)
-    phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
-    return SolvePlan(_asked_or(spec, "lbfgs"), phases)
+        plan = _plan_linear(spec, problem, problem.linear)
+    else:
+        phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
+        plan = SolvePlan(_asked_or(spec, "lbfgs"), phases)
+    return _ended_in_float64(spec, problem, plan)
+
+
+def _ended_in_float64(
+    spec: TrainSpec, problem: TrainingProblem, plan: SolvePlan
+) -> SolvePlan:
+    """Add a float64 phase for float32 data.
+
+    A hidden layer always ends in it. A linear network needs it only if rounding ended
+    the last phase before it had converged.
+    """
+    if problem.data.X.dtype != np.float32:
+        return plan
+    blocks = cut(spec, problem.data, problem.explicit, np.dtype(np.float64))
+    wider = Phase(problem.objective.over(blocks), lambda _: None, spec.criteria)
+    last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
+    if problem.linear is None:
+        criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
+        last = last._replace(criteria=criteria, goes_on=AFTER_ROUGH)
+    return plan._replace(phases=[*plan.phases[:-1], last, wider])
 
 
 def plan_round(
@@ -102,7 +136,23 @@ def _plan_linear(
     phases = [_exact_phase(spec, problem)]
     if first_order:
         phases = _renewed_phases(spec, problem, J)
+    if solver == "lbfgs" and spec.solver == "auto":
+        phases = _ended_by_newton(spec, problem, phases)
     return SolvePlan(solver, phases, subsample)
+
+
+def _ended_by_newton(
+    spec: TrainSpec, problem: TrainingProblem, phases: list[Phase]
+) -> list[Phase]:
+    """Limit the iterations of L-BFGS, and end with newton-cholesky, if that pays."""
+    end = spec.thresholds.newton_after
+    if spec.criteria.max_iter <= end:
+        return phases
+    if not newton_takes_over(problem.shape, spec.thresholds):
+        return phases
+    first = [*phases[:-1], phases[-1]._replace(criteria=spec.criteria.until(end))]
+    last = _exact_phase(spec, problem)._replace(solver="newton-cholesky")
+    return [*first, last]
 
 
 def _plan_preconditioned(
@@ -183,7 +233,7 @@ def _float32_phase(
     least = thresholds.float32_tol
     criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
     phase = _exact_phase(spec, problem)._replace(
-        objective=problem.objective.over(blocks), criteria=criteria, is_exact=False
+        objective=problem.objective.over(blocks), criteria=criteria, goes_on=AFTER_ROUGH
     )
     return [phase]
 

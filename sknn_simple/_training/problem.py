@@ -5,7 +5,7 @@ penalty, solvers and observers use θ. Fitted attributes act on raw features. On
 ``TrainingProblem.to_raw`` and ``from_raw`` convert between the two.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -35,6 +35,14 @@ from sknn_simple._training.preconditioners import (
 from sknn_simple._training.spec import TrainSpec
 
 
+class RawMap(Protocol):
+    """From θ to parameters for raw features, and back."""
+
+    def to_raw(self, theta: np.ndarray) -> np.ndarray: ...
+
+    def from_raw(self, raw: np.ndarray) -> np.ndarray: ...
+
+
 class TrainingProblem(NamedTuple):
     """The objective over the training rows, and what belongs to it."""
 
@@ -50,7 +58,7 @@ class TrainingProblem(NamedTuple):
     # The part of `transform` that is applied to X; the objective folds the rest into θ.
     explicit: FeatureTransform | None
     # From θ to parameters for raw features.
-    input_map: InputMap
+    input_map: RawMap
     # Makes the diagonal of the Hessian near 1 at the start.
     diagonal: DiagonalPreconditioner
     # Of the fitted parameters: float64 if float32 would lose too many digits.

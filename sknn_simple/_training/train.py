@@ -22,6 +22,7 @@ from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.row_space import in_row_space
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import subsample_optimum
 
@@ -91,7 +92,8 @@ def train(
         limit_blas_threads() as n_threads,
         Workers(n_threads) as workers,
     ):
-        problem = build_problem(spec, data, workers)
+        whole = build_problem(spec, data, workers)
+        spec, problem = in_row_space(spec, whole, workers)
         theta, is_warm = _start(spec, problem, start, warm_start)
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
@@ -104,7 +106,8 @@ def train(
         if stopping is not None:
             return _best_of(trained, problem, stopping)
         if validation is not None:
-            loss = validation_objective(spec, problem, validation).value(found.theta)
+            theta = whole.from_raw(problem.to_raw(found.theta))
+            loss = validation_objective(spec, whole, validation).value(theta)
             trained = trained._replace(held_out_loss=loss)
         return trained
 
@@ -115,6 +118,8 @@ def _start(
     """Return the initial θ, within the bounds, and whether a warm start was used."""
     J, bounds = problem.objective, sign_bounds(spec.signs)
     if not warm_start:
+        if problem.linear is not None:
+            return np.zeros(J.size), False
         return problem.diagonal.to_theta(reflected(start, bounds)), False
     theta = within(problem.from_raw(start), bounds)
     if not spec.network.is_linear:

@@ -86,7 +86,7 @@ def test_without_a_step_a_larger_decrease_counts_as_none(
 ):
     """At a kink no step lowers f, although f still fell a moment ago."""
     criteria = CRITERIA._replace(min_decrease=min_decrease)
-    assert criteria.reason_without_step(values, rejected=0) == expected
+    assert criteria.reason_without_step(values, 1.0, rejected=0) == expected
 
 
 def test_outcomes_tell_either_converged_or_why_not():
@@ -157,5 +157,13 @@ def test_an_impossible_tol_ends_at_the_optimum(solver, name, request, solve):
     """No step that float64 can represent lowers f: every solver must notice."""
     problem = request.getfixturevalue(name)
     run = solve(problem, solver, tol=-1.0, max_iter=2000)
-    assert run.outcome == "no_decrease"
+    assert run.outcome == "rounding"
     assert np.abs(problem.value_and_grad(run.theta)[1]).max() < 1e-6
+
+
+@pytest.mark.parametrize("value", [1e-6, 1.0, 1e6])
+def test_a_gradient_whose_decrease_is_rounding_has_converged(value):
+    criteria = StoppingCriteria(0.0, 100)
+    values, limit = [value], np.sqrt(1e-13 * value)
+    assert criteria.reason_without_step(values, 0.9 * limit, 0) == "rounding"
+    assert criteria.reason_without_step(values, 1.1 * limit, 0) == "no_decrease"

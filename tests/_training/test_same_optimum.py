@@ -75,7 +75,8 @@ def test_the_default_fit_ends_at_the_optimum(name, change, settings, request):
     X, y = change(*request.getfixturevalue(name))
     model = LogisticNN(alpha=1.0).set_params(**settings).fit(X, y)
     assert model.converged_
-    assert model.solver_ == "lbfgs"
+    in_row_space = X.shape[0] < X.shape[1]
+    assert in_row_space or model.solver_ == "lbfgs"
     assert np.all(np.diff(model.loss_curve_) <= 0.0)
     exact = clone(model).set_params(solver="newton-cg", tol=1e-7)
     exact.fit(X.astype(np.float64), y)

@@ -1,0 +1,138 @@
+r"""Fewer rows than columns: train on coordinates in the space of the rows.
+
+Let Z (n, p) be the transformed features in the units of the penalty, and Z = U S Vᵀ its
+singular value decomposition of rank r ≤ n. The penalty is alpha/(2S) |ω|² with raw
+outputs Z ω + b. At the minimum ω lies in the space of the rows, ω = V v, where
+
+    Z ω = (U S) v,    |ω|² = |v|²
+
+so J over r new features, the columns of U S, has the same values and the same minimum
+(Hastie and Tibshirani 2004). Without a penalty this v is the solution of minimum norm.
+The evidence is the same too: the p - r directions that the rows do not determine
+multiply it by 1.
+
+U and S² are the eigenvectors and eigenvalues of Z Zᵀ (n, n), and V = Zᵀ U S⁻¹ is never
+formed.
+
+References
+----------
+Hastie, T., Tibshirani, R. (2004). Efficient quadratic regularization for expression
+arrays. Biostatistics 5(3), 329-340.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.threads import Workers
+from sknn_simple._model.networks import LinearNetwork
+from sknn_simple._training.heuristics import (
+    ROW_SPACE_BYTES,
+    ROW_SPACE_RANK,
+    ROW_SPACE_ROWS,
+    in_rows,
+)
+from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.spec import TrainSpec
+
+
+def in_row_space(
+    spec: TrainSpec, problem: TrainingProblem, workers: Workers
+) -> tuple[TrainSpec, TrainingProblem]:
+    """Return the problem in coordinates of the row space, if that is smaller."""
+    n_rows, n_columns = problem.data.X.shape
+    linear = problem.linear is not None and not spec.is_bounded
+    if not linear or not in_rows(n_rows, n_columns):
+        return spec, problem
+    space = _RowSpace(problem)
+    if not space.features.size:  # all columns are constant
+        return spec, problem
+    network = LinearNetwork(
+        space.features.shape[1], problem.data.n_outputs, spec.network.has_bias
+    )
+    inner = spec._replace(
+        network=network,
+        standardize=False,
+        signs=np.zeros(network.layout.size),
+        # The probes of an estimate would depend on the basis, which rounding rotates.
+        thresholds=spec.thresholds._replace(evidence_params=ROW_SPACE_ROWS),
+    )
+    reduced = build_problem(inner, problem.data._replace(X=space.features), workers)
+    return inner, reduced._replace(
+        input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
+    )
+
+
+class _RowSpace:
+    """The coordinates U S of the rows; `problem` is that over all columns."""
+
+    def __init__(self, problem: TrainingProblem) -> None:
+        self.problem = problem
+        X = problem.data.X
+        self._X = X.tocsc() if sparse.issparse(X) else X
+        layout = problem.objective.network.layout
+        self._unit = unit = layout.views(problem.penalty_unit)["coef"][:, 0]
+        # Constant columns have unit 0, and no part in the penalty or in the outputs.
+        self._inverse = np.divide(1.0, unit, out=np.zeros_like(unit), where=unit > 0.0)
+        gram = np.zeros((X.shape[0], X.shape[0]))
+        for _, Z in self._blocks():
+            gram += Z @ Z.T
+        values, vectors = np.linalg.eigh(gram)
+        kept = (values > ROW_SPACE_RANK * values[-1]) & (values > 0.0)
+        vectors, root = vectors[:, kept], np.sqrt(values[kept])
+        # LAPACK's signs depend on the order of the rows.
+        vectors *= np.where(np.sum(vectors**3, axis=0) < 0.0, -1.0, 1.0)
+        self.features = vectors * root
+        # From coordinates to coefficients of the rows, U S⁻¹.
+        self._inverted = vectors / root
+
+    def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield the columns of Z in blocks: Z may be much larger than sparse X."""
+        n_rows, n_columns = self._X.shape
+        step = max(1, ROW_SPACE_BYTES // (8 * n_rows))
+        transform = self.problem.transform
+        for start in range(0, n_columns, step):
+            part = slice(start, start + step)
+            apply = FeatureTransform(transform.center[part], transform.scale[part])
+            yield part, apply.dense(self._X[:, part]) * self._inverse[part]
+
+    def to_weights(self, v: np.ndarray) -> np.ndarray:
+        """Return the weights θ (p, K) of all columns: V v over the units."""
+        coefficients = self._inverted @ v
+        weights = np.empty((self._X.shape[1], v.shape[1]))
+        for part, Z in self._blocks():
+            weights[part] = Z.T @ coefficients
+        return weights * self._inverse[:, None]
+
+    def from_weights(self, weights: np.ndarray) -> np.ndarray:
+        """Return Vᵀ ω, the coordinates of weights in the row space, (r, K)."""
+        raw = np.zeros((self._X.shape[0], weights.shape[1]))
+        scaled = self._unit[:, None] * weights
+        for part, Z in self._blocks():
+            raw += Z @ scaled[part]
+        return self._inverted.T @ raw
+
+
+class _RowSpaceMap:
+    """The map from θ of the reduced problem to parameters for raw features."""
+
+    def __init__(self, space: _RowSpace, reduced: TrainingProblem) -> None:
+        self._space, self._inner = space, reduced.input_map
+        self._layout = reduced.objective.network.layout
+
+    def to_raw(self, theta: np.ndarray) -> np.ndarray:
+        """Return θ as parameters for all raw columns."""
+        outer = self._space.problem
+        arrays = dict(self._layout.views(self._inner.to_raw(theta)))
+        arrays["coef"] = self._space.to_weights(arrays["coef"])
+        return outer.input_map.to_raw(outer.objective.network.layout.pack(arrays))
+
+    def from_raw(self, raw: np.ndarray) -> np.ndarray:
+        """Return the part of raw parameters in the space of the rows, as θ."""
+        outer = self._space.problem
+        layout = outer.objective.network.layout
+        arrays = dict(layout.views(outer.input_map.from_raw(raw)))
+        arrays["coef"] = self._space.from_weights(arrays["coef"])
+        return self._inner.from_raw(self._layout.pack(arrays))
