@@ -1,0 +1,246 @@
+"""The posterior of a fitted network: its parts, computed once."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._data.threads import Workers, limit_blas_threads
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
+from sknn_simple._inference.linear import classical, gram_matrix, penalised, separating
+from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
+from sknn_simple._inference.sandwich import row_deltas, sandwich
+from sknn_simple._inference.sizes import Sizes, check_size
+from sknn_simple._model.losses import LOSSES
+from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.spec import TrainSpec
+
+
+class Rows(NamedTuple):
+    """The rows with a positive weight."""
+
+    X: Any
+    # As in ``TrainingSet``.
+    codes: np.ndarray
+    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights. A mean
+    # sample weight below 1 counts as 1, as for ``alpha="auto"``.
+    weight: np.ndarray
+    frequency: np.ndarray
+    multilabel: bool
+
+
+class SeparationError(Exception):
+    """J has no minimum, because classes are separable and there is no penalty."""
+
+    def __init__(self, direction: np.ndarray) -> None:
+        super().__init__()
+        # (p, K): the weights of standardised columns along which J falls.
+        self.direction = direction
+
+
+class Inference(NamedTuple):
+    """The rows, θ, and the Gaussian around it."""
+
+    rows: Rows
+    outputs: Outputs
+    # (P,): the precision of the prior, as J penalises. The Gaussian of a network with a
+    # hidden layer has 1 in place of 0 for the biases.
+    penalty: np.ndarray
+    # (P,), bool: neither held at a bound nor the weight of a constant column.
+    free: np.ndarray
+    held: np.ndarray
+    # (q, d), for linear networks: combinations of columns that are 0 in every row.
+    null: np.ndarray
+    # That of the model, and that of the intervals; they differ for a sandwich.
+    gaussian: Gaussian
+    spread: Gaussian
+    log_likelihood: float
+    log_evidence: float
+    # The root mean square of the gradient, in standard errors.
+    gradient: float
+
+    @property
+    def n_rows(self) -> float:
+        """The number of rows, as their frequencies count them."""
+        return float(self.rows.frequency.sum())
+
+
+def infer(
+    spec: TrainSpec,
+    data: TrainingSet,
+    parameters: dict[str, np.ndarray],
+    robust: bool,
+    groups: np.ndarray | None,
+) -> Inference:
+    """Return the posterior at the fitted parameters.
+
+    Raises MemoryError if it is too large, and SeparationError if J has no minimum.
+    """
+    network, rows = spec.network, _rows(data)
+    has_row_form = not network.is_linear and not robust
+    sizes = Sizes(
+        len(rows.weight), network.n_outputs, network.layout.size, has_row_form
+    )
+    check_size(sizes)
+    # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
+    with (
+        np.errstate(under="ignore"),
+        limit_blas_threads() as n_threads,
+        Workers(n_threads) as workers,
+    ):
+        problem = build_problem(spec, data, workers)
+        make = LinearOutputs if network.is_linear else HiddenOutputs
+        outputs = make(
+            network, LOSSES[data.out_activation], problem.transform, parameters
+        )
+        total = data.counted_rows
+        penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
+        held = (spec.signs != 0.0) & (outputs.theta == 0.0)
+        free = ~held & ~_of_constant_columns(outputs)
+        null = np.zeros((0, 0))
+        if isinstance(outputs, HiddenOutputs):
+            prior = penalty + ~_weights(outputs)
+            gaussian = gauss_newton(
+                outputs, rows.X, rows.weight, prior, free, sizes.by_rows
+            )
+        else:
+            prior = penalty
+            hessian = _hessian(problem, outputs, total)
+            gaussian, null = _linear(outputs, rows, hessian, prior, free, spec.alpha)
+    with np.errstate(under="ignore"):
+        log_likelihood, gradient = _likelihood(outputs, rows)
+        gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
+        squared = float(gradient @ gaussian.apply(gradient[:, None])[:, 0])
+        spread = gaussian
+        if robust:
+            n_params = gaussian.n_effective
+            if data.multilabel:  # as of separate fits
+                n_params /= outputs.n_outputs
+            spread = sandwich(
+                gaussian, outputs, *rows[:4], groups=groups, n_params=n_params
+            )
+    return Inference(
+        rows,
+        outputs,
+        penalty,
+        free,
+        held,
+        null,
+        gaussian,
+        spread,
+        log_likelihood,
+        _log_evidence(log_likelihood, penalty, prior, free, outputs, gaussian),
+        float(np.sqrt(max(squared, 0.0) / max(gaussian.n_effective, 1.0))),
+    )
+
+
+def _rows(data: TrainingSet) -> Rows:
+    weight = data.weight * data.counted_rows
+    frequency = weight
+    if data.class_weight is not None:
+        codes = data.y.astype(np.intp)
+        if data.multilabel:
+            labels = np.arange(codes.shape[1])
+            factor = data.class_weight[labels, codes].prod(axis=1)
+        else:
+            factor = data.class_weight[codes.reshape(len(codes))]
+        frequency = weight / factor
+    return Rows(data.X, data.y, weight, frequency, data.multilabel)
+
+
+def _hessian(problem: TrainingProblem, outputs: Outputs, total: float) -> np.ndarray:
+    assert problem.linear is not None
+    hessian = problem.linear.curvature(outputs.theta).matrix()
+    hessian *= total
+    return hessian
+
+
+def _linear(
+    outputs: LinearOutputs,
+    rows: Rows,
+    hessian: np.ndarray,
+    prior: np.ndarray,
+    free: np.ndarray,
+    alpha: float,
+) -> tuple[RootGaussian, np.ndarray]:
+    if alpha > 0.0:
+        return penalised(outputs, hessian, prior, free), np.zeros((0, 0))
+    gram = gram_matrix(outputs, rows.X, rows.weight)
+    # All outputs of a column are free, or none.
+    free_rows = free[:: outputs.n_outputs]
+    found, low = classical(outputs, hessian, gram, free_rows)
+    direction = separating(outputs, rows.X, rows.codes, low)
+    if direction is not None:
+        weights = outputs.network.layout.views(np.ascontiguousarray(direction))["coef"]
+        raise SeparationError(weights)
+    return found.gaussian, found.null
+
+
+def _likelihood(outputs: Outputs, rows: Rows) -> tuple[float, np.ndarray]:
+    """Return the log-likelihood, and minus its gradient."""
+    value, gradient = 0.0, np.zeros(outputs.size)
+    for block in outputs.blocks(rows.X):
+        codes, weight = rows.codes[block.rows], rows.weight[block.rows]
+        value -= outputs.loss.value(block.raw, codes, weight)
+        delta = row_deltas(block.probability, codes, weight)
+        gradient += outputs.gradient(block.X, delta)
+    return value, gradient
+
+
+def _weights(outputs: Outputs) -> np.ndarray:
+    """Return which parameters are weights, not biases, (P,)."""
+    layout = outputs.network.layout
+    return layout.pack({n: n.endswith("coef") for n in layout.shapes}) > 0.0
+
+
+def _of_constant_columns(outputs: Outputs) -> np.ndarray:
+    layout = outputs.network.layout
+    is_constant = (outputs.transform.scale == 0.0)[:, None]
+    inputs = {weights for weights, _ in outputs.network.input_weights}
+    return (
+        layout.pack({n: is_constant if n in inputs else 0.0 for n in layout.shapes})
+        > 0.0
+    )
+
+
+def _log_evidence(
+    log_likelihood: float,
+    penalty: np.ndarray,
+    prior: np.ndarray,
+    free: np.ndarray,
+    outputs: Outputs,
+    gaussian: Gaussian,
+) -> float:
+    """Return log p(y | α), with a flat prior on the biases of a linear network.
+
+    -∞ if α is 0: a flat prior on weights has no density.
+    """
+    if not np.any(penalty > 0.0):
+        return -np.inf
+    joint = log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
+    volume = float(np.log(prior[free & (prior > 0.0)]).sum()) - gaussian.log_determinant
+    n_flat = (
+        int(np.sum(free & (prior == 0.0)))
+        - (outputs.loss.shift_invariant and outputs.network.is_linear)
+        * outputs.network.has_bias
+    )
+    return joint + 0.5 * volume + 0.5 * n_flat * float(np.log(2.0 * np.pi))
+
+
+def null_log_likelihood(rows: Rows, n_outputs: int, has_bias: bool) -> float:
+    """Return the log-likelihood of a network without features."""
+    total = float(rows.weight.sum())
+    if rows.codes.ndim == 1:
+        ones = np.bincount(rows.codes, rows.weight, minlength=n_outputs)[:, None]
+        return _entropy(ones) if has_bias else -total * float(np.log(n_outputs))
+    if not has_bias:
+        return -total * n_outputs * float(np.log(2.0))
+    ones = rows.weight @ rows.codes
+    return _entropy(np.array([ones, total - ones]))
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Return Σ n log(n / N), over the rows of each column."""
+    share = counts / counts.sum(axis=0)
+    logs = np.log(share, out=np.zeros_like(share), where=share > 0.0)
+    return float((counts * logs).sum())
