@@ -54,7 +54,7 @@ def test_jacobian(activation, skips, target):
         3, activation, alpha=1.0, skip_connections=skips, random_state=0
     )
     model = fit(model, X, y)
-    parts, outputs = inference(model, X, y)
+    _, outputs = inference(model, X, y)
     # relu has no derivative at 0, where a fit puts some rows.
     X = X[np.abs(X @ model.coefs_[0] + model.intercepts_[0]).min(axis=1) > 1e-3]
     (block,) = outputs.blocks(X)
