@@ -112,6 +112,10 @@ class PosteriorRowsMixin:
         et al. 2020). Averaged probabilities are less extreme than those of the model,
         most of all far from the training rows.
 
+        The Gaussian of a hidden layer is too wide where probabilities are near 0 or 1.
+        For OneHiddenMLP its covariance is multiplied by a factor from 0 to 1: the one
+        with which the averages of rows left out have the lowest log-loss.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, n_features)
@@ -140,8 +144,12 @@ class PosteriorRowsMixin:
         True
         """
         X = validate_features(self.model, X, reset=False)
-        found = averaging.averaged_probabilities(self._inference, X)
+        found = averaging.averaged_probabilities(self._inference, X, self._tempering)
         return np.hstack([1.0 - found, found]) if self._is_binary else found
+
+    @cached_property
+    def _tempering(self) -> float:
+        return left_out.best_tempering(self._inference)
 
     def predict_interval(
         self, X: Any, confidence_level: float = 0.95

@@ -25,6 +25,7 @@ from scipy.special import expit
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import Gaussian
 from sknn_simple._inference.outputs import Block
+from sknn_simple._model.losses import Loss
 
 
 def with_covariance(
@@ -37,25 +38,34 @@ def with_covariance(
         yield block, gaussian.of_outputs(outputs, block.X)
 
 
-def averaged_probabilities(inference: Inference, X: Any) -> np.ndarray:
-    """Return the probabilities of the K outputs, averaged, (n, K)."""
+def averaged_probabilities(
+    inference: Inference, X: Any, tempering: float
+) -> np.ndarray:
+    """Return the probabilities of the K outputs, averaged, (n, K).
+
+    `tempering` multiplies the covariance.
+    """
     found = np.empty((X.shape[0], inference.outputs.n_outputs))
-    is_softmax = inference.outputs.loss.shift_invariant
     for block, V in with_covariance(inference, inference.gaussian, X):
-        variance = np.diagonal(V, axis1=1, axis2=2)
-        if not is_softmax:
-            found[block.rows] = expit(block.raw * _shrinkage(variance))
-            continue
-        # The differences are exact also if the mean of the outputs is not determined.
-        spread = variance[:, :, None] + variance[:, None, :] - 2.0 * V
-        odds = block.raw[:, :, None] - block.raw[:, None, :]
-        odds *= _shrinkage(spread)
-        # 1 / Σ_j exp(-d_kj), from the smallest exponent: no overflow.
-        least = odds.min(axis=2, keepdims=True)
-        logs = least[:, :, 0] - np.log(np.exp(least - odds).sum(axis=2))
-        chance = np.exp(logs - logs.max(axis=1, keepdims=True))
-        found[block.rows] = chance / chance.sum(axis=1, keepdims=True)
+        loss = inference.outputs.loss
+        found[block.rows] = averaged(loss, block.raw, tempering * V)
     return found
+
+
+def averaged(loss: Loss, raw: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """Return the mean of the probabilities of Gaussian raw outputs, (m, K)."""
+    variance = np.diagonal(V, axis1=1, axis2=2)
+    if not loss.shift_invariant:
+        return expit(raw * _shrinkage(variance))
+    # The differences are exact also if the mean of the outputs is not determined.
+    spread = variance[:, :, None] + variance[:, None, :] - 2.0 * V
+    odds = raw[:, :, None] - raw[:, None, :]
+    odds *= _shrinkage(spread)
+    # 1 / Σ_j exp(-d_kj), from the smallest exponent: no overflow.
+    least = odds.min(axis=2, keepdims=True)
+    logs = least[:, :, 0] - np.log(np.exp(least - odds).sum(axis=2))
+    chance = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return chance / chance.sum(axis=1, keepdims=True)
 
 
 def _shrinkage(variance: np.ndarray) -> np.ndarray:

@@ -191,7 +191,8 @@ def gauss_newton(
     blocks = outputs.blocks(X, outputs.n_outputs * outputs.size)
     if by_rows:
         A = np.vstack([weighted_rows(outputs, b, weight[b.rows]) for b in blocks])
-        return RowGaussian(A, np.where(free, 1.0 / prior, 0.0))
+        variance = np.divide(1.0, prior, out=np.zeros_like(prior), where=free)
+        return RowGaussian(A, variance)
     precision = np.diag(prior)
     for block in blocks:
         A = weighted_rows(outputs, block, weight[block.rows])
