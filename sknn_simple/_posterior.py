@@ -15,7 +15,7 @@ from sknn_simple._inference.hypotheses import (
 )
 from sknn_simple._inference.raw import (
     raw_covariance,
-    raw_variances,
+    raw_std_errors,
     undetermined,
     without_interval,
 )
@@ -263,7 +263,7 @@ class Posterior(PosteriorRowsMixin):
     @cached_property
     def std_errors(self) -> np.ndarray:
         """Standard errors of the parameters, (P,), as ``parameter_names``."""
-        return np.sqrt(raw_variances(self._inference))
+        return raw_std_errors(self._inference)
 
     def conf_int(self, confidence_level: float = 0.95) -> np.ndarray:
         """Return intervals of the parameters.

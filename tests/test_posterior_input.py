@@ -1,5 +1,6 @@
 """Posterior refuses what it cannot describe, before any work, and says why."""
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,31 @@ def test_likelihood_ratio_of_models_that_are_not_nested():
     network = Posterior(fit(NETWORK, X, Y), X, Y)
     with pytest.raises(TypeError, match="is for LogisticNN"):
         full.lr_test(network)
+
+
+@each_class
+def test_a_posterior_can_be_stored(model):
+    posterior = Posterior(fit(model, X, Y), X, Y)
+    loaded = pickle.loads(pickle.dumps(posterior))
+    np.testing.assert_array_equal(loaded.predict_proba(X), posterior.predict_proba(X))
+    np.testing.assert_array_equal(loaded.std_errors, posterior.std_errors)
+
+
+@each_class
+@pytest.mark.parametrize("unit", [1e-90, 1e90])
+def test_extreme_units(model, unit):
+    model, scale = fit(model, X, Y), np.array([unit, 1.0, 1.0, 1.0])
+    expected = Posterior(model, X, Y)
+    arrays = model._parameters()
+    for name in ("coef", "hidden_coef"):
+        if name in arrays:
+            arrays[name][0] /= unit
+    found = Posterior(model, X * scale, Y)
+    np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood)
+    interval, at = expected.predict_interval(X), found.predict_interval(X * scale)
+    np.testing.assert_allclose(at, interval, rtol=1e-5)
+    effects = found.marginal_effects()["z"]
+    np.testing.assert_allclose(effects, expected.marginal_effects()["z"], rtol=1e-5)
 
 
 # Separable classes --------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from sknn_simple._inference.core import Inference
-from sknn_simple._inference.raw import contrasts
+from sknn_simple._inference.raw import contrasts, norms
 
 # Eigenvalues of a correlation below this fraction of the largest one are rounding.
 SINGULAR = 1e-10
@@ -22,7 +22,7 @@ class ChiSquareTest(NamedTuple):
 
 def chi_square_test(statistic: float, df: int) -> ChiSquareTest:
     """Return the test with its p-value."""
-    return ChiSquareTest(statistic, df, float(chi2.sf(statistic, df)))
+    return ChiSquareTest(statistic, df, float(chdtrc(df, statistic)))
 
 
 def wald_test(
@@ -32,7 +32,7 @@ def wald_test(
     found = contrasts(inference, classes)
     coef = found.coef[:, columns].ravel()
     root = found.root[:, columns].reshape(len(coef), -1)
-    scale = 1.0 / np.sqrt(np.square(root).sum(axis=1))
+    scale = 1.0 / norms(root)
     root *= scale[:, None]
     values, vectors = np.linalg.eigh(root @ root.T)
     kept = values > SINGULAR * values.max()

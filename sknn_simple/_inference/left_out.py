@@ -31,8 +31,8 @@ from sknn_simple._inference.gaussian import output_curvature
 from sknn_simple._inference.outputs import Block, LinearOutputs
 from sknn_simple._inference.sandwich import row_deltas
 
-# Multiply-adds of the second steps, n² P²: a second or two.
-REFINED_WORK = 1e10
+# Multiply-adds of the second steps, n² P²: about a second.
+REFINED_WORK = 1e9
 # Candidates for the factor of the covariance of a hidden layer; 0 does not average.
 TEMPERINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0)
 

@@ -68,6 +68,14 @@ class Outputs(ABC):
         self.size, self.n_outputs = network.layout.size, network.n_outputs
         self.workspace = Workspace()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to store, without the workspace of the threads."""
+        return {**self.__dict__, "workspace": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the stored attributes."""
+        self.__dict__.update(state, workspace=Workspace())
+
     def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[Block]:
         """Yield blocks of the rows of X.
 

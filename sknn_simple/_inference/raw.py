@@ -15,8 +15,8 @@ from sknn_simple._inference.outputs import Outputs
 # A parameter is not determined if it changes by more than this along a dependence of
 # columns, a vector of length 1.
 MOVES = 1e-6
-# Rows of F at once.
-VARIANCE_ROWS = 256
+# So many rows of F are used at once.
+ROWS_OF_F = 256
 
 
 def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
@@ -95,24 +95,31 @@ def contrasts(
     )
 
 
-def raw_variances(inference: Inference) -> np.ndarray:
-    """Return the variance of each public parameter, (P,); NaN without an interval."""
+def norms(root: np.ndarray) -> np.ndarray:
+    """Return the norms along the last axis; their squares may leave the range."""
+    size = np.abs(root).max(axis=-1, initial=0.0)
+    divisor = np.where(size > 0.0, size, 1.0)[..., None]
+    return size * np.sqrt(np.square(root / divisor).sum(axis=-1))
+
+
+def raw_std_errors(inference: Inference) -> np.ndarray:
+    """Return the standard error of each public parameter, NaN without an interval."""
     outputs, spread = inference.outputs, inference.spread
     order = public_order(outputs)
     if isinstance(spread, RootGaussian):
-        variances = np.square(to_raw(outputs, spread.root())).sum(axis=1)
+        errors = norms(to_raw(outputs, spread.root()))
     else:
         # The rows of F are what Fᵀ makes of unit vectors.
         pull, size = outputs.input_map.pull_back, outputs.size
-        variances = np.empty(size)
-        for start in range(0, size, VARIANCE_ROWS):
-            rows = order[start : start + VARIANCE_ROWS]
+        errors = np.empty(size)
+        for start in range(0, size, ROWS_OF_F):
+            rows = order[start : start + ROWS_OF_F]
             units = np.zeros((len(rows), size))
             units[np.arange(len(rows)), rows] = 1.0
             J = np.apply_along_axis(pull, 1, units)
-            variances[start : start + len(rows)] = spread.variance(J)
-    variances[without_interval(inference)] = np.nan
-    return variances
+            errors[start : start + len(rows)] = np.sqrt(spread.variance(J))
+    errors[without_interval(inference)] = np.nan
+    return errors
 
 
 def raw_covariance(inference: Inference) -> np.ndarray:

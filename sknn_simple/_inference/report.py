@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sknn_simple._inference.core import Inference, null_log_likelihood
-from sknn_simple._inference.raw import contrasts
+from sknn_simple._inference.raw import contrasts, norms
 from sknn_simple._inference.summary import Summary, interval_table
 
 MOST_NAMES = 10
@@ -46,7 +46,7 @@ def summarize(
 ) -> Summary:
     """Return the summary of a linear network. `covariance` is its kind, as text."""
     found = contrasts(inference, classes, reference)
-    std_error = np.sqrt(np.square(found.root).sum(axis=2))
+    std_error = norms(found.root)
     std_error[~found.has_interval] = np.nan
     names = [*columns, *["intercept"] * inference.outputs.network.has_bias]
     coef = found.coef.ravel()

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 COLUMNS = ("coef", "std_error", "z", "p_value", "lower", "upper", "odds_ratio")
 
@@ -26,7 +26,7 @@ def import_pandas(what: str) -> Any:
 
 def normal_quantile(confidence_level: float) -> float:
     """Return the number of standard errors on either side of an interval."""
-    return float(norm.ppf(0.5 + confidence_level / 2.0))
+    return float(ndtri(0.5 + confidence_level / 2.0))
 
 
 def check_level(confidence_level: Any) -> None:
@@ -48,7 +48,7 @@ def interval_table(
     return {
         "std_error": std_error,
         "z": z,
-        "p_value": 2.0 * norm.sf(np.abs(z)),
+        "p_value": 2.0 * ndtr(-np.abs(z)),
         "lower": value - width,
         "upper": value + width,
     }
