@@ -19,7 +19,7 @@ from sknn_simple._inference.raw import (
     undetermined,
     without_interval,
 )
-from sknn_simple._inference.report import MOST_NAMES, Fit, listed, summarize
+from sknn_simple._inference.report import Fit, listed, summarize
 from sknn_simple._inference.summary import Summary, check_level, normal_quantile
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
@@ -169,21 +169,19 @@ class Posterior(PosteriorRowsMixin):
         try:
             self._inference = infer(spec, data, parameters, robust, numbers)
         except SeparationError as error:
-            raise ValueError(self._separation(error.direction)) from None
+            raise ValueError(self._separation(error)) from None
         self._warn()
 
-    def _separation(self, direction: np.ndarray) -> str:
-        size = np.abs(direction).max(axis=1)
-        names = self._named(np.flatnonzero(size > 0.01 * size.max(initial=0.0)))
-        columns = "the intercept alone separates them"
-        if 0 < len(names) < len(size) or 0 < len(size) <= MOST_NAMES:
-            columns = f"the columns that separate them: {listed(names)}"
-        elif names:
-            columns = "all columns together separate them"
+    def _separation(self, error: SeparationError) -> str:
+        size = error.size
+        takes_part = size > 0.01 * size.max(initial=0.0)
+        # Weights of dependent columns can be exchanged: which ones separate is open.
+        names = self._named(np.flatnonzero(takes_part & ~error.is_dependent))
+        columns = f" (columns that separate them: {listed(names)})" if names else ""
         return (
             "The classes are separable and alpha=0: the log-loss falls for ever as the "
-            f"weights grow, so standard errors and intervals do not exist ({columns}). "
-            "Fit the model with alpha='auto' or a number above 0."
+            "weights grow, so standard errors and intervals do not exist"
+            f"{columns}. Fit the model with alpha='auto' or a number above 0."
         )
 
     def _warn(self) -> None:

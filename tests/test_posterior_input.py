@@ -240,11 +240,20 @@ def test_separable_classes_have_no_intervals(kind):
     A, b = separable(kind)
     match = "separable.*intervals do not exist"
     if kind == "one column of two values":
-        match = "separable.*that separate them: 'x2'"
+        match = r"separable.*that separate them: 'x2'\)"
     refuses(ValueError, match, fit(CLASSICAL, A, b), A, b)
     # With a penalty they do.
     posterior = Posterior(fit(LINEAR, A, b), A, b)
     assert np.isfinite(posterior.std_errors).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_dependent_columns_are_not_named_as_separating():
+    A, b = separable("one column of two values")
+    one_hot = np.column_stack([A, 1.0 - A[:, 2]])
+    match = r"intervals do not exist\. Fit"
+    refuses(ValueError, match, fit(CLASSICAL, one_hot, b), one_hot, b)
 
 
 def test_rare_events_are_not_separable():

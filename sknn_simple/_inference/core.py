@@ -7,7 +7,13 @@ import numpy as np
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
-from sknn_simple._inference.linear import classical, gram_matrix, penalised, separating
+from sknn_simple._inference.linear import (
+    MOVES,
+    classical,
+    gram_matrix,
+    penalised,
+    separating,
+)
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import row_deltas, sandwich
 from sknn_simple._inference.sizes import Sizes, check_size
@@ -32,10 +38,14 @@ class Rows(NamedTuple):
 class SeparationError(Exception):
     """J has no minimum, because classes are separable and there is no penalty."""
 
-    def __init__(self, direction: np.ndarray) -> None:
+    def __init__(self, direction: np.ndarray, null: np.ndarray) -> None:
         super().__init__()
-        # (p, K): the weights of standardised columns along which J falls.
-        self.direction = direction
+        # (p,): the largest weights of standardised columns along which J falls, and
+        # whether the column is a linear combination of others.
+        self.size = np.abs(direction).max(axis=1)
+        self.is_dependent = (
+            np.abs(null[: len(direction)]).max(axis=1, initial=0) > MOVES
+        )
 
 
 class Inference(NamedTuple):
@@ -172,7 +182,7 @@ def _linear(
     direction = separating(outputs, rows.X, rows.codes, low)
     if direction is not None:
         weights = outputs.network.layout.views(np.ascontiguousarray(direction))["coef"]
-        raise SeparationError(weights)
+        raise SeparationError(weights, found.null)
     return found.gaussian, found.null
 
 

@@ -22,6 +22,9 @@ from sknn_simple._inference.outputs import LinearOutputs
 # are rounding: a column is a linear combination of others. Rounding of standardised
 # columns leaves about 1e-16 times their number.
 DEPENDENT = 1e-12
+# A parameter is not determined if it changes by more than this along a dependence of
+# columns, a vector of length 1.
+MOVES = 1e-6
 # Relative to the curvature at equal probabilities. Directions with a lower curvature
 # are searched for a separation of the classes. Rare events and large effects have a low
 # curvature, too.

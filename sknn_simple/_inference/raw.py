@@ -10,11 +10,9 @@ import numpy as np
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import RootGaussian
+from sknn_simple._inference.linear import MOVES
 from sknn_simple._inference.outputs import Outputs
 
-# A parameter is not determined if it changes by more than this along a dependence of
-# columns, a vector of length 1.
-MOVES = 1e-6
 # So many rows of F are used at once.
 ROWS_OF_F = 256
 
