@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -209,65 +208,3 @@ def test_extreme_units(model, unit):
     np.testing.assert_allclose(at, interval, rtol=1e-5)
     effects = found.marginal_effects()["z"]
     np.testing.assert_allclose(effects, expected.marginal_effects()["z"], rtol=1e-5)
-
-
-# Separable classes --------------------------------------------------------------------
-
-
-def separable(kind):
-    """Rows whose classes a plane separates, wholly or but for rows on it."""
-    generator = np.random.RandomState(0)
-    A = generator.normal(size=(100, 3))
-    if kind == "complete":
-        return A, (A[:, 0] + A[:, 1] > 0.0).astype(int)
-    if kind == "one column of two values":
-        b = (A[:, 0] + generator.normal(size=100) > 0.0).astype(int)
-        A[:, 2] = (b == 1) & (A[:, 1] > 0.5)
-        return A, b
-    if kind == "three classes":
-        return load_iris(return_X_y=True)
-    A, b = separable("complete")
-    return A, np.column_stack([b, generator.uniform(size=100) > 0.5])
-
-
-KINDS = ["complete", "one column of two values", "three classes", "one of two labels"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_separable_classes_have_no_intervals(kind):
-    A, b = separable(kind)
-    match = "separable.*intervals do not exist"
-    if kind == "one column of two values":
-        match = r"separable.*that separate them: 'x2'\)"
-    refuses(ValueError, match, fit(CLASSICAL, A, b), A, b)
-    # With a penalty they do.
-    posterior = Posterior(fit(LINEAR, A, b), A, b)
-    assert np.isfinite(posterior.std_errors).all()
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_dependent_columns_are_not_named_as_separating():
-    A, b = separable("one column of two values")
-    one_hot = np.column_stack([A, 1.0 - A[:, 2]])
-    match = r"intervals do not exist\. Fit"
-    refuses(ValueError, match, fit(CLASSICAL, one_hot, b), one_hot, b)
-
-
-def test_rare_events_are_not_separable():
-    generator = np.random.RandomState(0)
-    A = generator.normal(size=(20_000, 2))
-    b = np.zeros(20_000, int)
-    b[:10] = 1
-    posterior = Posterior(fit(CLASSICAL, A, b), A, b)
-    assert np.isfinite(posterior.std_errors).all()
-
-
-def test_large_effects_are_not_separable():
-    generator = np.random.RandomState(0)
-    A = generator.normal(size=(2000, 2))
-    b = (20.0 * A[:, 0] + generator.logistic(size=2000) > 0.0).astype(int)
-    posterior = Posterior(fit(CLASSICAL, A, b), A, b)
-    assert np.isfinite(posterior.std_errors).all()

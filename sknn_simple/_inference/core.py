@@ -9,10 +9,11 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
 from sknn_simple._inference.linear import (
     MOVES,
+    Estimable,
     classical,
+    escape,
     gram_matrix,
     penalised,
-    separating,
 )
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import row_deltas, sandwich
@@ -103,7 +104,6 @@ def infer(
         outputs = make(
             network, LOSSES[data.out_activation], problem.transform, parameters
         )
-        total = data.counted_rows
         penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
         held = (spec.signs != 0.0) & (outputs.theta == 0.0)
         free = ~held & ~_of_constant_columns(outputs)
@@ -115,8 +115,7 @@ def infer(
             )
         else:
             prior = penalty
-            hessian = _hessian(problem, outputs, total)
-            gaussian, null = _linear(outputs, rows, hessian, prior, free, spec.alpha)
+            gaussian, null = _linear(outputs, rows, problem, prior, free)
     with np.errstate(under="ignore"):
         log_likelihood, gradient = _likelihood(outputs, rows)
         gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
@@ -158,30 +157,31 @@ def _rows(data: TrainingSet) -> Rows:
     return Rows(data.X, data.y, weight, frequency, data.multilabel)
 
 
-def _hessian(problem: TrainingProblem, outputs: Outputs, total: float) -> np.ndarray:
-    assert problem.linear is not None
-    hessian = problem.linear.curvature(outputs.theta).matrix()
-    hessian *= total
-    return hessian
-
-
 def _linear(
     outputs: LinearOutputs,
     rows: Rows,
-    hessian: np.ndarray,
+    problem: TrainingProblem,
     prior: np.ndarray,
     free: np.ndarray,
-    alpha: float,
 ) -> tuple[RootGaussian, np.ndarray]:
-    if alpha > 0.0:
+    """Return the Gaussian of a linear network, and the dependences of its columns."""
+    J, total = problem.linear, problem.data.counted_rows
+    assert J is not None
+    if problem.alpha > 0.0:
+        hessian = total * J.curvature(outputs.theta).matrix()
         return penalised(outputs, hessian, prior, free), np.zeros((0, 0))
     gram = gram_matrix(outputs, rows.X, rows.weight)
     # All outputs of a column are free, or none.
     free_rows = free[:: outputs.n_outputs]
-    found, low = classical(outputs, hessian, gram, free_rows)
-    direction = separating(outputs, rows.X, rows.codes, low)
+
+    def at(theta: np.ndarray) -> tuple[Estimable, np.ndarray]:
+        hessian = total * J.curvature(theta).matrix()
+        found = classical(outputs, hessian, gram, free_rows)
+        return found, np.where(free, total * J.value_and_grad(theta)[1], 0.0)
+
+    found, direction = escape(outputs, rows.X, at)
     if direction is not None:
-        weights = outputs.network.layout.views(np.ascontiguousarray(direction))["coef"]
+        weights = outputs.network.layout.views(direction)["coef"]
         raise SeparationError(weights, found.null)
     return found.gaussian, found.null
 

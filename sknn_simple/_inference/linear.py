@@ -11,12 +11,14 @@ Albert, A., Anderson, J. A. (1984). On the existence of maximum likelihood estim
 logistic regression models. Biometrika 71(1), 1-10.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sknn_simple._inference.gaussian import RootGaussian, from_precision
 from sknn_simple._inference.outputs import LinearOutputs
+from sknn_simple._training.heuristics import NO_CURVATURE
 
 # Eigenvalues of the correlation of the columns below this fraction of the largest one
 # are rounding: a column is a linear combination of others. Rounding of standardised
@@ -25,13 +27,13 @@ DEPENDENT = 1e-12
 # A parameter is not determined if it changes by more than this along a dependence of
 # columns, a vector of length 1.
 MOVES = 1e-6
-# Relative to the curvature at equal probabilities. Directions with a lower curvature
-# are searched for a separation of the classes. Rare events and large effects have a low
-# curvature, too.
-SATURATED = 1e-3
-# Rows may lie on the wrong side by this fraction of the largest distance: a fit stops
-# before the directions are exact.
-ON_THE_EDGE = 1e-2
+# In units of raw outputs. If classes are separable, the loss of the rows near the
+# border falls like exp(-z), and every Newton step moves them by about 1. Towards a
+# minimum the steps shrink quadratically. On 1,500 random tables of 12 to 120 rows and
+# up to four columns linear programming gave the same answers.
+SHRUNK, MAX_STEPS = 0.3, 5
+# In standard errors: the gradient at a θ that may be a minimum.
+NO_MINIMUM = 0.1
 
 
 class Estimable(NamedTuple):
@@ -40,6 +42,8 @@ class Estimable(NamedTuple):
     gaussian: RootGaussian
     # (q, d): combinations of columns (and 1) that are 0 in every row.
     null: np.ndarray
+    # Whether the curvature in a direction is only rounding.
+    is_flat: bool
 
 
 def penalised(
@@ -70,21 +74,13 @@ def penalised(
 
 def classical(
     outputs: LinearOutputs, hessian: np.ndarray, gram: np.ndarray, free: np.ndarray
-) -> tuple[Estimable, np.ndarray]:
-    """Return the Gaussian without a penalty, and the directions of low curvature.
+) -> Estimable:
+    """Return the Gaussian without a penalty.
 
     `gram` (q, q) is Σᵢ wᵢ x̃ᵢ x̃ᵢᵀ, `free` (q,) the rows of θ that are not fixed. The
     Hessian is formed in a basis of the columns' span, in which the Gram matrix is the
-    identity. So dependent columns, which the Gram matrix alone shows, are told from
-    separable classes, which take the curvature away.
-
-    Returns
-    -------
-    found : Estimable
-        The Gaussian, and the dependences.
-    low : ndarray of shape (P, m)
-        θ projected on the m directions whose curvature is nearly lost: on the one with
-        the lowest, on the two with the lowest, and so on.
+    identity. So dependent columns, which the Gram matrix alone shows, are told from a
+    low curvature.
     """
     K, q = outputs.n_outputs, len(gram)
     scale = 1.0 / np.sqrt(np.diag(gram)[free])
@@ -105,18 +101,12 @@ def classical(
         for a in range(r):
             inner[a, :, a] += start / K
     curvature, directions = np.linalg.eigh(inner.reshape(r * K, r * K))
-    coordinates = (basis.T @ gram) @ outputs.theta.reshape(q, K)
-    low = directions[:, curvature < SATURATED * start]
-    projected = np.cumsum(low * (coordinates.reshape(-1) @ low), axis=1)
-    # Even at a probability of 1 - 1e-16 the curvature is positive.
-    tiny = np.finfo(np.float64).tiny
-    root = directions / np.sqrt(np.maximum(curvature, tiny))
+    is_flat = bool(curvature.min() < NO_CURVATURE * start)
+    root = directions / np.sqrt(np.maximum(curvature, NO_CURVATURE * start))
     root = (basis @ root.reshape(r, -1)).reshape(q * K, -1)
     _remove_mean(root, np.arange(q) if n_shifts else np.zeros(0, np.intp), K)
     gaussian = RootGaussian(root, np.nan, float(r * K - n_shifts))
-    return Estimable(gaussian, null), (basis @ projected.reshape(r, -1)).reshape(
-        q * K, -1
-    )
+    return Estimable(gaussian, null, is_flat)
 
 
 def _remove_mean(root: np.ndarray, rows: np.ndarray, n_outputs: int) -> None:
@@ -135,30 +125,31 @@ def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarra
     return total
 
 
-def separating(
-    outputs: LinearOutputs, X: Any, codes: np.ndarray, directions: np.ndarray
-) -> np.ndarray | None:
-    """Return the first of some directions of θ that never raises the loss of a row.
+def escape(
+    outputs: LinearOutputs,
+    X: Any,
+    at: Callable[[np.ndarray], tuple[Estimable, np.ndarray]],
+) -> tuple[Estimable, np.ndarray | None]:
+    """Return the Gaussian at θ, and a direction along which J falls for ever.
 
-    J then has no minimum: it falls for ever along the direction (Albert and Anderson
-    1984). `codes` are class codes (n,), or zeros and ones (n, K); `directions` are the
-    columns of a matrix, (P, m). None if there is no such direction.
+    The direction is the last of several Newton steps that do not shrink: classes are
+    separable, and J has no minimum (Albert and Anderson 1984). It is None if steps
+    shrink, and also if the first one is so large that θ is no minimum in any case. If
+    the curvature is lost, it is θ.
+    `at` returns the Gaussian and the gradient of S J at a θ.
     """
-    count = directions.shape[1]
-    if not count:
-        return None
-    n_margins = 1 if codes.ndim == 1 else codes.shape[1]
-    worst, largest = np.full((n_margins, count), np.inf), np.zeros((n_margins, count))
-    for block in outputs.blocks(X, outputs.floats_per_row(count)):
-        raw = outputs.times(block.X, directions)
-        y = codes[block.rows]
-        if codes.ndim == 1:
-            own = raw[np.arange(len(y)), y]
-            raw[np.arange(len(y)), y] = -np.inf
-            margin = (own - raw.max(axis=1))[:, None]
-        else:
-            margin = (2.0 * y - 1.0)[:, :, None] * raw
-        worst = np.minimum(worst, margin.min(axis=0))
-        largest = np.maximum(largest, np.abs(margin).max(axis=0))
-    found = np.any((largest > 0.0) & (worst >= -ON_THE_EDGE * largest), axis=0)
-    return directions[:, found.argmax()] if found.any() else None
+    found, gradient = at(outputs.theta)
+    theta = outputs.theta
+    if found.is_flat:
+        return found, theta
+    step = -found.gaussian.apply(gradient[:, None])
+    if -float((gradient @ step)[0]) > NO_MINIMUM**2 * found.gaussian.n_effective:
+        return found, None
+    for _ in range(MAX_STEPS):
+        raw = (outputs.times(block.X, step) for block in outputs.blocks(X))
+        if max(float(np.abs(each).max()) for each in raw) <= SHRUNK:
+            return found, None
+        theta = theta + step[:, 0]
+        later, gradient = at(theta)
+        step = -later.gaussian.apply(gradient[:, None])
+    return found, step[:, 0]
