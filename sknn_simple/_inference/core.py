@@ -89,45 +89,35 @@ def infer(
     """
     network, rows = spec.network, _rows(data)
     has_row_form = not network.is_linear and not robust
-    sizes = Sizes(
-        len(rows.weight), network.n_outputs, network.layout.size, has_row_form
-    )
+    n_rows, n_params = len(rows.weight), network.layout.size
+    sizes = Sizes(n_rows, network.n_outputs, n_params, has_row_form)
     check_size(sizes)
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
-    with (
-        np.errstate(under="ignore"),
-        limit_blas_threads() as n_threads,
-        Workers(n_threads) as workers,
-    ):
-        problem = build_problem(spec, data, workers)
-        make = LinearOutputs if network.is_linear else HiddenOutputs
-        outputs = make(
-            network, LOSSES[data.out_activation], problem.transform, parameters
-        )
-        penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
-        held = (spec.signs != 0.0) & (outputs.theta == 0.0)
-        free = ~held & ~_of_constant_columns(outputs)
-        null = np.zeros((0, 0))
-        if isinstance(outputs, HiddenOutputs):
-            prior = penalty + ~_weights(outputs)
-            gaussian = gauss_newton(
-                outputs, rows.X, rows.weight, prior, free, sizes.by_rows
-            )
-        else:
-            prior = penalty
-            gaussian, null = _linear(outputs, rows, problem, prior, free)
     with np.errstate(under="ignore"):
+        with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+            problem = build_problem(spec, data, workers)
+            make = LinearOutputs if network.is_linear else HiddenOutputs
+            loss = LOSSES[data.out_activation]
+            outputs = make(network, loss, problem.transform, parameters)
+            penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
+            held = (spec.signs != 0.0) & (outputs.theta == 0.0)
+            free = ~held & ~_of_constant_columns(outputs)
+            null, prior = np.zeros((0, 0)), penalty
+            if isinstance(outputs, HiddenOutputs):
+                prior = penalty + ~_weights(outputs)
+                gaussian = gauss_newton(
+                    outputs, rows.X, rows.weight, prior, free, sizes.by_rows
+                )
+            else:
+                gaussian, null = _linear(outputs, rows, problem, prior, free)
         log_likelihood, gradient = _likelihood(outputs, rows)
-        gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
-        squared = float(gradient @ gaussian.apply(gradient[:, None])[:, 0])
         spread = gaussian
         if robust:
+            # Those of a label, as of separate fits.
             n_params = gaussian.n_effective
-            if data.multilabel:  # as of separate fits
-                n_params /= outputs.n_outputs
-            spread = sandwich(
-                gaussian, outputs, *rows[:4], groups=groups, n_params=n_params
-            )
+            n_params /= outputs.n_outputs if data.multilabel else 1
+            spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
+    gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
     return Inference(
         rows,
         outputs,
@@ -139,8 +129,14 @@ def infer(
         spread,
         log_likelihood,
         _log_evidence(log_likelihood, penalty, prior, free, outputs, gaussian),
-        float(np.sqrt(max(squared, 0.0) / max(gaussian.n_effective, 1.0))),
+        _in_standard_errors(gradient, gaussian),
     )
+
+
+def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
+    """Return the root mean square of g over the effective parameters, √(gᵀ C g / γ)."""
+    squared = float(gradient @ gaussian.apply(gradient[:, None])[:, 0])
+    return float(np.sqrt(max(squared, 0.0) / max(gaussian.n_effective, 1.0)))
 
 
 def _rows(data: TrainingSet) -> Rows:
