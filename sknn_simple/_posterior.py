@@ -154,9 +154,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         spec = model._train_spec(data)._replace(alpha=model.alpha_, by_evidence=False)
         check_parameters(model, spec, parameters)
         self.model = model
-        self._n_rows, self._alpha = data.X.shape[0], spec.alpha
+        self._alpha = spec.alpha
         self._kind = "clustered" if groups is not None else covariance
-        self._n_groups = 0 if numbers is None else int(numbers.max()) + 1
         self._left_out = None if data.kept is None else (all_X, all_codes, ~data.kept)
         robust = covariance == "robust" or groups is not None
         try:

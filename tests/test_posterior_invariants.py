@@ -191,6 +191,19 @@ def test_class_weights_are_those_of_the_fit():
     assert by_class.bic < by_row.bic
 
 
+def test_scores_have_the_square_of_a_class_weight():
+    X, y = noisy_classes(2)
+    factor, frequency = np.where(y == 1, 3.0, 1.0), np.arange(len(y)) % 3 + 1.0
+    model = clone(CLASSICAL).set_params(class_weight={0: 1, 1: 3})
+    model = fit(model, X, y, frequency)
+    plain = Posterior(model, X, y, frequency).covariance
+    robust = Posterior(model, X, y, frequency, covariance="robust").covariance
+    scores = (model.predict_proba(X)[:, 1] - y)[:, None] * np.insert(X, 4, 1.0, axis=1)
+    middle = (scores.T * (frequency * factor**2)) @ scores
+    n = frequency.sum()
+    assert_allclose(robust, n / (n - 5.0) * plain @ middle @ plain, rtol=1e-5)
+
+
 def test_balanced_class_weights():
     X, y = noisy_classes(3)
     model = clone(PENALISED).set_params(class_weight="balanced")
