@@ -102,14 +102,16 @@ def infer(
             penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
             held = (spec.signs != 0.0) & (outputs.theta == 0.0)
             free = ~held & ~_of_constant_columns(outputs)
-            null, prior = np.zeros((0, 0)), penalty
-            if isinstance(outputs, HiddenOutputs):
-                prior = penalty + ~_weights(outputs)
-                gaussian = gauss_newton(
-                    outputs, rows.X, rows.weight, prior, free, sizes.by_rows
-                )
-            else:
+            gaussian, prior, null = None, penalty, np.zeros((0, 0))
+            if isinstance(outputs, LinearOutputs):
                 gaussian, null = _linear(outputs, rows, problem, prior, free)
+        # The BLAS may use all threads again: large products need them.
+        if isinstance(outputs, HiddenOutputs):
+            prior = penalty + ~_weights(outputs)
+            gaussian = gauss_newton(
+                outputs, rows.X, rows.weight, prior, free, sizes.by_rows
+            )
+        assert gaussian is not None
         log_likelihood, gradient = _likelihood(outputs, rows)
         spread = gaussian
         if robust:
