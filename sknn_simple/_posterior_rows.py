@@ -203,8 +203,8 @@ class PosteriorRowsMixin:
         raw outputs in the row are :math:`z + (I - V \Lambda)^{-1} V g`, with the row's
         gradient g and curvature :math:`\Lambda` by z, both times its weight, and the
         covariance V of z (Pregibon 1981; Rad and Maleki 2020). In small tables a second
-        step is taken for LogisticNN; alpha stays the same. Rows with a large log-loss
-        are odd: often their label is wrong.
+        step is taken for LogisticNN. alpha and the units of the columns stay those of
+        the fit. Rows with a large log-loss are odd: often their label is wrong.
 
         Returns
         -------

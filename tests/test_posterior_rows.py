@@ -108,6 +108,17 @@ def test_leave_one_out_is_close_to_refits(name):
     assert found.mean() > Posterior(model, X, y).deviance / (2 * len(y))
 
 
+def test_leave_one_out_is_exact_to_a_thousandth_in_the_units_of_the_fit():
+    # A column with an outlier: the units of a refit without it are others.
+    X, y = noisy_classes(2, 100)
+    X[0, 0] = 40.0
+    model = fit(LogisticNN(), X, y)
+    found = Posterior(model, X, y).leave_one_out()
+    fixed = fit(LogisticNN(alpha=model.alpha_, standardize=False), X / model.scale_, y)
+    expected = exact(fixed, X / model.scale_, y)
+    assert_allclose(found.mean(), expected.mean(), rtol=1e-3)
+
+
 def test_leave_one_out_of_a_large_table_takes_one_step(monkeypatch):
     X, y = noisy_classes(3, 100)
     posterior = Posterior(fit(LogisticNN(), X, y), X, y)
