@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from models import LINEAR, NETWORK, each_class, fit, labels, noisy_classes
 from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
+from sknn_simple._inference.sandwich import sandwich
 
 X, Y = noisy_classes(3)
 N = len(Y)
@@ -87,6 +88,13 @@ def test_groups(covariance):
     groups, weight = np.arange(N) == 3, 1.0 - (np.arange(N) == 3)
     model = fit(LINEAR, X, Y, weight)
     refuses(ValueError, "at least 2", model, X, Y, weight, groups=groups)
+
+
+def test_a_sandwich_needs_more_rows_than_parameters():
+    empty = np.zeros(0)
+    outputs: Any = None
+    with pytest.raises(ValueError, match="4 rows have 7"):
+        sandwich(outputs, outputs, X, Y, empty, np.ones(4), None, n_params=7.0)
 
 
 def test_groups_of_any_type():

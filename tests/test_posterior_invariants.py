@@ -211,6 +211,16 @@ def test_balanced_class_weights():
     assert np.isfinite(posterior.std_errors).all()
 
 
+def test_balanced_weights_of_labels():
+    X, Y = labels(120, 4, 2)
+    model = clone(PENALISED).set_params(class_weight="balanced")
+    posterior = Posterior(fit(model, X, Y), X, Y, covariance="robust")
+    assert np.isfinite(posterior.std_errors).all()
+    # The rows count once, whatever their class weights.
+    deviance, n = posterior.deviance, len(Y)
+    assert_allclose(posterior.bic, deviance + np.log(n) * posterior.n_effective)
+
+
 def test_float32_rows_are_the_same_rows():
     X, y = load_iris(return_X_y=True)
     model = LogisticNN(alpha=1.0)

@@ -108,6 +108,9 @@ def test_html():
     assert "<b>" not in html
     assert html.count("<tr>") == html.count("</tr>")
     assert html.startswith("<div>")
+    X, y = noisy_classes(3)
+    html = Posterior(fit(CLASSICAL, X, y), X, y).summary()._repr_html_()
+    assert [f"class {k}" in html for k in range(3)] == [False, True, True]
 
 
 def test_a_penalised_fit_says_that_intervals_are_bayesian_and_shrunk():
@@ -152,6 +155,14 @@ def test_names_of_parameters():
     ]
     values = np.hstack([posterior.model.coef_, posterior.model.intercept_[:, None]])
     assert_allclose(posterior.conf_int().mean(axis=1), values.ravel())
+
+
+def test_a_constant_value_is_a_dash_in_the_text():
+    X, y = noisy_classes()
+    X[:, 2] = 0.0
+    lines = str(Posterior(fit(CLASSICAL, X, y), X, y).summary()).splitlines()
+    (line,) = (line for line in lines if line.startswith("x2"))
+    assert line.split() == ["x2", "0", "-", "-", "-", "-", "-", "1"]
 
 
 def test_multilabel():
@@ -217,6 +228,17 @@ def test_dependent_columns_have_no_interval(n_classes):
     effects = posterior.marginal_effects().set_index("name")
     assert np.isnan(effects.loc[["x0", "x2", "x4"], "std_error"]).all()
     assert_allclose(posterior.leverage, small.leverage, rtol=1e-4)
+
+
+def test_dependent_columns_without_an_intercept():
+    X, y = noisy_classes()
+    wide = np.column_stack([X, 2.0 * X[:, 0]])
+    model = fit(LogisticNN(alpha=0, fit_intercept=False), wide, y)
+    with pytest.warns(UserWarning, match="'x0', 'x4': a linear combination"):
+        posterior = Posterior(model, wide, y)
+    assert np.isnan(posterior.std_errors).tolist() == [True, False, False, False, True]
+    with pytest.raises(ValueError, match="without an interval: 'x4'"):
+        posterior.wald_test([1, 4])
 
 
 def test_a_penalty_makes_dependent_columns_estimable():
