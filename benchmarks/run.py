@@ -10,7 +10,16 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-WHICH = ("logistic", "mlp", "evaluation", "growth", "overhead", "shape", "defaults")
+WHICH = (
+    "logistic",
+    "mlp",
+    "evaluation",
+    "growth",
+    "overhead",
+    "shape",
+    "defaults",
+    "inference",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

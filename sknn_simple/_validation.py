@@ -351,7 +351,7 @@ def validate_validation_set(
         X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
     X = _canonical(X)
     with _renamed("y"):
-        codes = _known_codes(data, y_val)
+        codes = _known_codes(data.classes, data.multilabel, y_val)
         check_consistent_length(X, codes)
     with _renamed("sample_weight"):
         weight = _sample_weight(X, sample_weight_val)
@@ -379,28 +379,56 @@ def _renamed(name: str) -> Generator[None]:
         raise ValueError(message) from None
 
 
-def _known_codes(data: TrainingSet, y: Any) -> np.ndarray:
-    """Return y as codes of the training set's classes, or its indicator matrix."""
+def validate_known_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[TrainingSet, Any, np.ndarray]:
+    """Check rows for a fitted estimator; return them with its class weights.
+
+    Also returns X and the codes of all rows, those of weight 0 included. Features are
+    in float64.
+    """
+    X = _canonical(_validate_data(estimator, X, reset=False, dtype=np.float64))
+    classes, multilabel = estimator.classes_, estimator._multilabel
+    codes = _known_codes(classes, multilabel, y, "y", "the model")
+    check_consistent_length(X, codes)
+    weight = _sample_weight(X, sample_weight)
+    mean_weight, factors = _mean_weight(weight), None
+    if estimator.class_weight is not None:
+        factors = _class_weights(codes, classes, weight, estimator.class_weight)
+        weight = _times_class_weight(weight, codes, factors, estimator.class_weight)
+    data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
+    data = data._replace(class_weight=factors, mean_weight=mean_weight)
+    return data, X, codes
+
+
+def _known_codes(
+    classes: np.ndarray,
+    multilabel: bool,
+    y: Any,
+    name: str = "y_val",
+    known_by: str = "y",
+) -> np.ndarray:
+    """Return y as codes of the classes, or its indicator matrix."""
     y = _as_numpy(y)
     _check_no_label_is_missing(y)
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     if sparse.issparse(y):
         y = y.toarray()
-    if data.multilabel:
-        if y.shape[1:] != data.classes.shape:
+    if multilabel:
+        if y.shape[1:] != classes.shape:
             raise ValueError(
-                f"y_val must have a column for each of the {len(data.classes)} labels "
-                f"of y; its shape is {y.shape}."
+                f"{name} must have a column for each of the {len(classes)} labels "
+                f"of {known_by}; its shape is {y.shape}."
             )
         return _indicator(y)
-    code_of = {label: code for code, label in enumerate(data.classes.tolist())}
+    code_of = {label: code for code, label in enumerate(classes.tolist())}
     # LabelEncoder would convert labels to the dtype of the classes, 1.5 to 1.
     labels = column_or_1d(y).tolist()
     unknown = [label for label in labels if label not in code_of]
     if unknown:
         raise ValueError(
-            f"y_val holds the label {unknown[0]!r}, which y does not have. The classes "
-            f"of y are {data.classes.tolist()}."
+            f"{name} holds the label {unknown[0]!r}, which {known_by} does not have. "
+            f"The classes of {known_by} are {classes.tolist()}."
         )
     return np.array([code_of[label] for label in labels], dtype=np.intp)
 

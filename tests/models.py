@@ -97,6 +97,11 @@ def independent_classes(n_classes=2, n=60, p=5, **options):
     return classes(n_classes, n, p, n_redundant=0, **options)
 
 
+def noisy_classes(n_classes=2, n=150, p=4):
+    """Classes that overlap, so that J has a minimum without a penalty."""
+    return independent_classes(n_classes, n, p, n_informative=3, flip_y=0.3)
+
+
 def labels(n=120, p=6, n_labels=4, **options):
     """Features and an indicator of several labels."""
     options = {"random_state": 0, **options}

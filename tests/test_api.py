@@ -114,6 +114,7 @@ def test_names_of_the_package():
         "LossCurveDisplay",
         "NetworkDisplay",
         "OneHiddenMLP",
+        "Posterior",
         "__version__",
     }
     for name in sknn_simple.__all__:

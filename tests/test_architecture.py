@@ -66,6 +66,20 @@ LAYERS = {
             }
         ),
     ),
+    f"{PACKAGE}._inference": Layer(
+        allowed=frozenset(
+            {
+                "numpy",
+                "pandas",
+                "scipy",
+                f"{PACKAGE}._data",
+                f"{PACKAGE}._inference",
+                f"{PACKAGE}._model",
+                f"{PACKAGE}._training",
+            }
+        ),
+        forbidden=frozenset({"scipy.optimize"}),
+    ),
 }
 
 
@@ -241,6 +255,7 @@ DATA = f"{PACKAGE}/_data/moments.py"
 MODEL = f"{PACKAGE}/_model/losses.py"
 OPTIM = f"{PACKAGE}/_optim/solvers.py"
 TRAINING = f"{PACKAGE}/_training/train.py"
+INFERENCE = f"{PACKAGE}/_inference/core.py"
 OUTER = f"{PACKAGE}/_base.py"
 FACADE = f"{PACKAGE}/__init__.py"
 
@@ -277,6 +292,9 @@ FOUND = {
         (OPTIM, "from .._data import features"),
         (TRAINING, "from .._base import BaseNN"),
         (TRAINING, "from .._validation import validate_features"),
+        (TRAINING, "from .._inference.core import infer"),
+        (INFERENCE, "from .._mlp import OneHiddenMLP"),
+        (INFERENCE, "from scipy.optimize import minimize"),
         (OPTIM, "from .._model import objective"),
         (OPTIM, "from sknn_simple._model.objective import Objective"),
         (OPTIM, "import typing\nif typing.TYPE_CHECKING:\n    import sklearn"),

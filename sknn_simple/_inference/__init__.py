@@ -1,0 +1,1 @@
+"""Standard errors, intervals and effects around a fitted network."""

@@ -1,0 +1,254 @@
+"""The posterior of a fitted network: its parts, computed once."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._data.threads import Workers, limit_blas_threads
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
+from sknn_simple._inference.linear import (
+    MOVES,
+    Estimable,
+    classical,
+    escape,
+    gram_matrix,
+    penalised,
+)
+from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
+from sknn_simple._inference.sandwich import row_deltas, sandwich
+from sknn_simple._inference.sizes import Sizes, check_size
+from sknn_simple._model.losses import LOSSES
+from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.spec import TrainSpec
+
+
+class Rows(NamedTuple):
+    """The rows with a positive weight."""
+
+    X: Any
+    # As in ``TrainingSet``.
+    codes: np.ndarray
+    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights. A mean
+    # sample weight below 1 counts as 1, as for ``alpha="auto"``.
+    weight: np.ndarray
+    frequency: np.ndarray
+    multilabel: bool
+
+
+class SeparationError(Exception):
+    """J has no minimum, because classes are separable and there is no penalty."""
+
+    def __init__(self, direction: np.ndarray, null: np.ndarray) -> None:
+        super().__init__()
+        # (p,): the largest weights of standardised columns along which J falls, and
+        # whether the column is a linear combination of others.
+        self.size = np.abs(direction).max(axis=1)
+        self.is_dependent = (
+            np.abs(null[: len(direction)]).max(axis=1, initial=0) > MOVES
+        )
+
+
+class Inference(NamedTuple):
+    """The rows, θ, and the Gaussian around it."""
+
+    rows: Rows
+    outputs: Outputs
+    # (P,): the precision of the prior, as J penalises. The Gaussian of a network with a
+    # hidden layer has 1 in place of 0 for the biases.
+    penalty: np.ndarray
+    # (P,), bool: neither held at a bound nor the weight of a constant column.
+    free: np.ndarray
+    held: np.ndarray
+    # (q, d), for linear networks: combinations of columns that are 0 in every row.
+    null: np.ndarray
+    # That of the model, and that of the intervals; they differ for a sandwich.
+    gaussian: Gaussian
+    spread: Gaussian
+    log_likelihood: float
+    log_evidence: float
+    # The root mean square of the gradient, in standard errors.
+    gradient: float
+
+    @property
+    def n_rows(self) -> float:
+        """The number of rows, as their frequencies count them."""
+        return float(self.rows.frequency.sum())
+
+
+def infer(
+    spec: TrainSpec,
+    data: TrainingSet,
+    parameters: dict[str, np.ndarray],
+    robust: bool,
+    groups: np.ndarray | None,
+) -> Inference:
+    """Return the posterior at the fitted parameters.
+
+    Raises MemoryError if it is too large, and SeparationError if J has no minimum.
+    """
+    network, rows = spec.network, _rows(data)
+    has_row_form = not network.is_linear and not robust
+    n_rows, n_params = len(rows.weight), network.layout.size
+    sizes = Sizes(n_rows, network.n_outputs, n_params, has_row_form)
+    check_size(sizes)
+    # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
+    with np.errstate(under="ignore"):
+        with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+            problem = build_problem(spec, data, workers)
+            make = LinearOutputs if network.is_linear else HiddenOutputs
+            loss = LOSSES[data.out_activation]
+            outputs = make(network, loss, problem.transform, parameters)
+            penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
+            held = (spec.signs != 0.0) & (outputs.theta == 0.0)
+            free = ~held & ~_of_constant_columns(outputs)
+            gaussian, prior, null = None, penalty, np.zeros((0, 0))
+            if isinstance(outputs, LinearOutputs):
+                gaussian, null = _linear(outputs, rows, problem, prior, free)
+        # The BLAS may use all threads again: large products need them.
+        if isinstance(outputs, HiddenOutputs):
+            prior = penalty + ~_weights(outputs)
+            gaussian = gauss_newton(
+                outputs, rows.X, rows.weight, prior, free, sizes.by_rows
+            )
+        assert gaussian is not None
+        log_likelihood, gradient = _likelihood(outputs, rows)
+        spread = gaussian
+        if robust:
+            # Those of a label, as of separate fits.
+            n_params = gaussian.n_effective
+            n_params /= outputs.n_outputs if data.multilabel else 1
+            spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
+    gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
+    return Inference(
+        rows,
+        outputs,
+        penalty,
+        free,
+        held,
+        null,
+        gaussian,
+        spread,
+        log_likelihood,
+        _log_evidence(log_likelihood, penalty, prior, free, outputs, gaussian),
+        _in_standard_errors(gradient, gaussian),
+    )
+
+
+def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
+    """Return the root mean square of g over the effective parameters, √(gᵀ C g / γ)."""
+    squared = float(gradient @ gaussian.apply(gradient[:, None])[:, 0])
+    return float(np.sqrt(max(squared, 0.0) / max(gaussian.n_effective, 1.0)))
+
+
+def _rows(data: TrainingSet) -> Rows:
+    weight = data.weight * data.counted_rows
+    frequency = weight
+    if data.class_weight is not None:
+        codes = data.y.astype(np.intp)
+        if data.multilabel:
+            labels = np.arange(codes.shape[1])
+            factor = data.class_weight[labels, codes].prod(axis=1)
+        else:
+            factor = data.class_weight[codes.reshape(len(codes))]
+        frequency = weight / factor
+    return Rows(data.X, data.y, weight, frequency, data.multilabel)
+
+
+def _linear(
+    outputs: LinearOutputs,
+    rows: Rows,
+    problem: TrainingProblem,
+    prior: np.ndarray,
+    free: np.ndarray,
+) -> tuple[RootGaussian, np.ndarray]:
+    """Return the Gaussian of a linear network, and the dependences of its columns."""
+    J, total = problem.linear, problem.data.counted_rows
+    assert J is not None
+    if problem.alpha > 0.0:
+        hessian = total * J.curvature(outputs.theta).matrix()
+        return penalised(outputs, hessian, prior, free), np.zeros((0, 0))
+    gram = gram_matrix(outputs, rows.X, rows.weight)
+    # All outputs of a column are free, or none.
+    free_rows = free[:: outputs.n_outputs]
+
+    def at(theta: np.ndarray) -> tuple[Estimable, np.ndarray]:
+        hessian = total * J.curvature(theta).matrix()
+        found = classical(outputs, hessian, gram, free_rows)
+        return found, np.where(free, total * J.value_and_grad(theta)[1], 0.0)
+
+    found, direction = escape(outputs, rows.X, at)
+    if direction is not None:
+        weights = outputs.network.layout.views(direction)["coef"]
+        raise SeparationError(weights, found.null)
+    return found.gaussian, found.null
+
+
+def _likelihood(outputs: Outputs, rows: Rows) -> tuple[float, np.ndarray]:
+    """Return the log-likelihood, and minus its gradient."""
+    value, gradient = 0.0, np.zeros(outputs.size)
+    for block in outputs.blocks(rows.X):
+        codes, weight = rows.codes[block.rows], rows.weight[block.rows]
+        value -= outputs.loss.value(block.raw, codes, weight)
+        delta = row_deltas(block.probability, codes, weight)
+        gradient += outputs.gradient(block.X, delta)
+    return value, gradient
+
+
+def _weights(outputs: Outputs) -> np.ndarray:
+    """Return which parameters are weights, not biases, (P,)."""
+    layout = outputs.network.layout
+    return layout.pack({n: n.endswith("coef") for n in layout.shapes}) > 0.0
+
+
+def _of_constant_columns(outputs: Outputs) -> np.ndarray:
+    layout = outputs.network.layout
+    is_constant = (outputs.transform.scale == 0.0)[:, None]
+    inputs = {weights for weights, _ in outputs.network.input_weights}
+    return (
+        layout.pack({n: is_constant if n in inputs else 0.0 for n in layout.shapes})
+        > 0.0
+    )
+
+
+def _log_evidence(
+    log_likelihood: float,
+    penalty: np.ndarray,
+    prior: np.ndarray,
+    free: np.ndarray,
+    outputs: Outputs,
+    gaussian: Gaussian,
+) -> float:
+    """Return log p(y | α), with a flat prior on the biases of a linear network.
+
+    -∞ if α is 0: a flat prior on weights has no density.
+    """
+    if not np.any(penalty > 0.0):
+        return -np.inf
+    joint = log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
+    volume = float(np.log(prior[free & (prior > 0.0)]).sum()) - gaussian.log_determinant
+    n_flat = (
+        int(np.sum(free & (prior == 0.0)))
+        - (outputs.loss.shift_invariant and outputs.network.is_linear)
+        * outputs.network.has_bias
+    )
+    return joint + 0.5 * volume + 0.5 * n_flat * float(np.log(2.0 * np.pi))
+
+
+def null_log_likelihood(rows: Rows, n_outputs: int, has_bias: bool) -> float:
+    """Return the log-likelihood of a network without features."""
+    total = float(rows.weight.sum())
+    if rows.codes.ndim == 1:
+        ones = np.bincount(rows.codes, rows.weight, minlength=n_outputs)[:, None]
+        return _entropy(ones) if has_bias else -total * float(np.log(n_outputs))
+    if not has_bias:
+        return -total * n_outputs * float(np.log(2.0))
+    ones = rows.weight @ rows.codes
+    return _entropy(np.array([ones, total - ones]))
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Return Σ n log(n / N), over the rows of each column."""
+    share = counts / counts.sum(axis=0)
+    logs = np.log(share, out=np.zeros_like(share), where=share > 0.0)
+    return float((counts * logs).sum())

@@ -1,0 +1,157 @@
+"""Average marginal effects: how the probabilities change with a column.
+
+Of a column with many values it is the mean derivative Σᵢ fᵢ ∂pᵢ/∂xⱼ / Σ fᵢ, of one with
+two values the mean difference of the probabilities at both (Agresti 2013, section 5.1;
+Greene 2018, section 17.3). The variance is that of the delta method, J C Jᵀ with the
+gradient J of the effect by θ, which is exact: of the hidden layer by the chain rule.
+
+References
+----------
+Agresti, A. (2013). Categorical Data Analysis, 3rd edition. Wiley.
+Greene, W. H. (2018). Econometric Analysis, 8th edition. Pearson.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._inference.core import Inference
+from sknn_simple._inference.outputs import Cotangents
+
+
+class Effects(NamedTuple):
+    """Of each column and each output of the network."""
+
+    # (p, C): C is 1 for two classes, where it is the effect on the second one.
+    effect: np.ndarray
+    std_error: np.ndarray
+
+
+class TwoValued(NamedTuple):
+    """The columns with exactly two values, and the values."""
+
+    columns: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def two_valued_columns(X: Any) -> TwoValued:
+    """Return the columns of X with exactly two values; those not stored are 0."""
+    low, high = (
+        np.asarray(a.todense()).ravel() if sparse.issparse(a) else a
+        for a in (X.min(axis=0), X.max(axis=0))
+    )
+    if sparse.issparse(X):
+        stored = sparse.csc_array(X)
+        column = np.repeat(np.arange(X.shape[1]), np.diff(stored.indptr))
+        known = (stored.data == low[column]) | (stored.data == high[column])
+        others = np.zeros(X.shape[1], bool)
+        others[column[~known]] = True
+        # A zero that is not stored must be one of both values.
+        has_zero = np.diff(stored.indptr) < X.shape[0]
+        others |= has_zero & (low != 0.0) & (high != 0.0)
+    else:
+        others = ~((low == X) | (high == X)).all(axis=0)
+    columns = np.flatnonzero(~others & (low < high))
+    return TwoValued(columns, low[columns], high[columns])
+
+
+def marginal_effects(
+    inference: Inference, X: Any, frequency: np.ndarray, two_valued: TwoValued
+) -> Effects:
+    """Return the average effects over rows of X, which count as `frequency`, (n,)."""
+    outputs = inference.outputs
+    p, C, size = X.shape[1], outputs.n_outputs, outputs.size
+    share = frequency / frequency.sum()
+    effect, J = np.zeros((p, C)), np.zeros((p, C, size))
+    values = dict(
+        zip(two_valued.columns, zip(*two_valued[1:], strict=True), strict=True)
+    )
+    center, scale = outputs.transform.center, outputs.transform.scale
+    for block in outputs.blocks(X, getattr(outputs.network, "n_hidden", 1)):
+        weight = share[block.rows]
+        cotangents = _derivatives(outputs.loss.shift_invariant, weight)
+        for j in range(p):
+            if scale[j] == 0.0:
+                continue
+            if j not in values:
+                by_column, gradient = outputs.slope(block.X, j, cotangents)
+                effect[j] += scale[j] * by_column
+                J[j] += scale[j] * gradient
+                continue
+            own = block.X[:, j].copy()
+            for value, sign in zip(values[j], (-1.0, 1.0), strict=True):
+                block.X[:, j] = (value - center[j]) * scale[j]
+                mean, gradient = _mean_probability(inference, block.X, weight)
+                effect[j] += sign * mean
+                J[j] += sign * gradient
+            block.X[:, j] = own
+    variance = inference.spread.variance(J.reshape(-1, size)).reshape(p, C)
+    return Effects(effect, np.sqrt(variance))
+
+
+def _mean_probability(
+    inference: Inference, X: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Σᵢ wᵢ pᵢ, (C,), and its gradient by θ, (C, P)."""
+    outputs = inference.outputs
+    P = outputs.raw(X)
+    outputs.loss.probabilities(P)
+    gradients = [
+        outputs.gradient(X, delta)
+        for delta in _rows_of_curvature(P, outputs.loss.shift_invariant, weight)
+    ]
+    return weight @ P, np.array(gradients)
+
+
+def _rows_of_curvature(
+    P: np.ndarray, is_softmax: bool, weight: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield wᵢ ∂p_c/∂zᵢ for each c, (m, K)."""
+    for c in range(P.shape[1]):
+        own = weight * P[:, c]
+        delta = np.zeros(P.shape)
+        if is_softmax:
+            delta -= own[:, None] * P
+            delta[:, c] += own
+        else:
+            delta[:, c] = own * (1.0 - P[:, c])
+        yield delta
+
+
+def _derivatives(is_softmax: bool, weight: np.ndarray) -> Cotangents:
+    """Return the functions e_c = Σ_k ∂p_c/∂z_k t_k = ∂p_c/∂x, times the weight.
+
+    Of softmax it is p_c (t_c - τ) with τ = Σ p_k t_k, so that ∂e_c/∂z_k is
+    δ_ck p_c (t_c - τ) - p_c p_k (t_c + t_k - 2 τ). Of the sigmoid it is p (1 - p) t.
+    """
+
+    def probabilities(raw: np.ndarray) -> np.ndarray:
+        shifted = raw - raw.max(axis=1, keepdims=True)
+        P = np.exp(shifted)
+        return P / P.sum(axis=1, keepdims=True)
+
+    def value(raw: np.ndarray, t: np.ndarray) -> np.ndarray:
+        if not is_softmax:
+            P = 0.5 * (1.0 + np.tanh(raw / 2.0))
+            return weight @ (P * (1.0 - P) * t)
+        P = probabilities(raw)
+        return weight @ (P * (t - (P * t).sum(axis=1, keepdims=True)))
+
+    def derivatives(
+        raw: np.ndarray, t: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        P = probabilities(raw) if is_softmax else 0.5 * (1.0 + np.tanh(raw / 2.0))
+        mean = (P * t).sum(axis=1)
+        for c, by_tangent in enumerate(_rows_of_curvature(P, is_softmax, weight)):
+            if not is_softmax:
+                yield by_tangent * (1.0 - 2.0 * P) * t, by_tangent
+                continue
+            own = weight * P[:, c]
+            by_raw = -own[:, None] * P * (t[:, [c]] + t - 2.0 * mean[:, None])
+            by_raw[:, c] += own * (t[:, c] - mean)
+            yield by_raw, by_tangent
+
+    return Cotangents(value, derivatives)

@@ -1,0 +1,239 @@
+"""The raw outputs of a fitted network, and their derivatives by θ.
+
+Shapes: a block has m rows of transformed features x̃ (p columns, dense, in float64); K
+raw outputs; P parameters θ. The Jacobian G = ∂z/∂θ of a row is (K, P). θ acts on
+centred and scaled features (see ``_training.problem``), so that products lose no digits
+if columns have raw units.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.row_blocks import Workspace
+from sknn_simple._model.input_map import InputMap, layer_slices
+from sknn_simple._model.losses import Loss
+from sknn_simple._model.objective import Network
+
+# The largest array of a block of rows; several of this size are used at once.
+BLOCK_BYTES = 2**25
+
+
+class Block(NamedTuple):
+    """Consecutive rows: transformed features, raw outputs and probabilities."""
+
+    rows: slice
+    X: np.ndarray
+    raw: np.ndarray
+    probability: np.ndarray
+
+
+class Outputs(ABC):
+    """The raw outputs of a network at θ.
+
+    Parameters
+    ----------
+    network : Network
+        The network: linear, or with a hidden layer.
+    loss : Loss
+        Its loss.
+    transform : FeatureTransform
+        From raw features to those that θ acts on.
+    raw_parameters : dict of str to ndarray
+        The fitted parameters, for raw features, by their names in the network.
+    """
+
+    network: Any
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        transform: FeatureTransform,
+        raw_parameters: dict[str, np.ndarray],
+    ) -> None:
+        self.network, self.loss = network, loss
+        self.transform = transform.without_rounding()
+        layers = layer_slices(network.layout, network.input_weights)
+        center, scale = transform.center, transform.scale
+        self.input_map = InputMap(layers, center, scale)
+        packed = network.layout.pack(
+            {name: raw_parameters[name] for name in network.layout.shapes}
+        )
+        self.theta = self.input_map.from_raw(packed)
+        self.params = network.layout.views(self.theta)
+        self.size, self.n_outputs = network.layout.size, network.n_outputs
+        self.workspace = Workspace()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to store, without the workspace of the threads."""
+        return {**self.__dict__, "workspace": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the stored attributes."""
+        self.__dict__.update(state, workspace=Workspace())
+
+    def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[Block]:
+        """Yield blocks of the rows of X.
+
+        `row_floats` is the size of the largest array that the caller makes per row.
+        """
+        per_row = 8.0 * max(row_floats, X.shape[1], self.n_outputs)
+        step = max(1, int(BLOCK_BYTES / per_row))
+        for start in range(0, X.shape[0], step):
+            rows = slice(start, min(start + step, X.shape[0]))
+            transformed = self.transform.dense(X[rows])
+            raw = self.raw(transformed)
+            probability = raw.copy(order="F")
+            self.loss.probabilities(probability)
+            yield Block(rows, transformed, raw, probability)
+
+    def raw(self, X: np.ndarray) -> np.ndarray:
+        """Return the raw outputs, (m, K)."""
+        return self.network.forward(self.params, X, self.workspace)
+
+    def gradient(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Return Σᵢ Gᵢᵀ δᵢ, (P,); `delta` is (m, K)."""
+        total = np.zeros(self.size)
+        _, kept = self.network.forward_keeping(self.params, X, self.workspace)
+        views = self.network.layout.views(total)
+        self.network.backward(self.params, X, delta.copy(order="F"), kept, views)
+        return total
+
+    @abstractmethod
+    def times(self, X: np.ndarray, root: np.ndarray) -> np.ndarray:
+        """Return Gᵢ R for a matrix R of shape (P, r), (m, K, r)."""
+
+    @abstractmethod
+    def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Return Gᵢᵀ δᵢ of every row, (m, P)."""
+
+    @abstractmethod
+    def floats_per_row(self, n_columns: int) -> float:
+        """Return the size per row of the largest array that `times` makes."""
+
+    @abstractmethod
+    def slope(
+        self, X: np.ndarray, column: int, cotangents: "Cotangents"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return Σᵢ of the derivative of functions of z by a column, and its gradient.
+
+        See ``Cotangents``. Returns (C,) and (C, P).
+        """
+
+
+class Cotangents(NamedTuple):
+    """C functions e_c(z, t) of raw outputs z and their derivative t = ∂z/∂x̃ⱼ.
+
+    Both members take z and t, (m, K). `value` returns Σᵢ e_c, (C,). `derivatives`
+    yields ∂e_c/∂z and ∂e_c/∂t, both (m, K), for c = 1 … C.
+    """
+
+    value: Any
+    derivatives: Any
+
+
+class LinearOutputs(Outputs):
+    """z = Wᵀ x̃ + b: the Jacobian is x̃ beside 1, for each output."""
+
+    @property
+    def n_rows_of_theta(self) -> int:
+        """The number of weights per output, and its bias."""
+        return self.size // self.n_outputs
+
+    def with_ones(self, X: np.ndarray) -> np.ndarray:
+        """Return the features and, if there are biases, a column of ones."""
+        return np.hstack([X, np.ones((len(X), self.n_rows_of_theta - X.shape[1]))])
+
+    def times(self, X: np.ndarray, root: np.ndarray) -> np.ndarray:
+        by_output = root.reshape(self.n_rows_of_theta, -1)
+        return (self.with_ones(X) @ by_output).reshape(len(X), self.n_outputs, -1)
+
+    def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        wide = self.with_ones(X)
+        return (wide[:, :, None] * delta[:, None, :]).reshape(len(X), -1)
+
+    def floats_per_row(self, n_columns: int) -> float:
+        return self.n_outputs * max(n_columns, self.n_rows_of_theta)
+
+    def slope(
+        self, X: np.ndarray, column: int, cotangents: Cotangents
+    ) -> tuple[np.ndarray, np.ndarray]:
+        raw = self.raw(X)
+        tangent = np.broadcast_to(self.params["coef"][column], raw.shape)
+        gradients = []
+        for by_raw, by_tangent in cotangents.derivatives(raw, tangent):
+            gradient = self.gradient(X, by_raw)
+            views = self.network.layout.views(gradient)
+            views["coef"][column] += by_tangent.sum(axis=0)
+            gradients.append(gradient)
+        return cotangents.value(raw, tangent), np.array(gradients)
+
+
+class HiddenOutputs(Outputs):
+    """z = W₂ᵀ φ(W₁ᵀ x̃ + b₁) + b₂ (+ W₃ᵀ x̃), with the Jacobian as an array."""
+
+    def jacobian(self, X: np.ndarray) -> np.ndarray:
+        """Return G of every row, (m, K, P).
+
+        ∂zₖ/∂W₁ = x̃ (φ′ ∘ W₂ₖ)ᵀ, ∂zₖ/∂b₁ = φ′ ∘ W₂ₖ, ∂zₖ/∂W₂ₖ = φ, ∂zₖ/∂b₂ₖ = 1 and
+        ∂zₖ/∂W₃ₖ = x̃.
+        """
+        _, (A, slope) = self.network.forward_keeping(self.params, X, self.workspace)
+        m, K, layout = len(X), self.n_outputs, self.network.layout
+        G = np.zeros((m, K, self.size))
+        back = slope[:, None, :] * self.params["output_coef"].T
+        places = layout.slices
+        G[:, :, places["hidden_coef"]] = np.multiply(
+            X[:, None, :, None], back[:, :, None, :]
+        ).reshape(m, K, -1)
+        G[:, :, places["hidden_intercept"]] = back
+        for k in range(K):
+            G[:, k, places["output_coef"]][:, k::K] = A
+            G[:, k, places["output_intercept"].start + k] = 1.0
+            if self.network.skip_connections:
+                G[:, k, places["skip_coef"]][:, k::K] = X
+        return G
+
+    def times(self, X: np.ndarray, root: np.ndarray) -> np.ndarray:
+        G = self.jacobian(X)
+        return (G.reshape(-1, self.size) @ root).reshape(*G.shape[:2], -1)
+
+    def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        return np.matmul(delta[:, None, :], self.jacobian(X))[:, 0]
+
+    def floats_per_row(self, n_columns: int) -> float:
+        return self.n_outputs * max(n_columns, self.size)
+
+    def slope(
+        self, X: np.ndarray, column: int, cotangents: Cotangents
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # A step along a column is a step of the biases along the column's weights: t is
+        # the tangent in that direction. It depends on θ, too.
+        layout = self.network.layout
+        direction = layout.views(np.zeros(self.size))
+        direction["hidden_intercept"][...] = self.params["hidden_coef"][column]
+        moved = {"hidden_coef": "hidden_intercept"}
+        if self.network.skip_connections:
+            direction["output_intercept"][...] = self.params["skip_coef"][column]
+            moved["skip_coef"] = "output_intercept"
+        raw, tangent, _ = self._tangent(direction, X)
+        gradients = []
+        for by_raw, by_tangent in cotangents.derivatives(raw, tangent):
+            gradient = np.zeros(self.size)
+            _, _, kept = self._tangent(direction, X)
+            views = layout.views(gradient)
+            self.network.tangent_backward(
+                self.params, direction, X, by_tangent, by_raw, kept, views
+            )
+            by_direction = layout.views(self.gradient(X, by_tangent))
+            for weights, biases in moved.items():
+                views[weights][column] += by_direction[biases]
+            gradients.append(gradient)
+        return cotangents.value(raw, tangent), np.array(gradients)
+
+    def _tangent(self, direction: Any, X: np.ndarray) -> Any:
+        return self.network.tangent(self.params, direction, X, self.workspace)

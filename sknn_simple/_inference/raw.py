@@ -1,0 +1,141 @@
+"""Parameters of a linear network on raw columns: order, roots and contrasts.
+
+Public order: output after output, each with its weights, as in a row of ``coef_``, and
+then its bias.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_simple._inference.core import Inference
+from sknn_simple._inference.gaussian import RootGaussian
+from sknn_simple._inference.linear import MOVES
+from sknn_simple._inference.outputs import Outputs
+
+# So many rows of F are used at once.
+ROWS_OF_F = 256
+
+
+def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
+    """Return F R, for raw parameters, in public order."""
+    raw = np.apply_along_axis(outputs.input_map.to_raw, 0, root)
+    return raw[public_order(outputs)]
+
+
+def public_order(outputs: Outputs) -> np.ndarray:
+    """Return the place in θ of every public parameter."""
+    places = np.arange(outputs.size)
+    if not outputs.network.is_linear:
+        return places
+    return places.reshape(-1, outputs.n_outputs).T.reshape(-1)
+
+
+def undetermined(inference: Inference) -> np.ndarray:
+    """Return which public parameters depend on a combination of columns that is 0."""
+    outputs, null = inference.outputs, inference.null
+    if not null.size:
+        return np.zeros(outputs.size, bool)
+    center, scale = outputs.transform.center, outputs.transform.scale
+    moves = np.abs(null)
+    if outputs.network.has_bias:
+        # Relative to the size of its terms, because the columns may be far from 0.
+        shift = null[: len(center)] * (center * scale)[:, None]
+        size = 1.0 + np.abs(shift).sum(axis=0)
+        moves[-1] = np.abs(null[-1] - shift.sum(axis=0)) / size
+    return np.tile((moves > MOVES).any(axis=1), outputs.n_outputs)
+
+
+class Contrasts(NamedTuple):
+    """Coefficients of a linear network, each with a root of its covariance."""
+
+    # Of each equation, its class or label; None for two classes.
+    labels: list[object]
+    # (n_equations, q): coefficients, and whether a bound or a constant column fixes
+    # them, or the data leave them open.
+    coef: np.ndarray
+    fixed: np.ndarray
+    open: np.ndarray
+    # (n_equations, q, r).
+    root: np.ndarray
+
+    @property
+    def has_interval(self) -> np.ndarray:
+        """Whether a coefficient has a standard error."""
+        return ~(self.fixed | self.open)
+
+
+def contrasts(
+    inference: Inference, classes: np.ndarray, reference: object = None
+) -> Contrasts:
+    """Return the coefficients, of log odds against the reference class, or of labels.
+
+    By default the reference is the first class.
+    """
+    outputs, K = inference.outputs, inference.outputs.n_outputs
+    theta = to_raw(outputs, outputs.theta[:, None])[:, 0].reshape(K, -1)
+    root = to_raw(outputs, inference.spread.root()).reshape(*theta.shape, -1)
+    fixed = ~inference.free[public_order(outputs)].reshape(K, -1)
+    open_ = undetermined(inference).reshape(K, -1)
+    if inference.rows.multilabel:
+        return Contrasts(list(classes), theta, fixed, open_, root)
+    base = 0 if reference is None else list(classes).index(reference)
+    if K == 1:
+        sign = -1.0 if base == 1 else 1.0
+        return Contrasts([classes[1 - base]], sign * theta, fixed, open_, sign * root)
+    others = [k for k in range(K) if k != base]
+    return Contrasts(
+        [classes[k] for k in others],
+        theta[others] - theta[base],
+        fixed[others],
+        open_[others],
+        root[others] - root[base],
+    )
+
+
+def norms(root: np.ndarray) -> np.ndarray:
+    """Return the norms along the last axis; their squares may leave the range."""
+    size = np.abs(root).max(axis=-1, initial=0.0)
+    divisor = np.where(size > 0.0, size, 1.0)[..., None]
+    return size * np.sqrt(np.square(root / divisor).sum(axis=-1))
+
+
+def raw_std_errors(inference: Inference) -> np.ndarray:
+    """Return the standard error of each public parameter, NaN without an interval."""
+    outputs, spread = inference.outputs, inference.spread
+    order = public_order(outputs)
+    if isinstance(spread, RootGaussian):
+        errors = norms(to_raw(outputs, spread.root()))
+    else:
+        # The rows of F are what Fᵀ makes of unit vectors.
+        pull, size = outputs.input_map.pull_back, outputs.size
+        errors = np.empty(size)
+        for start in range(0, size, ROWS_OF_F):
+            rows = order[start : start + ROWS_OF_F]
+            units = np.zeros((len(rows), size))
+            units[np.arange(len(rows)), rows] = 1.0
+            J = np.apply_along_axis(pull, 1, units)
+            errors[start : start + len(rows)] = np.sqrt(spread.variance(J))
+    errors[without_interval(inference)] = np.nan
+    return errors
+
+
+def raw_covariance(inference: Inference) -> np.ndarray:
+    """Return the covariance of the public parameters, NaN without an interval."""
+    outputs, spread = inference.outputs, inference.spread
+    if isinstance(spread, RootGaussian):
+        root = to_raw(outputs, spread.root())
+        found = root @ root.T
+    else:
+        half = to_raw(outputs, spread.apply(np.eye(outputs.size)))
+        found = to_raw(outputs, np.ascontiguousarray(half.T))
+    missing = without_interval(inference)
+    found[missing] = np.nan
+    found[:, missing] = np.nan
+    return found
+
+
+def without_interval(inference: Inference) -> np.ndarray:
+    """Return which public parameters are fixed, or not determined by the data."""
+    fixed = ~inference.free[public_order(inference.outputs)]
+    return fixed | undetermined(inference)

@@ -1,0 +1,81 @@
+"""Covariances that do not trust the model: of rows, and of groups of rows.
+
+With the scores gᵢ = Gᵢᵀ ∂ℓ/∂zᵢ, the frequency fᵢ of a row and its class weight cᵢ the
+covariance is C M C, with C that of the model and
+
+    M = n/(n - k) Σᵢ fᵢ cᵢ² gᵢ gᵢᵀ                      (HC1; White 1982)
+    M = m/(m - 1) · (n - 1)/(n - k) Σ_g s_g s_gᵀ         (m groups; Liang, Zeger 1986)
+
+where s_g is the sum of fᵢ cᵢ gᵢ over the rows of a group, n = Σ fᵢ, and k the number of
+effective parameters. A row of frequency 2 is the same as two equal rows.
+
+References
+----------
+White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica
+50(1), 1-25.
+Liang, K.-Y., Zeger, S. L. (1986). Longitudinal data analysis using generalized linear
+models. Biometrika 73(1), 13-22.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._inference.gaussian import Gaussian, RootGaussian
+from sknn_simple._inference.outputs import Outputs
+
+
+def row_deltas(
+    probability: np.ndarray, codes: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Return wᵢ ∂ℓ/∂zᵢ = wᵢ (pᵢ - yᵢ), (m, K); `codes` as in ``TrainingSet``."""
+    delta = probability.copy()
+    if codes.ndim == 1:
+        delta[np.arange(len(codes)), codes] -= 1.0
+    else:
+        delta -= codes
+    delta *= weight[:, None]
+    return delta
+
+
+def sandwich(
+    gaussian: Gaussian,
+    outputs: Outputs,
+    X: Any,
+    codes: np.ndarray,
+    weight: np.ndarray,
+    frequency: np.ndarray,
+    groups: np.ndarray | None,
+    n_params: float,
+) -> RootGaussian:
+    """Return the Gaussian with the covariance C M C.
+
+    `groups` are group numbers (n,) from 0, or None for HC1; `n_params` is k.
+    """
+    n_rows = float(frequency.sum())
+    if n_rows <= n_params:
+        raise ValueError(
+            "A robust covariance needs more rows than effective parameters: "
+            f"{n_rows:.6g} rows have {n_params:.3g}. Use covariance='model'."
+        )
+    factor = n_rows / (n_rows - n_params)
+    root = gaussian.root()
+    n_groups = 0 if groups is None else int(groups.max()) + 1
+    sums = np.zeros((n_groups, root.shape[1]))
+    middle = np.zeros((root.shape[1], root.shape[1]))
+    per_row = weight if n_groups else weight / np.sqrt(frequency)
+    if n_groups:
+        factor *= n_groups / (n_groups - 1.0) * (n_rows - 1.0) / n_rows
+    size = outputs.n_outputs * outputs.size
+    for block in outputs.blocks(X, size):
+        rows = block.rows
+        delta = row_deltas(block.probability, codes[rows], per_row[rows])
+        scores = outputs.row_gradients(block.X, delta) @ root
+        if groups is None:
+            middle += scores.T @ scores
+        else:
+            np.add.at(sums, groups[rows], scores)
+    middle += sums.T @ sums
+    values, vectors = np.linalg.eigh(factor * middle)
+    vectors *= np.sqrt(np.maximum(values, 0.0))
+    return RootGaussian(root @ vectors, np.nan, gaussian.n_effective)

@@ -1,0 +1,161 @@
+"""How well the model of a posterior fits, and tests of its coefficients."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._inference.core import Inference
+from sknn_simple._inference.hypotheses import (
+    ChiSquareTest,
+    chi_square_test,
+    wald_test,
+)
+from sknn_simple._inference.raw import without_interval
+from sknn_simple._inference.report import Fit, listed
+from sknn_simple._posterior_checks import column_numbers
+
+
+class PosteriorFitMixin:
+    """Measures of fit, and tests."""
+
+    model: Any
+    _inference: Inference
+    _alpha: float
+    _names: list[str]
+
+    @cached_property
+    def _fit(self) -> Fit:
+        return Fit(self._inference)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Σ s log p(y), of the model."""
+        return self._fit.log_likelihood
+
+    @property
+    def null_log_likelihood(self) -> float:
+        """Σ s log p(y) of a model with biases only, if the model has biases."""
+        return self._fit.null_log_likelihood
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+        return self._fit.deviance
+
+    @property
+    def null_deviance(self) -> float:
+        """-2 log-likelihood of a model without features."""
+        return self._fit.null_deviance
+
+    @property
+    def n_effective(self) -> float:
+        """The number of well-determined parameters, biases included."""
+        return self._fit.n_effective
+
+    @property
+    def aic(self) -> float:
+        """Deviance + 2 · effective parameters."""
+        return self._fit.aic
+
+    @property
+    def bic(self) -> float:
+        """Deviance + log(n) · effective parameters, with n the sum of the weights."""
+        return self._fit.bic
+
+    @property
+    def log_evidence(self) -> float:
+        """log p(y | alpha); -∞ with alpha=0."""
+        return self._inference.log_evidence
+
+    def wald_test(self, features: Any) -> ChiSquareTest:
+        """Test whether all coefficients of some columns are 0, for LogisticNN.
+
+        Parameters
+        ----------
+        features : str, int, or array-like of str, int or bool
+            Columns by name or number, or a mask: such as all columns of one category.
+
+        Returns
+        -------
+        test : ChiSquareTest
+            statistic bᵀ V⁻¹ b, df, p_value; b are the coefficients of the columns, of
+            every class against the first one or of every label, and V their covariance.
+        """
+        self._need_linear("wald_test")
+        columns = column_numbers(self._names, features)
+        missing = without_interval(self._inference).reshape(-1, self._n_per_output)
+        fixed = columns[missing[:, columns].any(axis=0)]
+        if len(fixed):
+            names = listed(self._named(fixed))
+            raise ValueError(f"features has columns without an interval: {names}.")
+        return wald_test(self._inference, self.model.classes_, columns)
+
+    @property
+    def _n_per_output(self) -> int:
+        return len(self._names) + self._has_bias
+
+    def lr_test(self, other: Any) -> ChiSquareTest:
+        """Test a model against one with fewer columns, by the likelihood ratio.
+
+        Parameters
+        ----------
+        other : Posterior
+            Of a LogisticNN with some of the columns, of the same rows. Both models have
+            ``alpha=0``.
+
+        Returns
+        -------
+        test : ChiSquareTest
+            statistic (the difference of the deviances), df (that of the numbers of
+            parameters), p_value.
+        """
+        for posterior in (self, other):
+            if not isinstance(posterior, PosteriorFitMixin):
+                raise TypeError(f"other must be a Posterior; got {posterior!r}.")
+            posterior._need_linear("lr_test")
+            if posterior._alpha > 0.0:
+                raise ValueError(
+                    "A likelihood ratio test needs fits without a penalty, alpha=0; "
+                    f"got alpha={posterior._alpha:.3g}."
+                )
+        mine, theirs = self._inference, other._inference
+        if not (
+            np.array_equal(self.model.classes_, other.model.classes_)
+            and np.array_equal(mine.rows.codes, theirs.rows.codes)
+            and np.allclose(mine.rows.weight, theirs.rows.weight)
+        ):
+            raise ValueError("other must have the same rows: labels or weights differ.")
+        larger, smaller = (
+            (self, other) if self.n_effective >= other.n_effective else (other, self)
+        )
+        unknown = [name for name in smaller._names if name not in larger._names]
+        if unknown:
+            raise ValueError(
+                f"other must be nested: {listed(unknown)} is in the smaller model only."
+            )
+        df = round(larger.n_effective - smaller.n_effective)
+        if df == 0:
+            raise ValueError(
+                "other must have fewer or more parameters: both have as many."
+            )
+        return chi_square_test(smaller.deviance - larger.deviance, df)
+
+    def _need_linear(self, what: str) -> None:
+        if not self._is_linear:
+            raise TypeError(
+                f"Posterior.{what} is for LogisticNN: single weights of OneHiddenMLP "
+                "have no meaning of their own. Use marginal_effects."
+            )
+
+    def _named(self, columns: Sequence[int] | np.ndarray) -> list[str]:
+        return [self._names[column] for column in columns]
+
+    @property
+    def _has_bias(self) -> bool:
+        return self._inference.outputs.network.has_bias
+
+    @property
+    def _is_linear(self) -> bool:
+        return self._inference.outputs.network.is_linear

@@ -1,0 +1,150 @@
+"""Marginal effects are those of the mean probability, and so are their intervals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from models import fit, labels, noisy_classes
+from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
+
+LINEAR = LogisticNN(alpha=0.5)
+NETWORKS = [
+    OneHiddenMLP(3, name, alpha=0.5, skip_connections=skip, random_state=0)
+    for name, skip in [("tanh", False), ("softplus", True), ("gelu", False)]
+]
+each_model = pytest.mark.parametrize("model", [LINEAR, *NETWORKS], ids=str)
+
+
+def data(target):
+    """Rows with a two-valued column, 2 and 5."""
+    X, y = labels(120, 4, 2) if target == "multilabel" else noisy_classes(target)
+    X[:, 1] = np.where(X[:, 1] > np.median(X[:, 1]), 5.0, 2.0)
+    return X, y
+
+
+def mean_probability(model, X):
+    """Of the second of two classes, of every class or label, (C,)."""
+    mean = model.predict_proba(X).mean(axis=0)
+    return mean[1:] if len(mean) == 2 and model.classes_.ndim == 1 else mean
+
+
+def effects(model, X, step=1e-5):
+    """By central differences, (p, C)."""
+    found = []
+    for j in range(X.shape[1]):
+        low, high = X.copy(), X.copy()
+        if j == 1:
+            low[:, j], high[:, j], width = 2.0, 5.0, 1.0
+        else:
+            low[:, j] -= step
+            high[:, j] += step
+            width = 2.0 * step
+        found.append(
+            (model.predict_proba(high) - model.predict_proba(low)).mean(0) / width
+        )
+    return np.array(found)
+
+
+@pytest.mark.parametrize("target", [2, 3, "multilabel"])
+@each_model
+def test_effects_are_finite_differences(model, target):
+    X, y = data(target)
+    model = fit(model, X, y)
+    expected = effects(model, X)
+    if target == 2:
+        expected = expected[:, 1:]
+    frame = Posterior(model, X, y).marginal_effects()
+    assert_allclose(frame["effect"], expected.ravel(), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("target", [2, 3, "multilabel"])
+@each_model
+def test_errors_are_those_of_the_delta_method(model, target):
+    X, y = data(target)
+    model = fit(model, X, y)
+    posterior = Posterior(model, X, y)
+    arrays = model._parameters()
+
+    def moved(name, index, by):
+        arrays[name][index] += by
+        found = effects(model, X, 1e-4)
+        arrays[name][index] -= by
+        return found[:, 1:] if target == 2 else found
+
+    if isinstance(model, LogisticNN):
+        # As `parameter_names`: output after output.
+        order = [
+            place
+            for k in range(len(model.coef_))
+            for place in [*(("coef", (j, k)) for j in range(4)), ("intercept", k)]
+        ]
+    else:
+        layout = model._fitted_network().layout.shapes
+        order = [(name, i) for name, shape in layout.items() for i in np.ndindex(shape)]
+    step = 1e-4
+    J = [(moved(*place, step) - moved(*place, -step)) / (2 * step) for place in order]
+    J = np.reshape(J, (len(order), -1))
+    expected = np.sqrt(np.einsum("pe,pq,qe->e", J, posterior.covariance, J))
+    frame = posterior.marginal_effects()
+    assert_allclose(frame["std_error"], expected, rtol=1e-3, atol=1e-8)
+
+
+def test_effects_of_the_classes_sum_to_zero():
+    X, y = data(3)
+    frame = Posterior(fit(LINEAR, X, y), X, y).marginal_effects()
+    assert_allclose(frame.groupby("name")["effect"].sum(), 0.0, atol=1e-12)
+
+
+def test_other_rows():
+    X, y = data(2)
+    model = fit(LINEAR, X, y)
+    posterior = Posterior(model, X, y)
+    some = X[:7]
+    assert_allclose(
+        posterior.marginal_effects(some)["effect"],
+        effects(model, some)[:, 1],
+        rtol=1e-5,
+    )
+
+
+def test_effects_count_frequencies_and_no_class_weights():
+    X, y = data(2)
+    weight = np.arange(len(y)) % 3 + 1.0
+    model = fit(LogisticNN(alpha=0.5, class_weight={0: 1, 1: 4}), X, y, weight)
+    found = Posterior(model, X, y, weight).marginal_effects()["effect"]
+    rows = np.repeat(np.arange(len(y)), weight.astype(int))
+    assert_allclose(found, effects(model, X[rows])[:, 1], rtol=1e-5)
+
+
+def test_the_frame():
+    X, y = data(3)
+    names = ["a", "b", "c", "d"]
+    frame = pd.DataFrame(X, columns=names)
+    posterior = Posterior(fit(LINEAR, frame, y), frame, y)
+    found = posterior.marginal_effects(confidence_level=0.9)
+    assert found.columns.tolist() == [
+        "name",
+        "class",
+        "effect",
+        "std_error",
+        "z",
+        "p_value",
+        "lower",
+        "upper",
+    ]
+    assert found["name"].tolist() == np.repeat(names, 3).tolist()
+    wider = posterior.marginal_effects()
+    assert np.all(wider["lower"] < found["lower"])
+    assert_allclose(found["z"], found["effect"] / found["std_error"])
+    half = 1.6448536269514722 * found["std_error"]
+    assert_allclose(found["upper"], found["effect"] + half)
+
+
+def test_a_constant_column_has_no_effect():
+    X, y = data(2)
+    X[:, 0] = 7.0
+    frame = Posterior(fit(LINEAR, X, y), X, y).marginal_effects()
+    assert frame["effect"][0] == 0.0
+    assert np.isnan(frame["z"][0])
+    assert np.isfinite(frame["z"][1:]).all()

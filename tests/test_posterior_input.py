@@ -1,0 +1,218 @@
+"""Posterior refuses what it cannot describe, before any work, and says why."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models import LINEAR, NETWORK, each_class, fit, labels, noisy_classes
+from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
+from sknn_simple._inference.sandwich import sandwich
+
+X, Y = noisy_classes(3)
+N = len(Y)
+CLASSICAL = LogisticNN(alpha=0)
+
+
+def refuses(error, match, *args, **kwargs):
+    with pytest.raises(error, match=match):
+        Posterior(*args, **kwargs)
+
+
+@each_class
+def test_model_is_not_fitted(model):
+    refuses(NotFittedError, type(model).__name__, type(model)(), X, Y)
+
+
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (LogisticRegression().fit(X, Y), "LogisticNN or OneHiddenMLP; got LogisticRe"),
+        (LogisticNN, "got <class"),
+        (None, "got NoneType"),
+        (make_pipeline(StandardScaler(), LogisticNN()), r"pipeline\[:-1\].transform"),
+        (GridSearchCV(LogisticNN(), {}).fit(X, Y), "best_estimator_"),
+    ],
+    ids=str,
+)
+def test_other_models(model, match):
+    refuses(TypeError, match, model, X, Y)
+
+
+@each_class
+def test_other_data(model):
+    model = fit(model, X, Y)
+    weight = np.ones(N)
+    refuses(ValueError, "3 features.*4 features", model, X[:, :3], Y)
+    refuses(ValueError, "inconsistent", model, X, Y[:-1])
+    refuses(ValueError, "sample_weight", model, X, Y, weight[:-1])
+    refuses(ValueError, "sample_weight must not be neg", model, X, Y, -weight)
+    refuses(ValueError, "sample_weight must not be zero", model, X, Y, 0 * weight)
+    refuses(ValueError, "y holds the label 7", model, X, np.where(Y == 2, 7, Y))
+    refuses(ValueError, "y holds the label '0'", model, X, Y.astype(str))
+    refuses(ValueError, "NaN", model, X, np.where(Y == 2, np.nan, Y))
+    refuses(ValueError, "NaN", model, np.where(X[3, 1] == X, np.nan, X), Y)
+    refuses(ValueError, "covariance must be .*'HC3'", model, X, Y, covariance="HC3")
+    refuses(ValueError, "covariance must be .*None", model, X, Y, covariance=None)
+
+
+def test_other_column_names():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = fit(LINEAR, frame, Y)
+    refuses(ValueError, "feature names", model, frame[list("abdc")], Y)
+
+
+def test_other_labels_of_a_multilabel_target():
+    A, B = labels(n_labels=3)
+    model = fit(LINEAR, A, B)
+    refuses(ValueError, "y must have a column for each of the 3", model, A, B[:, :2])
+    refuses(ValueError, "must hold 0 and 1 only; got 2", model, A, 2 * B)
+
+
+@pytest.mark.parametrize("covariance", ["model", "robust"])
+def test_groups(covariance):
+    model, options = fit(LINEAR, X, Y), {"covariance": covariance}
+    refuses(
+        ValueError, f"one entry per row, {N}; it has 9", model, X, Y, groups=np.ones(9)
+    )
+    refuses(ValueError, "at least 2.*in 'a'", model, X, Y, groups=["a"] * N, **options)
+    refuses(ValueError, "shape", model, X, Y, groups=np.ones((N, 2)), **options)
+    # The only other group has no weight.
+    groups, weight = np.arange(N) == 3, 1.0 - (np.arange(N) == 3)
+    model = fit(LINEAR, X, Y, weight)
+    refuses(ValueError, "at least 2", model, X, Y, weight, groups=groups)
+
+
+def test_a_sandwich_needs_more_rows_than_parameters():
+    empty = np.zeros(0)
+    outputs: Any = None
+    with pytest.raises(ValueError, match="4 rows have 7"):
+        sandwich(outputs, outputs, X, Y, empty, np.ones(4), None, n_params=7.0)
+
+
+def test_groups_of_any_type():
+    model = fit(LINEAR, X, Y)
+    numbers = np.arange(N) % 7
+    expected = Posterior(model, X, Y, groups=numbers).std_errors
+    for groups in (numbers.astype(str), pd.Series(numbers), list(numbers - 3)):
+        np.testing.assert_allclose(
+            Posterior(model, X, Y, groups=groups).std_errors, expected
+        )
+
+
+@each_class
+def test_parameters_changed_after_the_fit(model):
+    model = fit(model, X, Y)
+    if isinstance(model, OneHiddenMLP):
+        model.set_params(hidden_layer_size=5)
+        refuses(ValueError, "changed after fit", model, X, Y)
+
+
+def test_a_network_without_a_penalty():
+    model = OneHiddenMLP(2, "tanh", alpha=0, random_state=0, max_iter=5, tol=0.1)
+    refuses(ValueError, "alpha=0 leaves", model.fit(X, Y), X, Y)
+
+
+@each_class
+def test_other_rows_are_allowed_with_a_warning(model):
+    model = fit(model, X, Y)
+    Posterior(model, X, Y)
+    with pytest.warns(UserWarning, match=r"gradient of J .* far from 0"):
+        Posterior(model, X, np.roll(Y, 1))
+    with pytest.warns(UserWarning, match=r"gradient of J .* far from 0"):
+        Posterior(model, X, Y, np.where(Y == 1, 3.0, 1.0))
+
+
+@each_class
+def test_too_large_for_memory(model, monkeypatch):
+    model = fit(model, X, Y)
+    monkeypatch.setattr("sknn_simple._inference.sizes.usable_bytes", lambda: 1000)
+    refuses(MemoryError, r"needs \d+ bytes, more than .* 1000 bytes", model, X, Y)
+
+
+def test_arguments_of_methods():
+    posterior = Posterior(fit(LINEAR, X, Y), X, Y)
+    levels: list[Any] = [0, 1, 95, -0.1, None, "0.95", np.nan]
+    for level in levels:
+        for method in (
+            posterior.summary,
+            posterior.conf_int,
+            posterior.marginal_effects,
+            lambda confidence_level: posterior.predict_interval(X, confidence_level),
+        ):
+            with pytest.raises(ValueError, match="confidence_level must be"):
+                method(confidence_level=level)
+    with pytest.raises(ValueError, match=r"one of the classes .*; got 'a'"):
+        posterior.summary(reference="a")
+    for features in ("e", ["x0", "e"], 9, [-7], 1.5, [None], []):
+        with pytest.raises(ValueError, match="features must name"):
+            posterior.wald_test(features)
+    for method in (
+        posterior.predict_proba,
+        posterior.predict_interval,
+        posterior.marginal_effects,
+    ):
+        with pytest.raises(ValueError, match="features"):
+            method(X[:, :2])
+
+
+def test_columns_by_name_number_and_mask():
+    posterior = Posterior(fit(LINEAR, X, Y), X, Y)
+    expected = posterior.wald_test(["x1", "x3"])
+    mask = np.array([False, True, False, True])
+    for features in ([1, 3], np.array([3, 1]), [-1, 1], mask, ["x3", "x1", "x1"]):
+        assert posterior.wald_test(features) == expected
+    assert posterior.wald_test("x1") == posterior.wald_test(1)
+    assert expected.df == 4
+
+
+def test_likelihood_ratio_of_models_that_are_not_nested():
+    full = Posterior(fit(CLASSICAL, X, Y), X, Y)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    other = frame.assign(a=X[:, 0] ** 2)[["a"]].rename(columns={"a": "z"})
+    with pytest.raises(ValueError, match="other must be nested: 'z'"):
+        full.lr_test(Posterior(fit(CLASSICAL, other, Y), other, Y))
+    with pytest.raises(ValueError, match="alpha=0; got alpha="):
+        full.lr_test(Posterior(fit(LINEAR, X[:, :2], Y), X[:, :2], Y))
+    with pytest.raises(ValueError, match="both have as many"):
+        full.lr_test(full)
+    with pytest.raises(TypeError, match="other must be a Posterior"):
+        full.lr_test(full.model)
+    half = Posterior(fit(CLASSICAL, X[::2], Y[::2]), X[::2], Y[::2])
+    with pytest.raises(ValueError, match="same rows"):
+        full.lr_test(half)
+    network = Posterior(fit(NETWORK, X, Y), X, Y)
+    with pytest.raises(TypeError, match="is for LogisticNN"):
+        full.lr_test(network)
+
+
+@each_class
+def test_a_posterior_can_be_stored(model):
+    posterior = Posterior(fit(model, X, Y), X, Y)
+    loaded = pickle.loads(pickle.dumps(posterior))
+    np.testing.assert_array_equal(loaded.predict_proba(X), posterior.predict_proba(X))
+    np.testing.assert_array_equal(loaded.std_errors, posterior.std_errors)
+
+
+@each_class
+@pytest.mark.parametrize("unit", [1e-90, 1e90])
+def test_extreme_units(model, unit):
+    model, scale = fit(model, X, Y), np.array([unit, 1.0, 1.0, 1.0])
+    expected = Posterior(model, X, Y)
+    arrays = model._parameters()
+    for name in ("coef", "hidden_coef"):
+        if name in arrays:
+            arrays[name][0] /= unit
+    found = Posterior(model, X * scale, Y)
+    np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood)
+    interval, at = expected.predict_interval(X), found.predict_interval(X * scale)
+    np.testing.assert_allclose(at, interval, rtol=1e-5)
+    effects = found.marginal_effects()["z"]
+    np.testing.assert_allclose(effects, expected.marginal_effects()["z"], rtol=1e-5)
