@@ -306,7 +306,8 @@ class BaseNN(
         self.loss_curve_ = trained.loss_curve
         self.n_iter_ = len(trained.loss_curve) - 1
         self.grad_norm_ = trained.grad_norm
-        self.converged_ = OUTCOMES[trained.outcome].converged
+        has_minimum = trained.separating is None
+        self.converged_ = OUTCOMES[trained.outcome].converged and has_minimum
         self.solver_ = trained.solver
         if trained.evidence is not None:
             self.log_evidence_, self.n_effective_, path = trained.evidence
@@ -333,6 +334,9 @@ class BaseNN(
     def _warn_unless_converged(
         self, trained: Trained, criteria: StoppingCriteria
     ) -> None:
+        if trained.separating is not None:
+            self._warn_of_separation(trained.separating)
+            return
         outcome = OUTCOMES[trained.outcome]
         if not outcome.explanation:
             return
@@ -350,6 +354,21 @@ class BaseNN(
             f"{criteria.threshold(trained.loss):.2g}. {advice}",
             ConvergenceWarning,
             stacklevel=3,
+        )
+
+    def _warn_of_separation(self, columns: tuple[int, ...]) -> None:
+        names = getattr(self, "feature_names_in_", None)
+        listed = ", ".join(
+            f"column {c}" if names is None else repr(str(names[c])) for c in columns
+        )
+        remove = f", or remove the columns that separate them: {listed}"
+        warnings.warn(
+            f"{type(self).__name__} with alpha=0 has no optimum, because the classes "
+            "can be separated: weights grow until tol ends the fit, and their size "
+            "means nothing. Use alpha='auto' or another alpha > 0"
+            f"{remove if columns else ''}.",
+            ConvergenceWarning,
+            stacklevel=4,
         )
 
     @abstractmethod

@@ -125,3 +125,18 @@ def test_validation_rows_choose_alpha():
     losses = model.cv_results_["mean_log_loss"]
     assert model.alpha_ in model.cv_results_["alpha"]
     assert losses.min() < np.log(3)
+
+
+# Without a penalty --------------------------------------------------------------------
+
+
+@each_solver
+def test_without_a_penalty_weights_lie_in_the_space_of_the_rows(solver):
+    X, y = wide()
+    with pytest.warns(UserWarning, match="separate"):
+        model = LogisticNN(0.0, solver=solver).fit(X, y)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    weights = model.coef_ * X.std(axis=0)
+    _, size, V = np.linalg.svd(Z, full_matrices=False)
+    V = V[size > 1e-8 * size[0]]
+    assert_allclose(weights @ V.T @ V, weights, atol=1e-8 * np.abs(weights).max())

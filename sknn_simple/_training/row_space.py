@@ -29,6 +29,7 @@ from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._training.heuristics import (
+    DEPENDENT,
     ROW_SPACE_BYTES,
     ROW_SPACE_RANK,
     ROW_SPACE_ROWS,
@@ -63,6 +64,35 @@ def in_row_space(
     return inner, reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
+
+
+def minimum_norm(
+    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray
+) -> np.ndarray:
+    """Return the θ of minimum norm with the same raw outputs, for alpha = 0.
+
+    Dependent columns leave a part of the weights open, in which a solver ends anywhere.
+    Its projection on the space of the rows is the smallest, in units of the penalty.
+    """
+    J = problem.linear
+    if J is None or spec.is_bounded or J.blocks.n_features > ROW_SPACE_ROWS:
+        return theta
+    unit = J.network.layout.views(problem.penalty_unit)["coef"][:, 0]
+    varying = np.flatnonzero(unit)
+    gram = np.zeros((len(varying), len(varying)))
+    for block in J.blocks.blocks:
+        X = J.dense(J.blocks.features(block, J.workspace))
+        Z = X[:, varying] / unit[varying]
+        gram += Z.T @ (block.weight[:, None] * Z)
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > DEPENDENT * values[-1:]
+    if kept.all():
+        return theta
+    theta, V = theta.copy(), vectors[:, kept]
+    coef = J.network.layout.views(theta)["coef"]
+    scaled = unit[varying, None] * coef[varying]
+    coef[varying] = V @ (V.T @ scaled) / unit[varying, None]
+    return theta
 
 
 class _RowSpace:

@@ -22,7 +22,8 @@ from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
-from sknn_simple._training.row_space import in_row_space
+from sknn_simple._training.row_space import in_row_space, minimum_norm
+from sknn_simple._training.separation import separating_columns
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import subsample_optimum
 
@@ -51,6 +52,9 @@ class Trained(NamedTuple):
     validation_curve: list[float] | None
     # None if alpha was given.
     evidence: Evidence | None = None
+    # Without a penalty: the columns that separate the classes, so that J has no
+    # minimum; empty if they cannot be told, None if J has one.
+    separating: tuple[int, ...] | None = None
     # Log-loss of `parameters` on the validation set, if there is one.
     held_out_loss: float = np.nan
 
@@ -105,6 +109,10 @@ def train(
         trained = _trained(found, plan.solver, history)
         if stopping is not None:
             return _best_of(trained, problem, stopping)
+        if problem.alpha == 0.0 and trained.outcome not in ("observer", "interrupted"):
+            columns = separating_columns(problem, found.theta)
+            shortest = problem.to_raw(minimum_norm(spec, problem, found.theta))
+            trained = trained._replace(parameters=shortest, separating=columns)
         if validation is not None:
             theta = whole.from_raw(problem.to_raw(found.theta))
             loss = validation_objective(spec, whole, validation).value(theta)

@@ -1,0 +1,97 @@
+"""Whether a fit without a penalty has no minimum, because classes can be separated.
+
+If some direction d of θ raises the raw output of the observed class against those of
+the other classes, or leaves it as it is, in every row, J falls along d for ever (Albert
+and Anderson 1984):
+
+- If θ itself classifies every row correctly, so does t θ for t > 1, with a lower J. For
+  a hidden layer it is enough to multiply the output layer.
+- If some rows are separated and others are not, the loss of the separated rows falls
+  like exp(-z), so that each Newton step moves them by about 1. Towards a minimum the
+  steps shrink quadratically.
+
+References
+----------
+Albert, A., Anderson, J. A. (1984). On the existence of maximum likelihood estimates in
+logistic regression models. Biometrika 71(1), 1-10.
+"""
+
+import numpy as np
+
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._optim.newton_cholesky import newton_steps
+from sknn_simple._training.heuristics import (
+    MAX_NAMED,
+    NEWTON_PARAMS,
+    SHRUNK,
+    TAKES_PART,
+    UNSHRUNK_STEPS,
+)
+from sknn_simple._training.problem import TrainingProblem
+
+
+def separating_columns(
+    problem: TrainingProblem, theta: np.ndarray
+) -> tuple[int, ...] | None:
+    """Return the columns that separate the classes; None if J has a minimum.
+
+    There are none if they cannot be told: many columns together separate the classes.
+    Of linear networks with many parameters only the first condition is tested.
+    """
+    separated = _separates(problem, theta)
+    J = problem.linear
+    if J is None or J.size > NEWTON_PARAMS:
+        return () if separated else None
+    direction = _lasting_step(J, theta)
+    if direction is None:
+        return () if separated else None
+    weights = J.network.layout.views(direction)["coef"]
+    if len(weights) != problem.transform.scale.size:
+        return ()  # coordinates of the row space
+    size = np.abs(weights).max(axis=1)
+    columns = np.flatnonzero(size > TAKES_PART * size.max())
+    some = len(columns) == 1 or len(columns) < np.count_nonzero(problem.transform.scale)
+    return tuple(columns.tolist()) if some and len(columns) <= MAX_NAMED else ()
+
+
+def _separates(problem: TrainingProblem, theta: np.ndarray) -> bool:
+    """Return whether θ classifies every row correctly; for labels, one of them."""
+    J = problem.objective
+    params = J.params(theta)
+    lowest = np.inf
+    for block in J.blocks.blocks:
+        X = J.blocks.features(block, J.workspace)
+        raw = J.network.forward(params, X, J.workspace)
+        lowest = np.minimum(lowest, _margins(raw, block.y).min(axis=0))
+    return bool(np.any(lowest > 0.0))
+
+
+def _margins(raw: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return by how much the observed class leads, (n_rows, 1 or n_labels)."""
+    if y.ndim == 2:
+        return raw * (2.0 * y - 1.0)
+    rows = np.arange(len(raw))
+    observed = raw[rows, y].copy()
+    others = raw.copy()
+    others[rows, y] = -np.inf
+    return (observed - others.max(axis=1))[:, None]
+
+
+def _lasting_step(J: LinearObjective, theta: np.ndarray) -> np.ndarray | None:
+    """Return a Newton step that several others did not shrink, or None."""
+    step = None
+    for _ in range(UNSHRUNK_STEPS):
+        gradient = J.value_and_grad(theta)[1]
+        step = next(newton_steps(J.curvature(theta).matrix(), gradient), None)
+        if step is None or _largest_change(J, step) <= SHRUNK:
+            return None
+        theta = theta + step
+    return step
+
+
+def _largest_change(J: LinearObjective, step: np.ndarray) -> float:
+    params = J.params(step)
+    return max(
+        float(np.abs(J.network.forward(params, X, J.workspace)).max())
+        for X in (J.blocks.features(block, J.workspace) for block in J.blocks.blocks)
+    )

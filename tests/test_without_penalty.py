@@ -1,0 +1,162 @@
+"""alpha=0: one answer if there is one, and a warning if there is none."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from models import each_solver, labels
+from sknn_simple import LogisticNN, OneHiddenMLP
+
+FREE = LogisticNN(alpha=0, tol=1e-8)
+SEPARABLE = "with alpha=0 has no optimum, because the classes can be separated"
+
+
+def overlapping(n_classes=3, n=200, p=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-3, 3, p)
+    scores = (X / X.std(axis=0)) @ rng.standard_normal((p, n_classes))
+    return X, (scores + 2 * rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+def with_dependent_columns(X):
+    """A duplicate, a sum, and two dummies that add up to 1."""
+    dummy = (X[:, 0] > 0.0).astype(float)
+    return np.column_stack([X, X[:, 1], X[:, 2] + X[:, 3], dummy, 1.0 - dummy])
+
+
+# Dependent columns --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@each_solver
+def test_dependent_columns_have_the_weights_of_minimum_norm(
+    solver, n_classes, container
+):
+    X, y = overlapping(n_classes)
+    data = with_dependent_columns(X)
+    model = clone(FREE).set_params(solver=solver).fit(container(data), y)
+    scaled = model.coef_ * model.scale_
+    Z = (data - data.mean(axis=0)) / model.scale_
+    size, V = np.linalg.svd(Z, full_matrices=False)[1:]
+    V = V[size > 1e-8 * size[0]]
+    assert_allclose(scaled @ V.T @ V, scaled, atol=1e-8)
+    fewer = clone(FREE).fit(np.column_stack([X, data[:, -1]]), y)
+    assert_allclose(model.loss_, fewer.loss_, rtol=1e-9)
+    raw = fewer.decision_function(np.column_stack([X, data[:, -1]]))
+    assert_allclose(model.decision_function(data), raw, atol=1e-4)
+
+
+@each_solver
+def test_new_rows_do_not_depend_on_order_and_units(solver):
+    X, y = overlapping()
+    data = with_dependent_columns(X)
+    rng = np.random.default_rng(1)
+    rows, columns = rng.permutation(len(y)), rng.permutation(data.shape[1])
+    scale = 10.0 ** rng.uniform(-3, 3, data.shape[1])
+    new = rng.standard_normal(data.shape) * data.std(axis=0)
+    expected = clone(FREE).set_params(solver=solver).fit(data, y).predict_proba(new)
+    other = clone(FREE).set_params(solver=solver)
+    other.fit((data * scale)[rows][:, columns], y[rows])
+    found = other.predict_proba((new * scale)[:, columns])
+    assert_allclose(found, expected, atol=1e-4)
+
+
+# Separable classes --------------------------------------------------------------------
+
+
+def quasi_separated():
+    """A category that only one class has; the other column overlaps."""
+    rng = np.random.default_rng(0)
+    category = np.r_[np.zeros(50), np.ones(10)]
+    return np.column_stack([rng.standard_normal(60), category]), np.r_[
+        np.arange(50) % 2, np.ones(10, int)
+    ]
+
+
+CASES = {
+    "apart": (np.arange(20.0)[:, None], np.arange(20) > 9, "column 0"),
+    "apart but for a tie": (np.r_[0.0, 1, 2, 2, 3][:, None], [0, 0, 0, 1, 1], "column"),
+    "a category": (*quasi_separated(), "column 1"),
+    "iris": (*load_iris(return_X_y=True), ""),
+    "a label": (
+        np.arange(20.0)[:, None],
+        np.column_stack([np.arange(20) > 9, np.arange(20) % 2]).astype(int),
+        "column 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@each_solver
+def test_separable_classes_end_with_one_warning(solver, case):
+    X, y, columns = CASES[case]
+    with pytest.warns(ConvergenceWarning, match=SEPARABLE) as caught:
+        model = LogisticNN(alpha=0, solver=solver).fit(X, y)
+    assert len(caught) == 1
+    assert str(caught[0].message).endswith(".")
+    assert columns in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert not model.converged_
+    assert np.isfinite(model.predict_proba(X)).all()
+    LogisticNN(alpha=1e-3).fit(X, y)  # silent
+
+
+def test_the_warning_names_columns_of_a_frame():
+    pandas = pytest.importorskip("pandas")
+    X, y = quasi_separated()
+    frame = pandas.DataFrame(X, columns=["age", "region_north"])
+    with pytest.warns(ConvergenceWarning, match="separate them: 'region_north'"):
+        LogisticNN(alpha=0).fit(frame, y)
+
+
+def test_a_network_that_classifies_every_row_has_no_optimum_either():
+    X = np.arange(20.0)[:, None]
+    with pytest.warns(ConvergenceWarning, match=SEPARABLE):
+        OneHiddenMLP(3, "tanh", alpha=0, random_state=0).fit(X, X[:, 0] > 9)
+
+
+@each_solver
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_that_overlap_are_fitted_in_silence(seed, solver):
+    X, y = overlapping(seed=seed)
+    model = clone(FREE).set_params(solver=solver).fit(X, y)
+    assert model.converged_
+
+
+@pytest.mark.parametrize("n", [12, 30])
+def test_separation_is_found_where_linear_programming_finds_it(n):
+    from scipy.optimize import linprog
+
+    rng = np.random.default_rng(n)
+    found, expected = [], []
+    for _ in range(40):
+        X = rng.integers(-2, 3, (n, 3)).astype(float)
+        y = (X[:, 0] + rng.normal(size=n) > 0).astype(int)
+        if y.min() == y.max():
+            continue
+        signed = np.column_stack([X, np.ones(n)]) * np.where(y, 1.0, -1.0)[:, None]
+        best = linprog(
+            -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(n), bounds=(-1, 1)
+        )
+        expected.append(best.fun < -1e-9)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            LogisticNN(alpha=0).fit(X, y)
+        found.append(bool(caught))
+    assert found == expected
+    assert len(set(expected)) == 2 or n > 12
+
+
+@each_solver
+def test_labels_that_overlap_are_silent(solver):
+    X, y = labels(n=400)
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(y.shape) < 0.3, 1 - y, y)
+    assert clone(FREE).set_params(solver=solver).fit(X, y).converged_
