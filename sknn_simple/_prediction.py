@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._data.row_blocks import Workspace, block_edges
+from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import out_activation
 from sknn_simple._model.losses import LOSSES, Loss
 from sknn_simple._model.objective import Network
@@ -192,18 +193,29 @@ def map_rows(
 ) -> np.ndarray:
     """Fill `out` with ``work_on(rows, workspace)``, block by block, and return it.
 
-    Apart from `out`, this takes memory for the hidden units of one block only. The
+    Threads share the blocks, as in a fit, so that the bits do not depend on their
+    number. Apart from `out`, each takes memory for the hidden units of one block. The
     entries of `out` are finite: if products overflow, rows are made shorter.
     """
     workspace = Workspace()
-    with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-        for start, stop in block_edges(X.shape[0], network.row_bytes(X)):
-            part = out[start:stop]
-            part[...] = work_on(X[start:stop], workspace)
-            huge = ~(np.abs(part) <= _largest(out.dtype)).all(axis=1)
-            if huge.any():
-                shorter = _shorter(X[start:stop][huge])
-                part[huge] = _within_range(work_on(shorter, workspace), out.dtype)
+    edges = block_edges(X.shape[0], network.row_bytes(X))
+
+    def fill(index: int) -> None:
+        rows = slice(*edges[index])
+        part = out[rows]
+        part[...] = work_on(X[rows], workspace)
+        most = _largest(out.dtype)
+        if not (part.min() >= -most and part.max() <= most):
+            huge = ~(np.abs(part) <= most).all(axis=1)
+            shorter = work_on(_shorter(X[rows][huge]), workspace)
+            part[huge] = _within_range(shorter, out.dtype)
+
+    with (
+        np.errstate(under="ignore", over="ignore", invalid="ignore"),
+        limit_blas_threads() as n_threads,
+        Workers(n_threads) as workers,
+    ):
+        workers.run(fill, len(edges))
     return out
 
 
