@@ -1,14 +1,12 @@
-"""Base class of both classifiers: the steps of ``fit``, the record, persistence."""
+"""Base class of both classifiers: the steps of ``fit``, and the record."""
 
-import difflib
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -18,21 +16,25 @@ from sknn_simple._compat import (
     CallbackSupportMixin,
     Interval,
     InvalidParameterError,
-    StrOptions,
     check_monotonic_cst,
-    drop_callbacks,
     fit_context,
-    in_callback_context,
-    parse_version,
+    has_callbacks,
     with_callbacks,
 )
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
+from sknn_simple._parameters import Options, suggestion
+from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
 from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
-from sknn_simple._training.callbacks import FitCallbacks, IterationTasks, SearchTasks
+from sknn_simple._training.callbacks import (
+    FitCallbacks,
+    HookStopped,
+    IterationTasks,
+    SearchTasks,
+)
 from sknn_simple._training.early_stopping import EarlyStopping
 from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.problem import TrainingProblem
@@ -40,10 +42,12 @@ from sknn_simple._training.progress import ProgressTable, print_line
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set, validate_validation_set
-from sknn_simple._version import __version__
 
 # "Documentation" under [project.urls] in pyproject.toml.
 DOCUMENTATION = "https://sknn-simple.readthedocs.io/en/stable"
+
+# Fitted attributes without which an estimator is not fitted.
+_WEIGHTS = ("classes_", "coef_", "coefs_", "intercept_", "intercepts_")
 
 # Fitted attributes that only some fits set.
 _NOT_ALWAYS_SET = (
@@ -60,17 +64,17 @@ class BaseNN(
     CallbackSupportMixin,
     PredictionMixin,
     ClassifierMixin,
-    BaseEstimator,
+    PersistenceMixin,
     metaclass=ABCMeta,
 ):
     """Base of the two classifiers; a subclass names its network and its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), Options(["auto"])],
         "standardize": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, Options(["balanced"]), None],
         "monotonic_cst": ["array-like", dict, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -136,10 +140,13 @@ class BaseNN(
             minimised; the best iterate so far is kept. Also if Ctrl-C or a callback
             ended the search for alpha; the best alpha so far is used.
         """
-        with _unchanged_on_failure(self):
-            trained, search, criteria = self._fit(
-                X, y, sample_weight, X_val, y_val, sample_weight_val
-            )
+        try:
+            with _unchanged_on_failure(self):
+                trained, search, criteria = self._fit(
+                    X, y, sample_weight, X_val, y_val, sample_weight_val
+                )
+        except HookStopped as stopped:
+            raise stopped.error from None
         self._warn_unless_finished(search)
         self._warn_unless_converged(trained, criteria)
         return self
@@ -164,19 +171,27 @@ class BaseNN(
         self._check_penalty(data)
         spec = self._train_spec(data)
         previous = self._previous_parameters(spec.network, data)
-        # Callbacks get copies of this estimator, which must not have attributes that
-        # only the previous fit sets.
-        for name in _NOT_ALWAYS_SET:
-            self.__dict__.pop(name, None)
+        if has_callbacks(self):
+            # Hooks are given copies of this estimator, which must not have attributes
+            # of the last fit. The estimator itself cannot predict before the end.
+            self._drop_attributes(*_WEIGHTS, *_NOT_ALWAYS_SET)
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
             {"X": X, "y": y, "metadata": weights},
             partial(self._predictor, data.without_rows(), spec.network),
+            partial(self._record, data.without_rows(), spec.network),
         )
         trained, search = self._train(spec, data, validation, previous, callbacks)
-        self._record(data, spec, trained, search)
+        attributes = self._record(data, spec.network, trained, search)
+        self._drop_attributes(*_NOT_ALWAYS_SET)
+        self.__dict__.update(attributes)
+        callbacks.end_fit(attributes)
         return trained, search, spec.criteria
+
+    def _drop_attributes(self, *names: str) -> None:
+        for name in names:
+            self.__dict__.pop(name, None)
 
     # Steps of fit ---------------------------------------------------------------------
 
@@ -346,28 +361,33 @@ class BaseNN(
     def _record(
         self,
         data: TrainingSet,
-        spec: TrainSpec,
+        network: Network,
         trained: Trained,
-        search: Search | None,
-    ) -> None:
-        """Set the fitted attributes."""
-        self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
-        self.alpha_ = trained.alpha
-        self.scale_ = trained.unit
-        self.loss_ = trained.loss
-        self.loss_curve_ = trained.loss_curve
-        self.n_iter_ = len(trained.loss_curve) - 1
-        self.grad_norm_ = trained.grad_norm
-        self.converged_ = OUTCOMES[trained.outcome].converged
-        self.solver_ = trained.solver
+        search: Search | None = None,
+    ) -> dict[str, Any]:
+        """Return all fitted attributes."""
+        attributes = {
+            **self._predictor(data, network, trained.parameters),
+            "alpha_": trained.alpha,
+            "scale_": trained.unit,
+            "loss_": trained.loss,
+            "loss_curve_": trained.loss_curve,
+            "n_iter_": len(trained.loss_curve) - 1,
+            "grad_norm_": trained.grad_norm,
+            "converged_": OUTCOMES[trained.outcome].converged,
+            "solver_": trained.solver,
+        }
         if trained.evidence is not None:
-            self.log_evidence_, self.n_effective_, path = trained.evidence
-            alpha, log_evidence = np.array(path).T
-            self.evidence_path_ = {"alpha": alpha, "log_evidence": log_evidence}
+            log_evidence, n_effective, path = trained.evidence
+            attributes["log_evidence_"] = log_evidence
+            attributes["n_effective_"] = n_effective
+            columns = zip(("alpha", "log_evidence"), np.array(path).T, strict=True)
+            attributes["evidence_path_"] = dict(columns)
         if search is not None:
-            self.cv_results_ = search.table()
+            attributes["cv_results_"] = search.table()
         if trained.validation_curve is not None:
-            self.validation_loss_curve_ = trained.validation_curve
+            attributes["validation_loss_curve_"] = trained.validation_curve
+        return attributes
 
     def _warn_unless_finished(self, search: Search | None) -> None:
         if search is None or search.outcome == "lowest":
@@ -410,39 +430,6 @@ class BaseNN(
     ) -> dict[str, Any]:
         """Return the fitted attributes that hold the network's named arrays."""
 
-    # Persistence ----------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes to store, and the version of sknn_simple.
-
-        A fitted model is stored without its callbacks: only a fit needs them, and the
-        program that loads it may lack their classes. An estimator before or during its
-        fit keeps them, for the processes of a search or of ``n_init``.
-        """
-        state = dict(cast(dict[str, Any], super().__getstate__()))
-        state["_sknn_simple_version"] = __version__
-        if hasattr(self, "n_iter_") and not in_callback_context(self):
-            drop_callbacks(state)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the stored attributes; warn if a newer sknn_simple stored them."""
-        state = dict(state)
-        stored_by = state.pop("_sknn_simple_version", __version__)
-        if parse_version(stored_by) > parse_version(__version__):
-            warnings.warn(
-                f"This {type(self).__name__} was stored by sknn_simple {stored_by} and "
-                f"loaded by {__version__}, whose predictions may differ. Upgrade "
-                "sknn_simple, or fit the model again.",
-                UserWarning,
-                stacklevel=2,
-            )
-        # Parameters that the version did not have.
-        for name, parameter in signature(type(self).__init__).parameters.items():
-            if parameter.default is not Parameter.empty:
-                state.setdefault(name, parameter.default)
-        super().__setstate__(state)
-
     # Conventions of scikit-learn ------------------------------------------------------
 
     # The HTML representation links to this page.
@@ -455,9 +442,13 @@ class BaseNN(
         try:
             super()._validate_params()
         except InvalidParameterError as error:
-            raise InvalidParameterError(
-                str(error) + _suggestion(self, str(error))
-            ) from None
+            hint = suggestion(self, str(error))
+            raise InvalidParameterError(f"{error}{hint}") from None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether there are weights; other attributes are set before them."""
+        names = vars(self).keys()
+        return "classes_" in names and bool({"coef_", "coefs_"} & names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -476,20 +467,3 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
-
-
-def _suggestion(estimator: BaseEstimator, message: str) -> str:
-    """Return " Did you mean …?" for a parameter whose value is a misspelt option."""
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name, None)
-        if not isinstance(value, str) or f"'{name}'" not in message:
-            continue
-        options: Sequence[str] = [
-            option
-            for constraint in constraints
-            if isinstance(constraint, StrOptions)
-            for option in constraint.options
-        ]
-        close = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5)
-        return f" Did you mean {close[0]!r}?" if close else ""
-    return ""
