@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_simple._compat import (
@@ -63,7 +63,6 @@ _NOT_ALWAYS_SET = (
 class BaseNN(
     CallbackSupportMixin,
     PredictionMixin,
-    ClassifierMixin,
     PersistenceMixin,
     metaclass=ABCMeta,
 ):
@@ -102,7 +101,7 @@ class BaseNN(
             converted to CSR. If it has few columns, LogisticNN makes blocks of rows
             dense to form the Hessian.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels of any type, or a multilabel indicator matrix.
+            Class labels (text, numbers, booleans), or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. A row of weight 2 is the same as two equal rows.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None

@@ -27,7 +27,10 @@ BAD_WEIGHTS = {
     "too short": (np.ones(57), r"sample_weight.*\(57,\).*\(60,\)"),
     "two columns": (np.ones((60, 2)), "1D|one-dimensional"),
     "text": (["heavy"] * 60, "could not convert string to float"),
-    "one class left": ((Y == 1).astype(float), "2 classes with a positive weight"),
+    "one class left": (
+        (Y == 1).astype(float),
+        "2 classes with a positive weight; with sample_weight its samples have one .*1",
+    ),
 }
 
 
