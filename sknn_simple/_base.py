@@ -1,37 +1,39 @@
-"""Base class of both classifiers: the steps of ``fit``, the record, persistence."""
+"""Base class of both classifiers: the steps of ``fit``, and the record."""
 
-import difflib
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_simple._compat import (
     CallbackSupportMixin,
     Interval,
     InvalidParameterError,
-    StrOptions,
-    drop_callbacks,
     fit_context,
-    in_callback_context,
-    parse_version,
+    has_callbacks,
     with_callbacks,
 )
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
+from sknn_simple._parameters import Options, suggestion
+from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
 from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
-from sknn_simple._training.callbacks import FitCallbacks, IterationTasks, SearchTasks
+from sknn_simple._training.callbacks import (
+    FitCallbacks,
+    HookStopped,
+    IterationTasks,
+    SearchTasks,
+)
 from sknn_simple._training.early_stopping import EarlyStopping
 from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.problem import TrainingProblem
@@ -39,7 +41,6 @@ from sknn_simple._training.progress import ProgressTable, print_line
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set, validate_validation_set
-from sknn_simple._version import __version__
 from sknn_simple._warm_start import previous_parameters
 
 # "Documentation" under [project.urls] in pyproject.toml.
@@ -59,18 +60,17 @@ _NOT_ALWAYS_SET = (
 class BaseNN(
     CallbackSupportMixin,
     PredictionMixin,
-    ClassifierMixin,
-    BaseEstimator,
+    PersistenceMixin,
     metaclass=ABCMeta,
 ):
     """Base of the two classifiers; a subclass names its network and its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), Options(["auto"])],
         "standardize": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, Options(["balanced"]), None],
         "monotonic_cst": ["array-like", dict, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -95,7 +95,7 @@ class BaseNN(
             converted to CSR. If it has few columns, LogisticNN makes blocks of rows
             dense to form the Hessian.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels of any type, or a multilabel indicator matrix.
+            Class labels (text, numbers, booleans), or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. A row of weight 2 is the same as two equal rows.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -133,10 +133,13 @@ class BaseNN(
             minimised; the best iterate so far is kept. Also if Ctrl-C or a callback
             ended the search for alpha; the best alpha so far is used.
         """
-        with _unchanged_on_failure(self):
-            trained, search, criteria = self._fit(
-                X, y, sample_weight, X_val, y_val, sample_weight_val
-            )
+        try:
+            with _unchanged_on_failure(self):
+                trained, search, criteria = self._fit(
+                    X, y, sample_weight, X_val, y_val, sample_weight_val
+                )
+        except HookStopped as stopped:
+            raise stopped.error from None
         self._warn_unless_finished(search)
         self._warn_unless_converged(trained, criteria)
         return self
@@ -162,19 +165,27 @@ class BaseNN(
         data = self._with_own_intercept(data)
         spec = self._train_spec(data)
         previous = previous_parameters(self, spec.network, data)
-        # Callbacks get copies of this estimator, which must not have attributes that
-        # only the previous fit sets.
-        for name in _NOT_ALWAYS_SET:
-            self.__dict__.pop(name, None)
+        if has_callbacks(self):
+            # Hooks are given copies of this estimator, which must not have attributes
+            # of the last fit. The estimator itself cannot predict before the end.
+            self._drop_attributes(*self._model_attributes, *_NOT_ALWAYS_SET)
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         callbacks = FitCallbacks(
             self,
             {"X": X, "y": y, "metadata": weights},
             partial(self._predictor, data.without_rows(), spec.network),
+            partial(self._record, data.without_rows(), spec.network),
         )
         trained, search = self._train(spec, data, validation, previous, callbacks)
-        self._record(data, spec, trained, search)
+        attributes = self._record(data, spec.network, trained, search)
+        self._drop_attributes(*_NOT_ALWAYS_SET)
+        self.__dict__.update(attributes)
+        callbacks.end_fit(attributes)
         return trained, search, spec.criteria
+
+    def _drop_attributes(self, *names: str) -> None:
+        for name in names:
+            self.__dict__.pop(name, None)
 
     # Steps of fit ---------------------------------------------------------------------
 
@@ -294,29 +305,34 @@ class BaseNN(
     def _record(
         self,
         data: TrainingSet,
-        spec: TrainSpec,
+        network: Network,
         trained: Trained,
-        search: Search | None,
-    ) -> None:
-        """Set the fitted attributes."""
-        self.__dict__.update(self._predictor(data, spec.network, trained.parameters))
-        self.alpha_ = trained.alpha
-        self.scale_ = trained.unit
-        self.loss_ = trained.loss
-        self.loss_curve_ = trained.loss_curve
-        self.n_iter_ = len(trained.loss_curve) - 1
-        self.grad_norm_ = trained.grad_norm
+        search: Search | None = None,
+    ) -> dict[str, Any]:
+        """Return all fitted attributes."""
         has_minimum = trained.separating is None
-        self.converged_ = OUTCOMES[trained.outcome].converged and has_minimum
-        self.solver_ = trained.solver
+        attributes = {
+            **self._predictor(data, network, trained.parameters),
+            "alpha_": trained.alpha,
+            "scale_": trained.unit,
+            "loss_": trained.loss,
+            "loss_curve_": trained.loss_curve,
+            "n_iter_": len(trained.loss_curve) - 1,
+            "grad_norm_": trained.grad_norm,
+            "converged_": OUTCOMES[trained.outcome].converged and has_minimum,
+            "solver_": trained.solver,
+        }
         if trained.evidence is not None:
-            self.log_evidence_, self.n_effective_, path = trained.evidence
-            alpha, log_evidence = np.array(path).T
-            self.evidence_path_ = {"alpha": alpha, "log_evidence": log_evidence}
+            log_evidence, n_effective, path = trained.evidence
+            attributes["log_evidence_"] = log_evidence
+            attributes["n_effective_"] = n_effective
+            columns = zip(("alpha", "log_evidence"), np.array(path).T, strict=True)
+            attributes["evidence_path_"] = dict(columns)
         if search is not None:
-            self.cv_results_ = search.table()
+            attributes["cv_results_"] = search.table()
         if trained.validation_curve is not None:
-            self.validation_loss_curve_ = trained.validation_curve
+            attributes["validation_loss_curve_"] = trained.validation_curve
+        return attributes
 
     def _warn_unless_finished(self, search: Search | None) -> None:
         if search is None or search.outcome == "lowest":
@@ -377,45 +393,6 @@ class BaseNN(
     ) -> dict[str, Any]:
         """Return the fitted attributes that hold the network's named arrays."""
 
-    # Persistence ----------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes to store, and the version of sknn_simple.
-
-        A fitted model is stored without its callbacks: only a fit needs them, and the
-        program that loads it may lack their classes. An estimator before or during its
-        fit keeps them, for the processes of a search or of ``n_init``.
-        """
-        state = dict(cast(dict[str, Any], super().__getstate__()))
-        state["_sknn_simple_version"] = __version__
-        if hasattr(self, "n_iter_") and not in_callback_context(self):
-            drop_callbacks(state)
-        return state
-
-    # Fitted attributes in whose place earlier versions read a parameter.
-    _once_parameters: ClassVar[dict[str, str]] = {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the stored attributes; warn if a newer sknn_simple stored them."""
-        state = dict(state)
-        stored_by = state.pop("_sknn_simple_version", __version__)
-        if parse_version(stored_by) > parse_version(__version__):
-            warnings.warn(
-                f"This {type(self).__name__} was stored by sknn_simple {stored_by} and "
-                f"loaded by {__version__}, whose predictions may differ. Upgrade "
-                "sknn_simple, or fit the model again.",
-                UserWarning,
-                stacklevel=2,
-            )
-        # Parameters that the version did not have.
-        for name, parameter in signature(type(self).__init__).parameters.items():
-            if parameter.default is not Parameter.empty:
-                state.setdefault(name, parameter.default)
-        if self._model_attributes[0] in state:
-            for name, parameter in self._once_parameters.items():
-                state.setdefault(name, state[parameter])
-        super().__setstate__(state)
-
     # Conventions of scikit-learn ------------------------------------------------------
 
     # The HTML representation links to this page.
@@ -428,9 +405,8 @@ class BaseNN(
         try:
             super()._validate_params()
         except InvalidParameterError as error:
-            raise InvalidParameterError(
-                str(error) + _suggestion(self, str(error))
-            ) from None
+            hint = suggestion(self, str(error))
+            raise InvalidParameterError(f"{error}{hint}") from None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -449,20 +425,3 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
-
-
-def _suggestion(estimator: BaseEstimator, message: str) -> str:
-    """Return " Did you mean …?" for a parameter whose value is a misspelt option."""
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name, None)
-        if not isinstance(value, str) or f"'{name}'" not in message:
-            continue
-        options: Sequence[str] = [
-            option
-            for constraint in constraints
-            if isinstance(constraint, StrOptions)
-            for option in constraint.options
-        ]
-        close = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5)
-        return f" Did you mean {close[0]!r}?" if close else ""
-    return ""

@@ -36,9 +36,9 @@ def callback_context(estimator: Any, **subtasks: Any) -> Any | None:
     return None if init is None else init(**subtasks)
 
 
-def in_callback_context(estimator: Any) -> bool:
-    """Return whether an estimator is being fitted in a callback context."""
-    return hasattr(estimator, "_callback_fit_ctx")
+def current_context(estimator: Any) -> Any | None:
+    """Return the context of the fit that an estimator is in, if any."""
+    return getattr(estimator, "_callback_fit_ctx", None)
 
 
 def has_callbacks(estimator: Any) -> bool:
@@ -47,8 +47,14 @@ def has_callbacks(estimator: Any) -> bool:
 
 
 def drop_callbacks(state: dict[str, Any]) -> None:
-    """Remove the callbacks from the state of an estimator."""
-    state.pop("_skl_callbacks", None)
+    """Remove the callbacks and their contexts from the state of an estimator."""
+    for name in (
+        "_skl_callbacks",
+        "_skl_callbacks_to_teardown",
+        "_callback_fit_ctx",
+        "_parent_callback_ctx",
+    ):
+        state.pop(name, None)
 
 
 # scikit-learn ≥ 1.9 raises an error for weights that are all zero; its message does not
@@ -70,10 +76,10 @@ __all__ = [
     "callback_context",
     "check_monotonic_cst",
     "check_sample_weight",
+    "current_context",
     "drop_callbacks",
     "fit_context",
     "has_callbacks",
-    "in_callback_context",
     "parse_version",
     "with_callbacks",
 ]

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sknn_simple._base import BaseNN
-from sknn_simple._compat import StrOptions
 from sknn_simple._data.moments import constant_column
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import linear_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._parameters import Options
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import FLOAT32_TOL, in_rows
@@ -190,7 +190,7 @@ class LogisticNN(BaseNN):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNN._parameter_constraints,
         "fit_intercept": ["boolean"],
-        "solver": [StrOptions({"auto", *SOLVERS})],
+        "solver": [Options(["auto", *SOLVERS])],
     }
 
     def __init__(
@@ -253,18 +253,17 @@ class LogisticNN(BaseNN):
     ) -> tuple[Trained, Search | None]:
         zeros = np.zeros(spec.network.layout.size)
         search, warm_start = None, previous is not None
-        with callbacks.fit_task(max_subtasks=self.max_iter) as context:
-            if spec.by_evidence and validation is not None:
-                spec = spec._replace(by_evidence=False)
-                folds = [Fold(data, validation)]
-                with callbacks.search_task(context) as task:
-                    search = self._search_alpha(
-                        spec, data, folds, zeros, task, callbacks
-                    )
-                spec = spec._replace(alpha=search.alpha)
-            observers = partial(self._observers, callbacks, 1, 0, context)
-            start = zeros if previous is None else previous
-            trained = train(spec, data, None, start, observers, warm_start=warm_start)
+        by_validation = spec.by_evidence and validation is not None
+        context = callbacks.begin_fit(max_subtasks=self.max_iter + by_validation)
+        if by_validation:
+            spec = spec._replace(by_evidence=False)
+            folds = [Fold(data, validation)]
+            with callbacks.search_task(context) as task:
+                search = self._search_alpha(spec, data, folds, zeros, task, callbacks)
+            spec = spec._replace(alpha=search.alpha)
+        observers = partial(self._observers, callbacks, 1, 0, context)
+        start = zeros if previous is None else previous
+        trained = train(spec, data, None, start, observers, warm_start=warm_start)
         return trained, search
 
     def _initial_alpha(self, data: TrainingSet) -> float:

@@ -9,13 +9,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from sknn_simple._base import BaseNN
-from sknn_simple._compat import Interval, StrOptions
+from sknn_simple._compat import Interval
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._parameters import Options
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
     Fold,
@@ -31,9 +32,7 @@ from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import MakeObservers, Trained
 
-_SOLVERS = {
-    name for name, solver in SOLVERS.items() if "hess" not in solver.derivatives
-}
+_SOLVERS = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
 
 
 class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
@@ -230,10 +229,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNN._parameter_constraints,
         "hidden_layer_size": [Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [Options(ACTIVATIONS)],
         "cv": ["cv_object"],
         "skip_connections": ["boolean"],
-        "solver": [StrOptions({"auto", *_SOLVERS})],
+        "solver": [Options(["auto", *_SOLVERS])],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "early_stopping": ["boolean"],
@@ -351,24 +350,24 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
         drawn = [self._draw(self._network(data), seed) for seed in seeds]
         starts, search = drawn if previous is None else [previous], None
-        with callbacks.fit_task(
+        context = callbacks.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
-        ) as context:
-            if context is None:  # do not send X and y to other processes
-                callbacks = callbacks.without_data()
-            if chooses:
-                with callbacks.search_task(context, len(starts)) as task:
-                    search = self._search(spec, data, folds, seeds[0], task, callbacks)
-                spec = spec._replace(alpha=search.alpha)
-            training = RestartTraining(
-                spec,
-                data,
-                validation if self.early_stopping else None,
-                warm_start=previous is not None,
-                observers=partial(_observers, self, callbacks, len(starts)),
-                tasks=RestartTasks(context, callbacks, self.max_iter),
-            )
-            fits = train_each(training, starts, self.n_jobs)
+        )
+        if context is None:  # do not send X and y to other processes
+            callbacks = callbacks.without_data()
+        if chooses:
+            with callbacks.search_task(context, len(starts)) as task:
+                search = self._search(spec, data, folds, seeds[0], task, callbacks)
+            spec = spec._replace(alpha=search.alpha)
+        training = RestartTraining(
+            spec,
+            data,
+            validation if self.early_stopping else None,
+            warm_start=previous is not None,
+            observers=partial(_observers, self, callbacks, len(starts)),
+            tasks=RestartTasks(context, callbacks, self.max_iter),
+        )
+        fits = train_each(training, starts, self.n_jobs)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits), search
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._data.row_blocks import Workspace, block_edges
@@ -13,10 +14,10 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import out_activation
 from sknn_simple._model.losses import LOSSES, Loss
 from sknn_simple._model.objective import Network
-from sknn_simple._validation import validate_features
+from sknn_simple._validation import plain_labels, validate_features
 
 
-class PredictionMixin(metaclass=ABCMeta):
+class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
     """The prediction methods of a fitted classifier.
 
     They depend on the fitted attributes alone, also if these were set by hand.
@@ -138,6 +139,28 @@ class PredictionMixin(metaclass=ABCMeta):
         if raw.shape[1] == 1:
             return classes[(raw[:, 0] > 0.0).astype(np.intp)]
         return classes[raw.argmax(axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of ``predict``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or a multilabel indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            The share of samples whose class, or all of whose labels, are right.
+        """
+        # The metrics of scikit-learn refuse numbers of dtype object, which fit takes.
+        if isinstance(y, np.ndarray) or hasattr(y, "to_numpy"):
+            y = plain_labels(np.asarray(y))
+        return super().score(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.

@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._data.moments import LARGEST
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._kinds import check_kind
 
 
 def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -29,6 +30,7 @@ def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     Arrays of other libraries become NumPy arrays, which training needs, even if
     scikit-learn's array API dispatch is on.
     """
+    check_kind("X", X)
     return _canonical(_validate_data(estimator, X, reset=reset))
 
 
@@ -39,7 +41,10 @@ def _validate_data(
     # The sum that scikit-learn tests for NaN may overflow.
     quiet = np.errstate(over="ignore", invalid="ignore")
     with config_context(array_api_dispatch=False), quiet:
-        return validate_data(estimator, _as_numpy(X), y, **settings)
+        try:
+            return validate_data(estimator, _as_numpy(X), y, **settings)
+        except TypeError as error:  # NumPy's, for an object that is no number
+            raise TypeError(f"X cannot be converted to numbers: {error}") from None
 
 
 def _as_numpy(array: Any) -> Any:
@@ -73,12 +78,15 @@ def validate_training_set(
     finite, continuous or has one class only; lengths differ; weights are negative or
     all zero; a class weight is invalid or misspelt.
     """
+    check_kind("X", X)
+    if y is not None:  # for which scikit-learn has a better message
+        check_kind("y", y)
     y = _as_numpy(y)
     _check_no_label_is_missing(y)
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = _canonical(X)
     classes, codes = _encode(y)
-    weight = _sample_weight(X, sample_weight)
+    weight = _sample_weight(X, sample_weight, "sample_weight")
     mean_weight = _mean_weight(weight)
     factors = None
     if class_weight is not None:
@@ -100,10 +108,7 @@ def _check_no_label_is_missing(y: Any) -> None:
     labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
     if labels.dtype.kind in "iub":
         return
-    if labels.dtype == object:
-        missing = np.vectorize(_is_missing, otypes=[bool])(labels)
-    else:
-        missing = labels != labels
+    missing = _is_missing(labels)
     if missing.any():
         label = labels[missing][0]
         raise ValueError(
@@ -112,8 +117,16 @@ def _check_no_label_is_missing(y: Any) -> None:
         )
 
 
-def _is_missing(label: Any) -> bool:
-    """Return whether a label is None, pandas.NA, or differs from itself as NaN does."""
+def _is_missing(labels: np.ndarray) -> np.ndarray:
+    """Return which labels are None, pandas.NA, or unequal to themselves as NaN is."""
+    try:
+        # == compares each object with None; an object without a truth value raises.
+        return (labels != labels) | np.asarray(labels == np.array(None), dtype=bool)
+    except (TypeError, ValueError):
+        return np.vectorize(_is_missing_label, otypes=[bool])(labels)
+
+
+def _is_missing_label(label: Any) -> bool:
     try:
         return label is None or bool(label != label)
     except TypeError:  # pandas.NA is neither true nor false
@@ -124,14 +137,33 @@ def _is_missing(label: Any) -> bool:
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, and class numbers or the indicator matrix as codes."""
-    if sparse.issparse(y):
-        y = y.toarray()
+    y = plain_labels(y.toarray() if sparse.issparse(y) else y)
     if _is_multilabel(y):
         return np.arange(y.shape[1]), _indicator(y)
     labels = y if y.ndim == 1 else column_or_1d(y, warn=True)
     classes, codes = np.unique(labels, return_inverse=True)
     _check_two_classes(classes)
     return classes, codes
+
+
+def plain_labels(y: np.ndarray) -> np.ndarray:
+    """Return numbers and booleans of dtype object in their own dtype.
+
+    scikit-learn's checks of targets and its metrics refuse them as objects.
+    """
+    if y.dtype != object or not y.size or isinstance(y.flat[0], str):
+        return y
+    try:
+        plain = np.array(y.tolist())
+        if plain.dtype.kind in "biuf" and np.array_equal(plain, y):
+            return plain
+    except ValueError:  # lists of several lengths
+        pass
+    kinds = sorted({type(label).__name__ for label in y.flat})
+    raise ValueError(
+        "y of dtype object cannot be used as labels: it must hold text only, or numbers"
+        f" and booleans; it holds {', '.join(kinds)}. y.astype(str) makes text of them."
+    )
 
 
 def _is_multilabel(y: np.ndarray) -> bool:
@@ -189,11 +221,17 @@ def _mean_weight(weight: np.ndarray) -> float:
     return min(1.0, float((weight[weight > 0.0] / largest).mean() * largest))
 
 
-def _sample_weight(X: Any, sample_weight: Any) -> np.ndarray:
+def _sample_weight(X: Any, sample_weight: Any, name: str) -> np.ndarray:
     """Return the weights of the rows of X, (n_samples,) in float64."""
     if sample_weight is None:
         return np.ones(X.shape[0])
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if not isinstance(sample_weight, Real):  # one number is the weight of every row
+        check_kind(name, sample_weight)
+    try:
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        named = "sample_weight" in str(error)
+        raise type(error)(f"{'' if named else 'sample_weight: '}{error}") from None
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
     if (weight < 0.0).any():
@@ -346,6 +384,8 @@ def validate_validation_set(
                 f"{given[0]} is given without {name}: a validation set needs X_val and "
                 "y_val."
             )
+    check_kind("X_val", X_val)
+    check_kind("y_val", y_val)
     # A float64 beyond float32 becomes infinite, which is refused, or 0.
     with _renamed("X"), np.errstate(over="ignore", under="ignore"):
         X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
@@ -354,7 +394,7 @@ def validate_validation_set(
         codes = _known_codes(data.classes, data.multilabel, y_val)
         check_consistent_length(X, codes)
     with _renamed("sample_weight"):
-        weight = _sample_weight(X, sample_weight_val)
+        weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
     if data.class_weight is not None:
         with _renamed("X"):
             weight = _times_class_weight(
@@ -372,11 +412,11 @@ def _renamed(name: str) -> Generator[None]:
     """Make errors in the block, which check `name`, say that it is `name`_val."""
     try:
         yield
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         message = re.sub(rf"\A(Input )?{name}\b", r"\g<0>_val", str(error))
         if f"{name}_val" not in message:
             message = f"{name}_val: {message}"
-        raise ValueError(message) from None
+        raise type(error)(message) from None
 
 
 def validate_known_rows(
@@ -391,7 +431,7 @@ def validate_known_rows(
     classes, multilabel = estimator.classes_, estimator._multilabel
     codes = _known_codes(classes, multilabel, y, "y", "the model")
     check_consistent_length(X, codes)
-    weight = _sample_weight(X, sample_weight)
+    weight = _sample_weight(X, sample_weight, "sample_weight")
     mean_weight, factors = _mean_weight(weight), None
     if estimator.class_weight is not None:
         factors = _class_weights(codes, classes, weight, estimator.class_weight)

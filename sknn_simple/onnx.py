@@ -34,9 +34,11 @@ def register() -> None:
     also convert OneHiddenMLP as a transformer: before the last step of a pipeline, in a
     feature union or in a column transformer.
 
-    The graph has the outputs ``label`` and ``probabilities``. Labels are strings or
-    int64, to which booleans and floats are converted; for a multilabel target they are
-    an indicator matrix. Probabilities have the type of the input, float32 for integers.
+    The input may be float32, float64, int64, int32 or bool, also inside an ensemble or
+    another composite, if skl2onnx converts the rest of it for this type. The graph has
+    the outputs ``label`` and ``probabilities``. Labels are strings or int64, to which
+    booleans and floats are converted; for a multilabel target they are an indicator
+    matrix. Probabilities have the type of the input, float32 for integers and booleans.
     The options are those of skl2onnx for
     :class:`~sklearn.linear_model.LogisticRegression`:
 
@@ -126,6 +128,7 @@ def _parse_network(
 def _infer_network(operator: Any) -> None:
     """Set types and shapes of the outputs of a classifier or of its hidden layer."""
     if len(operator.outputs) == 1:
+        _check_numbers(operator)
         [hidden] = operator.outputs
         hidden.type.shape = [None, operator.raw_operator.coefs_[0].shape[1]]
         return
@@ -152,22 +155,40 @@ def _check_no_model_takes_the_label(operator: Any) -> None:
 
 
 def _infer_outputs(operator: Any) -> None:
-    """Set types and shapes of both outputs."""
-    from skl2onnx.common.data_types import FloatTensorType
-    from skl2onnx.common.shape_calculator import (
-        calculate_linear_classifier_output_shapes,
-    )
+    """Set types and shapes of both outputs.
 
-    calculate_linear_classifier_output_shapes(operator)
-    label, probabilities = operator.outputs
-    if operator.raw_operator._multilabel:
-        label.type.shape = list(probabilities.type.shape)
+    Bagging and other composites of skl2onnx declare probabilities of the type of the
+    input. They compute with what a classifier returns: floats, also for integers.
+    """
+    from skl2onnx.common import data_types
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    [X], (label, probabilities) = operator.inputs, operator.outputs
+    _check_numbers(operator)
+    model = operator.raw_operator
+    n_rows = X.get_first_dimension()
+    shape = [n_rows, len(model.classes_)]
+    classes = _labels(get_label_classes(operator.scope_inst, model))
+    kinds = {"U": data_types.StringTensorType, "i": data_types.Int64TensorType}
+    label.set_type(kinds[classes.dtype.kind](shape if model._multilabel else [n_rows]))
     # ZipMap, which makes the dicts, takes float32 only.
-    if any(
+    as_dicts = any(
         other.type == "SklearnZipMap" and probabilities in other.inputs
         for other in operator.scope_inst.operators.values()
-    ):
-        probabilities.set_type(FloatTensorType(probabilities.type.shape))
+    )
+    kind = data_types.guess_tensor_type(X.type)
+    kind = data_types.FloatTensorType() if as_dicts else kind
+    probabilities.set_type(type(kind)(shape))
+
+
+def _check_numbers(operator: Any) -> None:
+    """Raise an error of skl2onnx for an input that is text or complex."""
+    from skl2onnx.common import data_types
+    from skl2onnx.common.utils import check_input_and_output_types
+
+    names = ("Float", "Double", "Boolean", "Int64", "Int32", "Int16", "Int8", "UInt8")
+    kinds = [getattr(data_types, f"{name}TensorType", None) for name in names]
+    check_input_and_output_types(operator, [kind for kind in kinds if kind])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

@@ -285,6 +285,27 @@ def test_other_cv_is_refused(name):
     assert_refused(model, message, checks.X, checks.Y)
 
 
+def test_a_splitter_sees_the_labels_and_errors_name_them():
+    seen = []
+
+    class Splitter:
+        def split(self, X, y, groups=None):
+            seen.append(y)
+            yield np.flatnonzero(y != "b"), np.flatnonzero(y == "b")
+
+        def get_n_splits(self, X=None, y=None, groups=None):
+            return 1
+
+    labels = np.array(["a", "b", "c"])[checks.Y]
+    model = clone(CHOOSING).set_params(cv=Splitter())
+    with pytest.raises(ValueError, match=r"split 0: .* every class: \['b'\] are mis"):
+        model.fit(checks.X, labels)
+    np.testing.assert_array_equal(seen[-1], labels)
+    model.set_params(cv=[(np.flatnonzero(checks.LABELS[:, 1] == 0), FIRST)])
+    missing = r"split 0: .* do not contain both values of the labels \[1\]"
+    assert_refused(model, missing, checks.X, checks.LABELS)
+
+
 def test_weights_of_an_infinite_sum_are_refused():
     weight = np.full(N, 1e308)
     for model in (CHOOSING, LINEAR):

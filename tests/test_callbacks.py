@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from hooks import Observer, Recorder, X, Y, fitted
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -20,92 +21,14 @@ from models import (
     NETWORK,
     each_class,
     each_model_and_solver,
-    independent_classes,
     needs_callbacks,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
-
-X, Y = independent_classes(2, 80)
 
 
 @pytest.mark.parametrize("kind", [LogisticNN, OneHiddenMLP])
 def test_set_callbacks_is_there_from_1_9_on(kind):
     assert hasattr(kind, "set_callbacks") == HAS_CALLBACKS
-
-
-class Recorder:
-    """Follows the protocol and asks for no value."""
-
-    def __init__(self, stop=lambda context: False):
-        self.events = []
-        self.stop = stop
-
-    def setup(self, estimator, context):
-        self.events.append(("setup", *self.place(context)))
-
-    def teardown(self, estimator, context):
-        self.events.append(("teardown", *self.place(context)))
-
-    def on_fit_task_begin(self, estimator, context):
-        self.events.append(("begin", *self.place(context)))
-
-    def on_fit_task_end(self, estimator, context):
-        self.events.append(("end", *self.place(context)))
-        return self.stop(context)
-
-    @staticmethod
-    def place(context):
-        path, task = [], context
-        while task is not None:
-            path.insert(0, task.task_id)
-            task = task.parent
-        return context.task_name, tuple(path)
-
-    def paths(self, task_name, event="end"):
-        found = [
-            path
-            for what, name, path in self.events
-            if (what, name) == (event, task_name)
-        ]
-        assert len(set(found)) == len(found)
-        return found
-
-    def assert_nested(self):
-        """Every task ends once, after the tasks within it, inside setup … teardown."""
-        assert self.events[0][0] == "setup"
-        assert self.events[-1][0] == "teardown"
-        opened = []
-        for what, name, path in self.events[1:-1]:
-            if what == "begin":
-                assert path[:-1] == (opened[-1][1] if opened else ())
-                opened.append((name, path))
-            else:
-                assert opened.pop() == (name, path)
-        assert not opened
-
-
-class Observer(Recorder):
-    """Asks for every value."""
-
-    def __init__(self):
-        super().__init__()
-        self.begun, self.ended = [], []
-
-    # pyrefly: ignore  # scikit-learn reads from the signature what a hook asks for
-    def on_fit_task_begin(
-        self, estimator, context, *, X, y, metadata, fitted_estimator
-    ):
-        super().on_fit_task_begin(estimator, context)
-        self.begun.append((context.task_name, X, y, metadata, fitted_estimator))
-
-    # pyrefly: ignore
-    def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
-        self.ended.append((context.task_name, X, y, metadata, fitted_estimator))
-        return super().on_fit_task_end(estimator, context)
-
-
-def fitted(model, *callbacks, **params):
-    return clone(model).set_params(**params).set_callbacks(*callbacks).fit(X, Y)
 
 
 @needs_callbacks
@@ -213,8 +136,10 @@ def test_models_of_iterations_are_made_only_if_asked_for(model):
     gc.collect()
     before, counting, observer = n_models(), Counting(), Observer()
     fitted(model, counting, observer, tol=0.1)
-    # The observer keeps a model of the begin and of the end of each iteration.
-    assert counting.most == 1 + 2 * len(observer.paths("iteration"))
+    # The observer keeps a model of the begin and of the end of each iteration, and of
+    # the end of each start. It gets that of the fit after `counting` has counted.
+    kept = 2 * len(observer.paths("iteration")) + len(observer.paths("start"))
+    assert counting.most == 1 + kept
 
 
 @needs_callbacks
@@ -318,7 +243,7 @@ def test_scores_of_restarts_in_workers(n_jobs):
     model = fitted(NETWORK, monitor, n_init=3, n_jobs=n_jobs)
     alone = clone(NETWORK).set_params(n_init=3).fit(X, Y)
     assert_array_equal(model.init_losses_, alone.init_losses_)
-    rows = monitor.get_logs().data
+    rows = [r for r in monitor.get_logs().data if r["task_name"] == "iteration"]
     starts = {row["task_id_path"][1] for row in rows}
     assert starts == {0, 1, 2}
     assert (
@@ -338,11 +263,17 @@ def test_a_scoring_monitor_scores_every_iteration(model, solver):
 
     monitor = ScoringMonitor(scoring=["neg_log_loss", "accuracy"])
     model = fitted(model, monitor, solver=solver)
-    rows = monitor.get_logs().data
+    logged = monitor.get_logs().data
+    rows = [row for row in logged if row["task_name"] == "iteration"]
     assert len(rows) == model.n_iter_
     assert_allclose(rows[-1]["neg_log_loss"], -log_loss(Y, model.predict_proba(X)))
     assert rows[-1]["accuracy"] == model.score(X, Y)
     assert rows[-1]["neg_log_loss"] > rows[0]["neg_log_loss"]
+    # The fit and its start, if it has starts, end with the same model.
+    others = [row for row in logged if row["task_name"] != "iteration"]
+    names = ["fit"] if isinstance(model, LogisticNN) else ["fit", "start"]
+    assert [row["task_name"] for row in others] == names
+    assert {row["neg_log_loss"] for row in others} == {rows[-1]["neg_log_loss"]}
 
 
 @needs_callbacks
@@ -413,64 +344,3 @@ def test_a_progress_bar_is_drawn_around_a_search(model, n_jobs, capsys):
     out = capsys.readouterr().out
     assert "GridSearchCV - fit" in out
     assert type(model).__name__ in out
-
-
-# Errors -------------------------------------------------------------------------------
-
-
-class Failing(Recorder):
-    """Raises in one of its hooks, at one task."""
-
-    def __init__(self, hook, task):
-        super().__init__()
-        self.where = (hook, task)
-
-    def on_fit_task_begin(self, estimator, context):
-        super().on_fit_task_begin(estimator, context)
-        if self.where == ("begin", context.task_name):
-            raise RuntimeError("broken hook")
-
-    def on_fit_task_end(self, estimator, context):
-        super().on_fit_task_end(estimator, context)
-        if self.where == ("end", context.task_name):
-            raise RuntimeError("broken hook")
-
-
-@needs_callbacks
-@pytest.mark.parametrize("hook", ["begin", "end"])
-@pytest.mark.parametrize("task", ["fit", "start", "iteration"])
-@each_class
-def test_teardown_follows_an_error(model, task, hook):
-    if task == "start" and isinstance(model, LogisticNN):
-        return
-    failing, other = Failing(hook, task), Recorder()
-    model = clone(model).set_callbacks(failing, other)
-    with pytest.raises(RuntimeError, match="broken hook"):
-        model.fit(X, Y)
-    for callback in (failing, other):
-        assert [what for what, *_ in callback.events].count("teardown") == 1
-        assert callback.events[-1][0] == "teardown"
-    assert not hasattr(model, "n_iter_")
-    assert not hasattr(model, "_callback_fit_ctx")
-    # The callbacks are still attached, and the next fit is as good as new.
-    recorder = Recorder()
-    model.set_callbacks(recorder).fit(X, Y)
-    recorder.assert_nested()
-
-
-@needs_callbacks
-@pytest.mark.parametrize("bad", [{"X": X * np.nan}, {"y": Y * 0}], ids=["X", "y"])
-@each_class
-def test_bad_input_reaches_no_hook(model, bad):
-    recorder = Recorder()
-    with pytest.raises(ValueError, match=r"NaN|classes"):
-        clone(model).set_callbacks(recorder).fit(**{"X": X, "y": Y, **bad})
-    assert recorder.events == []
-
-
-@needs_callbacks
-@each_class
-def test_only_callbacks_are_taken(model):
-    for wrong in ("progress", Recorder, print):
-        with pytest.raises(TypeError, match="FitCallback"):
-            clone(model).set_callbacks(wrong)

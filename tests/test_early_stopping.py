@@ -296,3 +296,12 @@ def test_too_few_rows_are_refused(y, fraction):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("labels", [["good", "bad", "lost"], [20, 10, 70], [2, 1, 0]])
+def test_a_class_of_one_row_is_named_by_its_label(labels):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.array(labels[:2] * 15, dtype=object)
+    y[7] = labels[2]
+    with pytest.raises(ValueError, match=rf"have one row only: \[{labels[2]!r}\]"):
+        clone(MODEL).fit(X, y)

@@ -5,8 +5,9 @@ import pytest
 from sklearn.base import clone
 
 from checks import X, Y, assert_refused
-from models import LINEAR, NETWORK, each_class, with_every_solver
+from models import LINEAR, NETWORK, NETWORK_SOLVERS, each_class, with_every_solver
 from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._optim.minimize import SOLVERS
 
 BAD_PARAMETERS = [
@@ -96,6 +97,21 @@ def test_a_misspelt_option_is_answered_with_the_nearest_one(kind, name, value, m
     assert repr(value) in message
     if meant is not None:
         assert message.endswith(f"Did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [
+        (LogisticNN, "solver", ["auto", *SOLVERS]),
+        (OneHiddenMLP, "solver", ["auto", *NETWORK_SOLVERS]),
+        (OneHiddenMLP, "activation", list(ACTIVATIONS)),
+    ],
+)
+def test_options_are_listed_in_one_order(kind, name, options):
+    # A set of strings has another order in each process.
+    with pytest.raises(ValueError, match=f"'{name}' parameter") as caught:
+        kind(**{name: "adamw"}).fit(X, Y)
+    assert f"among {{{', '.join(map(repr, options))}}}." in str(caught.value)
 
 
 def test_a_solver_of_the_other_classifier_is_refused():

@@ -292,79 +292,6 @@ def test_models_of_this_version_are_kept():
     assert {name.split("_")[0] for name in names} == {"logistic", "mlp"}
 
 
-# Callbacks ---------------------------------------------------------------------------
-
-needs_callbacks = pytest.mark.skipif(
-    not hasattr(LogisticNN, "set_callbacks"), reason="scikit-learn < 1.9"
-)
-
-
-class Pickles:
-    """Pickles the estimator in the middle of its fit, as a parallel backend does."""
-
-    def __init__(self):
-        self.copies = []
-
-    def __getstate__(self):
-        return {"copies": []}
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        self.copies.append(pickle.loads(pickle.dumps(estimator)))
-
-    def on_fit_task_end(self, estimator, context):
-        pass
-
-
-@needs_callbacks
-@pytest.mark.parametrize("cls", CLASSES)
-def test_fitted_model_is_stored_without_its_callbacks(cls):
-    from sklearn.callback import ScoringMonitor
-
-    class OfThisFunction(Pickles):
-        """Cannot be pickled."""
-
-        def on_fit_task_begin(self, estimator, context):
-            pass
-
-    model = cls().set_callbacks(OfThisFunction(), ScoringMonitor(scoring="accuracy"))
-    model.fit(X, y)
-    stored = pickle.dumps(model)
-    assert b"sklearn.callback" not in stored
-    other = pickle.loads(stored)
-    assert set(vars(model)) - set(vars(other)) == {"_skl_callbacks"}
-    assert_same_predictions(model, other, X)
-    other.fit(X, y)
-    assert len(model._skl_callbacks) == 2
-    assert len(clone(model)._skl_callbacks) == 2
-
-
-@needs_callbacks
-@pytest.mark.parametrize("cls", CLASSES)
-def test_estimator_travels_with_its_callbacks_until_it_is_fitted(cls):
-    callback = Pickles()
-    model = cls(warm_start=True, max_iter=1000).set_callbacks(callback)
-    assert len(pickle.loads(pickle.dumps(model))._skl_callbacks) == 1
-    for _ in range(2):  # the second fit starts from a fitted model
-        callback.copies.clear()
-        model.fit(X, y)
-        assert callback.copies
-        assert all(len(other._skl_callbacks) == 1 for other in callback.copies)
-
-
-@needs_callbacks
-def test_pipeline_with_callbacks_is_stored_without_those_of_the_model():
-    model = make_pipeline(StandardScaler(), LogisticNN().set_callbacks(Pickles()))
-    other = pickle.loads(pickle.dumps(model.fit(X, y)))
-    assert not hasattr(other[-1], "_skl_callbacks")
-    assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-
-
 # skops ---------------------------------------------------------------------------
 
 
@@ -387,14 +314,6 @@ def test_skops_has_only_the_class_of_a_pipeline_to_trust():
     assert trusted == ["sknn_simple._mlp.OneHiddenMLP"]
     other = io.loads(stored, trusted=trusted)
     assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-
-
-@needs_callbacks
-def test_skops_stores_a_fitted_model_without_its_callbacks():
-    io = pytest.importorskip("skops.io")
-    model = LogisticNN().set_callbacks(Pickles()).fit(X, y)
-    stored = io.dumps(model)
-    assert io.get_untrusted_types(data=stored) == ["sknn_simple._logistic.LogisticNN"]
 
 
 def test_skops_warns_of_a_newer_version(tmp_path):

@@ -4,6 +4,8 @@ Equal rows share a fold. Weighting a row by 2 is then the same as repeating it, 
 copies of a row are never on both sides of a split.
 """
 
+from typing import Any
+
 import numpy as np
 
 from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
@@ -88,16 +90,15 @@ def _heaviest(
     return (pairs % n_strata)[np.lexsort((-share, row))[first]]
 
 
-def every_class_remains(data: TrainingSet, kept: np.ndarray) -> bool:
-    """Return whether the rows that are kept contain the classes of all rows.
+def lost_classes(data: TrainingSet, kept: np.ndarray) -> list[Any]:
+    """Return the classes of all rows that the rows that are kept do not contain.
 
-    For a multilabel target: both values of every label.
+    For a multilabel target: the labels of which they do not contain both values.
     """
-    if data.y.ndim == 1:
-        return len(np.unique(data.y[kept])) == len(np.unique(data.y))
-    rest = data.y[kept]
-    return bool(
-        len(rest)
-        and np.array_equal(rest.min(axis=0), data.y.min(axis=0))
-        and np.array_equal(rest.max(axis=0), data.y.max(axis=0))
-    )
+    if data.multilabel:
+        rest = data.y[kept]
+        values = np.ptp(rest, axis=0) if len(rest) else np.zeros(data.n_outputs)
+        lost = values < np.ptp(data.y, axis=0)
+        return data.classes[lost].tolist()
+    codes = data.y.reshape(-1).astype(np.intp)
+    return data.classes[np.setdiff1d(codes, codes[kept])].tolist()

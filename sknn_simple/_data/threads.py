@@ -10,7 +10,7 @@ result of a fit then does not depend on the number of threads either.
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
@@ -96,7 +96,11 @@ def _set_num_threads(library: Any, n_threads: int) -> None:
 
 
 class Workers:
-    """The threads of one fit: the calling thread, and a pool of `n_threads` - 1."""
+    """The threads of one fit: the calling thread, and a pool of `n_threads` - 1.
+
+    If no more threads can be started, because of a limit of the process or at the end
+    of the program, those that there are do the work.
+    """
 
     def __init__(self, n_threads: int) -> None:
         self._n_threads = n_threads
@@ -116,9 +120,6 @@ class Workers:
             for index in range(count):
                 work(index)
             return
-        # The calling thread works as well, so that one thread less must be woken.
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._n_threads - 1)
         indices = _SharedIndices(count)
         # NumPy's error state belongs to a thread.
         errors = np.geterr()
@@ -127,9 +128,11 @@ class Workers:
             with np.errstate(**errors):
                 indices.work_off(work)
 
+        # The calling thread works as well, so that one thread less must be woken.
         helpers = min(self._n_threads, count) - 1
-        futures = [self._executor.submit(help_out) for _ in range(helpers)]
+        futures: list[Future[None]] = []
         try:
+            self._submit(help_out, helpers, futures)
             indices.work_off(work)
         finally:
             # After Ctrl-C in the calling thread no other thread may go on writing.
@@ -137,6 +140,24 @@ class Workers:
             wait(futures)
         for future in futures:
             future.result()
+
+    def _submit(
+        self, task: Callable[[], None], count: int, futures: list[Future[None]]
+    ) -> None:
+        """Add `count` futures, or fewer if no more threads can be started."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._n_threads - 1)
+        try:
+            while len(futures) < count:
+                futures.append(self._executor.submit(task))
+        except RuntimeError:
+            # The pool has queued the task for which it could start no thread. Another
+            # of its threads might take it at any time, so that the pool must end.
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+            self._n_threads = 1 + len(futures)
+            # `wait` would wait for a cancelled future.
+            futures[:] = [future for future in futures if not future.cancelled()]
 
 
 class _SharedIndices:

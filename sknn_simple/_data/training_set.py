@@ -103,6 +103,12 @@ class TrainingSet(NamedTuple):
         """The inverse link, a key of ``LOSSES``."""
         return out_activation(len(self.classes), self.multilabel)
 
+    def labels(self) -> np.ndarray:
+        """Return y as passed to fit: labels (n_samples,) or an indicator matrix."""
+        if self.multilabel:
+            return self.y
+        return self.classes[self.y.reshape(-1).astype(np.intp)]
+
     def present(self, rows: Any) -> np.ndarray:
         """Return the numbers of some rows that were passed to fit, without lost ones.
 

@@ -19,7 +19,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from sknn_simple._data.folds import assign_folds, distinct_rows, every_class_remains
+from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
@@ -141,7 +141,7 @@ def cross_validation_folds(
         used = np.flatnonzero(part >= 0)
         data, part = data.rows(used), part[used]
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
-    if not all(every_class_remains(data, rest) for rest, _ in splits):
+    if any(lost_classes(data, rest) for rest, _ in splits):
         return []
     return [Fold(*map(data.rows, map(np.flatnonzero, split))) for split in splits]
 
@@ -155,13 +155,13 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import check_cv
 
-    codes = data.y if data.multilabel else data.y.ravel()
+    labels = data.labels()
     # A splitter sees the rows of positive weight, splits name those passed to fit.
     own = np.arange(data.X.shape[0]).__getitem__
     chosen = own if hasattr(cv, "split") else data.present
     folds = []
     try:
-        for split in check_cv(cv, codes, classifier=True).split(data.X, codes):
+        for split in check_cv(cv, labels, classifier=True).split(data.X, labels):
             rest, aside = map(chosen, split)
             _check_split(data, rest, aside)
             folds.append(Fold(data.rows(rest), data.rows(aside)))
@@ -176,8 +176,15 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
 def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None:
     if not len(rest) or not len(aside):
         raise ValueError("it has no rows of positive weight on one side.")
-    if not every_class_remains(data, rest):
-        raise ValueError("its training rows do not contain every class.")
+    lost = lost_classes(data, rest)
+    if lost and data.multilabel:
+        raise ValueError(
+            f"its training rows do not contain both values of the labels {lost}."
+        )
+    if lost:
+        raise ValueError(
+            f"its training rows do not contain every class: {lost} are missing."
+        )
 
 
 def coarse(spec: TrainSpec) -> TrainSpec:

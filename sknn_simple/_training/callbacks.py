@@ -3,16 +3,29 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_simple._compat import callback_context, has_callbacks
+from sknn_simple._compat import callback_context, current_context, has_callbacks
 from sknn_simple._optim.history import Iterate, Observer
 
 # Restarts may run in threads of a worker process. There scikit-learn sends the reports
 # of callbacks over one connection, without a lock.
 _LOCK = threading.RLock()
+
+
+class HookStopped(Exception):
+    """Carries a StopIteration of a hook to ``fit``.
+
+    On the way SciPy would take it for a request to stop, and generators make a
+    RuntimeError of it.
+    """
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class FitCallbacks(NamedTuple):
@@ -21,20 +34,25 @@ class FitCallbacks(NamedTuple):
     estimator: Any
     # X, y and metadata.
     callback_kwargs: dict[str, Any]
-    # From parameters for raw features to fitted attributes; called only if a callback
-    # asks for the fitted estimator.
-    attributes: Callable[[np.ndarray], dict[str, Any]]
+    # From parameters for raw features to the attributes that prediction needs, and from
+    # the result of a start to all attributes. They are called only if a callback asks
+    # for the fitted estimator.
+    predictor: Callable[[np.ndarray], dict[str, Any]]
+    record: Callable[[Any], dict[str, Any]]
 
-    @contextmanager
-    def fit_task(self, **subtasks: Any) -> Iterator[Any | None]:
-        """Open the task of the whole fit; yield its context, None without callbacks."""
+    def begin_fit(self, **subtasks: Any) -> Any | None:
+        """Open the task of the whole fit; return its context if there are callbacks."""
         context = callback_context(self.estimator, **subtasks)
         if context is None:
-            yield None
-            return
+            return None
         self.begin(context)
-        yield context if has_callbacks(self.estimator) else None
-        self.end(context)
+        return context if has_callbacks(self.estimator) else None
+
+    def end_fit(self, attributes: dict[str, Any]) -> None:
+        """Close the task of the whole fit; the estimator has its attributes by now."""
+        context = current_context(self.estimator)
+        if context is not None:
+            self.end(context, reconstruction_attributes=attributes)
 
     @contextmanager
     def search_task(
@@ -54,17 +72,19 @@ class FitCallbacks(NamedTuple):
 
     def begin(self, task: Any, **kwargs: Any) -> None:
         """Tell the callbacks that a task begins."""
-        with _LOCK:
-            task.call_on_fit_task_begin(
-                estimator=self.estimator, **self.callback_kwargs, **kwargs
-            )
+        self._call(task.call_on_fit_task_begin, kwargs)
 
     def end(self, task: Any, **kwargs: Any) -> bool:
         """Tell the callbacks that a task has ended; True if one asks to stop."""
-        with _LOCK:
-            return task.call_on_fit_task_end(
-                estimator=self.estimator, **self.callback_kwargs, **kwargs
-            )
+        return self._call(task.call_on_fit_task_end, kwargs)
+
+    def _call(self, hooks: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+        """Call the hooks of all callbacks, one thread at a time."""
+        try:
+            with _LOCK:
+                return hooks(estimator=self.estimator, **self.callback_kwargs, **kwargs)
+        except StopIteration as error:
+            raise HookStopped(error) from None
 
     def without_data(self) -> "FitCallbacks":
         """Return the same without X, y and metadata, to be sent to other processes."""
@@ -90,8 +110,10 @@ class IterationTasks(Observer):
 
     def on_iteration_begin(self, theta: np.ndarray) -> None:
         """Open the next iteration's task."""
-        self._task = self._context.subcontext(task_name="iteration")
-        self._callbacks.begin(self._task, **self._reconstruction(theta))
+        task = self._context.subcontext(task_name="iteration")
+        self._callbacks.begin(task, **self._reconstruction(theta))
+        # Set only now: a task whose hook has raised gets no other hook.
+        self._task = task
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
         """Close the iteration's task; True if a callback asks to stop."""
@@ -108,8 +130,8 @@ class IterationTasks(Observer):
 
     def _reconstruction(self, theta: np.ndarray) -> dict[str, Any]:
         """Return the function from which scikit-learn makes a fitted estimator."""
-        attributes, to_raw = self._callbacks.attributes, self._to_raw
-        return {"reconstruction_attributes": lambda: attributes(to_raw(theta))}
+        predictor, to_raw = self._callbacks.predictor, self._to_raw
+        return {"reconstruction_attributes": lambda: predictor(to_raw(theta))}
 
 
 class RestartTasks(NamedTuple):
@@ -131,9 +153,12 @@ class RestartTasks(NamedTuple):
             self.callbacks.begin(task)
         return task
 
-    def end(self, task: Any | None) -> bool:
+    def end(self, task: Any | None, trained: Any) -> bool:
         """Close the task; True if a callback asks to skip the other starts."""
-        return False if task is None else self.callbacks.end(task)
+        if task is None:
+            return False
+        attributes = partial(self.callbacks.record, trained)
+        return self.callbacks.end(task, reconstruction_attributes=attributes)
 
 
 class SearchTasks(NamedTuple):

@@ -82,6 +82,18 @@ def split(
     from sklearn.model_selection import train_test_split
 
     stratify = None if data.multilabel else data.y.ravel()
+    refused = (
+        f"early_stopping=True with validation_fraction={fraction} cannot set rows aside"
+    )
+    if stratify is not None:
+        codes, counts = np.unique(stratify, return_counts=True)
+        alone = data.classes[codes[counts == 1].astype(np.intp)].tolist()
+        if alone:
+            raise ValueError(
+                f"{refused}: both sides need a row of every class, but these have one "
+                f"row only: {alone}. Remove them, add rows, or pass validation rows as "
+                "X_val and y_val."
+            )
     try:
         rest, aside = train_test_split(
             np.arange(data.X.shape[0]),
@@ -90,8 +102,5 @@ def split(
             random_state=random_state,
         )
     except ValueError as error:
-        raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} cannot set rows "
-            f"aside: {error}"
-        ) from None
+        raise ValueError(f"{refused}: {error}") from None
     return data.rows(np.sort(rest)), data.rows(np.sort(aside))

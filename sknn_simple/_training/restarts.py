@@ -40,7 +40,7 @@ class RestartTraining(NamedTuple):
             self.observers(number, task),
             warm_start=self.warm_start,
         )
-        leave_the_rest = self.tasks.end(task) or trained.outcome == "observer"
+        leave_the_rest = self.tasks.end(task, trained) or trained.outcome == "observer"
         return trained, leave_the_rest
 
 

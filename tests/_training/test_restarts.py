@@ -142,7 +142,7 @@ def test_a_start_is_trained_as_train_says(
         validation,
         warm_start,
         observers=lambda number, task: lambda problem, stopping: (),
-        tasks=RestartTasks(None, FitCallbacks(None, {}, lambda theta: {}), 100),
+        tasks=RestartTasks(None, FitCallbacks(None, {}, dict, dict), 100),
     )
     found, leave_the_rest = training(0, start)
     expected = train(spec, data, validation, start, warm_start=warm_start)
