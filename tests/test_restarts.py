@@ -238,7 +238,7 @@ class Weighed(OneHiddenMLP):
     """Notes the size of what makes fitted attributes, which workers receive."""
 
     def _train(self, spec, data, validation, previous, callbacks):
-        self.n_bytes = len(pickle.dumps(callbacks.attributes))
+        self.n_bytes = len(pickle.dumps((callbacks.predictor, callbacks.record)))
         return super()._train(spec, data, validation, previous, callbacks)
 
 
