@@ -60,6 +60,11 @@ ignores_max_iter = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 
+# test_without_penalty.py holds that there is such a warning.
+expects_separation = pytest.mark.filterwarnings(
+    "ignore:.*no optimum, because the classes can be separated"
+)
+
 each_solver = pytest.mark.parametrize("solver", SOLVERS)
 each_network_solver = pytest.mark.parametrize("solver", NETWORK_SOLVERS)
 # "sigmoid" is another name of "logistic", which test_api.py holds.

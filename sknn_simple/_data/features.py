@@ -1,5 +1,6 @@
 """The transform that centres, scales and rounds features, and sparse helpers."""
 
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -90,6 +91,18 @@ class FeatureTransform:
             values += size
             values -= size
         return values
+
+
+def equal_rows(X: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first of each set of equal rows, and the number of each row's set."""
+    if sparse.issparse(X):
+        parts = [slice(*pair) for pair in pairwise(X.indptr)]
+        keys = [X.indices[part].tobytes() + X.data[part].tobytes() for part in parts]
+    else:
+        keys = [row.tobytes() for row in X]
+    numbers: dict[bytes, int] = {}
+    of_row = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    return np.unique(of_row, return_index=True)[1], of_row
 
 
 def n_stored(X: Features) -> int:

@@ -165,6 +165,8 @@ LANCZOS_PROBES, LANCZOS_STEPS = 2, 10
 # to this number of rows: alpha="auto" takes 0.5 to 0.8 of the time for 100 to 1000 rows
 # of noise, and alpha=1 up to 1.6. Collinear columns take 0.2 to 0.002 of the time.
 ROW_SPACE_ROWS = 1000
+# Equal rows are looked for if there are at most this number of rows per column.
+ROW_SPACE_COPIES = 10
 # Directions in which the rows vary less, relative to the largest variance, are rounding
 # of the products of rows.
 ROW_SPACE_RANK = 1e-13
@@ -186,7 +188,7 @@ TAKES_PART, MAX_NAMED = 1e-3, 5
 MAX_HESSIAN_BYTES = 2**31
 
 
-def in_rows(n_rows: int, n_columns: int) -> bool:
+def in_rows(n_rows: float, n_columns: int) -> bool:
     """Return whether it pays to train a linear network in the space of the rows."""
     return n_rows < n_columns and n_rows <= ROW_SPACE_ROWS
 

@@ -25,12 +25,14 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.features import FeatureTransform, equal_rows
 from sknn_simple._data.threads import Workers
+from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._training.heuristics import (
     DEPENDENT,
     ROW_SPACE_BYTES,
+    ROW_SPACE_COPIES,
     ROW_SPACE_RANK,
     ROW_SPACE_ROWS,
     in_rows,
@@ -45,14 +47,17 @@ def in_row_space(
     """Return the problem in coordinates of the row space, if that is smaller."""
     n_rows, n_columns = problem.data.X.shape
     linear = problem.linear is not None and not spec.is_bounded
-    if not linear or not in_rows(n_rows, n_columns):
+    if not linear or not in_rows(n_rows / ROW_SPACE_COPIES, n_columns):
         return spec, problem
-    space = _RowSpace(problem)
+    first, number = equal_rows(problem.data.X)
+    if not in_rows(len(first), n_columns):
+        return spec, problem
+    space = _RowSpace(problem, first)
     if not space.features.size:  # all columns are constant
         return spec, problem
-    network = LinearNetwork(
-        space.features.shape[1], problem.data.n_outputs, spec.network.has_bias
-    )
+    data = _merged(problem.data, space.features, number)
+    n_columns = data.X.shape[1]
+    network = LinearNetwork(n_columns, data.n_outputs, spec.network.has_bias)
     inner = spec._replace(
         network=network,
         standardize=False,
@@ -60,10 +65,21 @@ def in_row_space(
         # The probes of an estimate would depend on the basis, which rounding rotates.
         thresholds=spec.thresholds._replace(evidence_params=ROW_SPACE_ROWS),
     )
-    reduced = build_problem(inner, problem.data._replace(X=space.features), workers)
+    reduced = build_problem(inner, data, workers)
     return inner, reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
+
+
+def _merged(data: TrainingSet, features: np.ndarray, number: np.ndarray) -> TrainingSet:
+    """Return each pair of distinct features and targets once, with its total weight.
+
+    A row of weight 2 is then the same as two equal rows in every choice by shape, too.
+    `number` is that of each row's features.
+    """
+    first, pair = equal_rows(np.column_stack([number, data.y]))
+    weight = np.bincount(pair, data.weight)
+    return data._replace(X=features[number[first]], y=data.y[first], weight=weight)
 
 
 def minimum_norm(
@@ -96,11 +112,11 @@ def minimum_norm(
 
 
 class _RowSpace:
-    """The coordinates U S of the rows; `problem` is that over all columns."""
+    """The coordinates U S of some rows; `problem` is that over all columns."""
 
-    def __init__(self, problem: TrainingProblem) -> None:
+    def __init__(self, problem: TrainingProblem, rows: np.ndarray) -> None:
         self.problem = problem
-        X = problem.data.X
+        X = problem.data.X[rows]
         self._X = X.tocsc() if sparse.issparse(X) else X
         layout = problem.objective.network.layout
         self._unit = unit = layout.views(problem.penalty_unit)["coef"][:, 0]
