@@ -93,15 +93,18 @@ class FeatureTransform:
         return values
 
 
+def row_keys(X: Features) -> list[bytes]:
+    """Return the bytes of each row: equal for equal rows, in any order."""
+    if not sparse.issparse(X):
+        return [row.tobytes() for row in X]
+    parts = [slice(*pair) for pair in pairwise(X.indptr)]
+    return [X.indices[part].tobytes() + X.data[part].tobytes() for part in parts]
+
+
 def equal_rows(X: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return the first of each set of equal rows, and the number of each row's set."""
-    if sparse.issparse(X):
-        parts = [slice(*pair) for pair in pairwise(X.indptr)]
-        keys = [X.indices[part].tobytes() + X.data[part].tobytes() for part in parts]
-    else:
-        keys = [row.tobytes() for row in X]
     numbers: dict[bytes, int] = {}
-    of_row = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    of_row = np.array([numbers.setdefault(key, len(numbers)) for key in row_keys(X)])
     return np.unique(of_row, return_index=True)[1], of_row
 
 

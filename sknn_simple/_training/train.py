@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_simple._data.distinct_rows import in_canonical_order
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds, within
@@ -96,6 +97,8 @@ def train(
         limit_blas_threads() as n_threads,
         Workers(n_threads) as workers,
     ):
+        if not spec.network.is_linear:
+            data = in_canonical_order(data)
         whole = build_problem(spec, data, workers)
         spec, problem = in_row_space(spec, whole, workers)
         theta, is_warm = _start(spec, problem, start, warm_start)
