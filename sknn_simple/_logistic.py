@@ -1,9 +1,11 @@
 """LogisticNN, the single-layer network."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._base import BaseNN
 from sknn_simple._data.moments import constant_column
@@ -90,7 +92,8 @@ class LogisticNN(BaseNN):
         How J is minimised: "lbfgs", "newton-cg", "trust-ncg", "newton-cholesky", or
         "auto", which chooses by the shape of the data.
     max_iter : int, default=1000
-        Largest number of iterations; of all rounds if alpha is "auto".
+        Largest number of iterations; of all rounds if alpha is "auto". 0 only evaluates
+        the start; with ``warm_start`` that is the last fit, perhaps on new rows.
     tol : float, default=1e-5
         The fit has converged if no entry of the gradient of J, in the optimiser's
         scaled coordinates, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as
@@ -277,8 +280,35 @@ class LogisticNN(BaseNN):
         ended = self.warm_start and getattr(self, "converged_", False)
         if not ended or not hasattr(self, "n_effective_"):
             return None
-        square = float(np.sum((self.coef_ * self.scale_) ** 2))
+        square = float(np.sum((self._parameters()["coef"].T * self.scale_) ** 2))
         return self.n_effective_ - self.alpha_ / data.mean_weight * square
+
+    def densify(self) -> Self:
+        """Store ``coef_`` as an array again, after ``sparsify``.
+
+        Returns
+        -------
+        self : LogisticNN
+            The fitted estimator.
+        """
+        check_is_fitted(self)
+        self.coef_ = self._parameters()["coef"].T
+        return self
+
+    def sparsify(self) -> Self:
+        """Store ``coef_`` as a CSR matrix, which is smaller if most weights are 0.
+
+        Predictions are the same. Weights that are exactly 0 are those of constant
+        columns, and those that bounds of ``monotonic_cst`` hold at 0.
+
+        Returns
+        -------
+        self : LogisticNN
+            The fitted estimator.
+        """
+        check_is_fitted(self)
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "coef": "coef_.T",
@@ -288,10 +318,8 @@ class LogisticNN(BaseNN):
     _model_attributes = ("classes_", "coef_", "intercept_")
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        return {
-            "coef": np.asarray(self.coef_).T,
-            "intercept": np.asarray(self.intercept_),
-        }
+        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+        return {"coef": np.asarray(coef).T, "intercept": np.asarray(self.intercept_)}
 
     def _attributes(
         self, data: TrainingSet, arrays: dict[str, np.ndarray]

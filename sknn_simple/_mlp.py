@@ -94,7 +94,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         How J is minimised: "lbfgs", "newton-cg", "trust-ncg", or "auto", which is
         lbfgs: it was the fastest on every shape that was measured.
     max_iter : int, default=1000
-        Largest number of iterations.
+        Largest number of iterations. 0 only evaluates the start; with ``warm_start``
+        that is the last fit, perhaps on new rows, with its ``alpha_``.
     tol : float, default=1e-4
         The fit has converged if one of these holds:
 
@@ -343,7 +344,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         callbacks: FitCallbacks,
     ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
-        chooses = self.alpha == "auto" and not self.early_stopping
+        chooses = self._searches_alpha
         folds = self._folds(spec, data, validation) if chooses else []
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
@@ -387,9 +388,16 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, task, callbacks)
 
+    @property
+    def _searches_alpha(self) -> bool:
+        return self.alpha == "auto" and not self.early_stopping and self.max_iter > 0
+
     def _initial_alpha(self, data: TrainingSet) -> float:
         if self.alpha == "auto" and self.early_stopping:
             return EARLY_STOPPING_ALPHA * data.mean_weight
+        evaluates = self.warm_start and self.max_iter == 0
+        if self.alpha == "auto" and evaluates and hasattr(self, "alpha_"):
+            return self.alpha_
         return super()._initial_alpha(data)
 
     def _folds(

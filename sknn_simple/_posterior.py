@@ -260,7 +260,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         check_level(confidence_level)
         width = normal_quantile(confidence_level) * self.std_errors
         if self._is_linear:
-            arrays = [self.model.coef_, self.model.intercept_[:, None]]
+            fitted = self.model._parameters()
+            arrays = [fitted["coef"].T, fitted["intercept"][:, None]]
             value = np.hstack(arrays[: 1 + self._has_bias]).ravel()
         else:
             layout, arrays = self._inference.outputs.network.layout, {}

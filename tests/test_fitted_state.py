@@ -5,12 +5,13 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from models import LINEAR, NETWORK, SKIPPING, each_class, ignores_max_iter
+from models import LINEAR, NETWORK, SKIPPING, each_class, each_solver, ignores_max_iter
 from sknn_simple import HiddenUnitsDisplay, LogisticNN, NetworkDisplay, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
 
@@ -197,3 +198,40 @@ def test_a_warm_start_refuses_weights_that_are_not_finite(model):
     bias[0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         model.fit(X, Y)
+
+
+# Evaluation and storage ---------------------------------------------------------------
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+@each_class
+def test_no_iteration_only_evaluates(model, alpha):
+    model = clone(model).set_params(alpha=alpha, warm_start=True).fit(X, Y)
+    expected, loss = outputs(model), model.loss_
+    model.set_params(max_iter=0).fit(X, Y)
+    assert model.n_iter_ == 0
+    assert model.loss_ == pytest.approx(loss, rel=1e-6)
+    for name, values in outputs(model).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-9, atol=1e-9)
+    half = model.fit(X[::2], Y[::2]).loss_curve_
+    assert len(half) == 1
+
+
+@each_solver
+def test_sparse_weights_predict_as_dense_ones(solver):
+    y = (Y > 0).astype(int)
+    signs = [1, 1, -1, -1]  # some weights are held at 0
+    model = LogisticNN(1.0, monotonic_cst=signs).fit(X, y)
+    expected = outputs(model)
+    assert sparse.issparse(model.sparsify().coef_)
+    assert_same_outputs(model, expected)
+    assert_same_outputs(pickle.loads(pickle.dumps(model)), expected)
+    dense = model.densify().coef_
+    assert isinstance(dense, np.ndarray)
+    assert_same_outputs(model, expected)
+    again = LogisticNN(1.0, solver=solver, warm_start=True).fit(X, y).sparsify()
+    assert again.fit(X, y).n_iter_ == 0
+    for method in ("sparsify", "densify"):
+        with pytest.raises(NotFittedError):
+            getattr(LogisticNN(), method)()

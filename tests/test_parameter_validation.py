@@ -19,7 +19,7 @@ BAD_PARAMETERS = [
     ("alpha", "1"),
     ("standardize", 2),
     ("standardize", "yes"),
-    ("max_iter", 0),
+    ("max_iter", -1),
     ("max_iter", -5),
     ("max_iter", 10.0),
     ("max_iter", None),

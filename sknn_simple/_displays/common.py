@@ -64,7 +64,7 @@ def layer_weights(estimator: Any) -> list[np.ndarray]:
     if isinstance(estimator, OneHiddenMLP):
         layers = estimator.coefs_
     else:
-        layers = [estimator.coef_.T]
+        layers = [estimator._parameters()["coef"]]
     return [np.asarray(layer, dtype=np.float64) for layer in layers]
 
 
