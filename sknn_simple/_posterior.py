@@ -149,6 +149,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
                 f"covariance must be 'model' or 'robust'; got {covariance!r}."
             )
         data, all_X, all_codes = validate_known_rows(model, X, y, sample_weight)
+        data = model._with_own_intercept(data)
         numbers = group_codes(groups, len(all_codes), data.kept)
         parameters = {k: np.asarray(v, float) for k, v in model._parameters().items()}
         spec = model._train_spec(data)._replace(alpha=model.alpha_, by_evidence=False)
@@ -215,7 +216,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     def parameter_names(self) -> list[str]:
         """What the entries of ``covariance`` belong to."""
         if self._is_linear:
-            names = [*self._names, *["intercept"] * self._has_bias]
+            names = [*self._names, *["intercept"] * self._has_intercept]
             if self._inference.outputs.n_outputs == 1:
                 return names
             return [f"{name} [{k}]" for k in self.model.classes_ for name in names]
@@ -261,7 +262,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         width = normal_quantile(confidence_level) * self.std_errors
         if self._is_linear:
             arrays = [self.model.coef_, self.model.intercept_[:, None]]
-            value = np.hstack(arrays[: 1 + self._has_bias]).ravel()
+            value = np.hstack(arrays[: 1 + self._has_intercept]).ravel()
         else:
             layout, arrays = self._inference.outputs.network.layout, {}
             value = layout.pack(self.model._parameters())
