@@ -209,12 +209,12 @@ def run(settings: Settings) -> dict[str, Any]:
         print(f"\n{what}\n\n{table(rows)}", flush=True)
 
     add("coverage", coverage(settings))
-    add("averages", list(averages(settings)))
+    small = list(averages(settings))
+    if small:
+        mean = geometric_mean([row["ratio"] for row in small])
+        small.append({"set": "geometric mean", "ratio": mean})
+    add("averages", small)
     add("rows left out", list(left_out(settings)))
     add("odd rows", odd_rows(settings))
     add("cost", list(costs(settings)))
-    ratios = [row["ratio"] for row in found["averages"]]
-    if ratios:
-        found["averaged / plain"] = geometric_mean(ratios)
-        print(f"\naveraged / plain, geometric mean: {found['averaged / plain']:.4g}")
     return found
