@@ -181,12 +181,7 @@ class CoefficientDisplay(Display):
         posterior: Posterior,
         *,
         confidence_level: float = 0.95,
-        reference: Any = None,
-        feature_names: Any = None,
-        class_names: Any = None,
-        max_features: int | None = 20,
-        ax: Any = None,
-        point_kw: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Self:
         """Plot the coefficients or effects of a posterior, with their intervals.
 
@@ -197,20 +192,9 @@ class CoefficientDisplay(Display):
             robust or clustered covariance.
         confidence_level : float, default=0.95
             Of the intervals, between 0 and 1.
-        reference : label, default=None
-            The class that the others are compared with, for LogisticNN; None for the
-            first one.
-        feature_names : array-like of str of shape (n_features,), default=None
-            Names of the columns of the model; None for their own names.
-        class_names : array-like of str of shape (n_classes,), default=None
-            Names of the classes or labels; None for the labels themselves.
-        max_features : int, default=20
-            Largest number of columns to draw: those with the largest values. None for
-            all.
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None for a new figure.
-        point_kw : dict, default=None
-            Keywords for matplotlib's ``errorbar``.
+        **options : dict
+            As of :meth:`from_estimator`: ``reference``, ``feature_names``,
+            ``class_names``, ``max_features``, ``ax`` and ``point_kw``.
 
         Returns
         -------
@@ -222,17 +206,7 @@ class CoefficientDisplay(Display):
                 f"posterior must be a Posterior; got a {type(posterior).__name__}."
             )
         check_level(confidence_level)
-        return cls._drawn(
-            posterior.model,
-            posterior,
-            confidence_level,
-            reference=reference,
-            feature_names=feature_names,
-            class_names=class_names,
-            max_features=max_features,
-            ax=ax,
-            point_kw=point_kw,
-        )
+        return cls._drawn(posterior.model, posterior, confidence_level, **options)
 
     @classmethod
     def _drawn(
@@ -241,9 +215,9 @@ class CoefficientDisplay(Display):
         posterior: Posterior | None = None,
         confidence_level: float = 0.95,
         *,
-        reference: Any,
-        feature_names: Any,
-        class_names: Any,
+        reference: Any = None,
+        feature_names: Any = None,
+        class_names: Any = None,
         **drawing: Any,
     ) -> Self:
         names, classes = input_names(model, feature_names), model.classes_
