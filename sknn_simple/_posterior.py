@@ -81,7 +81,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         What the entries of ``covariance`` belong to. For LogisticNN: output after
         output, its row of ``coef_`` and then its intercept. For OneHiddenMLP: the
         arrays ``coefs_[0]``, ``intercepts_[0]``, ``coefs_[1]``, ``intercepts_[1]`` and
-        ``skip_coef_``, each row by row.
+        ``skip_coef_``, each row by row. If a constant column is the intercept (see
+        ``fit_intercept``), its weight has the standard error of one.
     log_likelihood, null_log_likelihood : float
         Of the model, and of one without features. Rows count with their weights.
     n_effective : float
