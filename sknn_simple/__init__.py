@@ -10,6 +10,7 @@ from sknn_simple._version import __version__
 if TYPE_CHECKING:
     from sknn_simple._displays import (
         AlphaDisplay,
+        CoefficientDisplay,
         HiddenUnitsDisplay,
         LossCurveDisplay,
         NetworkDisplay,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlphaDisplay",
+    "CoefficientDisplay",
     "HiddenUnitsDisplay",
     "LogisticNN",
     "LossCurveDisplay",

@@ -81,7 +81,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         What the entries of ``covariance`` belong to. For LogisticNN: output after
         output, its row of ``coef_`` and then its intercept. For OneHiddenMLP: the
         arrays ``coefs_[0]``, ``intercepts_[0]``, ``coefs_[1]``, ``intercepts_[1]`` and
-        ``skip_coef_``, each row by row.
+        ``skip_coef_``, each row by row. If a constant column is the intercept (see
+        ``fit_intercept``), its weight has the standard error of one.
     log_likelihood, null_log_likelihood : float
         Of the model, and of one without features. Rows count with their weights.
     n_effective : float
@@ -149,6 +150,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
                 f"covariance must be 'model' or 'robust'; got {covariance!r}."
             )
         data, all_X, all_codes = validate_known_rows(model, X, y, sample_weight)
+        data = model._with_own_intercept(data)
         numbers = group_codes(groups, len(all_codes), data.kept)
         parameters = {k: np.asarray(v, float) for k, v in model._parameters().items()}
         spec = model._train_spec(data)._replace(alpha=model.alpha_, by_evidence=False)
@@ -215,7 +217,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     def parameter_names(self) -> list[str]:
         """What the entries of ``covariance`` belong to."""
         if self._is_linear:
-            names = [*self._names, *["intercept"] * self._has_bias]
+            names = [*self._names, *["intercept"] * self._has_intercept]
             if self._inference.outputs.n_outputs == 1:
                 return names
             return [f"{name} [{k}]" for k in self.model.classes_ for name in names]
@@ -262,7 +264,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         if self._is_linear:
             fitted = self.model._parameters()
             arrays = [fitted["coef"].T, fitted["intercept"][:, None]]
-            value = np.hstack(arrays[: 1 + self._has_bias]).ravel()
+            value = np.hstack(arrays[: 1 + self._has_intercept]).ravel()
         else:
             layout, arrays = self._inference.outputs.network.layout, {}
             value = layout.pack(self.model._parameters())

@@ -14,6 +14,7 @@ from sknn_simple._inference.hypotheses import (
 )
 from sknn_simple._inference.raw import without_interval
 from sknn_simple._inference.report import Fit, listed
+from sknn_simple._model.losses import by_output
 from sknn_simple._posterior_checks import column_numbers
 
 
@@ -94,7 +95,7 @@ class PosteriorFitMixin:
 
     @property
     def _n_per_output(self) -> int:
-        return len(self._names) + self._has_bias
+        return len(self._names) + self._has_intercept
 
     def lr_test(self, other: Any) -> ChiSquareTest:
         """Test a model against one with fewer columns, by the likelihood ratio.
@@ -124,7 +125,7 @@ class PosteriorFitMixin:
         if not (
             np.array_equal(self.model.classes_, other.model.classes_)
             and np.array_equal(mine.rows.codes, theirs.rows.codes)
-            and np.allclose(mine.rows.weight, theirs.rows.weight)
+            and np.allclose(by_output(mine.rows.weight), by_output(theirs.rows.weight))
         ):
             raise ValueError("other must have the same rows: labels or weights differ.")
         larger, smaller = (
@@ -153,8 +154,8 @@ class PosteriorFitMixin:
         return [self._names[column] for column in columns]
 
     @property
-    def _has_bias(self) -> bool:
-        return self._inference.outputs.network.has_bias
+    def _has_intercept(self) -> bool:
+        return self._inference.outputs.has_intercept
 
     @property
     def _is_linear(self) -> bool:

@@ -109,6 +109,7 @@ def test_parameters_and_defaults(kind):
 def test_names_of_the_package():
     assert set(sknn_simple.__all__) == {
         "AlphaDisplay",
+        "CoefficientDisplay",
         "HiddenUnitsDisplay",
         "LogisticNN",
         "LossCurveDisplay",

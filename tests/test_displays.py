@@ -17,12 +17,19 @@ from sklearn.preprocessing import StandardScaler
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._displays import (
     AlphaDisplay,
+    CoefficientDisplay,
     HiddenUnitsDisplay,
     LossCurveDisplay,
     NetworkDisplay,
 )
 
-DISPLAYS = [AlphaDisplay, LossCurveDisplay, HiddenUnitsDisplay, NetworkDisplay]
+DISPLAYS = [
+    AlphaDisplay,
+    CoefficientDisplay,
+    HiddenUnitsDisplay,
+    LossCurveDisplay,
+    NetworkDisplay,
+]
 WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
 UNITS = np.array([1.0, 100.0, 0.01, 5.0, 1.0, 1.0])
 
@@ -45,6 +52,11 @@ def network(n_classes=3, *, skip_connections=False):
     return model.fit(*data(n_classes))
 
 
+def rows_of(display, X, y):
+    """What from_estimator needs beside the model."""
+    return (X, y) if display is CoefficientDisplay else ()
+
+
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
@@ -60,7 +72,8 @@ def widths(lines):
 @pytest.mark.parametrize("model", [LogisticNN(), OneHiddenMLP(3, tol=0.01)], ids=repr)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_draws_either_model_on_a_new_figure(display, model, n_classes):
-    drawn = display.from_estimator(model.fit(*data(n_classes)))
+    rows = data(n_classes)
+    drawn = display.from_estimator(model.fit(*rows), *rows_of(display, *rows))
     assert isinstance(drawn, display)
     assert drawn.figure_ is drawn.ax_.figure
     drawn.figure_.canvas.draw()
@@ -73,7 +86,7 @@ def test_draws_either_model_on_a_new_figure(display, model, n_classes):
 def test_draws_on_the_axes_given(display, with_spec):
     figure = plt.figure()
     ax = figure.subplots() if with_spec else figure.add_axes((0.1, 0.1, 0.8, 0.8))
-    drawn = display.from_estimator(network(), ax=ax)
+    drawn = display.from_estimator(network(), *rows_of(display, *data()), ax=ax)
     assert drawn.ax_ is ax
     assert drawn.figure_ is figure
     assert plt.get_fignums() == [figure.number]
@@ -82,9 +95,9 @@ def test_draws_on_the_axes_given(display, with_spec):
 
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_multilabel_models_are_drawn(display):
-    X, _ = data()
-    model = OneHiddenMLP(2, tol=0.01).fit(X, (X[:, :3] > 0).astype(int))
-    display.from_estimator(model).figure_.canvas.draw()
+    X, Y = data()[0], (data()[0][:, :3] > 0).astype(int)
+    model = OneHiddenMLP(2, random_state=0).fit(X, Y)
+    display.from_estimator(model, *rows_of(display, X, Y)).figure_.canvas.draw()
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
@@ -119,10 +132,10 @@ def test_a_pipeline_is_refused(display):
 
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_missing_matplotlib_names_the_extra(display, monkeypatch):
-    model = network()
+    model, rows = network(), rows_of(display, *data())
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "sknn_simple\[plots\]"'):
-        display.from_estimator(model)
+        display.from_estimator(model, *rows)
 
 
 def test_import_does_not_import_matplotlib():

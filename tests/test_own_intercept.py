@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from models import SOLVERS, classes, each_solver
-from sknn_simple import LogisticNN
+from models import SOLVERS, classes, each_solver, noisy_classes
+from sknn_simple import LogisticNN, Posterior
 
 X, Y = classes(3)
 VALUES = [1.0, -3.0, 1e-9, 1e9]
@@ -80,3 +80,41 @@ def test_a_warm_start_keeps_the_intercept(solver):
     model.fit(with_column(X), Y)
     assert model.n_iter_ == 0
     assert_allclose(model.coef_, coef, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("alpha", ["auto", 0.0])
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("covariance", ["model", "robust"])
+def test_its_table_is_that_of_a_fit_with_an_intercept(
+    value, alpha, n_classes, covariance
+):
+    X, y = noisy_classes(n_classes)
+    data = with_column(X, value)
+    own = Posterior(fitted(data, y, alpha=alpha), data, y, covariance=covariance)
+    model = LogisticNN(alpha, tol=1e-9).fit(X, y)
+    other = Posterior(model, X, y, covariance=covariance)
+    order, factor = [0, 1, 4, 2, 3], np.array([1.0, 1.0, 1.0 / abs(value), 1.0, 1.0])
+    found = own.std_errors.reshape(-1, 5)
+    assert_allclose(found, other.std_errors.reshape(-1, 5)[:, order] * factor, 1e-5)
+    assert own.parameter_names[:5] != other.parameter_names[:5]
+    frame, expected = (p.summary().to_frame() for p in (own, other))
+    z = expected["z"].to_numpy().reshape(-1, 5)[:, order]
+    z[:, 2] *= np.sign(value)
+    assert_allclose(frame["z"].to_numpy().reshape(-1, 5), z, rtol=1e-3)
+    assert "intercept" not in set(frame["name"])
+    low, high = own.conf_int().T
+    assert_allclose((low + high) / 2.0, own.model.coef_.ravel(), rtol=1e-9)
+    for name in ("aic", "bic", "null_deviance", "n_effective"):
+        assert_allclose(getattr(own, name), getattr(other, name), rtol=1e-5)
+    assert own.covariance.shape == (found.size, found.size)
+
+
+def test_dependent_columns_beside_an_own_intercept():
+    X, y = noisy_classes(2)
+    data = with_column(np.hstack([X, X[:, :1] + 3.0]), 2.0)
+    model = fitted(data, y, alpha=0.0)
+    with pytest.warns(UserWarning, match="'x0', 'x2', 'x5'"):
+        posterior = Posterior(model, data, y)
+    missing = np.isnan(posterior.std_errors)
+    assert_array_equal(missing, [True, False, True, False, False, True])

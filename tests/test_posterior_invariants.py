@@ -221,6 +221,75 @@ def test_balanced_weights_of_labels():
     assert_allclose(posterior.bic, deviance + np.log(n) * posterior.n_effective)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "options"),
+    [
+        (2.0, {}),
+        (0.0, {}),
+        (0.0, {"covariance": "robust"}),
+        (0.0, {"groups": np.arange(120) % 9}),
+    ],
+    ids=["penalised", "classical", "robust", "clustered"],
+)
+def test_labels_with_class_weights_are_a_weighted_fit_each(alpha, options):
+    # standardize=False: otherwise the weights change the unit of a column.
+    model = LogisticNN(alpha=alpha, standardize=False, tol=1e-10)
+    X, Y = labels(120, 4, 3)
+    Y ^= np.random.RandomState(0).uniform(size=Y.shape) < 0.1
+    weights = [{0: 1, 1: 5}, {0: 2, 1: 0.3}, {0: 1, 1: 1}]
+    frequency = np.arange(120) % 3 + 1.0
+    every = [
+        (clone(model).set_params(class_weight=weight), y)
+        for weight, y in zip([weights, *weights], [Y, *Y.T], strict=True)
+    ]
+    together, *alone = (
+        Posterior(fit(m, X, y, frequency), X, y, frequency, **options) for m, y in every
+    )
+    errors = together.std_errors.reshape(3, -1)
+    assert_allclose(errors, [p.std_errors for p in alone], rtol=1e-5)
+    said_alone = [said(p, X) for p in alone]
+    for name in ("log_likelihood", "n_effective", "null_log_likelihood"):
+        total = sum(getattr(p, name) for p in alone)
+        assert_allclose(getattr(together, name), total, rtol=1e-6)
+    averaged = [each["probability"][:, 1] for each in said_alone]
+    assert_allclose(together.predict_proba(X), np.transpose(averaged), rtol=1e-5)
+    losses = sum(p.leave_one_out() for p in alone)
+    assert_allclose(together.leave_one_out(), losses, rtol=1e-5)
+    assert_allclose(together.leverage, sum(p.leverage for p in alone), rtol=1e-5)
+
+
+def test_equal_class_weights_of_labels_are_sample_weights():
+    X, Y = labels(120, 4, 2)
+    model = clone(NETWORK).set_params(class_weight=[{0: 2, 1: 2}] * 2)
+    of_labels = Posterior(fit(model, X, Y), X, Y)
+    twice = np.full(120, 2.0)
+    of_rows = Posterior(fit(NETWORK, X, Y, twice), X, Y, twice)
+    assert_allclose(of_labels.covariance, of_rows.covariance, rtol=1e-4, atol=1e-6)
+    assert_allclose(of_labels.leverage, of_rows.leverage, rtol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", ["auto", 30.0])
+def test_fewer_rows_than_columns(alpha):
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(60, 200)) * np.logspace(-3, 3, 200)
+    noise = generator.logistic(scale=6.0, size=60)
+    y = (X[:, :3] @ [1e3, 1e3, -1e3] + noise > 0.0).astype(int)
+    model = fit(LogisticNN(alpha, tol=1e-9), X, y)
+    posterior = Posterior(model, X, y)
+    Z = np.insert((X - X.mean(axis=0)) / model.scale_, 200, 1.0, axis=1)
+    p = model.predict_proba(X)[:, 1]
+    prior = np.diag(np.append(np.full(200, model.alpha_), 0.0))
+    C = np.linalg.inv((Z.T * (p * (1.0 - p))) @ Z + prior)
+    errors = np.sqrt(np.diag(C))[:200] / model.scale_
+    assert_allclose(posterior.std_errors[:200], errors, rtol=1e-8)
+    leverage = p * (1.0 - p) * np.einsum("na,ab,nb->n", Z, C, Z)
+    assert_allclose(posterior.leverage, leverage, rtol=1e-7)
+    assert_allclose(posterior.n_effective, leverage.sum(), rtol=1e-7)
+    if alpha == "auto":  # the evidence counts weights, not the intercept
+        assert_allclose(posterior.n_effective - 1.0, model.n_effective_, rtol=1e-7)
+        assert_allclose(posterior.log_evidence, model.log_evidence_, rtol=1e-9)
+
+
 def test_float32_rows_are_the_same_rows():
     X, y = load_iris(return_X_y=True)
     model = LogisticNN(alpha=1.0)

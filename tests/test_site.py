@@ -44,6 +44,7 @@ PAGES = (
     "performance.html",
     "performance_avx2.html",
     "performance_defaults.html",
+    "performance_inference.html",
     "contributing/index.html",
     "contributing/glossary.html",
     "contributing/mechanisms.html",

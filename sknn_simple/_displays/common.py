@@ -97,8 +97,8 @@ def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
     return names
 
 
-def output_names(estimator: Any, class_names: Any = None) -> np.ndarray:
-    """Return one name per output; for two classes, that of the second class."""
+def class_labels(estimator: Any, class_names: Any) -> np.ndarray:
+    """Return one name per class or label: the given ones, or the labels."""
     classes = estimator.classes_
     if class_names is None:
         names = np.array([escape_dollars(label) for label in classes])
@@ -109,6 +109,12 @@ def output_names(estimator: Any, class_names: Any = None) -> np.ndarray:
             f"class_names must contain one name per class: it has {len(names)} names "
             f"and the model {len(classes)} classes."
         )
+    return names
+
+
+def output_names(estimator: Any, class_names: Any = None) -> np.ndarray:
+    """Return one name per output; for two classes, that of the second class."""
+    names = class_labels(estimator, class_names)
     n_outputs = layer_weights(estimator)[-1].shape[1]
     return names[len(names) - n_outputs :]
 

@@ -18,7 +18,7 @@ from sknn_simple._inference.linear import (
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import row_deltas, sandwich
 from sknn_simple._inference.sizes import Sizes, check_size
-from sknn_simple._model.losses import LOSSES
+from sknn_simple._model.losses import LOSSES, by_output
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
 
@@ -29,8 +29,9 @@ class Rows(NamedTuple):
     X: Any
     # As in ``TrainingSet``.
     codes: np.ndarray
-    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights. A mean
-    # sample weight below 1 counts as 1, as for ``alpha="auto"``.
+    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights; if
+    # labels have class weights of their own, fᵢ cᵢₖ, (n, K). A mean sample weight
+    # below 1 counts as 1, as for ``alpha="auto"``.
     weight: np.ndarray
     frequency: np.ndarray
     multilabel: bool
@@ -98,7 +99,9 @@ def infer(
             problem = build_problem(spec, data, workers)
             make = LinearOutputs if network.is_linear else HiddenOutputs
             loss = LOSSES[data.out_activation]
-            outputs = make(network, loss, problem.transform, parameters)
+            outputs = make(
+                network, loss, problem.transform, parameters, data.own_intercept
+            )
             penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
             held = (spec.signs != 0.0) & (outputs.theta == 0.0)
             free = ~held & ~_of_constant_columns(outputs)
@@ -142,17 +145,12 @@ def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
 
 
 def _rows(data: TrainingSet) -> Rows:
-    weight = data.weight * data.counted_rows
-    frequency = weight
-    if data.class_weight is not None:
-        codes = data.y.astype(np.intp)
-        if data.multilabel:
-            labels = np.arange(codes.shape[1])
-            factor = data.class_weight[labels, codes].prod(axis=1)
-        else:
-            factor = data.class_weight[codes.reshape(len(codes))]
-        frequency = weight / factor
-    return Rows(data.X, data.y, weight, frequency, data.multilabel)
+    weight, frequency = data.loss_weight, data.weight
+    if data.class_weight is not None and not data.multilabel:
+        codes = data.y.astype(np.intp).reshape(len(data.y))
+        frequency = weight / data.class_weight[codes]
+    n = data.counted_rows
+    return Rows(data.X, data.y, n * weight, n * frequency, data.multilabel)
 
 
 def _linear(
@@ -237,14 +235,15 @@ def _log_evidence(
 
 def null_log_likelihood(rows: Rows, n_outputs: int, has_bias: bool) -> float:
     """Return the log-likelihood of a network without features."""
-    total = float(rows.weight.sum())
+    weight = rows.weight
     if rows.codes.ndim == 1:
-        ones = np.bincount(rows.codes, rows.weight, minlength=n_outputs)[:, None]
-        return _entropy(ones) if has_bias else -total * float(np.log(n_outputs))
+        ones = np.bincount(rows.codes, weight, minlength=n_outputs)[:, None]
+        return _entropy(ones) if has_bias else -float(weight.sum() * np.log(n_outputs))
+    weight = np.broadcast_to(by_output(weight), rows.codes.shape)
     if not has_bias:
-        return -total * n_outputs * float(np.log(2.0))
-    ones = rows.weight @ rows.codes
-    return _entropy(np.array([ones, total - ones]))
+        return -float(weight.sum() * np.log(2.0))
+    of_one = rows.codes > 0.0
+    return _entropy(np.array([(weight * y).sum(axis=0) for y in (of_one, ~of_one)]))
 
 
 def _entropy(counts: np.ndarray) -> float:

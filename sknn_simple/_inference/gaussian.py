@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import cholesky, lapack, solve_triangular
 
 from sknn_simple._inference.outputs import Block, HiddenOutputs, Outputs
-from sknn_simple._model.losses import Loss
+from sknn_simple._model.losses import Loss, by_output
 
 
 class Gaussian(Protocol):
@@ -155,13 +155,13 @@ def weighted_rows(
 ) -> np.ndarray:
     """Return the rows √w Bᵀ G of a block, (m K, P)."""
     G = outputs.jacobian(block.X)
-    P = block.probability[:, :, None]
+    P, weight = block.probability[:, :, None], by_output(weight)[:, :, None]
     if outputs.loss.shift_invariant:
         # With B = diag(√p) - p √pᵀ is Λ = diag(p) - p pᵀ = B Bᵀ.
         G -= (P * G).sum(axis=1, keepdims=True)
-        G *= np.sqrt(P * weight[:, None, None])
+        G *= np.sqrt(P * weight)
     else:
-        G *= np.sqrt(P * (1.0 - P) * weight[:, None, None])
+        G *= np.sqrt(P * (1.0 - P) * weight)
     return G.reshape(-1, outputs.size)
 
 
@@ -186,7 +186,8 @@ def gauss_newton(
 ) -> Gaussian:
     """Return the Gaussian of a network with a hidden layer.
 
-    `weight` is (n,); `prior` the positive diagonal D, (P,). `by_rows` chooses the form.
+    `weight` is (n,) or (n, K); `prior` the positive diagonal D, (P,). `by_rows`
+    chooses the form.
     """
     blocks = outputs.blocks(X, outputs.n_outputs * outputs.size)
     if by_rows:

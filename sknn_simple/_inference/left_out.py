@@ -30,6 +30,7 @@ from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import output_curvature
 from sknn_simple._inference.outputs import Block, LinearOutputs
 from sknn_simple._inference.sandwich import row_deltas
+from sknn_simple._model.losses import by_output
 
 # Multiply-adds of the second steps, n² P²: about a second.
 REFINED_WORK = 1e9
@@ -51,7 +52,7 @@ class LeftOut(NamedTuple):
 def left_out(inference: Inference, removed: np.ndarray) -> Iterator[LeftOut]:
     """Yield the outputs of the rows, each after one Newton step for J without it.
 
-    `removed` (n,) is the part of the row's weight that is left out.
+    `removed`, (n,) or (n, K), is the part of the row's weight that is left out.
     """
     rows, outputs = inference.rows, inference.outputs
     for block, V in with_covariance(inference, inference.gaussian, rows.X):
@@ -152,14 +153,15 @@ def best_tempering(inference: Inference) -> float:
     rows, outputs = inference.rows, inference.outputs
     losses = np.zeros(len(TEMPERINGS))
     # Of equal rows one is left out; so of a row that stands for several.
-    removed = rows.weight / np.maximum(rows.frequency, 1.0)
+    removed = (rows.weight.T / np.maximum(rows.frequency, 1.0)).T
     for block, raw, V, _ in left_out(inference, removed):
         codes, weight = rows.codes[block.rows], rows.weight[block.rows]
         for i, factor in enumerate(TEMPERINGS):
             P = averaged(outputs.loss, raw, factor * V)
             if codes.ndim == 1:
-                own = P[np.arange(len(codes)), codes]
+                own = P[np.arange(len(codes)), codes][:, None]
             else:
-                own = np.where(codes == 1.0, P, 1.0 - P).prod(axis=1)
-            losses[i] -= weight @ np.log(np.maximum(own, np.finfo(np.float64).tiny))
+                own = np.where(codes == 1.0, P, 1.0 - P)
+            logs = np.log(np.maximum(own, np.finfo(np.float64).tiny))
+            losses[i] -= (by_output(weight) * logs).sum()
     return TEMPERINGS[int(losses.argmin())]

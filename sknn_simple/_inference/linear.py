@@ -18,6 +18,7 @@ import numpy as np
 
 from sknn_simple._inference.gaussian import RootGaussian, from_precision
 from sknn_simple._inference.outputs import LinearOutputs
+from sknn_simple._model.losses import by_output
 from sknn_simple._training.heuristics import NO_CURVATURE
 
 # Eigenvalues of the correlation of the columns below this fraction of the largest one
@@ -116,11 +117,15 @@ def _remove_mean(root: np.ndarray, rows: np.ndarray, n_outputs: int) -> None:
 
 
 def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarray:
-    """Return Σᵢ wᵢ x̃ᵢ x̃ᵢᵀ, (q, q), with a 1 in x̃ for the bias."""
+    """Return Σᵢ wᵢ x̃ᵢ x̃ᵢᵀ, (q, q), with a 1 in x̃ for the bias.
+
+    If labels have weights of their own, w is their mean.
+    """
     q = outputs.n_rows_of_theta
     total = np.zeros((q, q))
     for block in outputs.blocks(X, q):
-        rows = outputs.with_ones(block.X) * np.sqrt(weight[block.rows])[:, None]
+        root = np.sqrt(by_output(weight[block.rows]).mean(axis=1, keepdims=True))
+        rows = outputs.with_ones(block.X) * root
         total += rows.T @ rows
     return total
 

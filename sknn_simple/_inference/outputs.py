@@ -44,6 +44,8 @@ class Outputs(ABC):
         From raw features to those that θ acts on.
     raw_parameters : dict of str to ndarray
         The fitted parameters, for raw features, by their names in the network.
+    own_intercept : (int, float) or None
+        A constant column whose weight is the bias, and its value.
     """
 
     network: Any
@@ -54,8 +56,10 @@ class Outputs(ABC):
         loss: Loss,
         transform: FeatureTransform,
         raw_parameters: dict[str, np.ndarray],
+        own_intercept: tuple[int, float] | None = None,
     ) -> None:
         self.network, self.loss = network, loss
+        self.own_intercept = own_intercept
         self.transform = transform.without_rounding()
         layers = layer_slices(network.layout, network.input_weights)
         center, scale = transform.center, transform.scale
@@ -75,6 +79,11 @@ class Outputs(ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the stored attributes."""
         self.__dict__.update(state, workspace=Workspace())
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the model has a bias beside the weights of its columns."""
+        return self.network.has_bias and self.own_intercept is None
 
     def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[Block]:
         """Yield blocks of the rows of X.

@@ -1,7 +1,8 @@
 """Parameters of a linear network on raw columns: order, roots and contrasts.
 
 Public order: output after output, each with its weights, as in a row of ``coef_``, and
-then its bias.
+then its bias. If a constant column is the intercept, its weight is the bias over its
+value, in the place of the column.
 """
 
 from typing import NamedTuple
@@ -19,8 +20,11 @@ ROWS_OF_F = 256
 
 def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
     """Return F R, for raw parameters, in public order."""
-    raw = np.apply_along_axis(outputs.input_map.to_raw, 0, root)
-    return raw[public_order(outputs)]
+    raw = np.apply_along_axis(outputs.input_map.to_raw, 0, root)[public_order(outputs)]
+    if outputs.own_intercept is not None:
+        column, value = outputs.own_intercept
+        raw[column :: len(outputs.transform.scale)] /= value
+    return raw
 
 
 def public_order(outputs: Outputs) -> np.ndarray:
@@ -28,14 +32,19 @@ def public_order(outputs: Outputs) -> np.ndarray:
     places = np.arange(outputs.size)
     if not outputs.network.is_linear:
         return places
-    return places.reshape(-1, outputs.n_outputs).T.reshape(-1)
+    by_output = places.reshape(-1, outputs.n_outputs).T.copy()
+    if outputs.own_intercept is not None:
+        by_output[:, outputs.own_intercept[0]] = by_output[:, -1]
+        by_output = by_output[:, :-1]
+    return by_output.reshape(-1)
 
 
 def undetermined(inference: Inference) -> np.ndarray:
     """Return which public parameters depend on a combination of columns that is 0."""
     outputs, null = inference.outputs, inference.null
+    order = public_order(outputs)
     if not null.size:
-        return np.zeros(outputs.size, bool)
+        return np.zeros(len(order), bool)
     center, scale = outputs.transform.center, outputs.transform.scale
     moves = np.abs(null)
     if outputs.network.has_bias:
@@ -43,7 +52,7 @@ def undetermined(inference: Inference) -> np.ndarray:
         shift = null[: len(center)] * (center * scale)[:, None]
         size = 1.0 + np.abs(shift).sum(axis=0)
         moves[-1] = np.abs(null[-1] - shift.sum(axis=0)) / size
-    return np.tile((moves > MOVES).any(axis=1), outputs.n_outputs)
+    return (moves.max(axis=1) > MOVES)[order // outputs.n_outputs]
 
 
 class Contrasts(NamedTuple):

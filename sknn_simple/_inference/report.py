@@ -48,7 +48,7 @@ def summarize(
     found = contrasts(inference, classes, reference)
     std_error = norms(found.root)
     std_error[~found.has_interval] = np.nan
-    names = [*columns, *["intercept"] * inference.outputs.network.has_bias]
+    names = [*columns, *["intercept"] * inference.outputs.has_intercept]
     coef = found.coef.ravel()
     with np.errstate(over="ignore"):
         table = {

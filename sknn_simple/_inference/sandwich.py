@@ -23,6 +23,7 @@ import numpy as np
 
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian
 from sknn_simple._inference.outputs import Outputs
+from sknn_simple._model.losses import by_output
 
 
 def row_deltas(
@@ -34,7 +35,7 @@ def row_deltas(
         delta[np.arange(len(codes)), codes] -= 1.0
     else:
         delta -= codes
-    delta *= weight[:, None]
+    delta *= by_output(weight)
     return delta
 
 
@@ -63,7 +64,7 @@ def sandwich(
     n_groups = 0 if groups is None else int(groups.max()) + 1
     sums = np.zeros((n_groups, root.shape[1]))
     middle = np.zeros((root.shape[1], root.shape[1]))
-    per_row = weight if n_groups else weight / np.sqrt(frequency)
+    per_row = weight if n_groups else (weight.T / np.sqrt(frequency)).T
     if n_groups:
         factor *= n_groups / (n_groups - 1.0) * (n_rows - 1.0) / n_rows
     size = outputs.n_outputs * outputs.size

@@ -55,5 +55,5 @@ def check_size(sizes: Sizes) -> None:
             f"Posterior of {sizes.n_params} parameters needs {needed} bytes, more than "
             f"half of the memory of this machine, {usable} bytes: the covariance of "
             f"all parameters is {sizes.parameter_bytes} bytes{rows}. Use fewer columns "
-            "or hidden units, or fewer rows."
+            f"or hidden units{', or fewer rows' * sizes.has_row_form}."
         )

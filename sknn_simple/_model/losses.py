@@ -87,7 +87,7 @@ def _shift_below_zero(raw: np.ndarray) -> None:
         raw -= raw.max(axis=1, keepdims=True)
 
 
-def _by_output(weight: np.ndarray) -> np.ndarray:
+def by_output(weight: np.ndarray) -> np.ndarray:
     """Return the weights as (n_rows, 1) or (n_rows, n_labels)."""
     return weight.reshape(len(weight), -1)
 
@@ -142,7 +142,7 @@ class BernoulliLoss:
         value = -_weighted_sum(raw, weight)
         np.expm1(raw, out=raw)
         raw *= sign
-        raw *= _by_output(weight)
+        raw *= by_output(weight)
         return value
 
     def probabilities(self, raw: np.ndarray) -> None:
@@ -162,13 +162,13 @@ class BernoulliLoss:
     ) -> None:
         v *= probability
         v *= 1.0 - probability
-        v *= _by_output(weight)
+        v *= by_output(weight)
 
     def covariance_factors(
         self, probability: np.ndarray, weight: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The outputs are independent: d = w p (1 - p), and no r."""
-        return _by_output(weight) * (probability * (1.0 - probability)), None
+        return by_output(weight) * (probability * (1.0 - probability)), None
 
 
 class SoftmaxLoss:

@@ -1,0 +1,385 @@
+"""CoefficientDisplay: what matters, and how sure that is."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from sknn_simple._displays.common import (
+    Display,
+    check_limit,
+    class_labels,
+    column_deviations,
+    escape_dollars,
+    input_names,
+    shorten,
+)
+from sknn_simple._inference.summary import check_level, normal_quantile
+from sknn_simple._logistic import LogisticNN
+from sknn_simple._posterior import Posterior
+from sknn_simple._posterior_checks import check_reference
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CoefficientDisplay(Display):
+    """Coefficients of LogisticNN or marginal effects of OneHiddenMLP, with intervals.
+
+    Use :meth:`from_estimator` or :meth:`from_posterior` to create one. Columns are
+    sorted by the size of their largest value. To compare columns in different units,
+    each is measured in its ``scale_``: its standard deviation; half the distance of the
+    values of a column with two, such as 0 and 1. If the model was fitted with
+    ``standardize=False``, it is the standard deviation in the rows that are passed, and
+    without rows the plot shows raw coefficients.
+
+    A coefficient is the change of the log odds; of three or more classes that of each
+    class against a reference. A marginal effect is the average change of the
+    probability of each class.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_features, n_series)
+        Coefficients or effects: a series per class or label, one for two classes.
+    feature_names : array-like of str of shape (n_features,)
+        Names of the columns.
+    lower, upper : ndarray of shape (n_features, n_series), default=None
+        Limits of the intervals; NaN for a value without one. None to draw none.
+    series_names : array-like of str of shape (n_series,), default=None
+        Names of the series in the legend; None for no legend.
+    value_name : str, default="Coefficient"
+        Label of the horizontal axis.
+
+    Attributes
+    ----------
+    features_ : ndarray of int
+        Numbers of the columns drawn, from top to bottom.
+    points_ : list of matplotlib ErrorbarContainer
+        The values of each series, with their intervals.
+    ax_ : matplotlib Axes
+        Axes with the plot.
+    figure_ : matplotlib Figure
+        Figure containing the plot.
+
+    See Also
+    --------
+    Posterior : The same as numbers, and more.
+    HiddenUnitsDisplay : The weights into each hidden unit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sknn_simple import CoefficientDisplay, LogisticNN
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> model = LogisticNN().fit(X, y)
+    >>> display = CoefficientDisplay.from_estimator(model, X, y)
+    >>> X.columns[display.features_[0]]
+    'proline'
+    >>> len(display.points_)  # classes 1 and 2 against class 0
+    2
+    """
+
+    values: Any
+    feature_names: Any
+    lower: Any = None
+    upper: Any = None
+    series_names: Any = None
+    value_name: str = "Coefficient"
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        confidence_level: float = 0.95,
+        reference: Any = None,
+        feature_names: Any = None,
+        class_names: Any = None,
+        max_features: int | None = 20,
+        ax: Any = None,
+        point_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the coefficients or effects of a fitted model.
+
+        Parameters
+        ----------
+        estimator : LogisticNN, OneHiddenMLP or Pipeline
+            A fitted model, or a fitted pipeline whose last step is one: its columns are
+            those that the other steps make.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The features of the fit; of a pipeline, those that go into it. Intervals
+            need X and y, and so do the effects of OneHiddenMLP.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the fit.
+        confidence_level : float, default=0.95
+            Of the intervals, between 0 and 1.
+        reference : label, default=None
+            The class that the others are compared with, for LogisticNN; None for the
+            first one.
+        feature_names : array-like of str of shape (n_features,), default=None
+            Names of the columns of the model; None for their own names.
+        class_names : array-like of str of shape (n_classes,), default=None
+            Names of the classes or labels; None for the labels themselves.
+        max_features : int, default=20
+            Largest number of columns to draw: those with the largest values. None for
+            all.
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None for a new figure.
+        point_kw : dict, default=None
+            Keywords for matplotlib's ``errorbar``.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+            The display that was plotted.
+
+        Raises
+        ------
+        ValueError
+            If only one of X and y is given, or neither for OneHiddenMLP, or if there
+            are no intervals: see ``Posterior``.
+        """
+        if isinstance(estimator, Pipeline):
+            before, estimator = estimator[:-1], estimator[-1]
+            cls._check_estimator(estimator)
+            if len(before):
+                feature_names = _names_made_by(before, estimator, feature_names)
+                X = None if X is None else before.transform(X)
+        cls._check_estimator(estimator)
+        options = {
+            "reference": reference,
+            "feature_names": feature_names,
+            "class_names": class_names,
+            "max_features": max_features,
+            "ax": ax,
+            "point_kw": point_kw,
+        }
+        if X is not None and y is not None:
+            posterior = Posterior(estimator, X, y, sample_weight)
+            return cls.from_posterior(
+                posterior, confidence_level=confidence_level, **options
+            )
+        if X is not None or y is not None:
+            raise ValueError(
+                f"{cls.__name__} needs the rows of the fit for intervals: pass both X "
+                "and y, or neither."
+            )
+        if not isinstance(estimator, LogisticNN):
+            raise ValueError(
+                f"{cls.__name__} shows the marginal effects of OneHiddenMLP, which "
+                "depend on the rows: pass the X and y of the fit."
+            )
+        return cls._drawn(estimator, **options)
+
+    @classmethod
+    def from_posterior(
+        cls,
+        posterior: Posterior,
+        *,
+        confidence_level: float = 0.95,
+        **options: Any,
+    ) -> Self:
+        """Plot the coefficients or effects of a posterior, with their intervals.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            Of a LogisticNN or OneHiddenMLP. Its intervals are drawn: also those of a
+            robust or clustered covariance.
+        confidence_level : float, default=0.95
+            Of the intervals, between 0 and 1.
+        **options : dict
+            As of :meth:`from_estimator`: ``reference``, ``feature_names``,
+            ``class_names``, ``max_features``, ``ax`` and ``point_kw``.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+            The display that was plotted.
+        """
+        if not isinstance(posterior, Posterior):
+            raise TypeError(
+                f"posterior must be a Posterior; got a {type(posterior).__name__}."
+            )
+        check_level(confidence_level)
+        return cls._drawn(posterior.model, posterior, confidence_level, **options)
+
+    @classmethod
+    def _drawn(
+        cls,
+        model: Any,
+        posterior: Posterior | None = None,
+        confidence_level: float = 0.95,
+        *,
+        reference: Any = None,
+        feature_names: Any = None,
+        class_names: Any = None,
+        **drawing: Any,
+    ) -> Self:
+        names, classes = input_names(model, feature_names), model.classes_
+        labels = class_labels(model, class_names)
+        is_linear = isinstance(model, LogisticNN)
+        if reference is not None and not is_linear:
+            raise ValueError(
+                "reference is for LogisticNN, because a network has an effect on every "
+                f"class; got {reference!r}."
+            )
+        check_reference(reference, classes, model._multilabel)
+        base = 0 if reference is None else classes.tolist().index(reference)
+        unit, per_unit = _units(model, posterior)
+        if is_linear:
+            values, error = _coefficients(model, base, posterior)
+        else:
+            values, error = _effects(posterior)
+        values = unit[:, None] * values
+        half = None
+        if error is not None:
+            half = normal_quantile(confidence_level) * unit[:, None] * error
+        series = None
+        if values.shape[1] > 1 or len(classes) == 1:
+            against = is_linear and not model._multilabel
+            series = np.delete(labels, base) if against else labels
+        display = cls(
+            values=values,
+            feature_names=names,
+            lower=None if half is None else values - half,
+            upper=None if half is None else values + half,
+            series_names=series,
+            value_name=_value_name(model, labels, base, series is not None) + per_unit,
+        )
+        return display.plot(**drawing)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        max_features: int | None = 20,
+        point_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Plot the values and their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None for a new figure, as large as the names need.
+        max_features : int, default=20
+            Largest number of columns to draw: those with the largest values. None for
+            all.
+        point_kw : dict, default=None
+            Keywords for matplotlib's ``errorbar``.
+
+        Returns
+        -------
+        self : CoefficientDisplay
+            The display.
+        """
+        plt = self._import_pyplot()
+        check_limit("max_features", max_features)
+        values = np.asarray(self.values)
+        n_features, n_series = values.shape
+        size = np.abs(values).max(axis=1)
+        self.features_ = np.argsort(-size, kind="stable")[:max_features]
+        names = np.asarray(self.feature_names)[self.features_]
+        row = 0.16 + 0.1 * n_series
+        beside = max(map(len, names)) + max(map(len, self._legend), default=0)
+        inches = (4.5 + 0.08 * beside, 1.0 + row * len(names))
+        ax = self._set_axes(plt, ax, inches)
+        ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
+        places = np.arange(len(names))
+        offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
+        self.points_ = [
+            ax.errorbar(
+                values[self.features_, k],
+                places + 0.7 * offsets[k],
+                xerr=self._distances(k),
+                **{"fmt": "o", "markersize": 4, **(point_kw or {})},
+            )
+            for k in range(n_series)
+        ]
+        for points, name in zip(self.points_, self._legend, strict=False):
+            points.set_label(name)
+        ax.set(xlabel=self.value_name, ylim=(len(names) - 0.4, -0.6))
+        ax.set_yticks(places, names)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(alpha=0.25)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        if len(names) < n_features:
+            title = f"{len(names)} of {n_features} columns: the largest values"
+            ax.set_title(title, loc="left", fontsize="small")
+        if self._legend:
+            # Beside the axes: intervals may be anywhere in them.
+            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return self
+
+    def _distances(self, series: int) -> np.ndarray | None:
+        """Return how far the limits of a series are from its values, (2, n_drawn)."""
+        if self.lower is None or self.upper is None:
+            return None
+        drawn = self.features_, series
+        value = np.asarray(self.values)[drawn]
+        limits = np.asarray(self.lower)[drawn], np.asarray(self.upper)[drawn]
+        return np.abs(np.array(limits) - value)
+
+    @property
+    def _legend(self) -> list[str]:
+        return [] if self.series_names is None else list(self.series_names)
+
+
+def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
+    """Return the names of the columns that the steps before the model make."""
+    if given is not None or hasattr(model, "feature_names_in_"):
+        return given
+    try:
+        return [escape_dollars(name) for name in before.get_feature_names_out()]
+    except (AttributeError, ValueError):  # a step that cannot name its columns
+        return None
+
+
+def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:
+    """Return the unit of each column, and what the axis says of it."""
+    unit = np.asarray(model.scale_)
+    if (unit == 1.0).all() and posterior is not None:
+        unit = column_deviations(model, posterior._inference.rows.X)[:, 0]
+    is_raw = (unit == 1.0).all() and posterior is None
+    return unit, "" if is_raw else " per std. dev."
+
+
+def _coefficients(
+    model: LogisticNN, base: int, posterior: Posterior | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return coefficients and their standard errors, (n_features, n_series)."""
+    coef, p = np.asarray(model.coef_, np.float64), model.n_features_in_
+    reference = None
+    if not model._multilabel:
+        reference = model.classes_[base]
+        # The raw output of two classes is the log odds of the second one.
+        by_class = coef if len(coef) > 1 else np.vstack([np.zeros(p), coef])
+        coef = np.delete(by_class - by_class[base], base, axis=0)
+    if posterior is None:
+        return coef.T, None
+    table = posterior.summary(reference=reference).table
+    return coef.T, table["std_error"].reshape(len(coef), -1)[:, :p].T
+
+
+def _effects(posterior: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return effects and their standard errors per raw unit."""
+    found, two_valued = posterior._effects(), posterior._two_valued
+    distance = np.ones(len(found.effect))
+    distance[two_valued.columns] = two_valued.high - two_valued.low
+    return found.effect / distance[:, None], found.std_error / distance[:, None]
+
+
+def _value_name(model: Any, labels: np.ndarray, base: int, has_legend: bool) -> str:
+    if not isinstance(model, LogisticNN):
+        of = "the probability" if has_legend else f"P({shorten(labels[1])})"
+        return f"Mean change of {of}"
+    if model._multilabel:
+        return "Log odds"
+    if has_legend:
+        return f"Log odds against {shorten(labels[base])}"
+    return f"Log odds of {shorten(labels[1 - base])}"
