@@ -50,7 +50,8 @@ in_fit = -model.predict_log_proba(X)[np.arange(len(y)), y]
 for name, by in {"left out": losses, "in the fit": in_fit}.items():
     found = [is_wrong[np.argsort(-by)[:n]].sum() for n in (25, 50)]
     print(
-        f"by the log-loss {name}: {found[0]} of the worst 25, {found[1]} of the worst 50"
+        f"by the log-loss {name}: {found[0]} of the worst 25, "
+        f"{found[1]} of the worst 50"
     )
 
 # %%

@@ -318,8 +318,9 @@ class LogisticNN(BaseNN):
     _model_attributes = ("classes_", "coef_", "intercept_")
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        return {"coef": np.asarray(coef).T, "intercept": np.asarray(self.intercept_)}
+        coef: Any = self.coef_
+        coef = coef.toarray() if sparse.issparse(coef) else np.asarray(coef)
+        return {"coef": coef.T, "intercept": np.asarray(self.intercept_)}
 
     def _attributes(
         self, data: TrainingSet, arrays: dict[str, np.ndarray]

@@ -231,6 +231,25 @@ def test_recursive_feature_elimination_works():
     assert by_first_layer.fit(noisy, Y2).support_.sum() == 4
 
 
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda getter: RFE(
+            LogisticNN(), n_features_to_select=3, importance_getter=getter
+        ),
+        lambda getter: SelectFromModel(LogisticNN(), importance_getter=getter),
+    ],
+    ids=["RFE", "SelectFromModel"],
+)
+def test_selection_by_scaled_coefficients_does_not_depend_on_units(select):
+    def importance(model):
+        return model.coef_ * model.scale_
+
+    units = 10.0 ** np.linspace(-3, 3, X2.shape[1])
+    chosen = select(importance).fit(X2, Y2).get_support()
+    assert_array_equal(select(importance).fit(X2 * units, Y2).get_support(), chosen)
+
+
 @each_class
 def test_permutation_importance_works(model):
     noisy = np.hstack([X2, np.random.default_rng(0).normal(size=(len(X2), 1))])
