@@ -193,6 +193,11 @@ def in_rows(n_rows: float, n_columns: int) -> bool:
     return n_rows < n_columns and n_rows <= ROW_SPACE_ROWS
 
 
+def may_be_few_rows(n_rows: int, n_columns: int) -> bool:
+    """Return whether it pays to count the distinct rows."""
+    return in_rows(n_rows / ROW_SPACE_COPIES, n_columns)
+
+
 def select_solver(shape: ProblemShape, tol: float, thresholds: Thresholds) -> str:
     """Return the solver of a linear network for "auto"."""
     rough = tol >= thresholds.lbfgs_tol

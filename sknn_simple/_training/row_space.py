@@ -32,10 +32,10 @@ from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._training.heuristics import (
     DEPENDENT,
     ROW_SPACE_BYTES,
-    ROW_SPACE_COPIES,
     ROW_SPACE_RANK,
     ROW_SPACE_ROWS,
     in_rows,
+    may_be_few_rows,
 )
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
@@ -47,7 +47,7 @@ def in_row_space(
     """Return the problem in coordinates of the row space, if that is smaller."""
     n_rows, n_columns = problem.data.X.shape
     linear = problem.linear is not None and not spec.is_bounded
-    if not linear or not in_rows(n_rows / ROW_SPACE_COPIES, n_columns):
+    if not linear or not may_be_few_rows(n_rows, n_columns):
         return spec, problem
     first, number = equal_rows(problem.data.X)
     if not in_rows(len(first), n_columns):

@@ -20,6 +20,7 @@ from sknn_simple._training.early_stopping import (
     validation_objective,
 )
 from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
+from sknn_simple._training.heuristics import may_be_few_rows
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
@@ -97,7 +98,7 @@ def train(
         limit_blas_threads() as n_threads,
         Workers(n_threads) as workers,
     ):
-        if not spec.network.is_linear:
+        if not spec.network.is_linear or may_be_few_rows(*data.X.shape):
             data = in_canonical_order(data)
         whole = build_problem(spec, data, workers)
         spec, problem = in_row_space(spec, whole, workers)
