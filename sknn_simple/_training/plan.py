@@ -105,6 +105,13 @@ def plan_round(
 
     `hessian` is that of the loss at the previous minimum, if it was formed.
     """
+    plan = _plan_round(spec, problem, solver, hessian)
+    return _ended_in_float64(spec, problem, plan)
+
+
+def _plan_round(
+    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
+) -> SolvePlan:
     J, diagonal = problem.linear, problem.diagonal
     exact = _exact_phase(spec, problem)
     by_matrix = "hess" in SOLVERS[solver].derivatives
