@@ -152,6 +152,15 @@ def test_units_of_columns_do_not_matter():
     assert_allclose(every[0].upper, every[1].upper, rtol=1e-3)
 
 
+def test_sparse_coefficients_are_the_same():
+    X, y = data()
+    model = fit(PENALISED, X, y)
+    dense = CoefficientDisplay.from_estimator(model, X, y)
+    thin = CoefficientDisplay.from_estimator(model.sparsify(), X, y)
+    assert_array_equal(thin.values, dense.values)
+    assert_array_equal(thin.lower, dense.lower)
+
+
 def test_a_posterior_is_drawn_with_its_own_intervals():
     X, y = data()
     model = fit(PENALISED, X, y)

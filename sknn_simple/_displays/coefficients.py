@@ -13,6 +13,7 @@ from sknn_simple._displays.common import (
     column_deviations,
     escape_dollars,
     input_names,
+    layer_weights,
     shorten,
 )
 from sknn_simple._inference.summary import check_level, normal_quantile
@@ -353,7 +354,7 @@ def _coefficients(
     model: LogisticNN, base: int, posterior: Posterior | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return coefficients and their standard errors, (n_features, n_series)."""
-    coef, p = np.asarray(model.coef_, np.float64), model.n_features_in_
+    coef, p = layer_weights(model)[0].T, model.n_features_in_
     reference = None
     if not model._multilabel:
         reference = model.classes_[base]
