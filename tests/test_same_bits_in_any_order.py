@@ -15,6 +15,8 @@ from models import (
     independent_classes,
     labels,
 )
+from sknn_simple._data.distinct_rows import in_canonical_order
+from sknn_simple._data.training_set import TrainingSet
 
 pytestmark = ignores_max_iter
 FORMS = {
@@ -60,3 +62,28 @@ def test_of_labels():
 def test_alpha_from_the_data():
     X, y = independent_classes(3)
     assert_same_for_copies(CHOOSING, X, y)
+
+
+@pytest.mark.parametrize("n_columns", [1, 5, 40])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_each_row_counts_once(form, n_columns):
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.integers(0, 3, (30, n_columns)).astype(float), 3, axis=0)
+    y = rng.integers(0, 3, len(X))
+    weight = rng.uniform(0.5, 2.0, len(X))
+    data = TrainingSet.from_weighted_rows(form(X), y, weight, np.arange(3))
+    found = in_canonical_order(data)
+    rows = found.X.toarray() if sparse.issparse(found.X) else found.X
+    pairs = np.column_stack([rows, found.y])
+    expected = np.unique(np.column_stack([X, y]), axis=0)
+    np.testing.assert_array_equal(pairs[np.lexsort(pairs.T[::-1])], expected)
+    np.testing.assert_allclose(found.weight.sum(), 1.0, rtol=1e-12)
+    for pair, share in zip(pairs, found.weight, strict=True):
+        equal = (np.column_stack([X, y]) == pair).all(axis=1)
+        np.testing.assert_allclose(share, data.weight[equal].sum(), rtol=1e-12)
+
+
+def test_large_data_stay_as_they_are():
+    X, y = independent_classes(3, n=1001)
+    data = TrainingSet.from_weighted_rows(X, y, np.ones(1001), np.arange(3))
+    assert in_canonical_order(data) is data
