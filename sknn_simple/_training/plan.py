@@ -47,12 +47,18 @@ AFTER_FLOAT32_DATA = AFTER_ROUGH - {"gradient"}
 class Phase(NamedTuple):
     """One run of the solver."""
 
-    objective: Objective
+    # Makes the objective: few fits reach a phase that converts the rows once more.
+    make: Callable[[], Objective]
     precondition: Precondition
     criteria: StoppingCriteria
     goes_on: frozenset[str] = AFTER_EXACT
     # In place of the solver of the plan.
     solver: str | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """The objective of the phase, made anew."""
+        return self.make()
 
     def ends_fit(self, outcome: str) -> bool:
         """Return whether the fit ends if the phase ends with this outcome."""
@@ -89,8 +95,12 @@ def _ended_in_float64(
     """
     if problem.data.X.dtype != np.float32:
         return plan
-    blocks = cut(spec, problem.data, problem.explicit, np.dtype(np.float64))
-    wider = Phase(problem.objective.over(blocks), lambda _: None, spec.criteria)
+
+    def in_float64() -> Objective:
+        dtype = np.dtype(np.float64)
+        return problem.objective.over(cut(spec, problem.data, problem.explicit, dtype))
+
+    wider = Phase(in_float64, lambda _: None, spec.criteria)
     last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
     if problem.linear is None:
         criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
@@ -210,7 +220,9 @@ def _renewed_phases(
         ends = [end for end in [thresholds.rescaling] if end < max_iter]
     ends.append(max_iter)
     first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
-    renewed = (Phase(J, precondition, spec.criteria.until(end)) for end in ends[1:])
+    renewed = (
+        Phase(lambda: J, precondition, spec.criteria.until(end)) for end in ends[1:]
+    )
     return [first, *renewed]
 
 
@@ -240,14 +252,16 @@ def _float32_phase(
     least = thresholds.float32_tol
     criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
     phase = _exact_phase(spec, problem)._replace(
-        objective=problem.objective.over(blocks), criteria=criteria, goes_on=AFTER_ROUGH
+        make=lambda: problem.objective.over(blocks),
+        criteria=criteria,
+        goes_on=AFTER_ROUGH,
     )
     return [phase]
 
 
 def _exact_phase(spec: TrainSpec, problem: TrainingProblem) -> Phase:
     """Return the phase that minimises J to the requested accuracy."""
-    return Phase(problem.objective, lambda _: problem.diagonal, spec.criteria)
+    return Phase(lambda: problem.objective, lambda _: problem.diagonal, spec.criteria)
 
 
 def _asked_or(spec: TrainSpec, default: str) -> str:
