@@ -46,6 +46,15 @@ def gaussian(n: int, p: int, n_classes: int = 2, noise: float = 1.0) -> DataSet:
     return DataSet(X * 10.0 ** rng.uniform(-2, 2, p) + 1.0, y)
 
 
+def collinear(n: int, p: int) -> DataSet:
+    """Columns of ten factors with little noise, and three classes of the factors."""
+    rng = np.random.default_rng(n + p)
+    factors = rng.standard_normal((n, 10))
+    X = factors @ rng.standard_normal((10, p)) + 0.01 * rng.standard_normal((n, p))
+    raw = factors @ rng.standard_normal((10, 3))
+    return DataSet(X, (raw + rng.gumbel(size=raw.shape)).argmax(axis=1))
+
+
 def topics(n: int, p: int, n_classes: int) -> DataSet:
     """Word counts by Zipf's law, as logarithms with rows scaled: a newsgroup's text."""
     rng = np.random.default_rng(5)
@@ -113,6 +122,14 @@ def many_rows(folder: Path) -> Iterator[Case]:
     for n, p in product((5000, 10_000, 20_000, 100_000), (5, 10, 20, 50)):
         yield Case(f"{n} x {p}", LogisticNN(alpha=1.0), gaussian(n, p))
     yield Case("million x 50", LogisticNN(alpha=1.0), million())
+
+
+def wide(folder: Path) -> Iterator[Case]:
+    """Fewer rows than columns: noise, and ten factors with a weak penalty."""
+    for n, p in ((100, 2000), (500, 1000), (1000, 3000)):
+        yield Case(f"noise, {n} x {p}", LogisticNN(), gaussian(n, p, 3))
+    for n, p in ((100, 2000), (1000, 1200)):
+        yield Case(f"factors, {n} x {p}", LogisticNN(alpha=1e-2), collinear(n, p))
 
 
 def networks(folder: Path) -> Iterator[Case]:

@@ -76,11 +76,14 @@ BLOCKS = {
     "quarter of block_bytes": Off(block_sizes={"block_bytes": 2**19}),
     "four times block_bytes": Off(block_sizes={"block_bytes": 2**23}),
 }
+ROW_SPACE = {"off": patched("_training.heuristics.ROW_SPACE_ROWS", 0)}
+
 MECHANISMS = {
     "leverage": Mechanism(cases.categories, LEVERAGE),
     "by_blocks": Mechanism(cases.multiclass, {"off": Off({"block_columns": 0})}),
     "longer_steps": Mechanism(cases.few_params, {"off": WHOLE_STEPS}),
     "sample": Mechanism(cases.many_rows, {"off": Off({"subsample_part": 0.0})}),
+    "row_space": Mechanism(cases.wide, ROW_SPACE),
     "float32": Mechanism(cases.networks, {"off": Off({"float32_work": float("inf")})}),
     "lbfgs": Mechanism(cases.several_networks, LBFGS),
     "rounding": Mechanism(cases.networks, ROUNDING),

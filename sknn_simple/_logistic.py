@@ -11,7 +11,7 @@ from sknn_simple._base import BaseNN
 from sknn_simple._data.moments import constant_column
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
-from sknn_simple._monotonic import linear_signs
+from sknn_simple._monotonic import feature_signs, linear_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options
@@ -224,7 +224,8 @@ class LogisticNN(BaseNN):
     def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
         if self.fit_intercept or not self.standardize:
             return data
-        return data._replace(own_intercept=constant_column(data.X))
+        free = feature_signs(self, data) == 0.0
+        return data._replace(own_intercept=constant_column(data.X, free))
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         has_bias = self.fit_intercept or data.own_intercept is not None
@@ -280,7 +281,10 @@ class LogisticNN(BaseNN):
         ended = self.warm_start and getattr(self, "converged_", False)
         if not ended or not hasattr(self, "n_effective_"):
             return None
-        square = float(np.sum((self._parameters()["coef"].T * self.scale_) ** 2))
+        scaled = self._parameters()["coef"] * self.scale_[:, None]
+        if data.own_intercept is not None:
+            scaled[data.own_intercept[0]] = 0.0
+        square = float(np.sum(scaled**2))
         return self.n_effective_ - self.alpha_ / data.mean_weight * square
 
     def densify(self) -> Self:

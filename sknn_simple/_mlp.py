@@ -118,7 +118,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Compute the log-loss of validation rows at every iteration, stop if it no longer
         falls, and keep the best iterate. The validation rows are ``X_val`` and
         ``y_val`` of ``fit``. Without them some training rows are set aside, stratified
-        by class (at random for multilabel targets).
+        by class (at random for multilabel targets): ValueError if there are too few.
     validation_fraction : float, default=0.1
         The fraction of rows that ``early_stopping`` sets aside; not used if ``fit`` is
         given ``X_val``.

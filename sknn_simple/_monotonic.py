@@ -17,7 +17,7 @@ def linear_signs(
     """Return 1, 0 or -1 per parameter of a linear network."""
     signs = np.zeros(network.layout.size)
     coef = network.layout.views(signs)["coef"]
-    coef[...] = _feature_signs(estimator, data)[:, None]
+    coef[...] = feature_signs(estimator, data)[:, None]
     return signs
 
 
@@ -32,7 +32,7 @@ def hidden_signs(
     no restriction: a unit whose weights all change sign is the same function of the
     inputs, up to its bias and the output's.
     """
-    inputs = _feature_signs(estimator, data)
+    inputs = feature_signs(estimator, data)
     if inputs.any() and not network.activation.monotone:
         monotone = sorted(name for name, row in ACTIVATIONS.items() if row.monotone)
         raise ValueError(
@@ -49,7 +49,7 @@ def hidden_signs(
     return network.layout.pack(signs)
 
 
-def _feature_signs(estimator: Any, data: TrainingSet) -> np.ndarray:
+def feature_signs(estimator: Any, data: TrainingSet) -> np.ndarray:
     """Return 1, 0 or -1 per feature, from ``monotonic_cst``."""
     signs = check_monotonic_cst(estimator, estimator.monotonic_cst)
     if signs.any() and (data.multilabel or len(data.classes) != 2):

@@ -43,7 +43,8 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If attributes that were set by hand do not fit to each other or to X.
+            If attributes that were set by hand do not fit to each other or to X, or are
+            not finite.
         """
         params = self._parameters()
         network = self._network_of(X.shape[1], params)
@@ -53,6 +54,11 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
                     f"{self._attribute_of[name]} has shape {params[name].shape}, but X "
                     f"with {X.shape[1]} columns and the other fitted attributes of "
                     f"this {type(self).__name__} require {shape}."
+                )
+            if not np.isfinite(params[name]).all():
+                raise ValueError(
+                    f"{self._attribute_of[name]} of this {type(self).__name__} has "
+                    "values that are not finite."
                 )
         return network, params
 
@@ -251,7 +257,7 @@ def _shorter(X: Any) -> Any:
     size = size.toarray().ravel() if sparse.issparse(size) else size
     factor = np.minimum(1.0, np.finfo(X.dtype).max ** 0.25 / size)
     if sparse.issparse(X):
-        return sparse.diags_array(factor.astype(X.dtype), format="csr") @ X
+        return X.multiply(factor[:, None].astype(X.dtype)).tocsr()
     return X * factor[:, None].astype(X.dtype)
 
 

@@ -124,6 +124,28 @@ def test_weights_are_repeated_rows():
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
 
 
+def test_many_copies_of_few_rows_have_the_same_alpha():
+    X, y = wide(2, n=20, p=60)
+    weighted = LogisticNN().fit(X, y, sample_weight=np.full(20, 81))
+    repeated = LogisticNN().fit(np.repeat(X, 81, axis=0), np.repeat(y, 81))
+    assert weighted.alpha_ == repeated.alpha_
+    assert_allclose(weighted.coef_, repeated.coef_, atol=1e-9)
+    assert_allclose(weighted.n_effective_, repeated.n_effective_, rtol=1e-9)
+    assert weighted.n_effective_ < 20
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e8])
+def test_raw_units_of_any_size_keep_all_columns(size):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 50))
+    y = (X[:, 1] > 0.0).astype(int)
+    X[:, 0] *= size
+    model = LogisticNN(1.0, standardize=False, tol=1e-8).fit(X, y)
+    error = model.predict_proba(X)[:, 1] - y
+    gradient = (error @ X + model.coef_[0]) / len(y)
+    assert np.abs(gradient / X.std(axis=0)).max() < 1e-6
+
+
 def test_a_warm_start_continues():
     X, y = wide()
     for solver in SOLVERS:

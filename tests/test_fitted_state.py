@@ -214,8 +214,14 @@ def test_no_iteration_only_evaluates(model, alpha):
     assert model.loss_ == pytest.approx(loss, rel=1e-6)
     for name, values in outputs(model).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-9, atol=1e-9)
-    half = model.fit(X[::2], Y[::2]).loss_curve_
-    assert len(half) == 1
+    # Other rows, other labels, a constant column, fewer rows than columns.
+    constant = X.copy()
+    constant[:, 0] = 1.0
+    some = [0, 60, 120]
+    for rows, labels in ((X, Y[::-1]), (constant, Y), (X[some], Y[some])):
+        model.fit(rows, labels)
+        for name, values in outputs(model).items():
+            np.testing.assert_allclose(values, expected[name], rtol=1e-9, atol=1e-9)
 
 
 @each_solver

@@ -27,6 +27,7 @@ ACTS_ON = {
     "by_blocks": (LogisticNN(), FIVE_CLASSES),
     "longer_steps": (LogisticNN(), mechanism_cases.gaussian(100, 3)),
     "sample": (LogisticNN(), mechanism_cases.gaussian(12_000, 20)),
+    "row_space": (LogisticNN(alpha=1.0), mechanism_cases.collinear(30, 50)),
     "float32": (OneHiddenMLP(80, alpha=1.0, random_state=0, max_iter=2), FIVE_CLASSES),
     # By default 59 pairs are stored.
     "lbfgs": (OneHiddenMLP(42, alpha=1.0, random_state=0, max_iter=70), FIVE_CLASSES),

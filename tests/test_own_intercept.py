@@ -118,3 +118,17 @@ def test_dependent_columns_beside_an_own_intercept():
         posterior = Posterior(model, data, y)
     missing = np.isnan(posterior.std_errors)
     assert_array_equal(missing, [True, False, True, False, False, True])
+
+
+def test_a_constrained_column_is_no_intercept():
+    y = (Y > 0).astype(int)
+    signs = [0, 0, -1, 0, 0, 0, 0]
+    model = LogisticNN(1.0, fit_intercept=False, monotonic_cst=signs)
+    model.fit(with_column(X), y)
+    assert model.coef_[0, 2] <= 0.0
+
+
+def test_a_repeated_warm_fit_keeps_alpha():
+    model = LogisticNN(fit_intercept=False, warm_start=True).fit(with_column(X), Y)
+    alpha = model.alpha_
+    assert model.fit(with_column(X), Y).alpha_ == alpha

@@ -5,16 +5,19 @@
 - mtcars: Henderson, H. V., Velleman, P. F. (1981). Building multiple regression models
   interactively. Biometrics 37(2), 391-411. The estimates are those that R prints for
   ``glm(am ~ hp + wt, family = binomial)`` and ``glm(am ~ wt, …)``.
+- Low birth weight: see ``test_estimates_are_those_of_stata``.
 - Other tables, such as ANES 1996, are compared with statsmodels, which tests its own
   estimates against Stata's.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from models import each_solver
-from sknn_simple import LogisticNN
+from sknn_simple import LogisticNN, Posterior
 
 GPA = """2.66 2.89 3.28 2.92 4.00 2.86 2.76 2.87 3.03 3.92 2.63 3.32 3.57 3.26 3.53 2.74
 2.75 2.83 3.12 3.16 2.06 3.62 2.89 3.51 3.54 2.83 3.39 2.67 3.65 4.00 3.10 2.39"""
@@ -59,6 +62,38 @@ def test_estimates_are_those_of_the_table(solver, table):
     assert_allclose(model.coef_[0], coef, rtol=2e-6)
     assert_allclose(model.intercept_, intercept, rtol=1e-6)
     assert_allclose(-len(y) * model.loss_, log_likelihood, rtol=1e-6)
+
+
+def low_birth_weight():
+    """The rows of Hosmer and Lemeshow, which statsmodels brings for its tests."""
+    pandas = pytest.importorskip("pandas")
+    statsmodels = pytest.importorskip("statsmodels")
+    results = Path(statsmodels.__file__).parent / "genmod" / "tests" / "results"
+    path = results / "stata_lbw_glm.csv"
+    if not path.exists():
+        pytest.skip("statsmodels is installed without its tests")
+    frame = pandas.read_csv(path)
+    races = [(frame["race"] == race).astype(float) for race in ("black", "other")]
+    numbers = [frame[name] for name in ("age", "lwt", "smoke", "ptl", "ht", "ui")]
+    X = np.column_stack([*numbers[:2], *races, *numbers[2:]]).astype(float)
+    return X, frame["low"].to_numpy()
+
+
+@each_solver
+def test_estimates_are_those_of_stata(solver):
+    """Hosmer, D. W., Lemeshow, S. (1989), as in Stata's manual, entry "logit"."""
+    X, y = low_birth_weight()
+    model = LogisticNN(alpha=0, tol=1e-8, solver=solver).fit(X, y)
+    coef = [-0.0271003, -0.0151508, 1.262647, 0.8620792, 0.9233448, 0.5418366]
+    # Printed with seven digits.
+    assert_allclose(model.coef_[0], [*coef, 1.832518, 0.7585135], rtol=4e-6)
+    assert_allclose(model.intercept_, 0.4612239, rtol=2e-6)
+    assert_allclose(-len(y) * model.loss_, -100.724, rtol=1e-5)
+    errors = [0.0364504, 0.0069259, 0.5264101, 0.4391532, 0.4008266, 0.346249]
+    posterior = Posterior(model, X, y)
+    found = posterior.std_errors.ravel()
+    expected = [*errors, 0.6916292, 0.4593768, 1.20459]
+    assert_allclose(found, expected, rtol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["anes96", "spector", "fair"])

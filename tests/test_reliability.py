@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from models import (
     LINEAR,
     NETWORK,
+    NETWORK_SOLVERS,
     each_class,
-    each_network_solver,
     ignores_max_iter,
     independent_classes,
 )
@@ -68,17 +68,25 @@ def test_fits_that_fail_leak_nothing(model):
     assert set(vars(model)) == set(model.get_params())
 
 
+# SciPy 1.11's Newton methods leave cycles, so that the fits of a search add up until
+# the garbage is collected. Their fits are measured one by one.
+MEASURED = [("auto", "lbfgs"), *((1.0, solver) for solver in NETWORK_SOLVERS)]
+
+
 @ignores_max_iter
-@each_network_solver
-def test_memory_does_not_grow_with_rows_times_hidden_units(solver):
+@pytest.mark.parametrize(("alpha", "solver"), MEASURED)
+def test_memory_does_not_grow_with_rows_times_hidden_units(alpha, solver):
     few, many, h = 10_000, 40_000, 200
     X, y = independent_classes(n=many)
-    model = OneHiddenMLP(h, "tanh", solver=solver, max_iter=2, random_state=0)
+    model = OneHiddenMLP(h, "tanh", alpha=alpha, solver=solver, random_state=0)
+    model.set_params(max_iter=2)
 
     def peaks(n):
+        gc.collect()
         tracemalloc.start()
         model.fit(X[:n], y[:n])
         _, fitting = tracemalloc.get_traced_memory()
+        gc.collect()
         tracemalloc.reset_peak()
         model.predict_proba(X[:n])
         _, predicting = tracemalloc.get_traced_memory()

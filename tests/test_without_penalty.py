@@ -160,3 +160,56 @@ def test_labels_that_overlap_are_silent(solver):
     rng = np.random.default_rng(0)
     y = np.where(rng.random(y.shape) < 0.3, 1 - y, y)
     assert clone(FREE).set_params(solver=solver).fit(X, y).converged_
+
+
+# What is not one of these -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e7])
+def test_columns_of_other_sizes_are_not_dependent(size):
+    X, y = overlapping(2)
+    scaled = X / X.std(axis=0) * np.array([1.0, size, 1.0, 1.0])
+    model = clone(FREE).set_params(standardize=False).fit(scaled, y)
+    expected = clone(FREE).fit(X, y)
+    assert_allclose(model.loss_, expected.loss_, rtol=1e-8)
+    assert_allclose(model.predict_proba(scaled), expected.predict_proba(X), atol=1e-4)
+
+
+def test_nearly_dependent_columns_keep_their_weights():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.standard_normal((3, 300))
+    X, y = np.column_stack([a, a + 3e-7 * b, c]), (b + c > rng.standard_normal(300))
+    model = LogisticNN(alpha=0).fit(X, y)
+    own = -model.predict_log_proba(X)[np.arange(300), y.astype(int)].mean()
+    assert_allclose(own, model.loss_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("params", [{"max_iter": 3}, {"tol": 0.5}], ids=str)
+def test_a_fit_that_ends_early_does_not_speak_of_separation(params):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 1))
+    y = (X[:, 0] > 0.0).astype(int)
+    y[np.argsort(np.abs(X[:, 0]))[:6]] ^= 1  # six rows near the border overlap
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        LogisticNN(alpha=0, solver="newton-cholesky", **params).fit(X, y)
+    assert not any("separated" in str(each.message) for each in caught)
+
+
+def test_columns_are_not_named_in_the_space_of_the_rows():
+    A, B = np.repeat([1.0, 1, -1, -1], 8), np.repeat([1.0, -1, 1, -1], 8)
+    X = np.column_stack([A] * 5 + [B] * 2)
+    y = np.where(B > 0, 1, np.arange(32) % 2)
+    with pytest.warns(ConvergenceWarning, match=r"another alpha > 0\.$"):
+        LogisticNN(alpha=0).fit(X, y)
+
+
+def test_values_of_labels_without_weight_do_not_count():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = (X[:, :2] + rng.standard_normal((200, 2)) > 0).astype(int)
+    weight = [{0: 1.0, 1: 0.0}, {}]
+    for model in (LogisticNN(), OneHiddenMLP(3, random_state=0)):
+        model.set_params(alpha=0, class_weight=weight)
+        with pytest.warns(ConvergenceWarning, match=SEPARABLE):
+            model.fit(X, y)

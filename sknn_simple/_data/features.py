@@ -1,5 +1,6 @@
 """The transform that centres, scales and rounds features, and sparse helpers."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -93,19 +94,30 @@ class FeatureTransform:
         return values
 
 
-def row_keys(X: Features) -> list[bytes]:
-    """Return the bytes of each row: equal for equal rows, in any order."""
-    if not sparse.issparse(X):
-        return [row.tobytes() for row in X]
-    parts = [slice(*pair) for pair in pairwise(X.indptr)]
-    return [X.indices[part].tobytes() + X.data[part].tobytes() for part in parts]
+def equal_rows(
+    X: Features, most: float = np.inf
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the first of each set of equal rows, and the number of each row's set.
 
-
-def equal_rows(X: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first of each set of equal rows, and the number of each row's set."""
+    Returns None as soon as there are more than `most` sets.
+    """
     numbers: dict[bytes, int] = {}
-    of_row = np.array([numbers.setdefault(key, len(numbers)) for key in row_keys(X)])
+    of_row = np.empty(X.shape[0], dtype=np.intp)
+    for i, key in enumerate(_row_keys(X)):
+        of_row[i] = numbers.setdefault(key, len(numbers))
+        if len(numbers) > most:
+            return None
     return np.unique(of_row, return_index=True)[1], of_row
+
+
+def _row_keys(X: Features) -> Iterator[bytes]:
+    """Yield the bytes of each row: equal for equal rows."""
+    if not sparse.issparse(X):
+        yield from (row.tobytes() for row in X)
+        return
+    for pair in pairwise(X.indptr):
+        part = slice(*pair)
+        yield X.indices[part].tobytes() + X.data[part].tobytes()
 
 
 def n_stored(X: Features) -> int:

@@ -194,14 +194,15 @@ def extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     return low, high
 
 
-def constant_column(X: Features) -> tuple[int, float] | None:
-    """Return the number and the value of the first constant column.
+def constant_column(X: Features, free: np.ndarray) -> tuple[int, float] | None:
+    """Return the number and the value of the first constant column that is `free`.
 
     A bias divided by its value must not overflow: a column of zeros is none.
     """
     low, high = (_dense(row) for row in (X.min(axis=0), X.max(axis=0)))
     rounding = ROUNDING[X.dtype] * np.abs(low)
-    places = np.flatnonzero((high - low <= rounding) & (np.abs(low) > 1.0 / LARGEST))
+    constant = (high - low <= rounding) & (np.abs(low) > 1.0 / LARGEST)
+    places = np.flatnonzero(constant & free)
     return (int(places[0]), float(low[places[0]])) if places.size else None
 
 

@@ -165,14 +165,16 @@ LANCZOS_PROBES, LANCZOS_STEPS = 2, 10
 # to this number of rows: alpha="auto" takes 0.5 to 0.8 of the time for 100 to 1000 rows
 # of noise, and alpha=1 up to 1.6. Collinear columns take 0.2 to 0.002 of the time.
 ROW_SPACE_ROWS = 1000
-# Equal rows are looked for if there are at most this number of rows per column.
-ROW_SPACE_COPIES = 10
+# With raw units that differ by a larger factor, a Gram matrix of rows loses digits.
+ROW_SPACE_SPREAD = 1e3
 # Directions in which the rows vary less, relative to the largest variance, are rounding
 # of the products of rows.
 ROW_SPACE_RANK = 1e-13
-# Columns are dependent if their Gram matrix has an eigenvalue below this part of the
-# largest one. Rounding of standardised columns leaves 1e-16 times their number.
-DEPENDENT = 1e-13
+# Columns are dependent if the Gram matrix of standardised columns has an eigenvalue
+# below this, relative to their number: rounding.
+DEPENDENT = 1e-15
+# The shorter weights are used if they change J by less: by rounding.
+SAME_VALUE = 1e-9
 # Dense features are formed in blocks of about this size.
 ROW_SPACE_BYTES = 2**26
 # Classes are separable if this number of Newton steps each change a raw output by more
@@ -180,6 +182,8 @@ ROW_SPACE_BYTES = 2**26
 # programming gave the same answers. Up to this number of parameters a step takes a
 # tenth of a second.
 UNSHRUNK_STEPS, SHRUNK, NEWTON_PARAMS = 5, 0.3, 1500
+# The steps tell only near a minimum, or where there is none: after a fit with this tol.
+TIGHT_TOL = 1e-3
 # A column takes part in the separation if its weight, per standard deviation, grows by
 # at least this part of the largest one. More columns than this are not named.
 TAKES_PART, MAX_NAMED = 1e-3, 5
@@ -188,14 +192,14 @@ TAKES_PART, MAX_NAMED = 1e-3, 5
 MAX_HESSIAN_BYTES = 2**31
 
 
-def in_rows(n_rows: float, n_columns: int) -> bool:
+def most_rows(n_columns: int) -> int:
+    """Return up to how many rows a linear network is trained in their space."""
+    return min(n_columns - 1, ROW_SPACE_ROWS)
+
+
+def in_rows(n_rows: int, n_columns: int) -> bool:
     """Return whether it pays to train a linear network in the space of the rows."""
-    return n_rows < n_columns and n_rows <= ROW_SPACE_ROWS
-
-
-def may_be_few_rows(n_rows: int, n_columns: int) -> bool:
-    """Return whether it pays to count the distinct rows."""
-    return in_rows(n_rows / ROW_SPACE_COPIES, n_columns)
+    return n_rows <= most_rows(n_columns)
 
 
 def select_solver(shape: ProblemShape, tol: float, thresholds: Thresholds) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import FeatureTransform, equal_rows
+from sknn_simple._data.features import Features, FeatureTransform, equal_rows
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
@@ -34,24 +34,32 @@ from sknn_simple._training.heuristics import (
     ROW_SPACE_BYTES,
     ROW_SPACE_RANK,
     ROW_SPACE_ROWS,
-    in_rows,
-    may_be_few_rows,
+    ROW_SPACE_SPREAD,
+    SAME_VALUE,
+    most_rows,
 )
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
+
+
+def has_few_rows(spec: TrainSpec, X: Features) -> bool:
+    """Return whether a linear network has fewer distinct rows than columns."""
+    if not spec.network.is_linear or spec.is_bounded:
+        return False
+    return equal_rows(X, most_rows(X.shape[1])) is not None
 
 
 def in_row_space(
     spec: TrainSpec, problem: TrainingProblem, workers: Workers
 ) -> tuple[TrainSpec, TrainingProblem]:
     """Return the problem in coordinates of the row space, if that is smaller."""
-    n_rows, n_columns = problem.data.X.shape
-    linear = problem.linear is not None and not spec.is_bounded
-    if not linear or not may_be_few_rows(n_rows, n_columns):
+    X = problem.data.X
+    if problem.linear is None or spec.is_bounded:
         return spec, problem
-    first, number = equal_rows(problem.data.X)
-    if not in_rows(len(first), n_columns):
+    rows = equal_rows(X, most_rows(X.shape[1]))
+    if rows is None or _spread(problem) > ROW_SPACE_SPREAD:
         return spec, problem
+    first, number = rows
     space = _RowSpace(problem, first)
     if not space.features.size:  # all columns are constant
         return spec, problem
@@ -71,13 +79,23 @@ def in_row_space(
     )
 
 
+def _spread(problem: TrainingProblem) -> float:
+    """Return the ratio of the largest and the smallest unit of the penalty."""
+    layout = problem.objective.network.layout
+    unit = layout.views(problem.penalty_unit)["coef"][:, 0]
+    unit = unit[unit > 0.0]
+    return float(unit.max() / unit.min()) if unit.size else 1.0
+
+
 def _merged(data: TrainingSet, features: np.ndarray, number: np.ndarray) -> TrainingSet:
     """Return each pair of distinct features and targets once, with its total weight.
 
     A row of weight 2 is then the same as two equal rows in every choice by shape, too.
     `number` is that of each row's features.
     """
-    first, pair = equal_rows(np.column_stack([number, data.y]))
+    pairs = equal_rows(np.column_stack([number, data.y]))
+    assert pairs is not None
+    first, pair = pairs
     weight = np.bincount(pair, data.weight)
     return data._replace(X=features[number[first]], y=data.y[first], weight=weight)
 
@@ -93,22 +111,26 @@ def minimum_norm(
     J = problem.linear
     if J is None or spec.is_bounded or J.blocks.n_features > ROW_SPACE_ROWS:
         return theta
-    unit = J.network.layout.views(problem.penalty_unit)["coef"][:, 0]
+    views = J.network.layout.views
+    unit = views(problem.penalty_unit)["coef"][:, 0]
     varying = np.flatnonzero(unit)
     gram = np.zeros((len(varying), len(varying)))
     for block in J.blocks.blocks:
-        X = J.dense(J.blocks.features(block, J.workspace))
-        Z = X[:, varying] / unit[varying]
+        Z = J.dense(J.blocks.features(block, J.workspace))[:, varying]
         gram += Z.T @ (block.weight[:, None] * Z)
     values, vectors = np.linalg.eigh(gram)
-    kept = values > DEPENDENT * values[-1:]
-    if kept.all():
+    null = vectors[:, values <= DEPENDENT * len(varying) * values[-1:]]
+    if not null.size:
         return theta
-    theta, V = theta.copy(), vectors[:, kept]
-    coef = J.network.layout.views(theta)["coef"]
-    scaled = unit[varying, None] * coef[varying]
-    coef[varying] = V @ (V.T @ scaled) / unit[varying, None]
-    return theta
+    shortest = theta.copy()
+    coef = views(shortest)["coef"]
+    scale = unit[varying, None] / unit.max()
+    along = np.linalg.lstsq(scale * null, scale * coef[varying], rcond=None)[0]
+    coef[varying] -= null @ along
+    # Nearly dependent columns may be independent after all.
+    value = J.value(theta)
+    same = abs(J.value(shortest) - value) <= SAME_VALUE * value
+    return shortest if same else theta
 
 
 class _RowSpace:

@@ -31,22 +31,23 @@ from sknn_simple._training.problem import TrainingProblem
 
 
 def separating_columns(
-    problem: TrainingProblem, theta: np.ndarray
+    problem: TrainingProblem, theta: np.ndarray, *, by_steps: bool
 ) -> tuple[int, ...] | None:
     """Return the columns that separate the classes; None if J has a minimum.
 
     There are none if they cannot be told: many columns together separate the classes.
-    Of linear networks with many parameters only the first condition is tested.
+    Of linear networks with many parameters, and without `by_steps`, only the first
+    condition is tested.
     """
     separated = _separates(problem, theta)
     J = problem.linear
-    if J is None or J.size > NEWTON_PARAMS:
+    if J is None or J.size > NEWTON_PARAMS or not by_steps:
         return () if separated else None
     direction = _lasting_step(J, theta)
     if direction is None:
         return () if separated else None
     weights = J.network.layout.views(direction)["coef"]
-    if len(weights) != problem.transform.scale.size:
+    if len(weights) != problem.unit.size:
         return ()  # coordinates of the row space
     size = np.abs(weights).max(axis=1)
     columns = np.flatnonzero(size > TAKES_PART * size.max())
@@ -62,7 +63,10 @@ def _separates(problem: TrainingProblem, theta: np.ndarray) -> bool:
     for block in J.blocks.blocks:
         X = J.blocks.features(block, J.workspace)
         raw = J.network.forward(params, X, J.workspace)
-        lowest = np.minimum(lowest, _margins(raw, block.y).min(axis=0))
+        margins = _margins(raw, block.y)
+        if block.loss_weight.ndim == 2:
+            margins[block.loss_weight == 0.0] = np.inf
+        lowest = np.minimum(lowest, margins.min(axis=0))
     return bool(np.any(lowest > 0.0))
 
 

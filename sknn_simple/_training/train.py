@@ -14,17 +14,18 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds, within
 from sknn_simple._optim.history import History, Observer
+from sknn_simple._optim.stopping import OUTCOMES
 from sknn_simple._training.early_stopping import (
     EarlyStopping,
     early_stopping,
     validation_objective,
 )
 from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
-from sknn_simple._training.heuristics import may_be_few_rows
+from sknn_simple._training.heuristics import TIGHT_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
-from sknn_simple._training.row_space import in_row_space, minimum_norm
+from sknn_simple._training.row_space import has_few_rows, in_row_space, minimum_norm
 from sknn_simple._training.separation import separating_columns
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import subsample_optimum
@@ -98,11 +99,15 @@ def train(
         limit_blas_threads() as n_threads,
         Workers(n_threads) as workers,
     ):
-        if not spec.network.is_linear or may_be_few_rows(*data.X.shape):
+        evaluates = warm_start and spec.criteria.max_iter == 0
+        if not spec.network.is_linear or has_few_rows(spec, data.X):
             data = in_canonical_order(data)
-        whole = build_problem(spec, data, workers)
-        spec, problem = in_row_space(spec, whole, workers)
+        problem = whole = build_problem(spec, data, workers)
+        if not evaluates:
+            spec, problem = in_row_space(spec, whole, workers)
         theta, is_warm = _start(spec, problem, start, warm_start)
+        if evaluates:
+            theta, is_warm = problem.from_raw(start), True
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(spec, problem, plan.subsample, theta)
@@ -113,15 +118,28 @@ def train(
         trained = _trained(found, plan.solver, history)
         if stopping is not None:
             return _best_of(trained, problem, stopping)
-        if problem.alpha == 0.0 and trained.outcome not in ("observer", "interrupted"):
-            columns = separating_columns(problem, found.theta)
-            shortest = problem.to_raw(minimum_norm(spec, problem, found.theta))
-            trained = trained._replace(parameters=shortest, separating=columns)
+        if evaluates:
+            trained = trained._replace(parameters=start.astype(problem.dtype))
+        elif problem.alpha == 0.0:
+            trained = _without_penalty(spec, problem, found.theta, trained)
         if validation is not None:
             theta = whole.from_raw(problem.to_raw(found.theta))
             loss = validation_objective(spec, whole, validation).value(theta)
             trained = trained._replace(held_out_loss=loss)
         return trained
+
+
+def _without_penalty(
+    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray, trained: Trained
+) -> Trained:
+    """Return the solution of minimum norm, and whether there is one at all."""
+    if not OUTCOMES[trained.outcome].converged:
+        return trained
+    # Far from a minimum Newton steps do not shrink either.
+    is_tight = spec.criteria.tol <= TIGHT_TOL
+    columns = separating_columns(problem, theta, by_steps=is_tight)
+    shortest = problem.to_raw(minimum_norm(spec, problem, theta))
+    return trained._replace(parameters=shortest, separating=columns)
 
 
 def _start(

@@ -132,7 +132,7 @@ def test_no_float32_phase_of_float32_data(cancer, hidden_spec, plan):
     made, _ = plan(spec, data)
     assert dtypes(made) == [np.float32, np.float64]
     first, last = made.phases
-    assert first.criteria.tol == np.sqrt(np.finfo(np.float32).eps)
+    assert first.criteria.tol == pytest.approx(np.sqrt(np.finfo(np.float32).eps))
     assert {"gradient", "no_decrease"} < first.goes_on
     assert last.criteria == spec.criteria
 
