@@ -28,6 +28,12 @@ def check_model(model: Any) -> None:
             f"{model if isinstance(model, type) else type(model).__name__}.{advice}"
         )
     check_is_fitted(model)
+    for name in ("alpha_", "scale_"):
+        if not hasattr(model, name):
+            raise ValueError(
+                f"model has no {name}: its attributes were set by hand, or an earlier "
+                "version stored it. Fit it again."
+            )
 
 
 def check_parameters(
@@ -40,6 +46,18 @@ def check_parameters(
                 "The parameters of model were changed after fit: they need "
                 f"{model._attribute_of[name]} of shape {shape}. Fit it again."
             )
+    intercept = parameters.get("intercept")
+    lacks_bias = "intercept" not in spec.network.layout.shapes
+    if spec.network.is_linear and lacks_bias and np.any(intercept):
+        raise ValueError(
+            "The parameters of model were changed after fit: fit_intercept is False, "
+            "but intercept_ is not 0. Fit it again."
+        )
+    if not model.standardize and np.any(model.scale_ != 1.0):
+        raise ValueError(
+            "The parameters of model were changed after fit: standardize is False, but "
+            "scale_ holds units. Fit it again."
+        )
     if not spec.network.is_linear and spec.alpha == 0.0:
         raise ValueError(
             "alpha=0 leaves weights of a hidden layer undetermined, so intervals do "

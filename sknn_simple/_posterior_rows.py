@@ -92,12 +92,30 @@ class PosteriorRowsMixin:
         if X is None:
             X = rows.X
         else:
-            X = validate_features(self.model, X, reset=False)
+            X = self._known_features(X)
             frequency = np.ones(X.shape[0])
         found = marginal_effects(self._inference, X, frequency, self._two_valued)
         open_ = undetermined(self._inference)[: len(self._names)]
         found.std_error[open_] = np.nan
         return found
+
+    def _known_features(self, X: Any) -> Any:
+        """Return X as an array or CSR.
+
+        Raises ValueError if its columns are not those of the fit, or if a column that
+        is the intercept of the model has another value.
+        """
+        X = validate_features(self.model, X, reset=False)
+        own = self._inference.outputs.own_intercept
+        if own is not None:
+            column, value = own
+            values = X[:, [column]]
+            if not np.allclose([values.min(), values.max()], value):
+                raise ValueError(
+                    f"Column {column} of X is the intercept of the model: it must be "
+                    f"{value:g} in every row."
+                )
+        return X
 
     @cached_property
     def _two_valued(self) -> TwoValued:
@@ -143,7 +161,7 @@ class PosteriorRowsMixin:
         >>> bool(averaged.max() < model.predict_proba(10 * X).max())
         True
         """
-        X = validate_features(self.model, X, reset=False)
+        X = self._known_features(X)
         found = averaging.averaged_probabilities(self._inference, X, self._tempering)
         return np.hstack([1.0 - found, found]) if self._is_binary else found
 
@@ -184,7 +202,7 @@ class PosteriorRowsMixin:
         True
         """
         check_level(confidence_level)
-        X = validate_features(self.model, X, reset=False)
+        X = self._known_features(X)
         width = normal_quantile(confidence_level)
         lower, upper = averaging.probability_intervals(self._inference, X, width)
         if self._is_binary:

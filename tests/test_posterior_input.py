@@ -216,3 +216,28 @@ def test_extreme_units(model, unit):
     np.testing.assert_allclose(at, interval, rtol=1e-5)
     effects = found.marginal_effects()["z"]
     np.testing.assert_allclose(effects, expected.marginal_effects()["z"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"fit_intercept": False}, {"standardize": False}])
+def test_parameters_that_contradict_the_fitted_model_are_refused(change):
+    model = LogisticNN(1.0).fit(X, Y).set_params(**change)
+    refuses(ValueError, f"changed after fit: {next(iter(change))}", model, X, Y)
+
+
+@each_class
+def test_attributes_set_by_hand_lack_what_a_posterior_needs(model):
+    model = fit(model, X, Y)
+    del model.alpha_
+    refuses(ValueError, "model has no alpha_", model, X, Y)
+
+
+def test_a_column_that_is_the_intercept_keeps_its_value():
+    data = np.column_stack([X, np.full(N, 2.0)])
+    model = LogisticNN(1.0, fit_intercept=False).fit(data, Y)
+    posterior = Posterior(model, data, Y)
+    other = data.copy()
+    other[0, -1] = 0.0
+    for method in (posterior.predict_proba, posterior.predict_interval):
+        method(data)
+        with pytest.raises(ValueError, match=r"Column \d+ of X is the intercept"):
+            method(other)
