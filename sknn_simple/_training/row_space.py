@@ -79,10 +79,15 @@ def in_row_space(
     )
 
 
+def _column_unit(problem: TrainingProblem) -> np.ndarray:
+    """Return the factor of each column's weights in the penalty; 0 if constant."""
+    layout = problem.objective.network.layout
+    return layout.views(problem.penalty_unit)["coef"][:, 0]
+
+
 def _spread(problem: TrainingProblem) -> float:
     """Return the ratio of the largest and the smallest unit of the penalty."""
-    layout = problem.objective.network.layout
-    unit = layout.views(problem.penalty_unit)["coef"][:, 0]
+    unit = _column_unit(problem)
     unit = unit[unit > 0.0]
     return float(unit.max() / unit.min()) if unit.size else 1.0
 
@@ -111,8 +116,7 @@ def minimum_norm(
     J = problem.linear
     if J is None or spec.is_bounded or J.blocks.n_features > ROW_SPACE_ROWS:
         return theta
-    views = J.network.layout.views
-    unit = views(problem.penalty_unit)["coef"][:, 0]
+    unit = _column_unit(problem)
     varying = np.flatnonzero(unit)
     gram = np.zeros((len(varying), len(varying)))
     for block in J.blocks.blocks:
@@ -123,7 +127,7 @@ def minimum_norm(
     if not null.size:
         return theta
     shortest = theta.copy()
-    coef = views(shortest)["coef"]
+    coef = J.network.layout.views(shortest)["coef"]
     scale = unit[varying, None] / unit.max()
     along = np.linalg.lstsq(scale * null, scale * coef[varying], rcond=None)[0]
     coef[varying] -= null @ along
@@ -140,8 +144,7 @@ class _RowSpace:
         self.problem = problem
         X = problem.data.X[rows]
         self._X = X.tocsc() if sparse.issparse(X) else X
-        layout = problem.objective.network.layout
-        self._unit = unit = layout.views(problem.penalty_unit)["coef"][:, 0]
+        self._unit = unit = _column_unit(problem)
         # Constant columns have unit 0, and no part in the penalty or in the outputs.
         self._inverse = np.divide(1.0, unit, out=np.zeros_like(unit), where=unit > 0.0)
         gram = np.zeros((X.shape[0], X.shape[0]))
