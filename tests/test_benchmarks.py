@@ -2,11 +2,8 @@
 
 import gzip
 import json
-import sys
 import time
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,24 +11,19 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_iris, load_wine
 
+from benchmark_modules import ROOT, benchmark
 from sknn_simple import LogisticNN, OneHiddenMLP
 
-ROOT = Path(__file__).parents[1]
-if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("benchmarks/ is not part of this tree", allow_module_level=True)
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
-
-common = import_module("benchmarks.common")
-data = import_module("benchmarks.data")
-evaluation = import_module("benchmarks.evaluation")
-goals = import_module("benchmarks.goals")
-growth = import_module("benchmarks.growth")
-logistic = import_module("benchmarks.logistic")
-mlp = import_module("benchmarks.mlp")
-overhead = import_module("benchmarks.overhead")
-runner = import_module("benchmarks.run")
-shape = import_module("benchmarks.shape")
+common = benchmark("common")
+data = benchmark("data")
+evaluation = benchmark("evaluation")
+goals = benchmark("goals")
+growth = benchmark("growth")
+logistic = benchmark("logistic")
+mlp = benchmark("mlp")
+overhead = benchmark("overhead")
+runner = benchmark("run")
+shape = benchmark("shape")
 
 # Data ---------------------------------------------------------------------------
 
@@ -319,7 +311,7 @@ def test_a_set_that_some_benchmarks_leave_out_is_measured_by_the_others(
     measured = []
 
     def measure(which, settings, path):
-        left_out = getattr(import_module(f"benchmarks.{which}"), "LEFT_OUT", ())
+        left_out = getattr(benchmark(which), "LEFT_OUT", ())
         data.names(settings.data, settings.only, settings.quick, left_out)
         measured.append(which)
 

@@ -1,24 +1,17 @@
 """The benchmark of the defaults: its sets, its ratios and a tiny run."""
 
 import gzip
-import sys
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-ROOT = Path(__file__).parents[1]
-if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("benchmarks/ is not part of this tree", allow_module_level=True)
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
+from benchmark_modules import benchmark
 
-common = import_module("benchmarks.common")
-data = import_module("benchmarks.data")
-defaults = import_module("benchmarks.defaults")
-goals = import_module("benchmarks.goals")
+common = benchmark("common")
+data = benchmark("data")
+defaults = benchmark("defaults")
+goals = benchmark("goals")
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
 """The benchmark of inference: its truths and a tiny run."""
 
-import sys
-from importlib import import_module
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-ROOT = Path(__file__).parents[1]
-if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("benchmarks/ is not part of this tree", allow_module_level=True)
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
+from benchmark_modules import benchmark
 
-common = import_module("benchmarks.common")
-data = import_module("benchmarks.data")
-inference = import_module("benchmarks.inference")
+common = benchmark("common")
+data = benchmark("data")
+inference = benchmark("inference")
 
 
 def test_effects_of_the_truth_are_differences_of_probabilities():

@@ -1,23 +1,15 @@
 """benchmarks/mechanisms.py: a mechanism that is switched off changes the fit."""
 
-import sys
-from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from numpy.testing import assert_allclose
 
+from benchmark_modules import benchmark
 from sknn_simple import LogisticNN, OneHiddenMLP
 
-ROOT = Path(__file__).parents[1]
-if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("benchmarks/ is not part of this tree", allow_module_level=True)
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
-
-mechanism_cases = import_module("benchmarks.mechanism_cases")
-mechanisms = import_module("benchmarks.mechanisms")
+mechanism_cases = benchmark("mechanism_cases")
+mechanisms = benchmark("mechanisms")
 
 FIVE_CLASSES = mechanism_cases.gaussian(500, 20, 5)
 MORE_ROWS = mechanism_cases.gaussian(6000, 20, 5)
