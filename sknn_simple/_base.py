@@ -155,9 +155,8 @@ class BaseNN(
         y_val: Any,
         sample_weight_val: Any,
     ) -> tuple[Trained, Search | None, StoppingCriteria]:
-        data = validate_training_set(self, X, y, sample_weight, self.class_weight)
-        validation = validate_validation_set(
-            self, data, X_val, y_val, sample_weight_val
+        data, validation = self._rows(
+            X, y, sample_weight, X_val, y_val, sample_weight_val
         )
         if validation is not None:
             self._check_validation_set_is_used()
@@ -188,6 +187,20 @@ class BaseNN(
             self.__dict__.pop(name, None)
 
     # Steps of fit ---------------------------------------------------------------------
+
+    def _rows(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> tuple[TrainingSet, TrainingSet | None]:
+        """Return the checked training rows and validation rows, if any."""
+        data = validate_training_set(self, X, y, sample_weight, self.class_weight)
+        given = X_val, y_val, sample_weight_val
+        return data, validate_validation_set(self, data, *given)
 
     def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
         """Return the rows, with the column that is their intercept, if any."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     check_array,
@@ -18,6 +17,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknn_simple._class_weights import (
+    class_factors,
+    class_totals,
+    times_class_weight,
+)
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._data.moments import LARGEST
 from sknn_simple._data.training_set import TrainingSet
@@ -90,8 +94,9 @@ def validate_training_set(
     mean_weight = _mean_weight(weight)
     factors = None
     if class_weight is not None:
-        factors = _class_weights(codes, classes, weight, class_weight)
-        weight = _times_class_weight(weight, codes, factors, class_weight)
+        totals = class_totals(codes, weight, len(classes))
+        factors = class_factors(totals, classes, class_weight)
+        weight = times_class_weight(weight, codes, factors, class_weight)
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
     return data._replace(class_weight=factors, mean_weight=mean_weight)
 
@@ -137,13 +142,20 @@ def _is_missing_label(label: Any) -> bool:
 
 def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, and class numbers or the indicator matrix as codes."""
+    labels = labels_or_indicator(y)
+    if labels.ndim == 2:
+        return np.arange(labels.shape[1]), labels
+    classes, codes = np.unique(labels, return_inverse=True)
+    check_two_classes(classes)
+    return classes, codes
+
+
+def labels_or_indicator(y: Any) -> np.ndarray:
+    """Return labels (n_samples,), or an indicator matrix (n_samples, n_labels)."""
     y = plain_labels(y.toarray() if sparse.issparse(y) else y)
     if _is_multilabel(y):
-        return np.arange(y.shape[1]), _indicator(y)
-    labels = y if y.ndim == 1 else column_or_1d(y, warn=True)
-    classes, codes = np.unique(labels, return_inverse=True)
-    _check_two_classes(classes)
-    return classes, codes
+        return _indicator(y)
+    return y if y.ndim == 1 else column_or_1d(y, warn=True)
 
 
 def plain_labels(y: np.ndarray) -> np.ndarray:
@@ -207,7 +219,7 @@ def _indicator(y: np.ndarray) -> np.ndarray:
     return indicator
 
 
-def _check_two_classes(classes: np.ndarray) -> None:
+def check_two_classes(classes: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(
             "y must hold samples of at least 2 classes; got one class only: "
@@ -239,128 +251,6 @@ def _sample_weight(X: Any, sample_weight: Any, name: str) -> np.ndarray:
             f"sample_weight must not be negative; its smallest value is {weight.min()}."
         )
     return weight
-
-
-def _times_class_weight(
-    weight: np.ndarray, codes: np.ndarray, factors: np.ndarray, class_weight: Any
-) -> np.ndarray:
-    """Return the product of the weights and of the factors of the rows' classes.
-
-    The labels of a multilabel target have factors of their own, so that their rows keep
-    their weights. They are only checked.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        if codes.ndim == 1:
-            product = weight * factors[codes]
-        else:
-            labels = np.arange(codes.shape[1])
-            product = weight[:, None] * factors[labels, codes.astype(np.intp)]
-    if not np.isfinite(product).all():
-        raise ValueError(
-            f"class_weight={_plain_keys(class_weight)!r} times sample_weight leaves "
-            "the range of float64: use weights of similar size."
-        )
-    if not product.any():
-        raise ValueError(
-            f"class_weight={_plain_keys(class_weight)!r} leaves no sample with a "
-            "positive weight."
-        )
-    return product if codes.ndim == 1 else weight
-
-
-def _class_weights(
-    codes: np.ndarray, classes: np.ndarray, weight: np.ndarray, class_weight: Any
-) -> np.ndarray:
-    """Return the factor of each class; of a label's two values (n_labels, 2)."""
-    class_weight = _plain_keys(class_weight)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if codes.ndim == 1 and class_weight == "balanced":
-            return _balanced(codes, weight, len(classes))
-        if codes.ndim == 1:
-            if isinstance(class_weight, list):
-                raise ValueError(
-                    "class_weight as a list of dicts is for a multilabel y, but y has "
-                    f"one label per sample. Got class_weight={class_weight!r}."
-                )
-            _check_class_weight(classes, class_weight)
-            return compute_class_weight(class_weight, classes=classes, y=classes)
-        if class_weight == "balanced":
-            columns = codes.T.astype(np.intp)
-            return np.array([_balanced(column, weight, 2) for column in columns])
-        return _label_weights(codes.shape[1], class_weight)
-
-
-def _label_weights(n_labels: int, class_weight: Any) -> np.ndarray:
-    """Return the factors of 0 and of 1 for each label, (n_labels, 2)."""
-    is_list = isinstance(class_weight, list)
-    if not is_list or not all(isinstance(each, dict) for each in class_weight):
-        raise ValueError(
-            "class_weight must be None, 'balanced' or a list with a dict for each "
-            "label, such as [{0: 1, 1: 5}, {0: 1, 1: 2}], for a multilabel y. Got "
-            f"class_weight={class_weight!r}."
-        )
-    if len(class_weight) != n_labels:
-        raise ValueError(
-            f"class_weight has {len(class_weight)} dicts, but y has {n_labels} labels."
-        )
-    values = np.arange(2)
-    for each in class_weight:
-        _check_class_weight(values, each)
-    return np.array(
-        [compute_class_weight(each, classes=values, y=values) for each in class_weight]
-    )
-
-
-def _balanced(codes: np.ndarray, weight: np.ndarray, n_codes: int) -> np.ndarray:
-    """Return S / (n_classes · weight of the class), (n_codes,).
-
-    compute_class_weight of scikit-learn 1.6 counts rows. This function sums their
-    weights, so that a row of weight 2 is the same as two equal rows.
-    """
-    totals = np.bincount(codes, weight, minlength=n_codes)
-    shares = np.count_nonzero(totals) * totals
-    # A class that no training row has gets 0: it does not count in validation either.
-    zeros = np.zeros_like(totals)
-    return np.divide(totals.sum(), shares, out=zeros, where=totals > 0.0)
-
-
-def _check_class_weight(classes: np.ndarray, class_weight: dict[Any, Any]) -> None:
-    """Raise ValueError for an invalid weight, or a label that looks misspelt.
-
-    A class that y does not have is no error: a fold may lack a rare class. But if some
-    class of y has no weight either, one of the two is misspelt, as in scikit-learn.
-    """
-    known = set(classes.tolist())
-    unknown = [label for label in class_weight if label not in known]
-    if unknown and len(class_weight) - len(unknown) < len(known):
-        raise ValueError(
-            f"class_weight names classes that y does not have: {unknown}. The classes "
-            f"of y are {classes.tolist()}, and not all of them have a weight."
-        )
-    refused = {
-        label: value
-        for label, value in class_weight.items()
-        if not (isinstance(value, Real) and 0.0 <= float(value) < np.inf)
-    }
-    if refused:
-        raise ValueError(
-            f"class_weight must hold finite numbers that are not negative; got "
-            f"{refused}."
-        )
-
-
-def _plain_keys(class_weight: Any) -> Any:
-    """Return a dict, or a list of them, with Python's numbers; else as it is."""
-    if isinstance(class_weight, list):
-        return [_plain_keys(each) for each in class_weight]
-    if not isinstance(class_weight, dict):
-        return class_weight
-    return {_plain(key): _plain(weight) for key, weight in class_weight.items()}
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as Python's, for error messages without its type."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 # Validation set -----------------------------------------------------------------------
@@ -397,7 +287,7 @@ def validate_validation_set(
         weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
     if data.class_weight is not None:
         with _renamed("X"):
-            weight = _times_class_weight(
+            weight = times_class_weight(
                 weight, codes, data.class_weight, estimator.class_weight
             )
     rows = TrainingSet.from_weighted_rows(
@@ -434,8 +324,9 @@ def validate_known_rows(
     weight = _sample_weight(X, sample_weight, "sample_weight")
     mean_weight, factors = _mean_weight(weight), None
     if estimator.class_weight is not None:
-        factors = _class_weights(codes, classes, weight, estimator.class_weight)
-        weight = _times_class_weight(weight, codes, factors, estimator.class_weight)
+        totals = class_totals(codes, weight, len(classes))
+        factors = class_factors(totals, classes, estimator.class_weight)
+        weight = times_class_weight(weight, codes, factors, estimator.class_weight)
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
     data = data._replace(class_weight=factors, mean_weight=mean_weight)
     return data, X, codes

@@ -1,6 +1,6 @@
 """Checked rows, targets and weights."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -12,6 +12,20 @@ _SMALLEST = float(np.finfo(np.float64).tiny)
 def out_activation(n_classes: int, multilabel: bool) -> str:
     """Return the inverse link: "logistic" for two classes and labels, or "softmax"."""
     return "logistic" if multilabel or n_classes == 2 else "softmax"
+
+
+class Chunks(Protocol):
+    """Rows that are elsewhere, in chunks: they are trained on where they are."""
+
+    n_rows: int
+
+    def train(self, *arguments: Any, warm_start: bool) -> Any:
+        """Train on all rows; arguments and result are those of ``train``."""
+        ...
+
+    def objective(self, *arguments: Any) -> Any:
+        """Return the loss over these rows; see ``early_stopping``."""
+        ...
 
 
 class TrainingSet(NamedTuple):
@@ -40,6 +54,8 @@ class TrainingSet(NamedTuple):
     kept: np.ndarray | None = None
     # A constant column that takes the place of the intercept, and its value.
     own_intercept: tuple[int, float] | None = None
+    # All rows, if they are elsewhere and X, y and weight are a sample of them.
+    chunks: "Chunks | None" = None
 
     @classmethod
     def from_weighted_rows(
@@ -72,6 +88,11 @@ class TrainingSet(NamedTuple):
             multilabel,
             kept=None if all_kept else kept,
         )
+
+    @property
+    def n_rows(self) -> int:
+        """The number of all rows."""
+        return len(self.weight) if self.chunks is None else self.chunks.n_rows
 
     @property
     def counted_rows(self) -> float:
@@ -123,7 +144,14 @@ class TrainingSet(NamedTuple):
     def without_rows(self) -> Self:
         """Return a set without rows, with the classes: small, to be pickled."""
         none = slice(0, 0)
-        return self._replace(X=self.X[none], y=self.y[none], weight=self.weight[none])
+        return self._replace(
+            X=self.X[none], y=self.y[none], weight=self.weight[none], chunks=None
+        )
+
+    def in_memory(self) -> Self:
+        """Return the rows of X alone: a data set of their size."""
+        share = self.X.shape[0] / self.n_rows
+        return self._replace(total_weight=share * self.total_weight, chunks=None)
 
     def rows(self, kept: np.ndarray, probability: np.ndarray | None = None) -> Self:
         """Return some of the rows, their weights divided by their own sum.
@@ -139,4 +167,5 @@ class TrainingSet(NamedTuple):
             y=self.y[kept],
             weight=weight / total,
             total_weight=self.total_weight * total,
+            chunks=None,
         )

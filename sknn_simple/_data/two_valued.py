@@ -18,8 +18,17 @@ STORED_VALUES = 2**16
 def half_distances(blocks: RowBlocks, workers: Workers) -> np.ndarray:
     """Return half the distance of the values of two-valued columns, (n_features,).
 
-    It is 0 for all other columns. Values are compared as they are stored, without a
-    tolerance: in another unit or from another origin, equal values are still equal.
+    It is 0 for all other columns.
+    """
+    low, high = two_values(blocks, workers)
+    return np.nan_to_num((high.astype(np.float64) - low) / 2.0)
+
+
+def two_values(blocks: RowBlocks, workers: Workers) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of columns with at most two, the smaller ones first.
+
+    They are NaN for all other columns. Values are compared as they are stored, without
+    a tolerance: in another unit or from another origin, equal values are still equal.
     """
     if sparse.issparse(blocks.blocks[0].X):
         return _of_sparse(blocks)
@@ -33,9 +42,9 @@ def half_distances(blocks: RowBlocks, workers: Workers) -> np.ndarray:
     beyond[beyond] = _have_others(
         blocks, columns[beyond], low[beyond], high[beyond], workers
     )
-    half = np.zeros(blocks.n_features)
-    half[columns] = np.where(beyond, 0.0, (high.astype(np.float64) - low) / 2.0)
-    return half
+    values = np.full((2, blocks.n_features), np.nan, some.dtype)
+    values[:, columns[~beyond]] = low[~beyond], high[~beyond]
+    return values[0], values[1]
 
 
 def _have_others(
@@ -63,8 +72,8 @@ def _have_others(
     return others
 
 
-def _of_sparse(blocks: RowBlocks) -> np.ndarray:
-    """Return the half distances of all columns; values that are not stored are 0.
+def _of_sparse(blocks: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two values of sparse columns; values that are not stored are 0.
 
     Of each column two different values other than 0 are kept, and a column that has a
     third one is dropped.
@@ -77,7 +86,7 @@ def _of_sparse(blocks: RowBlocks) -> np.ndarray:
     for X in (block.X for block in blocks.blocks):
         for start in range(0, X.nnz, step):
             if dropped.all():
-                return np.zeros(n_features)
+                return (np.full(n_features, np.nan, dtype),) * 2
             columns, values = (a[start : start + step] for a in (X.indices, X.data))
             kept = ~dropped[columns] & (values != 0.0)
             columns, values = columns[kept], values[kept]
@@ -88,9 +97,13 @@ def _of_sparse(blocks: RowBlocks) -> np.ndarray:
                 other = values != found[columns]
                 columns, values = columns[other], values[other]
             dropped[columns] = True
-    n_values = 1 * (one != 0.0) + (two != 0.0) + _have_zeros(blocks)
-    half = np.abs(one.astype(np.float64) - two) / 2.0
-    return np.where(~dropped & (n_values == 2), half, 0.0)
+    has_zero = _have_zeros(blocks)
+    # A column without a second value has its first one twice, one without any has 0.
+    two[(two == 0.0) & ~has_zero] = one[(two == 0.0) & ~has_zero]
+    dropped |= has_zero & (two != 0.0)
+    values = np.sort([one, two], axis=0)
+    values[:, dropped] = np.nan
+    return values[0], values[1]
 
 
 def _have_zeros(blocks: RowBlocks) -> np.ndarray:

@@ -22,6 +22,11 @@ GATHERED_ROWS = 1024
 class LinearObjective(Objective):
     """J of the linear network."""
 
+    @property
+    def n_columns(self) -> int:
+        """The number of features."""
+        return self.network.layout.shapes["coef"][0]
+
     def curvature(self, theta: np.ndarray) -> "LinearCurvature":
         """Return the second derivatives at θ."""
         return LinearCurvature(self, theta)

@@ -6,7 +6,8 @@
 and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw weights.
 """
 
-from typing import Protocol, Self
+from collections.abc import Callable
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -126,6 +127,18 @@ class Objective:
 
     def value(self, theta: np.ndarray) -> float:
         """Return J(θ)."""
+        rooted = self.penalty_root * theta
+        return self.loss_value(theta) + 0.5 * float(rooted @ rooted)
+
+    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return J(θ) and ∂J/∂θ."""
+        value, gradient = self.loss_and_gradient(theta)
+        rooted = self.penalty_root * theta
+        gradient += self.penalty_root * rooted
+        return value + 0.5 * float(rooted @ rooted), gradient
+
+    def loss_value(self, theta: np.ndarray) -> float:
+        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ(θ))."""
         params = self.params(theta)
 
         def term(block: Block, _: np.ndarray) -> float:
@@ -133,12 +146,13 @@ class Objective:
             raw = self.network.forward(params, X, self.workspace)
             return self.loss.value(raw, block.y, block.loss_weight)
 
-        value, _ = self.blocks.sum(term, (0,), self.workers)
-        rooted = self.penalty_root * theta
-        return value + 0.5 * float(rooted @ rooted)
+        return self.blocks.sum(term, (0,), self.workers)[0]
 
-    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return J(θ) and ∂J/∂θ, by one forward and one backward pass per block."""
+    def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient, a new array.
+
+        Each block takes one forward and one backward pass.
+        """
         params = self.params(theta)
 
         def term(block: Block, total: np.ndarray) -> float:
@@ -149,14 +163,18 @@ class Objective:
             return value
 
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
-        gradient = self.pull_back(gradient)
-        rooted = self.penalty_root * theta
-        gradient += self.penalty_root * rooted
-        return value + 0.5 * float(rooted @ rooted), gradient
+        return value, self.pull_back(gradient)
 
     def curvature(self, theta: np.ndarray) -> "Curvature":
         """Return the second derivatives at θ."""
         return Curvature(self, theta)
+
+    def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Return ``measure(J, *arguments)`` for each part of the rows: here, for all.
+
+        `measure` is a function of a module, so that it can be sent to where rows are.
+        """
+        return [measure(self, *arguments)]
 
     def params(self, theta: np.ndarray) -> Arrays:
         """Return θ as named arrays that act on the features of the blocks."""

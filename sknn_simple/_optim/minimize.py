@@ -17,7 +17,7 @@ from sknn_simple._optim.history import History
 from sknn_simple._optim.lbfgs import lbfgs
 from sknn_simple._optim.newton_cholesky import newton_cholesky
 from sknn_simple._optim.problem import PreconditionedProblem, Preconditioner, Problem
-from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._optim.stopping import ENDINGS, StoppingCriteria, ended_by
 
 # A trust region that rejects this many steps in a row has shrunk by 4^-25: no step that
 # float64 can represent lowers the objective.
@@ -88,7 +88,8 @@ def minimize(
     -------
     theta : ndarray of shape (size,)
         The last iterate, which has the lowest value, also after Ctrl-C
-        (KeyboardInterrupt) or if the solver finds no further step.
+        (KeyboardInterrupt), if the problem can no longer be evaluated
+        (EvaluationLost), or if the solver finds no further step.
     outcome : str
         A key of ``OUTCOMES``.
     """
@@ -96,10 +97,10 @@ def minimize(
     try:
         run.start()
         run.descend(SOLVERS[solver])
-    except KeyboardInterrupt:
+    except ENDINGS as error:
         if not history.values:  # before the value of the start
             raise
-        run.outcome = "interrupted"
+        run.outcome = ended_by(error)
     assert run.outcome is not None
     return preconditioner.to_theta(run.u), run.outcome
 

@@ -55,7 +55,28 @@ OUTCOMES: dict[str, Outcome] = {
         "it was interrupted",
         "The best iterate so far is kept.",
     ),
+    "lost": Outcome(
+        False,
+        "ended: J can no longer be evaluated",
+        "J could no longer be evaluated",
+        "The best iterate so far is kept.",
+    ),
 }
+
+
+class EvaluationLost(RuntimeError):
+    """f can no longer be evaluated, for example because its workers are gone."""
+
+
+# What ends a minimisation from outside. The best iterate is kept.
+ENDINGS = (KeyboardInterrupt, EvaluationLost)
+# The outcomes of these.
+ENDED = frozenset({"interrupted", "lost"})
+
+
+def ended_by(error: BaseException) -> str:
+    """Return the outcome of one of ``ENDINGS``."""
+    return "lost" if isinstance(error, EvaluationLost) else "interrupted"
 
 
 class StoppingCriteria(NamedTuple):

@@ -23,7 +23,7 @@ from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
-from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._optim.stopping import ENDED, ENDINGS, StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
     EQUAL_LOSSES,
@@ -98,11 +98,11 @@ class FoldTraining(NamedTuple):
                 self.start,
                 lambda problem, stopping: [stop],
             )
-        except KeyboardInterrupt:
+        except ENDINGS:
             stop.asked = True
             self.tasks.end(fold_task)
             raise
-        if trained.outcome == "interrupted":
+        if trained.outcome in ENDED:
             stop.asked = True
         return trained, self.tasks.end(fold_task)
 
@@ -224,7 +224,7 @@ def search_alpha(
     try:
         for alpha in _path(total) if folds else ():
             fits, asked = _fit_folds(training, folds, alpha, n_jobs)
-            if any(fit.outcome == "interrupted" for fit in fits):
+            if any(fit.outcome in ENDED for fit in fits):
                 raise KeyboardInterrupt
             tried.append((alpha, [fit.held_out_loss for fit in fits]))
             announce(_line(*tried[-1]))
@@ -233,7 +233,7 @@ def search_alpha(
                 break
             if _is_over([losses for _, losses in tried]):
                 break
-    except KeyboardInterrupt:
+    except ENDINGS:
         outcome = "interrupted"
     alphas = np.array([alpha for alpha, _ in tried])
     losses = np.array([losses for _, losses in tried])
@@ -288,7 +288,7 @@ def _fit_folds(
                 len(folds),
                 training.spec.network.layout.size * len(folds[0].data.weight),
             )
-    except KeyboardInterrupt:
+    except ENDINGS:
         stop.asked = True
         training.tasks.end(task)
         raise

@@ -13,7 +13,7 @@ import numpy as np
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Iterate, Observer
-from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.problem import TrainingProblem, objective_over
 from sknn_simple._training.spec import TrainSpec
 
 
@@ -64,10 +64,13 @@ def validation_objective(
     spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet
 ) -> Objective:
     """Return the log-loss of validation rows as a function of θ."""
-    X = validation.X.astype(problem.data.X.dtype, copy=False)
     exact = problem.explicit and problem.explicit.without_rounding()
-    blocks = cut(spec, validation._replace(X=X), exact)
-    return problem.objective.over(blocks, np.zeros(problem.objective.size))
+    if validation.chunks is not None:
+        return validation.chunks.objective(spec, problem, exact)
+    X = validation.X.astype(problem.data.X.dtype, copy=False)
+    J, rows = problem.objective, validation._replace(X=X)
+    without_penalty = np.zeros(J.size)
+    return objective_over(spec, rows, J.workers, exact, J.folded, without_penalty)
 
 
 def split(

@@ -24,6 +24,7 @@ import numpy as np
 
 from sknn_simple._optim.bounds import sign_bounds, within
 from sknn_simple._optim.history import History
+from sknn_simple._optim.stopping import ENDED, ENDINGS, EvaluationLost, ended_by
 from sknn_simple._training.heuristics import (
     CLOSE,
     LARGEST_ALPHA,
@@ -88,11 +89,11 @@ def maximize_evidence(
     while True:
         before = history.values.copy()
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
-        if found is not None and outcome == "interrupted" and history.values == before:
+        if found is not None and outcome in ENDED and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
         path = () if found is None or found.evidence is None else found.evidence.path
         found, posterior = _with_evidence(spec, problem, theta, outcome, alpha, path)
-        if found.outcome in ("observer", "interrupted", "max_iter"):
+        if posterior is None or found.outcome in ENDED | {"observer", "max_iter"}:
             return found
         try:
             proposed = search.next_alpha(alpha, posterior)
@@ -109,9 +110,10 @@ def maximize_evidence(
             history.begin_step(theta)
             step = _without_shift(problem, within(posterior.mode(alpha), bounds))
             theta = _lower(problem, theta, step)
-            plan = plan_round(spec, problem, plan.solver, posterior.hessian)
-        except KeyboardInterrupt:
-            return found._replace(outcome="interrupted")
+            plan_next = plan.next_round or plan_round
+            plan = plan_next(spec, problem, plan.solver, posterior.hessian)
+        except ENDINGS as error:
+            return found._replace(outcome=ended_by(error))
 
 
 class _Search:
@@ -187,15 +189,19 @@ def _with_evidence(
     outcome: str,
     alpha: float,
     path: tuple[tuple[float, float], ...],
-) -> tuple[Round, Laplace]:
+) -> tuple[Round, Laplace | None]:
     """Return the round with its evidence, also if Ctrl-C comes meanwhile.
 
-    `path` is that of the rounds before.
+    `path` is that of the rounds before. The evidence is None if J can no longer be
+    evaluated.
     """
     try:
-        posterior = _posterior(spec, problem, theta)
-    except KeyboardInterrupt:
-        outcome, posterior = "interrupted", _posterior(spec, problem, theta)
+        try:
+            posterior = _posterior(spec, problem, theta)
+        except KeyboardInterrupt:
+            outcome, posterior = "interrupted", _posterior(spec, problem, theta)
+    except EvaluationLost:
+        return Round(problem, theta, "lost"), None
     log_evidence = posterior.log_evidence(alpha)
     path = (*path, (problem.alpha, log_evidence))
     evidence = Evidence(log_evidence, posterior.n_effective(alpha), path)

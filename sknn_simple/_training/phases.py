@@ -5,6 +5,7 @@ import numpy as np
 from sknn_simple._optim.bounds import Bounds
 from sknn_simple._optim.history import History
 from sknn_simple._optim.minimize import minimize
+from sknn_simple._optim.stopping import ENDINGS, ended_by
 from sknn_simple._training.plan import SolvePlan
 from sknn_simple._training.preconditioners import DiagonalPreconditioner
 
@@ -24,10 +25,10 @@ def run_phases(
     for phase in plan.phases:
         try:
             preconditioner = phase.precondition(theta) or preconditioner
-        except KeyboardInterrupt:
+        except ENDINGS as error:
             if not history.values:
                 raise
-            return theta, "interrupted"
+            return theta, ended_by(error)
         theta, outcome = minimize(
             phase.objective,
             theta,

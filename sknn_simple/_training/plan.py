@@ -71,6 +71,8 @@ class SolvePlan(NamedTuple):
     solver: str
     phases: list[Phase]
     subsample: Subsample | None = None
+    # Plans the next round of a search for alpha, if not ``plan_round``.
+    next_round: Callable[..., "SolvePlan"] | None = None
 
 
 def plan_solve(
@@ -97,8 +99,7 @@ def _ended_in_float64(
         return plan
 
     def in_float64() -> Objective:
-        dtype = np.dtype(np.float64)
-        return problem.objective.over(cut(spec, problem.data, problem.explicit, dtype))
+        return problem.in_precision(np.dtype(np.float64))
 
     wider = Phase(in_float64, lambda _: None, spec.criteria)
     last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
@@ -242,17 +243,17 @@ def _float32_phase(
     solver = SOLVERS[_asked_or(spec, "lbfgs")]
     if transform is None or not transform.rounds or not solver.first_order:
         return []
-    is_small = data.X.shape[0] * problem.objective.size < thresholds.float32_work
+    is_small = data.n_rows * problem.objective.size < thresholds.float32_work
     has_large_weights = np.abs(start).max() > thresholds.float32_weight
     has_light_rows = data.weight.min() < thresholds.float32_row_weight
     if is_small or has_large_weights or has_light_rows:
         return []
-    blocks = cut(spec, data, transform, np.dtype(np.float32))
+    rounded = problem.in_precision(np.dtype(np.float32))
     tol, max_iter, min_decrease = spec.criteria
     least = thresholds.float32_tol
     criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
     phase = _exact_phase(spec, problem)._replace(
-        make=lambda: problem.objective.over(blocks),
+        make=lambda: rounded,
         criteria=criteria,
         goes_on=AFTER_ROUGH,
     )

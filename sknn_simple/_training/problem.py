@@ -5,12 +5,14 @@ penalty, solvers and observers use θ. Fitted attributes act on raw features. On
 ``TrainingProblem.to_raw`` and ``from_raw`` convert between the two.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import Features, FeatureTransform, n_stored
+from sknn_simple._data.features import Features, FeatureTransform
 from sknn_simple._data.moments import column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
@@ -43,10 +45,26 @@ class RawMap(Protocol):
     def from_raw(self, raw: np.ndarray) -> np.ndarray: ...
 
 
+class Columns(NamedTuple):
+    """What the transform depends on: of each column, (n_features,)."""
+
+    mean: np.ndarray
+    # Exactly 0 if all values are equal but for rounding.
+    deviation: np.ndarray
+    # Half the distance of the values of a column with only two; 0 for others.
+    half: np.ndarray
+
+
+# From the part of the transform that is applied to the rows, the part that is folded
+# into θ, the root of the penalty and, if it differs, the precision to J.
+MakeObjective = Callable[..., Objective]
+
+
 class TrainingProblem(NamedTuple):
     """The objective over the training rows, and what belongs to it."""
 
     data: TrainingSet
+    make: MakeObjective
     objective: Objective
     # The same if the network is linear.
     linear: LinearObjective | None
@@ -75,13 +93,17 @@ class TrainingProblem(NamedTuple):
         diagonal = _diagonal(J)
         return self._replace(objective=J, linear=linear, diagonal=diagonal, alpha=alpha)
 
+    def in_precision(self, dtype: np.dtype) -> Objective:
+        """Return J with features in another precision."""
+        J = self.objective
+        return self.make(self.explicit, J.folded, J.penalty_root, dtype)
+
     @property
     def shape(self) -> ProblemShape:
         """The shape on which heuristics depend."""
-        n_rows, n_columns = self.data.X.shape
         return ProblemShape(
-            n_rows,
-            n_columns,
+            self.data.n_rows,
+            self.data.X.shape[1],
             self.data.n_outputs,
             self.objective.size,
             sparse.issparse(self.data.X),
@@ -110,35 +132,65 @@ def build_problem(
     becomes 0: its weight would act as a second bias. `precision` is the dtype that the
     features had before they were converted, if any.
     """
-    network = spec.network
     blocks = cut(spec, data)
     mean, deviation = column_moments(blocks, workers, precision)
-    if data.X.dtype == np.float32 and _needs_float64(data.X, mean, deviation):
+    half = np.zeros_like(mean)
+    if spec.standardize:
+        half = half_distances(blocks, workers)
+    columns = Columns(mean, deviation, half)
+    if needs_float64(data.X, columns):
         wider = data._replace(X=data.X.astype(np.float64))
         return build_problem(spec, wider, workers, data.X.dtype)
-    unit = _units(spec, blocks, deviation, workers)
+
+    make = partial(objective_over, spec, data, workers)
+    return problem_over(spec, data, columns, make)
+
+
+def objective_over(
+    spec: TrainSpec,
+    data: TrainingSet,
+    workers: Workers,
+    explicit: FeatureTransform | None,
+    folded: FeatureTransform | None,
+    root: np.ndarray,
+    dtype: np.dtype | None = None,
+) -> Objective:
+    """Return J over rows; `dtype` is that of their transformed features."""
+    kind = LinearObjective if spec.network.is_linear else Objective
+    loss, blocks = LOSSES[data.out_activation], cut(spec, data, explicit, dtype)
+    return kind(spec.network, loss, blocks, root, workers, folded)
+
+
+def problem_over(
+    spec: TrainSpec, data: TrainingSet, columns: Columns, make: MakeObjective
+) -> TrainingProblem:
+    """Choose the transform and the units of the columns; `make` makes J.
+
+    X of `data` may be a sample of the rows that the columns and J are of.
+    """
+    network, dtype = spec.network, data.X.dtype
+    mean, deviation, half = columns
+    two_valued = (half > 0.0) & (deviation > 0.0)
+    unit = np.where(two_valued & spec.standardize, half, deviation)
     in_deviations = _rounded_ratio(unit, deviation)
-    transform = _transform(spec, data.X.dtype, mean, deviation, unit / in_deviations)
-    far = _far_from_zero(data.X.dtype, mean, deviation)
-    explicit, folded = _split(spec, data.X, transform, far)
-    loss = LOSSES[data.out_activation]
+    transform = _transform(spec, dtype, mean, deviation, unit / in_deviations)
+    explicit, folded = _split(spec, data, transform, _far_from_zero(dtype, columns))
     penalty_unit = _penalised(
         network, _penalty_unit(spec, unit, in_deviations, transform)
     )
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
-    parts = network, loss, cut(spec, data, explicit), root, workers, folded
-    linear = LinearObjective(*parts) if network.is_linear else None
-    objective = Objective(*parts) if linear is None else linear
+    objective = make(explicit, folded, root)
     return TrainingProblem(
         data,
+        make,
         objective,
-        linear,
+        objective if isinstance(objective, LinearObjective) else None,
         transform,
         np.where((unit > 0.0) & spec.standardize, unit, 1.0),
         explicit,
         _input_map(network, data.X, transform),
         _diagonal(objective),
-        _parameter_dtype(data.X.dtype, mean, deviation),
+        _parameter_dtype(dtype, columns),
         penalty_unit,
         spec.alpha,
     )
@@ -172,16 +224,6 @@ def cut(
         order="F" if network.is_linear else "C",
         sizes=spec.block_sizes,
     )
-
-
-def _units(
-    spec: TrainSpec, blocks: RowBlocks, deviation: np.ndarray, workers: Workers
-) -> np.ndarray:
-    """Return the unit of each column: half the distance of two values, or σ."""
-    if not spec.standardize:
-        return deviation
-    half = half_distances(blocks, workers)
-    return np.where((half > 0.0) & (deviation > 0.0), half, deviation)
 
 
 def _rounded_ratio(unit: np.ndarray, deviation: np.ndarray) -> np.ndarray:
@@ -218,19 +260,21 @@ def _transform(
 
 
 def _split(
-    spec: TrainSpec, X: Features, transform: FeatureTransform, far: bool
+    spec: TrainSpec, data: TrainingSet, transform: FeatureTransform, far: bool
 ) -> tuple[FeatureTransform | None, FeatureTransform | None]:
     """Return the part of the transform that is applied and the part folded into θ.
 
     Small features are transformed once. Large features of a linear network are not
     transformed, because a pass over them costs as much as an evaluation.
     """
+    X = data.X
     if sparse.issparse(X):
         if spec.network.is_linear:
             return None, transform
         shift = transform.sparse_shift
         return transform, FeatureTransform(shift, np.ones_like(shift))
-    is_small = n_stored(X) * X.dtype.itemsize <= spec.block_sizes.kept_bytes
+    size = data.n_rows * X.shape[1] * X.dtype.itemsize
+    is_small = size <= spec.block_sizes.kept_bytes
     if not spec.network.is_linear or is_small or far:
         return transform, None
     return None, transform
@@ -272,28 +316,30 @@ def _penalised(network: Network, unit: np.ndarray) -> np.ndarray:
     )
 
 
-def _needs_float64(X: Features, mean: np.ndarray, deviation: np.ndarray) -> bool:
-    """Return whether columns need float64.
+def needs_float64(X: Features, columns: Columns) -> bool:
+    """Return whether columns in float32 need float64.
 
     Weights could leave the range of float32, and products of sparse columns, which are
     not centred, could lose too many digits.
     """
-    size = deviation[deviation > 0.0]
+    if X.dtype != np.float32:
+        return False
+    size = columns.deviation[columns.deviation > 0.0]
     beyond = np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL))
-    remote = _parameter_dtype(X.dtype, mean, deviation) != X.dtype
+    remote = _parameter_dtype(X.dtype, columns) != X.dtype
     return bool(beyond or (remote and sparse.issparse(X)))
 
 
-def _parameter_dtype(
-    dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray
-) -> np.dtype:
+def _parameter_dtype(dtype: np.dtype, columns: Columns) -> np.dtype:
+    mean, deviation, _ = columns
     varying = deviation > 0.0
     remote = np.any(np.abs(mean[varying]) / FLOAT32_REMOTE > deviation[varying])
     return np.dtype(np.float64) if remote else dtype
 
 
-def _far_from_zero(dtype: np.dtype, mean: np.ndarray, deviation: np.ndarray) -> bool:
+def _far_from_zero(dtype: np.dtype, columns: Columns) -> bool:
     """Return whether the means are so large that products would lose digits."""
+    mean, deviation, _ = columns
     limit = FLOAT32_OFFSET if dtype == np.float32 else FLOAT64_OFFSET
     varying = deviation > 0.0
     return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))

@@ -8,6 +8,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._optim.stopping import ENDED
 from sknn_simple._training.callbacks import RestartTasks
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import MakeObservers, Trained, train
@@ -67,7 +68,7 @@ def train_each(
     fits: list[Trained] = []
     for fit, leave_the_rest in results:
         fits.append(fit)
-        if leave_the_rest or fit.outcome == "interrupted":
+        if leave_the_rest or fit.outcome in ENDED:
             break
     return fits
 
@@ -89,7 +90,7 @@ def _train_unless_asked(
 
 
 def best(fits: list[Trained]) -> Trained:
-    """Return the fit with the lowest score, interrupted if the last fit was."""
+    """Return the fit with the lowest score; it was interrupted if the last one was."""
     lowest = min(fits, key=lambda fit: fit.score)
-    interrupted = fits[-1].outcome == "interrupted"
-    return lowest._replace(outcome="interrupted") if interrupted else lowest
+    last = fits[-1].outcome
+    return lowest._replace(outcome=last) if last in ENDED else lowest

@@ -28,6 +28,7 @@ from scipy import sparse
 from sknn_simple._data.features import Features, FeatureTransform, equal_rows
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._training.heuristics import (
     DEPENDENT,
@@ -114,14 +115,11 @@ def minimum_norm(
     Its projection on the space of the rows is the smallest, in units of the penalty.
     """
     J = problem.linear
-    if J is None or spec.is_bounded or J.blocks.n_features > ROW_SPACE_ROWS:
+    if J is None or spec.is_bounded or J.n_columns > ROW_SPACE_ROWS:
         return theta
     unit = _column_unit(problem)
     varying = np.flatnonzero(unit)
-    gram = np.zeros((len(varying), len(varying)))
-    for block in J.blocks.blocks:
-        Z = J.dense(J.blocks.features(block, J.workspace))[:, varying]
-        gram += Z.T @ (block.weight[:, None] * Z)
+    gram = np.sum(J.each(_gram, varying), axis=0)
     values, vectors = np.linalg.eigh(gram)
     null = vectors[:, values <= DEPENDENT * len(varying) * values[-1:]]
     if not null.size:
@@ -135,6 +133,15 @@ def minimum_norm(
     value = J.value(theta)
     same = abs(J.value(shortest) - value) <= SAME_VALUE * value
     return shortest if same else theta
+
+
+def _gram(J: LinearObjective, columns: np.ndarray) -> np.ndarray:
+    """Return Zᵀ W Z of some of the transformed columns."""
+    gram = np.zeros((len(columns), len(columns)))
+    for block in J.blocks.blocks:
+        Z = J.dense(J.blocks.features(block, J.workspace))[:, columns]
+        gram += Z.T @ (block.weight[:, None] * Z)
+    return gram
 
 
 class _RowSpace:

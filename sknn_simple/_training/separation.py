@@ -19,6 +19,7 @@ logistic regression models. Biometrika 71(1), 1-10.
 import numpy as np
 
 from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.objective import Objective
 from sknn_simple._optim.newton_cholesky import newton_steps
 from sknn_simple._training.heuristics import (
     MAX_NAMED,
@@ -57,9 +58,14 @@ def separating_columns(
 
 def _separates(problem: TrainingProblem, theta: np.ndarray) -> bool:
     """Return whether θ classifies every row correctly; for labels, one of them."""
-    J = problem.objective
+    lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
+    return bool(np.any(lowest > 0.0))
+
+
+def _lowest_margins(J: Objective, theta: np.ndarray) -> np.ndarray:
+    """Return the smallest margin of all rows, (1,) or (n_labels,)."""
     params = J.params(theta)
-    lowest = np.inf
+    lowest = np.full(J.network.n_outputs if J.blocks.y.ndim == 2 else 1, np.inf)
     for block in J.blocks.blocks:
         X = J.blocks.features(block, J.workspace)
         raw = J.network.forward(params, X, J.workspace)
@@ -67,7 +73,7 @@ def _separates(problem: TrainingProblem, theta: np.ndarray) -> bool:
         if block.loss_weight.ndim == 2:
             margins[block.loss_weight == 0.0] = np.inf
         lowest = np.minimum(lowest, margins.min(axis=0))
-    return bool(np.any(lowest > 0.0))
+    return lowest
 
 
 def _margins(raw: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -87,14 +93,14 @@ def _lasting_step(J: LinearObjective, theta: np.ndarray) -> np.ndarray | None:
     for _ in range(UNSHRUNK_STEPS):
         gradient = J.value_and_grad(theta)[1]
         step = next(newton_steps(J.curvature(theta).matrix(), gradient), None)
-        if step is None or _largest_change(J, step) <= SHRUNK:
+        if step is None or max(J.each(_largest_output, step)) <= SHRUNK:
             return None
         theta = theta + step
     return step
 
 
-def _largest_change(J: LinearObjective, step: np.ndarray) -> float:
-    params = J.params(step)
+def _largest_output(J: Objective, theta: np.ndarray) -> float:
+    params = J.params(theta)
     return max(
         float(np.abs(J.network.forward(params, X, J.workspace)).max())
         for X in (J.blocks.features(block, J.workspace) for block in J.blocks.blocks)

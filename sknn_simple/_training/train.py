@@ -93,6 +93,10 @@ def train(
     warm_start : bool, default=False
         Whether `start` is the result of an earlier fit.
     """
+    if data.chunks is not None:
+        return data.chunks.train(
+            spec, data, validation, start, make_observers, warm_start=warm_start
+        )
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with (
         np.errstate(under="ignore"),
@@ -105,28 +109,47 @@ def train(
         problem = whole = build_problem(spec, data, workers)
         if not evaluates:
             spec, problem = in_row_space(spec, whole, workers)
-        theta, is_warm = _start(spec, problem, start, warm_start)
-        if evaluates:
-            theta, is_warm = problem.from_raw(start), True
+        theta, is_warm = first_theta(spec, problem, start, warm_start)
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(spec, problem, plan.subsample, theta)
-        stopping = early_stopping(spec, problem, validation)
-        observers = make_observers(problem, stopping)
-        history = History([stopping, *observers] if stopping else observers)
-        found = _minimize(spec, problem, plan, theta, history)
-        trained = _trained(found, plan.solver, history)
-        if stopping is not None:
-            return _best_of(trained, problem, stopping)
+        trained = descend(
+            spec, problem, plan, theta, validation, make_observers, whole=whole
+        )
         if evaluates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
-        elif problem.alpha == 0.0:
-            trained = _without_penalty(spec, problem, found.theta, trained)
-        if validation is not None:
-            theta = whole.from_raw(problem.to_raw(found.theta))
-            loss = validation_objective(spec, whole, validation).value(theta)
-            trained = trained._replace(held_out_loss=loss)
         return trained
+
+
+def descend(
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    plan: SolvePlan,
+    theta: np.ndarray,
+    validation: TrainingSet | None,
+    make_observers: MakeObservers,
+    *,
+    whole: TrainingProblem,
+) -> Trained:
+    """Run the phases of a plan from θ.
+
+    `whole` is the problem over the columns of the validation rows, which may differ
+    from those on which θ acts.
+    """
+    stopping = early_stopping(spec, problem, validation)
+    observers = make_observers(problem, stopping)
+    history = History([stopping, *observers] if stopping else observers)
+    found = _minimize(spec, problem, plan, theta, history)
+    trained = _trained(found, plan.solver, history)
+    if stopping is not None:
+        return _best_of(trained, problem, stopping)
+    if problem.alpha == 0.0 and spec.criteria.max_iter > 0:
+        trained = _without_penalty(spec, problem, found.theta, trained)
+    if validation is not None:
+        theta = whole.from_raw(problem.to_raw(found.theta))
+        loss = validation_objective(spec, whole, validation).value(theta)
+        trained = trained._replace(held_out_loss=loss)
+    return trained
 
 
 def _without_penalty(
@@ -142,11 +165,13 @@ def _without_penalty(
     return trained._replace(parameters=shortest, separating=columns)
 
 
-def _start(
+def first_theta(
     spec: TrainSpec, problem: TrainingProblem, start: np.ndarray, warm_start: bool
 ) -> tuple[np.ndarray, bool]:
     """Return the initial θ, within the bounds, and whether a warm start was used."""
     J, bounds = problem.objective, sign_bounds(spec.signs)
+    if warm_start and spec.criteria.max_iter == 0:
+        return problem.from_raw(start), True
     if not warm_start:
         if problem.linear is not None:
             return np.zeros(J.size), False
