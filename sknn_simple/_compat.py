@@ -4,8 +4,10 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
+from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     InvalidParameterError,
     StrOptions,
@@ -70,12 +72,14 @@ check_sample_weight = (
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "InvalidParameterError",
     "StrOptions",
     "callback_context",
     "check_monotonic_cst",
     "check_sample_weight",
+    "clone_parametrized",
     "current_context",
     "drop_callbacks",
     "fit_context",

@@ -86,7 +86,7 @@ def validate_training_set(
     if y is not None:  # for which scikit-learn has a better message
         check_kind("y", y)
     y = _as_numpy(y)
-    _check_no_label_is_missing(y)
+    check_no_label_is_missing(y)
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = _canonical(X)
     classes, codes = _encode(y)
@@ -101,7 +101,7 @@ def validate_training_set(
     return data._replace(class_weight=factors, mean_weight=mean_weight)
 
 
-def _check_no_label_is_missing(y: Any) -> None:
+def check_no_label_is_missing(y: Any) -> None:
     """Raise ValueError if a label is None, NaN, NaT or pandas.NA.
 
     scikit-learn raises a TypeError for some of these, and converts NaN in a list of
@@ -246,11 +246,16 @@ def _sample_weight(X: Any, sample_weight: Any, name: str) -> np.ndarray:
         raise type(error)(f"{'' if named else 'sample_weight: '}{error}") from None
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
+    check_not_negative(weight)
+    return weight
+
+
+def check_not_negative(weight: np.ndarray) -> None:
+    """Raise ValueError if a weight is negative."""
     if (weight < 0.0).any():
         raise ValueError(
             f"sample_weight must not be negative; its smallest value is {weight.min()}."
         )
-    return weight
 
 
 # Validation set -----------------------------------------------------------------------
@@ -341,7 +346,7 @@ def _known_codes(
 ) -> np.ndarray:
     """Return y as codes of the classes, or its indicator matrix."""
     y = _as_numpy(y)
-    _check_no_label_is_missing(y)
+    check_no_label_is_missing(y)
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     if sparse.issparse(y):
         y = y.toarray()

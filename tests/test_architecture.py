@@ -20,6 +20,7 @@ TEST_FILES = sorted(p.relative_to(ROOT) for p in (ROOT / "tests").rglob("*.py"))
 MAX_LINES = 500
 OPTIONAL = {
     "dask",
+    "distributed",
     "matplotlib",
     "onnx",
     "onnxruntime",
@@ -63,6 +64,26 @@ LAYERS = {
                 f"{PACKAGE}._model",
                 f"{PACKAGE}._optim",
                 f"{PACKAGE}._training",
+            }
+        ),
+    ),
+    f"{PACKAGE}._chunks": Layer(
+        allowed=frozenset(
+            {
+                "dask",
+                "distributed",
+                "numpy",
+                "pandas",
+                "scipy",
+                "sklearn",
+                f"{PACKAGE}._chunks",
+                f"{PACKAGE}._class_weights",
+                f"{PACKAGE}._compat",
+                f"{PACKAGE}._data",
+                f"{PACKAGE}._model",
+                f"{PACKAGE}._optim",
+                f"{PACKAGE}._training",
+                f"{PACKAGE}._validation",
             }
         ),
     ),

@@ -1,5 +1,6 @@
 """Checked rows, targets and weights."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -18,13 +19,17 @@ class Chunks(Protocol):
     """Rows that are elsewhere, in chunks: they are trained on where they are."""
 
     n_rows: int
+    # The measures of the columns.
+    columns: Any
 
-    def train(self, *arguments: Any, warm_start: bool) -> Any:
-        """Train on all rows; arguments and result are those of ``train``."""
+    @property
+    def train(self) -> Callable[..., Any]:
+        """Trains on all rows; arguments and result are those of ``train``."""
         ...
 
-    def objective(self, *arguments: Any) -> Any:
-        """Return the loss over these rows; see ``early_stopping``."""
+    @property
+    def objective(self) -> Callable[..., Any]:
+        """Makes the loss over these rows; see ``early_stopping``."""
         ...
 
 

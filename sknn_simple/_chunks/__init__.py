@@ -1,0 +1,1 @@
+"""Training on rows that are elsewhere, in chunks: the room behind ``dask``."""

@@ -1,0 +1,154 @@
+"""Dask collections of rows as lists of chunks that belong together."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._chunks.engine import Lazy
+
+
+class Chunk(NamedTuple):
+    """Lazy features, labels and weights of the same rows."""
+
+    X: Lazy
+    y: Lazy
+    # None without weights.
+    weight: Lazy
+
+
+def is_collection(value: Any) -> bool:
+    """Return whether a value is a Dask array or dataframe; Dask may be missing."""
+    return hasattr(value, "__dask_graph__") and hasattr(value, "to_delayed")
+
+
+def is_dataframe(X: Any) -> bool:
+    """Return whether a Dask collection is a dataframe or a series."""
+    return hasattr(X, "npartitions") and hasattr(X, "map_partitions")
+
+
+def checked_collection(X: Any, name: str = "X") -> Any:
+    """Return a collection with rows in chunks; raise if that is not what it is."""
+    if not is_collection(X):
+        raise TypeError(
+            f"{name} must be a Dask array or dataframe; got {type(X).__name__}."
+        )
+    if is_dataframe(X):
+        if X.ndim != 2:
+            raise ValueError(f"{name} must have columns; got a series: to_frame().")
+        return X
+    if X.ndim != 2:
+        raise ValueError(
+            f"{name} must have 2 dimensions, rows and columns; got {X.ndim}."
+        )
+    if X.numblocks[1] > 1:
+        raise ValueError(
+            f"{name} is cut by columns into {X.numblocks[1]} parts, but each chunk "
+            f"must hold whole rows: use {name}.rechunk({{1: -1}})."
+        )
+    return X
+
+
+def meta_of(X: Any) -> Any:
+    """Return an empty array or dataframe with the columns and dtypes of X."""
+    if is_dataframe(X):
+        return X._meta
+    dtype = X.dtype if X.dtype is not None else np.float64
+    return np.empty((0, int(X.shape[1])), dtype)
+
+
+def dtype_of(X: Any) -> np.dtype:
+    """Return float32 if all columns are in it, else float64."""
+    dtypes = list(X.dtypes) if is_dataframe(X) else [X.dtype]
+    are_single = all(dtype == np.float32 for dtype in dtypes)
+    return np.dtype(np.float32 if are_single and dtypes else np.float64)
+
+
+def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]:
+    """Return the chunks of X with the labels and weights of the same rows.
+
+    Labels and weights in other chunks are cut as X is. `suffix` follows the names of
+    the arguments in messages.
+    """
+    X = checked_collection(X, f"X{suffix}")
+    y = _aligned(X, y, f"y{suffix}")
+    if weight is not None:
+        weight = _aligned(X, weight, f"sample_weight{suffix}")
+    parts = [part for part in (X, y, weight) if part is not None]
+    lists = dict(zip(("X", "y", "weight"), _lazy_lists(parts), strict=False))
+    n_chunks = len(lists["X"])
+    none = [None] * n_chunks
+    columns = lists["X"], lists["y"], lists.get("weight", none)
+    return [Chunk(*row) for row in zip(*columns, strict=True)]
+
+
+def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
+    """Return the chunks of collections, whose graphs are optimised together.
+
+    What several of them need, such as a chunk of a file, is then read once.
+    """
+    import dask
+
+    lazy = dask.optimize(*[part for part in collections if is_collection(part)])
+    remaining = iter(lazy)
+    lists = []
+    for part in collections:
+        if is_collection(part):
+            delayed = next(remaining).to_delayed(optimize_graph=False)
+            lists.append(list(np.ravel(np.array(delayed, dtype=object))))
+        else:
+            lists.append(list(part))
+    return lists
+
+
+def _aligned(X: Any, other: Any, name: str) -> Any:
+    """Return labels or weights as a collection, or a list, in the chunks of X."""
+    if not is_collection(other):
+        return _cut_array(X, np.asarray(other), name)
+    if is_dataframe(other):
+        return _aligned_frame(X, other, name)
+    if other.ndim > 1 and other.numblocks[1] > 1:
+        other = other.rechunk({1: -1})
+    if is_dataframe(X):
+        _check_count(X.npartitions, other.numblocks[0], name)
+        return other
+    rows, other_rows = X.chunks[0], other.chunks[0]
+    if np.isnan([*rows, *other_rows]).any():
+        _check_count(len(rows), len(other_rows), name)
+        return other
+    if sum(rows) != sum(other_rows):
+        raise ValueError(f"{name} has {sum(other_rows)} rows, but X has {sum(rows)}.")
+    return other if rows == other_rows else other.rechunk({0: rows})
+
+
+def _aligned_frame(X: Any, other: Any, name: str) -> Any:
+    n_chunks = X.npartitions if is_dataframe(X) else X.numblocks[0]
+    both_known = is_dataframe(X) and X.known_divisions and other.known_divisions
+    if other.npartitions != n_chunks and both_known:
+        return other.repartition(divisions=X.divisions)
+    _check_count(n_chunks, other.npartitions, name)
+    return other
+
+
+def _check_count(n_chunks: int, n_others: int, name: str) -> None:
+    if n_chunks != n_others:
+        raise ValueError(
+            f"{name} has {n_others} chunks, but X has {n_chunks}, and the number of "
+            "rows of some of them is unknown, so that they cannot be aligned. Give "
+            "both the same chunks, or call compute_chunk_sizes() of the arrays first."
+        )
+
+
+def _cut_array(X: Any, array: np.ndarray, name: str) -> list[np.ndarray]:
+    """Return an array in memory, cut as X is."""
+    if is_dataframe(X) or np.isnan(X.chunks[0]).any():
+        raise TypeError(
+            f"{name} is in memory, but the number of rows in the chunks of X is "
+            f"unknown: make {name} a Dask collection with the chunks of X."
+        )
+    rows = X.chunks[0]
+    if array.ndim == 0:
+        return [np.full(n, float(array)) for n in rows]
+    if len(array) != sum(rows):
+        raise ValueError(f"{name} has {len(array)} rows, but X has {sum(rows)}.")
+    return np.split(array, np.cumsum(rows)[:-1])

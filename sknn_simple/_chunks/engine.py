@@ -1,0 +1,153 @@
+"""What is asked of Dask: call, sum in a fixed order, collect and persist.
+
+A sum adds up to eight parts at a time, in their order. Its bits therefore depend on
+the parts, not on the workers that compute them.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sknn_simple._optim.stopping import EvaluationLost
+
+# A value that Dask computes later.
+Lazy = Any
+
+# Parts that one task adds. With more of them a task waits longer for the last part, and
+# with fewer of them there are more tasks, at about a millisecond each.
+ADDED_PARTS = 8
+# A value of its own costs each evaluation a task and its way to the other workers.
+SMALL_BYTES = 2**16
+# Seconds between two looks at whether there are workers, and the seconds without any
+# after which they count as lost. A nanny starts a new process in two or three.
+LOOK, PATIENCE = 1.0, 20.0
+
+
+class Engine:
+    """Computes lazy values: with the workers of a client, or in this process.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+        None computes with Dask's local scheduler.
+    patience : float, default=20.0
+        The seconds without any worker after which they count as lost.
+    """
+
+    def __init__(self, client: Any | None, patience: float = PATIENCE) -> None:
+        self.client = client
+        self._patience = patience
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Lazy:
+        """Return ``function(*arguments)`` as a lazy value; arguments may be lazy."""
+        import dask
+
+        return dask.delayed(function, pure=False, traverse=False)(*arguments)
+
+    def send(self, value: Any, size: int) -> Any:
+        """Return a value of about `size` bytes as an argument of many calls.
+
+        A large one is sent once to each worker, and a small one with each call.
+        """
+        import dask
+
+        if size <= SMALL_BYTES:
+            return value
+        return dask.delayed(value, pure=False, traverse=False)
+
+    def keep(self, value: Any, size: int) -> Any:
+        """Return the same for a value that later calls need as well."""
+        sent = self.send(value, size)
+        return sent if sent is value else self.persist([sent])[0]
+
+    def total(self, parts: Sequence[Lazy]) -> Lazy:
+        """Return the sum of all parts, added in a fixed order."""
+        parts = list(parts)
+        while len(parts) > 1:
+            parts = [
+                self.call(added, *parts[start : start + ADDED_PARTS])
+                for start in range(0, len(parts), ADDED_PARTS)
+            ]
+        return parts[0]
+
+    def collect(self, values: Sequence[Lazy]) -> list[Any]:
+        """Compute all values and return them.
+
+        Raises
+        ------
+        EvaluationLost
+            If there is no worker left, workers died several times while they computed a
+            value, or the client was closed.
+        """
+        import dask
+
+        if self.client is None:
+            return list(dask.compute(*values))
+        return self._with_workers(lambda client: client.compute(list(values)))
+
+    def persist(self, values: Sequence[Lazy]) -> list[Lazy]:
+        """Compute all values and keep them on the workers; they stay lazy."""
+        if self.client is None:
+            return list(values)
+        return self.client.persist(list(values))
+
+    def _with_workers(self, submit: Callable[[Any], list[Any]]) -> list[Any]:
+        """Return the results of futures; a worker that dies is replaced by another."""
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
+
+        client: Any = self.client
+        futures: list[Any] = []
+        try:
+            futures = submit(client)
+            self._wait(client, futures)
+            return client.gather(futures)
+        except KeyboardInterrupt:
+            client.cancel(futures)
+            raise
+        except KilledWorker as error:
+            raise EvaluationLost(
+                f"Dask workers died while they worked on the rows ({error}). If they "
+                "ran out of memory, use smaller chunks, or persist=False."
+            ) from error
+        except (CancelledError, CommClosedError) as error:
+            raise EvaluationLost(f"The Dask client lost the fit: {error}") from error
+        except Exception as error:
+            if client.status == "running":
+                raise
+            raise EvaluationLost("The Dask client was closed.") from error
+
+    def _wait(self, client: Any, futures: list[Any]) -> None:
+        from distributed import TimeoutError, wait
+
+        last_seen = time.monotonic()
+        while True:
+            try:
+                wait(futures, timeout=LOOK)
+                return
+            except TimeoutError:
+                if client.status != "running":
+                    raise EvaluationLost("The Dask client was closed.") from None
+                if client.nthreads():
+                    last_seen = time.monotonic()
+                elif time.monotonic() - last_seen > self._patience:
+                    client.cancel(futures)
+                    raise EvaluationLost(
+                        "No worker of the Dask cluster is left."
+                    ) from None
+
+
+def added(*parts: Any) -> Any:
+    """Return the sum of parts, in their order: numbers, arrays, or tuples of them.
+
+    Parts that are None count as 0.
+    """
+    present = [part for part in parts if part is not None]
+    if not present:
+        return None
+    if isinstance(present[0], tuple):
+        return tuple(added(*column) for column in zip(*present, strict=True))
+    total = present[0]
+    for part in present[1:]:
+        total = total + part
+    return total

@@ -1,0 +1,239 @@
+"""Labels and weights of chunks: what each has, and what all of them say together."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._class_weights import (
+    class_factors,
+    class_totals,
+    times_class_weight,
+)
+from sknn_simple._compat import check_sample_weight
+from sknn_simple._validation import (
+    check_no_label_is_missing,
+    check_not_negative,
+    check_two_classes,
+    labels_or_indicator,
+)
+
+
+class Aside(NamedTuple):
+    """A share of the rows of every chunk that is set aside for validation."""
+
+    fraction: float
+    seed: int
+
+    def rows(self, labels: np.ndarray, number: int) -> np.ndarray:
+        """Return the mask of the rows of a chunk that are set aside.
+
+        The rows are shuffled within their label and taken at equal intervals, so that
+        each label has its share.
+        """
+        generator = np.random.default_rng([self.seed, number])
+        codes = np.zeros(len(labels))
+        if labels.ndim == 1:
+            codes = np.unique(labels, return_inverse=True)[1]
+        order = np.lexsort([generator.random(len(labels)), codes])
+        steps = np.arange(len(labels) + 1) * self.fraction + generator.random()
+        mask = np.empty(len(labels), bool)
+        mask[order] = np.diff(np.floor(steps)) > 0.0
+        return mask
+
+
+class ChunkLabels(NamedTuple):
+    """What the labels and the weights of a chunk are."""
+
+    n_rows: int
+    # The distinct labels; for an indicator matrix its column numbers.
+    classes: np.ndarray
+    multilabel: bool
+    # The largest weight. The numbers below are relative to it.
+    largest: float
+    # The weight of each class, or of a label's two values: of all rows, and of those
+    # that are set aside.
+    totals: np.ndarray
+    aside: np.ndarray
+    # The weight and the number of rows of positive weight.
+    positive: tuple[float, int]
+
+
+def read_labels(y: Any, weight: Any, number: int, aside: Aside | None) -> ChunkLabels:
+    """Check and count the labels and the weights of chunk `number`."""
+    with naming_the_chunk(number, "y"):
+        labels, weights = checked_labels(y, weight)
+    n_rows = len(labels)
+    multilabel = labels.ndim == 2
+    if multilabel:
+        classes, codes = np.arange(labels.shape[1]), labels
+    else:
+        classes, codes = np.unique(labels, return_inverse=True)
+    largest = float(weights.max(initial=0.0))
+    relative = weights / largest if largest > 0.0 else weights
+    totals = class_totals(codes, relative, len(classes))
+    apart = np.zeros_like(totals)
+    if aside is not None and n_rows:
+        mask = aside.rows(labels, number)
+        apart = class_totals(codes[mask], relative[mask], len(classes))
+    positive = float(relative.sum()), int(np.count_nonzero(relative))
+    return ChunkLabels(n_rows, classes, multilabel, largest, totals, apart, positive)
+
+
+def checked_labels(y: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels or the indicator matrix, and the weights, of a chunk."""
+    if hasattr(y, "toarray"):
+        y = y.toarray()
+    y = np.asarray(y)
+    if len(y) == 0:
+        return y, np.empty(0)
+    check_no_label_is_missing(y)
+    labels = labels_or_indicator(y)
+    if weight is None:
+        return labels, np.ones(len(labels))
+    weights = check_sample_weight(np.asarray(weight), labels, dtype=np.float64)
+    check_not_negative(weights)
+    return labels, weights
+
+
+@contextmanager
+def naming_the_chunk(number: int, name: str) -> Generator[None]:
+    """Add the number of a chunk to errors in the block."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}, chunk {number}: {error}") from error
+
+
+class Target(NamedTuple):
+    """What the labels and the weights of all chunks say together."""
+
+    classes: np.ndarray
+    multilabel: bool
+    # The factor of each class, or of each label's two values, if there are any.
+    class_weight: np.ndarray | None
+    # The largest weight, and, relative to it, the sums of the weights times class
+    # weights: of the rows to train on, and of those that are set aside.
+    largest: float
+    share: float
+    share_aside: float
+    mean_weight: float
+    n_rows: tuple[int, ...]
+
+    @property
+    def total_weight(self) -> float:
+        """S, of the rows that are not set aside."""
+        with np.errstate(over="ignore"):
+            return float(np.float64(self.share) * self.largest)
+
+
+def target_of(
+    chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None
+) -> Target:
+    """Return what the labels of all chunks say; raise if they cannot be trained on."""
+    filled = [chunk for chunk in chunks if chunk.n_rows]
+    if not filled:
+        raise ValueError("X has no rows: all of its chunks are empty.")
+    multilabel = _is_multilabel(filled)
+    classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
+    if not multilabel:
+        check_two_classes(classes)
+    largest = max(chunk.largest for chunk in filled)
+    if largest == 0.0:
+        raise ValueError("sample_weight must not be zero for every sample.")
+    totals = _merged(filled, classes, largest, "totals")
+    apart = _merged(filled, classes, largest, "aside")
+    if aside is not None:
+        _check_classes_remain(classes, totals, apart, aside)
+    factors = None
+    if class_weight is not None:
+        factors = class_factors(totals, classes, class_weight)
+        if not multilabel:
+            codes = np.arange(len(classes))
+            times_class_weight(largest * totals, codes, factors, class_weight)
+    return Target(
+        classes,
+        multilabel,
+        factors,
+        largest,
+        _share(totals - apart, factors, multilabel),
+        _share(apart, factors, multilabel),
+        _mean_weight(filled, largest),
+        tuple(chunk.n_rows for chunk in chunks),
+    )
+
+
+def target_of_validation(
+    training: Target, chunks: Sequence[ChunkLabels], suffix: str = "_val"
+) -> Target:
+    """Return what the labels of validation rows say, with the classes of training."""
+    filled = [chunk for chunk in chunks if chunk.n_rows]
+    if not filled:
+        raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
+    classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
+    unknown = classes[~np.isin(classes, training.classes)]
+    if _is_multilabel(filled) != training.multilabel or unknown.size:
+        raise ValueError(
+            f"y{suffix} holds {unknown.tolist() or 'another kind of labels'}, which y "
+            f"does not have. The classes of y are {training.classes.tolist()}."
+        )
+    largest = max(chunk.largest for chunk in filled)
+    if largest == 0.0:
+        raise ValueError(f"sample_weight{suffix} must not be zero for every sample.")
+    totals = _merged(filled, training.classes, largest, "totals")
+    return training._replace(
+        largest=largest,
+        share=_share(totals, training.class_weight, training.multilabel),
+        n_rows=tuple(chunk.n_rows for chunk in chunks),
+    )
+
+
+def _share(totals: np.ndarray, factors: np.ndarray | None, multilabel: bool) -> float:
+    """Return the sum of weights times class weights; labels share their rows."""
+    if multilabel:
+        return float(totals[0].sum())
+    return float((totals if factors is None else totals * factors).sum())
+
+
+def _mean_weight(chunks: list[ChunkLabels], largest: float) -> float:
+    """Return the mean of the positive weights, at most 1."""
+    total = sum(chunk.positive[0] * (chunk.largest / largest) for chunk in chunks)
+    return min(1.0, total / sum(chunk.positive[1] for chunk in chunks) * largest)
+
+
+def _is_multilabel(chunks: list[ChunkLabels]) -> bool:
+    """Return whether y is an indicator matrix; raise if the chunks disagree."""
+    kinds = {chunk.multilabel and len(chunk.classes) for chunk in chunks}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y must hold one label per sample, or the same labels in every chunk of a "
+            "multilabel indicator matrix; its chunks differ."
+        )
+    return chunks[0].multilabel
+
+
+def _merged(
+    chunks: list[ChunkLabels], classes: np.ndarray, largest: float, name: str
+) -> np.ndarray:
+    """Return the totals of all chunks, relative to the largest weight."""
+    merged = np.zeros((len(classes), *chunks[0].totals.shape[1:]))
+    for chunk in chunks:
+        places = np.searchsorted(classes, chunk.classes)
+        merged[places] += getattr(chunk, name) * (chunk.largest / largest)
+    return merged
+
+
+def _check_classes_remain(
+    classes: np.ndarray, totals: np.ndarray, apart: np.ndarray, aside: Aside
+) -> None:
+    """Raise ValueError if a class has no row to train on, or no row is set aside."""
+    refused = f"early_stopping=True with validation_fraction={aside.fraction} "
+    advice = "Use another fraction, or pass validation rows as X_val and y_val."
+    if not apart.any():
+        raise ValueError(f"{refused}sets no row of any chunk aside. {advice}")
+    lost = ((totals > 0.0) & (apart >= totals)).reshape(len(classes), -1).any(axis=1)
+    if lost.any():
+        raise ValueError(
+            f"{refused}leaves no row to train on of {classes[lost].tolist()}. {advice}"
+        )

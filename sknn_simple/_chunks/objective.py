@@ -1,0 +1,192 @@
+"""J over chunks: every chunk evaluates the objective of its own rows, without penalty.
+
+The weights of all rows together sum to 1, so that the loss and its derivatives over all
+rows are sums over the chunks. The penalty is added here. There is one implementation of
+each: that of ``Objective``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._chunks.engine import Engine, Lazy, added
+from sknn_simple._chunks.rows import aligned
+from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.threads import Workers, limit_blas_threads
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.objective import Curvature, Objective
+from sknn_simple._training.problem import objective_over
+from sknn_simple._training.spec import TrainSpec
+
+# Values and gradients of the last points. The evidence asks again for those of the last
+# iterate, and a round begins where the last step of the round before was evaluated.
+KEPT_POINTS = 4
+
+
+class Recipe(NamedTuple):
+    """What an evaluation needs beside the rows; it is sent to them."""
+
+    spec: TrainSpec
+    explicit: FeatureTransform | None
+    folded: FeatureTransform | None
+    dtype: np.dtype | None
+
+    def objective(self, rows: TrainingSet) -> Objective:
+        """Return the loss over rows, as an objective without a penalty."""
+        # Transformed features are not kept: they would take the memory of the rows.
+        sizes = self.spec.block_sizes._replace(kept_bytes=0.0)
+        spec = self.spec._replace(block_sizes=sizes)
+        root = np.zeros(spec.network.layout.size)
+        parts = self.explicit, self.folded, root, self.dtype
+        return objective_over(spec, rows, Workers(1), *parts)
+
+
+def measured(
+    rows: Sequence[TrainingSet],
+    recipe: Recipe,
+    measure: Callable[..., Any],
+    *arguments: Any,
+) -> list[Any]:
+    """Return ``measure(J, *arguments)`` for the rows of each chunk that has any."""
+    arguments = tuple(map(aligned, arguments))
+    with np.errstate(all="ignore"), limit_blas_threads():
+        return [
+            measure(recipe.objective(aligned(each)), *arguments)
+            for each in rows
+            if each.n_rows
+        ]
+
+
+def summed(*arguments: Any) -> Any:
+    """Return the sum over chunks of what they measure, in their order."""
+    return added(*measured(*arguments))
+
+
+class Chunked:
+    """The rows behind an objective, as groups of chunks.
+
+    Parameters
+    ----------
+    engine : Engine
+        Computes lazy values.
+    groups : list of list of Lazy
+        Each value is a sequence of `TrainingSet`. A group is added first: its values
+        are one if its chunks are kept together, and one per chunk if they are not.
+    recipe : Recipe
+        Makes the objective of a chunk.
+    """
+
+    def __init__(
+        self, engine: Engine, groups: list[list[Lazy]], recipe: Recipe
+    ) -> None:
+        self._engine = engine
+        self._groups = groups
+        self._recipe = engine.keep(recipe, 8 * recipe.spec.network.layout.size)
+        self._points: dict[bytes, tuple[float, np.ndarray]] = {}
+
+    def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient, computed at most once for some points."""
+        key = theta.tobytes()
+        if key not in self._points:
+            while len(self._points) >= KEPT_POINTS:
+                del self._points[next(iter(self._points))]
+            self._points[key] = self.sum(_loss_and_gradient, theta)
+        return self._points[key]
+
+    def sum(self, measure: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the sum of ``measure(J, *arguments)`` over all chunks."""
+        engine, task = self._engine, self._task(summed, measure, arguments)
+        sums = [engine.call(added, *map(task, group)) for group in self._groups]
+        return engine.collect([engine.total(sums)])[0]
+
+    def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Return ``measure(J, *arguments)`` for every chunk."""
+        task = self._task(measured, measure, arguments)
+        tasks = [task(part) for group in self._groups for part in group]
+        return [one for several in self._engine.collect(tasks) for one in several]
+
+    def _task(
+        self,
+        function: Callable[..., Any],
+        measure: Callable[..., Any],
+        arguments: tuple[np.ndarray, ...],
+    ) -> Callable[[Lazy], Lazy]:
+        engine = self._engine
+        sent = [engine.send(each, each.nbytes) for each in arguments]
+        return lambda part: engine.call(function, part, self._recipe, measure, *sent)
+
+
+def _loss_and_gradient(J: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    return J.loss_and_gradient(theta)
+
+
+def _product(J: Objective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return J.curvature(theta).product(v)
+
+
+def _matrix(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
+    return J.curvature(theta).matrix()
+
+
+def _diagonal_blocks(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
+    return J.curvature(theta).diagonal_blocks()
+
+
+class ChunkedObjective(Objective):
+    """J over chunks; `blocks` is a ``Chunked``."""
+
+    blocks: Any
+
+    def loss_value(self, theta: np.ndarray) -> float:
+        """Return the loss; the gradient is kept for the case that it is asked for."""
+        return self.blocks.loss_and_gradient(theta)[0]
+
+    def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss and its gradient, a new array."""
+        value, gradient = self.blocks.loss_and_gradient(theta)
+        return value, gradient.copy()
+
+    def curvature(self, theta: np.ndarray) -> Any:
+        """Return the second derivatives at θ."""
+        return ChunkedCurvature(self, theta)
+
+    def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Return ``measure(J, *arguments)`` for the rows of every chunk."""
+        return self.blocks.each(measure, *arguments)
+
+
+class ChunkedLinearObjective(ChunkedObjective, LinearObjective):
+    """J of the linear network over chunks."""
+
+
+class ChunkedCurvature(Curvature):
+    """The second derivatives of J at one θ; each is a pass over the chunks."""
+
+    def __init__(self, objective: ChunkedObjective, theta: np.ndarray) -> None:
+        self._chunked, self._theta = objective, theta.copy()
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """Return the Hessian times v."""
+        J = self._chunked
+        return J.blocks.sum(_product, self._theta, v) + J.penalty_root**2 * v
+
+    def matrix(self) -> np.ndarray:
+        """Return the Hessian of the linear network, (size, size)."""
+        J = self._chunked
+        hessian = J.blocks.sum(_matrix, self._theta).copy()
+        hessian[np.diag_indices(J.size)] += J.penalty_root**2
+        return hessian
+
+    def diagonal_blocks(self, part: float = 1.0) -> np.ndarray:
+        """Return the diagonal block of each output of the Hessian, (K, q, q).
+
+        They use all rows, whatever `part` is.
+        """
+        J = self._chunked
+        blocks = J.blocks.sum(_diagonal_blocks, self._theta).copy()
+        n_outputs, q = blocks.shape[:2]
+        inner = np.arange(q)
+        blocks[:, inner, inner] += (J.penalty_root**2).reshape(q, n_outputs).T
+        return blocks

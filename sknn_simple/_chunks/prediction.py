@@ -1,0 +1,92 @@
+"""Predictions for Dask collections: lazy, chunk by chunk."""
+
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._chunks.collections import (
+    aligned_chunks,
+    checked_collection,
+    is_dataframe,
+    meta_of,
+)
+
+
+def predict_lazily(local: Any, method: str, X: Any) -> Any:
+    """Return what a method of a fitted estimator returns, as a Dask collection.
+
+    An array becomes an array with the chunks of X, a dataframe a dataframe or a series
+    with its index.
+    """
+    X = checked_collection(X)
+    empty = meta_of(X)
+    some = getattr(local, method)(_one_row(empty))
+    if is_dataframe(X):
+        meta = _framed(some[:0], empty, local, method)
+        return X.map_partitions(_predict_frame, local, method, meta=meta)
+    chunks, new_axis, drop_axis = (X.chunks[0],), None, None
+    if some.ndim == 2:
+        chunks = (X.chunks[0], (some.shape[1],))
+    else:
+        drop_axis = 1
+    return X.map_blocks(
+        _predict_array,
+        local,
+        method,
+        dtype=some.dtype,
+        chunks=chunks,
+        drop_axis=drop_axis,
+        new_axis=new_axis,
+        meta=some[:0],
+    )
+
+
+def count_right(local: Any, X: Any, y: Any, sample_weight: Any) -> list[Any]:
+    """Return the lazy (right, all) weights of the rows of each chunk."""
+    import dask
+
+    return [
+        dask.delayed(_count_right, pure=False)(local, *chunk)
+        for chunk in aligned_chunks(X, y, sample_weight)
+    ]
+
+
+def _count_right(local: Any, X: Any, y: Any, weight: Any) -> tuple[float, float]:
+    if not X.shape[0]:
+        return 0.0, 0.0
+    weights = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
+    total = float(weights.sum())
+    if total == 0.0:
+        return 0.0, 0.0
+    y = np.asarray(y)
+    return float(local.score(X, y, sample_weight=weights)) * total, total
+
+
+def _one_row(empty: Any) -> Any:
+    """Return a row of zeros with the columns and the dtype of X."""
+    if isinstance(empty, np.ndarray):
+        return np.zeros((1, empty.shape[1]), empty.dtype)
+    return empty.reindex([0], fill_value=0)
+
+
+def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
+    if X.shape[0]:
+        return getattr(local, method)(X)
+    row = np.zeros((1, X.shape[1]), X.dtype)
+    return getattr(local, method)(row)[:0]
+
+
+def _predict_frame(X: Any, local: Any, method: str) -> Any:
+    row = X if len(X) else _one_row(X)
+    return _framed(getattr(local, method)(row)[: len(X)], X, local, method)
+
+
+def _framed(values: np.ndarray, X: Any, local: Any, method: str) -> Any:
+    """Return values as a series, or as a dataframe with named columns."""
+    import pandas as pd
+
+    if values.ndim == 1:
+        return pd.Series(values, index=X.index, name=method)
+    is_hidden = method == "transform"
+    names = local.get_feature_names_out() if is_hidden else local.classes_
+    return pd.DataFrame(values, index=X.index, columns=list(names))

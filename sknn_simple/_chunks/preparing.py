@@ -1,0 +1,211 @@
+"""From Dask collections to a training set: two passes, over labels and over rows."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sknn_simple._chunks.collections import Chunk
+from sknn_simple._chunks.engine import Engine, Lazy
+from sknn_simple._chunks.labels import Aside, ChunkLabels, Target, read_labels
+from sknn_simple._chunks.rows import (
+    Reader,
+    measure_columns,
+    merged_columns,
+    merged_sample,
+)
+from sknn_simple._chunks.training import ChunkedRows
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._training.heuristics import SEARCH_ROWS
+from sknn_simple._training.problem import needs_float64
+
+# A group of chunks has about this size and this number of numbers, X and the parameters
+# multiplied: a task costs about 2 ms, and should take ten times as long.
+GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
+# The sample has at least one row in this number, as a subsample of rows in memory, and
+# at most this size: it is trained on in this process.
+SAMPLE_STEP, SAMPLE_BYTES = 50, 2.0**26
+
+
+class Source(NamedTuple):
+    """Collections that were cut into chunks, and how to read them."""
+
+    chunks: list[Chunk]
+    n_features: int
+    dtype: np.dtype
+    is_sparse: bool
+    # Of the features before they were converted, if they were.
+    precision: np.dtype | None = None
+
+
+def count_labels(
+    engine: Engine, source: Source, aside: Aside | None = None
+) -> list[ChunkLabels]:
+    """Check and count the labels of every chunk: a pass over y and the weights."""
+    return engine.collect(
+        [
+            engine.call(read_labels, chunk.y, chunk.weight, number, aside)
+            for number, chunk in enumerate(source.chunks)
+        ]
+    )
+
+
+def check_memory(client: Any, source: Source, n_rows: int) -> None:
+    """Raise MemoryError if the workers cannot keep the rows."""
+    import dask
+
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [worker["memory_limit"] for worker in workers]
+    # A worker without a limit has 0; sparse rows have an unknown size.
+    if not limits or not all(limits) or source.is_sparse:
+        return
+    target = dask.config.get("distributed.worker.memory.target", 0.6)
+    share = target if target else 1.0
+    needed = n_rows * (source.n_features * source.dtype.itemsize + 16)
+    if needed > share * sum(limits):
+        raise MemoryError(
+            f"The rows take {needed:,} bytes, and the {len(limits)} workers can keep "
+            f"{int(share * sum(limits)):,} of their {sum(limits):,} bytes. Set "
+            "persist=False, so that every pass reads the rows again, or add workers."
+        )
+
+
+def training_rows(
+    engine: Engine,
+    source: Source,
+    target: Target,
+    n_params: int,
+    aside: Aside | None,
+    *,
+    persist: bool,
+) -> tuple[TrainingSet, TrainingSet | None]:
+    """Return the training rows, and those that are set aside, if any.
+
+    They are samples, with all rows behind them: one pass over X.
+    """
+    readers = [Reader(target, source.n_features, source.dtype, aside)]
+    if aside is not None:
+        apart = target._replace(share=target.share_aside)
+        readers.append(Reader(apart, *readers[0][1:4], reads_aside=True))
+    groups = _groups(source, target, n_params)
+    sets = _lazy_rows(engine, source, readers, groups, persist=persist)
+    data = _training_set(engine, source, target, sets[0], groups, n_params)
+    if data is None:
+        wider = source._replace(dtype=np.dtype(np.float64), precision=source.dtype)
+        return training_rows(engine, wider, target, n_params, aside, persist=persist)
+    return data, None if aside is None else _behind(engine, data, sets[1], target)
+
+
+def validation_rows(
+    engine: Engine,
+    source: Source,
+    data: TrainingSet,
+    target: Target,
+    n_params: int,
+    *,
+    persist: bool,
+) -> TrainingSet:
+    """Return validation rows, all of which are elsewhere."""
+    reader = Reader(target, source.n_features, data.X.dtype)
+    groups = _groups(source, target, n_params)
+    [rows] = _lazy_rows(engine, source, [reader], groups, persist=persist)
+    return _behind(engine, data, rows, target)
+
+
+def _behind(
+    engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: Target
+) -> TrainingSet:
+    chunks = ChunkedRows(engine, rows, sum(target.n_rows))
+    return data.without_rows()._replace(chunks=chunks)
+
+
+def _training_set(
+    engine: Engine,
+    source: Source,
+    target: Target,
+    rows: list[list[Lazy]],
+    groups: list[list[int]],
+    n_params: int,
+) -> TrainingSet | None:
+    """Return the sample with all rows behind it; None if float32 loses digits."""
+    n_rows = sum(target.n_rows)
+    wanted = _sample_rows(n_rows, n_params, source) / n_rows
+    tasks = [
+        engine.call(measure_columns, part, wanted, source.precision, numbers)
+        for parts, numbers in zip(rows, groups, strict=True)
+        for part, numbers in zip(parts, _numbers(parts, numbers), strict=True)
+    ]
+    measured = list(chain.from_iterable(engine.collect(tasks)))
+    columns = merged_columns(measured, source.precision or source.dtype)
+    sample = merged_sample(measured)
+    if needs_float64(sample.X, columns):
+        return None
+    n_kept = sum(target.n_rows)
+    return sample._replace(chunks=ChunkedRows(engine, rows, n_kept, columns))
+
+
+def _numbers(parts: Sequence[Lazy], numbers: list[int]) -> list[list[int]]:
+    """Return the numbers of the chunks in each part of a group."""
+    return [numbers] if len(parts) == 1 else [[number] for number in numbers]
+
+
+def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
+    wanted = max(SEARCH_ROWS, n_rows / max(SAMPLE_STEP, n_params))
+    row_bytes = source.n_features * source.dtype.itemsize
+    return min(n_rows, max(SEARCH_ROWS, min(wanted, SAMPLE_BYTES / row_bytes)))
+
+
+def _groups(source: Source, target: Target, n_params: int) -> list[list[int]]:
+    """Return the numbers of the chunks with rows, joined to groups."""
+    groups: list[list[int]] = []
+    row_bytes = source.n_features * source.dtype.itemsize
+    size = np.inf
+    for number, n_rows in enumerate(target.n_rows):
+        if not n_rows:
+            continue
+        part = n_rows * max(row_bytes / GROUP_BYTES, n_params / GROUP_WORK)
+        if size + part > 1.0:
+            groups.append([])
+            size = 0.0
+        groups[-1].append(number)
+        size += part
+    return groups
+
+
+def _lazy_rows(
+    engine: Engine,
+    source: Source,
+    readers: list[Reader],
+    groups: list[list[int]],
+    *,
+    persist: bool,
+) -> list[list[list[Lazy]]]:
+    """Return, per reader, the groups of lazy sequences of rows."""
+    keeps = persist and engine.client is not None
+    sets = []
+    for reader in readers:
+        size = 8 * len(reader.target.n_rows)
+        sent = engine.send(reader, size)
+        read = [
+            [
+                engine.call(_read, sent, *source.chunks[number], number)
+                for number in numbers
+            ]
+            for numbers in groups
+        ]
+        sets.append([[engine.call(_joined, *rows)] for rows in read] if keeps else read)
+    if not keeps:
+        return sets
+    kept = iter(engine.persist([part for rows in sets for [part] in rows]))
+    return [[[next(kept)] for _ in rows] for rows in sets]
+
+
+def _read(
+    reader: Reader, X: Any, y: Any, weight: Any, number: int
+) -> list[TrainingSet]:
+    return [reader(X, y, weight, number)]
+
+
+def _joined(*rows: list[TrainingSet]) -> list[TrainingSet]:
+    return [each for part in rows for each in part]

@@ -1,0 +1,209 @@
+"""The rows of a chunk, read where they are, and the measures of its columns."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array
+
+from sknn_simple._chunks.labels import (
+    Aside,
+    Target,
+    checked_labels,
+    naming_the_chunk,
+)
+from sknn_simple._data.moments import ROUNDING, column_moments
+from sknn_simple._data.row_blocks import RowBlocks
+from sknn_simple._data.threads import Workers, limit_blas_threads
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._data.two_valued import two_values
+from sknn_simple._training.problem import Columns
+
+# Weights below this, relative to the largest one, lose digits.
+SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+def aligned(value: Any) -> Any:
+    """Return arrays at aligned addresses, copied if they are not; others as they are.
+
+    What Dask sends lies anywhere in a message. NumPy multiplies arrays that are not
+    aligned in another order, with other bits.
+    """
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements="A")
+    if isinstance(value, TrainingSet):
+        X, y, weight = map(aligned, (value.X, value.y, value.weight))
+        return value._replace(X=X, y=y, weight=weight)
+    if sparse.issparse(value) and not value.data.flags.aligned:
+        return value.copy()
+    return value
+
+
+class Reader(NamedTuple):
+    """Makes training rows of a chunk of X, y and weights."""
+
+    target: Target
+    n_features: int
+    dtype: np.dtype
+    aside: Aside | None = None
+    # Whether the rows that are set aside are read, or the others.
+    reads_aside: bool = False
+
+    def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
+        """Return the rows of chunk `number`; weights of all chunks sum to 1."""
+        with naming_the_chunk(number, "X"):
+            X = self._features(X)
+        with naming_the_chunk(number, "y"):
+            labels, weight = checked_labels(y, weight)
+            if X.shape[0] != len(labels):
+                raise ValueError(f"it has {len(labels)} rows, but X has {X.shape[0]}.")
+            codes = self._codes(labels)
+        weight = weight / self.target.largest
+        factors = self.target.class_weight
+        if factors is not None and codes.ndim == 1:
+            weight = weight * factors[codes]
+        kept = weight > SMALLEST * max(sum(self.target.n_rows), 1)
+        if self.aside is not None and len(labels):
+            kept &= self.aside.rows(labels, number) == self.reads_aside
+        if not kept.all():
+            X, codes, weight = X[kept], codes[kept], weight[kept]
+        return self._rows(X, codes, weight / self.target.share)
+
+    def _features(self, X: Any) -> Any:
+        X = check_array(
+            X,
+            accept_sparse="csr",
+            dtype=self.dtype,
+            ensure_min_samples=0,
+            input_name="X",
+        )
+        if X.shape[1] != self.n_features:
+            raise ValueError(f"it has {X.shape[1]} columns, not {self.n_features}.")
+        if sparse.issparse(X) and not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        return aligned(X)
+
+    def _codes(self, labels: np.ndarray) -> np.ndarray:
+        """Return class numbers, or the indicator matrix."""
+        classes = self.target.classes
+        if labels.ndim == 2 or not len(labels):
+            return labels
+        codes = np.searchsorted(classes, labels)
+        unknown = classes[np.minimum(codes, len(classes) - 1)] != labels
+        if unknown.any():
+            raise ValueError(
+                f"it holds the label {labels[unknown][0]!r}, which is not among the "
+                f"classes {classes.tolist()}."
+            )
+        return codes
+
+    def _rows(self, X: Any, codes: np.ndarray, weight: np.ndarray) -> TrainingSet:
+        target = self.target
+        if len(target.classes) == 2 and not target.multilabel:
+            codes = codes.reshape(-1, 1).astype(np.float64)
+        return TrainingSet(
+            X,
+            codes,
+            weight,
+            target.total_weight,
+            target.classes,
+            target.multilabel,
+            target.class_weight,
+            target.mean_weight,
+        )
+
+
+class ChunkColumns(NamedTuple):
+    """The measures of the columns of one chunk, and some of its rows."""
+
+    # The sum of the weights.
+    share: float
+    mean: np.ndarray
+    deviation: np.ndarray
+    # The values of columns with at most two; NaN for others.
+    low: np.ndarray
+    high: np.ndarray
+    sample: TrainingSet
+
+
+def measure_columns(
+    rows: Sequence[TrainingSet],
+    wanted: float,
+    precision: np.dtype | None,
+    numbers: Sequence[int],
+) -> list[ChunkColumns]:
+    """Measure the columns of chunks that have rows, and draw a share of their rows.
+
+    `wanted` is that share, `precision` the dtype of the features before they were
+    converted, if they were, and `numbers` are those of the chunks.
+    """
+    measured = []
+    with np.errstate(all="ignore"), limit_blas_threads():
+        for each, number in zip(rows, numbers, strict=True):
+            if each.n_rows:
+                with naming_the_chunk(number, "X"):
+                    measured.append(_measure(aligned(each), wanted, precision))
+    return measured
+
+
+def _measure(
+    rows: TrainingSet, wanted: float, precision: np.dtype | None
+) -> ChunkColumns:
+    X, share, workers = rows.X, float(rows.weight.sum()), Workers(1)
+    weight = rows.weight / share
+    blocks = RowBlocks(X, rows.y, weight, row_bytes=8.0 * X.shape[1], work=1.0)
+    mean, deviation = column_moments(blocks, workers, precision)
+    low, high = two_values(blocks, workers)
+    n_rows = rows.n_rows
+    n_drawn = min(n_rows, int(np.ceil(wanted * n_rows)))
+    drawn = np.arange(n_drawn) * n_rows // n_drawn
+    sample = rows._replace(
+        X=X[drawn], y=rows.y[drawn], weight=rows.weight[drawn] * (n_rows / n_drawn)
+    )
+    return ChunkColumns(share, mean, deviation, low, high, sample)
+
+
+def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
+    """Return the measures of the columns over all chunks.
+
+    The variance is the mean of the variances of the chunks, plus the variance of their
+    means (Chan, Golub and LeVeque 1983, as in ``moments``).
+    """
+    share = np.array([chunk.share for chunk in chunks])
+    share = share / share.sum()
+    means = np.array([chunk.mean for chunk in chunks])
+    deviations = np.array([chunk.deviation for chunk in chunks])
+    mean = means[0] + share @ (means - means[0])
+    deviation = np.sqrt(share @ (deviations**2 + (means - mean) ** 2))
+    # The mean of a constant column is its value.
+    lowest, highest = means.min(axis=0), means.max(axis=0)
+    constant = ~deviations.any(axis=0)
+    constant &= highest - lowest <= ROUNDING[dtype] * np.abs(lowest)
+    mean[constant], deviation[constant] = lowest[constant], 0.0
+    return Columns(mean, deviation, _half_distances(chunks))
+
+
+def _half_distances(chunks: Sequence[ChunkColumns]) -> np.ndarray:
+    """Return half the distance of the values of columns that have exactly two."""
+    lows = np.array([chunk.low for chunk in chunks])
+    highs = np.array([chunk.high for chunk in chunks])
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    inside = ((lows == low) | (lows == high)) & ((highs == low) | (highs == high))
+    half = (high.astype(np.float64) - low) / 2.0
+    return np.where(inside.all(axis=0), half, 0.0)
+
+
+def merged_sample(chunks: Sequence[ChunkColumns]) -> TrainingSet:
+    """Return the sampled rows of all chunks; their weights sum to 1."""
+    samples = [chunk.sample for chunk in chunks]
+    is_sparse = sparse.issparse(samples[0].X)
+    stack: Any = partial(sparse.vstack, format="csr") if is_sparse else np.concatenate
+    weight = np.concatenate([sample.weight for sample in samples])
+    return samples[0]._replace(
+        X=stack([sample.X for sample in samples]),
+        y=np.concatenate([sample.y for sample in samples]),
+        weight=weight / weight.sum(),
+    )

@@ -1,0 +1,232 @@
+"""Training on chunks: the optimum of a sample is the start, and few passes follow.
+
+The sample is trained on as a data set of its own, in this process. Its optimum is near
+that of all rows, and its Hessian, preconditioned, is near the identity, so that L-BFGS
+needs a handful of passes. With alpha="auto" the sample chooses the alpha of the first
+round, too. If the sample does not represent the rows, the Hessian of all rows is formed
+after some iterations.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sknn_simple._chunks.engine import Engine, Lazy
+from sknn_simple._chunks.objective import (
+    Chunked,
+    ChunkedLinearObjective,
+    ChunkedObjective,
+    Recipe,
+)
+from sknn_simple._data.features import FeatureTransform
+from sknn_simple._data.threads import Workers
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.losses import LOSSES
+from sknn_simple._model.objective import Objective
+from sknn_simple._optim.bounds import sign_bounds, within
+from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._optim.problem import Preconditioner
+from sknn_simple._optim.stopping import ENDED
+from sknn_simple._training.alpha import coarse
+from sknn_simple._training.heuristics import blocks_pay
+from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
+from sknn_simple._training.preconditioners import (
+    block_preconditioner,
+    hessian_preconditioner,
+    known_hessian_preconditioner,
+)
+from sknn_simple._training.problem import (
+    Columns,
+    TrainingProblem,
+    objective_over,
+    problem_over,
+)
+from sknn_simple._training.spec import TrainSpec
+from sknn_simple._training.subsampling import CRITERIA
+from sknn_simple._training.train import (
+    MakeObservers,
+    Trained,
+    descend,
+    first_theta,
+    train,
+)
+
+# Iterations after which the Hessian of all rows replaces that of the sample. With a
+# good sample four to ten are enough.
+SAMPLE_ITERATIONS = 12
+
+
+class ChunkedRows:
+    """Rows in chunks, behind the rows of a training set that are a sample of them.
+
+    Parameters
+    ----------
+    engine : Engine
+        Computes lazy values.
+    groups : list of list of Lazy
+        As of ``Chunked``.
+    n_rows : int
+        The number of rows.
+    columns : Columns or None
+        The measures of the columns; None for validation rows.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        groups: list[list[Lazy]],
+        n_rows: int,
+        columns: Columns | None = None,
+    ) -> None:
+        self._engine = engine
+        self._groups = groups
+        self.n_rows = n_rows
+        self.columns = columns
+
+    def train(
+        self,
+        spec: TrainSpec,
+        data: TrainingSet,
+        validation: TrainingSet | None,
+        start: np.ndarray,
+        make_observers: MakeObservers,
+        *,
+        warm_start: bool,
+    ) -> Trained:
+        """Minimise J over all rows; see ``train``."""
+        with np.errstate(under="ignore"):
+            evaluates = spec.criteria.max_iter == 0
+            if warm_start or evaluates:
+                problem = self._problem(spec, data)
+                theta, _ = first_theta(spec, problem, start, warm_start)
+            else:
+                spec, raw = _from_sample(spec, data, start)
+                problem = self._problem(spec, data)
+                theta = within(problem.from_raw(raw), sign_bounds(spec.signs))
+            plan = plan_chunks(spec, problem, theta)
+            trained = descend(
+                spec,
+                problem,
+                plan,
+                theta,
+                validation,
+                make_observers,
+                whole=problem,
+            )
+        if evaluates and warm_start:
+            trained = trained._replace(parameters=start.astype(problem.dtype))
+        return trained
+
+    def objective(
+        self, spec: TrainSpec, problem: TrainingProblem, exact: FeatureTransform | None
+    ) -> Objective:
+        """Return the loss over these rows as a function of the problem's θ."""
+        root = np.zeros(problem.objective.size)
+        return self._over(spec, problem.data, exact, problem.objective.folded, root)
+
+    def _problem(self, spec: TrainSpec, data: TrainingSet) -> TrainingProblem:
+        assert self.columns is not None
+        make = partial(self._over, spec, data)
+        return problem_over(spec, data, self.columns, make)
+
+    def _over(
+        self,
+        spec: TrainSpec,
+        data: TrainingSet,
+        explicit: FeatureTransform | None,
+        folded: FeatureTransform | None,
+        root: np.ndarray,
+        dtype: np.dtype | None = None,
+    ) -> Objective:
+        recipe = Recipe(spec, explicit, folded, dtype)
+        blocks: Any = Chunked(self._engine, self._groups, recipe)
+        is_linear = spec.network.is_linear
+        kind = ChunkedLinearObjective if is_linear else ChunkedObjective
+        loss = LOSSES[data.out_activation]
+        return kind(spec.network, loss, blocks, root, Workers(1), folded)
+
+
+def _from_sample(
+    spec: TrainSpec, data: TrainingSet, start: np.ndarray
+) -> tuple[TrainSpec, np.ndarray]:
+    """Return the optimum of the sample for raw features, and the alpha it chooses."""
+    rough = spec._replace(criteria=CRITERIA) if spec.network.is_linear else coarse(spec)
+    trained = train(rough._replace(patience=None), data.in_memory(), None, start)
+    if trained.outcome in ENDED:
+        raise KeyboardInterrupt
+    if trained.evidence is not None:
+        weights = spec.network.layout.views(trained.parameters)["coef"]
+        square = float(np.sum((weights * trained.unit[:, None]) ** 2))
+        lost = trained.evidence.n_effective - trained.alpha / data.mean_weight * square
+        spec = spec._replace(alpha=trained.alpha, lost_weights=lost)
+    return spec, trained.parameters
+
+
+def plan_chunks(
+    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
+) -> SolvePlan:
+    """Choose the solver and the phases over chunks."""
+    if problem.linear is None or spec.is_bounded:
+        return plan_solve(spec, problem, start)
+    return _plan_linear(spec, problem)
+
+
+def _plan_linear(
+    spec: TrainSpec, problem: TrainingProblem, hessian: np.ndarray | None = None
+) -> SolvePlan:
+    """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
+    J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
+    assert isinstance(J, ChunkedLinearObjective)
+    solver = spec.solver
+    if solver == "auto":
+        is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
+        solver = "newton-cg" if is_tight else "lbfgs"
+    exact = Phase(lambda: J, lambda _: problem.diagonal, spec.criteria)
+    phases = [exact]
+    if "hess" not in SOLVERS[solver].derivatives:
+        by_sample = exact._replace(precondition=_by_sample(spec, problem, hessian))
+        phases = [by_sample]
+        if shape.n_params <= thresholds.subsample_params:
+            first = by_sample._replace(criteria=spec.criteria.until(SAMPLE_ITERATIONS))
+            phases = [first, exact._replace(precondition=_by_all_rows(problem))]
+    return SolvePlan(solver, phases, next_round=_next_round)
+
+
+def _next_round(
+    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
+) -> SolvePlan:
+    return _plan_linear(spec._replace(solver=solver), problem, hessian)
+
+
+def _by_all_rows(
+    problem: TrainingProblem,
+) -> Callable[[np.ndarray], Preconditioner | None]:
+    J = problem.linear
+    assert J is not None
+    return lambda theta: hessian_preconditioner(J, problem.diagonal, theta)
+
+
+def _by_sample(
+    spec: TrainSpec, problem: TrainingProblem, hessian: np.ndarray | None
+) -> Callable[[np.ndarray], Preconditioner | None]:
+    """Return what preconditions with the sample's Hessian, or with a known one."""
+    J, diagonal, sample = problem.linear, problem.diagonal, problem.data.in_memory()
+    assert J is not None
+    parts = problem.explicit, J.folded, J.penalty_root
+    shape = problem.shape._replace(n_rows=sample.n_rows)
+
+    def precondition(theta: np.ndarray) -> Preconditioner | None:
+        if hessian is not None:
+            return known_hessian_preconditioner(J, diagonal, hessian)
+        local = objective_over(spec, sample, Workers(1), *parts)
+        assert isinstance(local, LinearObjective)
+        if shape.n_params <= spec.thresholds.subsample_params:
+            return hessian_preconditioner(local, diagonal, theta)
+        if blocks_pay(shape, spec.thresholds):
+            return block_preconditioner(local, diagonal, theta)
+        return diagonal
+
+    return precondition

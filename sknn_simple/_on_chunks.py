@@ -1,0 +1,330 @@
+"""What both classifiers for Dask collections have in common."""
+
+import copy
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from sknn_simple._base import BaseNN
+from sknn_simple._chunks.collections import (
+    aligned_chunks,
+    checked_collection,
+    dtype_of,
+    is_collection,
+    meta_of,
+)
+from sknn_simple._chunks.engine import Engine
+from sknn_simple._chunks.labels import Aside, target_of, target_of_validation
+from sknn_simple._chunks.prediction import count_right, predict_lazily
+from sknn_simple._chunks.preparing import (
+    Source,
+    check_memory,
+    count_labels,
+    training_rows,
+    validation_rows,
+)
+from sknn_simple._compat import HasMethods, clone_parametrized
+from sknn_simple._data.moments import LARGEST
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._monotonic import feature_signs
+from sknn_simple._validation import validate_validation_set
+
+
+class OnChunks(BaseNN):
+    """Fits and predicts Dask collections where their rows are."""
+
+    # The class of ``to_local``.
+    _local: ClassVar[type[BaseNN]]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "client": [HasMethods(["compute", "gather", "persist"]), None],
+        "persist": ["boolean"],
+    }
+
+    client: Any
+    persist: bool
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train the network on rows that stay where they are.
+
+        Parameters
+        ----------
+        X : dask array of shape (n_samples, n_features) or dask dataframe
+            Features, in chunks of whole rows; the number of rows may be unknown. Chunks
+            are dense arrays or CSR matrices. Rows in memory (arrays, dataframes, sparse
+            matrices) are fitted as by the plain estimator.
+        y : dask array or series, or array-like, of shape (n_samples,) or \
+                (n_samples, n_labels)
+            Class labels, or a multilabel indicator matrix. Other chunks than those of X
+            are cut again, if the number of rows is known.
+        sample_weight : dask array or series, or array-like, of shape (n_samples,), \
+                default=None
+            Weights of the samples.
+        X_val : dask collection, or as for the plain estimator, default=None
+            Features of validation rows.
+        y_val : dask collection or array-like of shape (n_val,), default=None
+            Labels of the validation rows.
+        sample_weight_val : dask collection or array-like of shape (n_val,), \
+                default=None
+            Weights of the validation rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is invalid. What is wrong in a chunk is named
+            with the number of the chunk, counted from 0. The estimator is then as it
+            was before.
+        MemoryError
+            If the workers cannot keep the rows, and `persist` is True.
+        RuntimeError
+            If all workers are lost before J was evaluated for the first time.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As the plain estimator. Also if all workers are lost, or the client is
+            closed, while J is minimised; the best iterate so far is kept.
+        """
+        return super().fit(
+            X,
+            y,
+            sample_weight,
+            X_val=X_val,
+            y_val=y_val,
+            sample_weight_val=sample_weight_val,
+        )
+
+    def _rows(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> tuple[TrainingSet, TrainingSet | None]:
+        given = X_val, y_val, sample_weight_val
+        if not is_collection(X):
+            return super()._rows(X, y, sample_weight, *given)
+        source = self._source(X, y, sample_weight)
+        engine, aside = Engine(self._used_client()), self._aside(X_val)
+        target = target_of(
+            count_labels(engine, source, aside), self.class_weight, aside
+        )
+        if engine.client is not None and self.persist:
+            check_memory(engine.client, source, sum(target.n_rows))
+        n_outputs = 1 if len(target.classes) == 2 else len(target.classes)
+        n_params = self._n_params(source.n_features, n_outputs)
+        data, set_aside = training_rows(
+            engine, source, target, n_params, aside, persist=self.persist
+        )
+        self._announce(
+            f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
+            f"{data.X.shape[0]} are the sample for the start"
+        )
+        if not is_collection(X_val):
+            return data, set_aside or validate_validation_set(self, data, *given)
+        source = self._source(*given, suffix="_val")
+        target = target_of_validation(target, count_labels(engine, source))
+        validation = validation_rows(
+            engine, source, data, target, n_params, persist=self.persist
+        )
+        return data, validation
+
+    def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
+        X = checked_collection(X, f"X{suffix}")
+        if y is None:
+            raise ValueError(f"y{suffix} is missing: X{suffix} needs labels.")
+        meta = meta_of(X)
+        validate_data(self, meta, reset=not suffix, skip_check_array=True)
+        chunks = aligned_chunks(X, y, sample_weight, suffix)
+        is_sparse = sparse.issparse(getattr(X, "_meta", None))
+        return Source(chunks, meta.shape[1], dtype_of(X), is_sparse)
+
+    def _used_client(self) -> Any:
+        """Return the client; without one that of this process, if there is one."""
+        from distributed import default_client
+
+        if self.client is not None:
+            return self.client
+        try:
+            return default_client()
+        except ValueError:
+            return None
+
+    def _aside(self, X_val: Any) -> Aside | None:
+        """Return the share of the rows that early stopping sets aside, if any."""
+        if X_val is not None or not getattr(self, "early_stopping", False):
+            return None
+        generator = check_random_state(getattr(self, "random_state", None))
+        seed = int(generator.randint(np.iinfo(np.int32).max))
+        return Aside(getattr(self, "validation_fraction", 0.1), seed)
+
+    @abstractmethod
+    def _n_params(self, n_features: int, n_outputs: int) -> int:
+        """Return about the number of parameters."""
+
+    def to_local(self) -> Any:
+        """Return the plain estimator with the same parameters and fitted attributes.
+
+        Returns
+        -------
+        local : LogisticNN or OneHiddenMLP
+            A fitted estimator that does not need Dask.
+        """
+        check_is_fitted(self)
+        parameters = self.get_params(deep=False)
+        own = {"client", "persist"}
+        local = self._local(
+            **{name: value for name, value in parameters.items() if name not in own}
+        )
+        state = copy.copy(self).__dict__
+        local.__dict__.update(
+            {name: state[name] for name in state if name not in parameters}
+        )
+        return local
+
+    # Prediction -----------------------------------------------------------------------
+
+    def _predict_anywhere(self, method: str, X: Any) -> Any:
+        """Return what a method of the plain estimator returns, lazily for Dask's X."""
+        if not is_collection(X):
+            return getattr(super(), method)(X)
+        check_is_fitted(self)
+        validate_data(
+            self, meta_of(checked_collection(X)), reset=False, skip_check_array=True
+        )
+        return predict_lazily(self.to_local(), method, X)
+
+    def predict(self, X: Any) -> Any:
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        y : dask array or series, or ndarray, of shape (n_samples,) or \
+                (n_samples, n_labels)
+            Class labels; for a multilabel target zeros and ones. Lazy if X is.
+        """
+        return self._predict_anywhere("predict", X)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        probability : dask array or dataframe, or ndarray, of shape \
+                (n_samples, n_classes)
+            In the order of ``classes_``, which name the columns of a dataframe. Lazy if
+            X is.
+        """
+        return self._predict_anywhere("predict_proba", X)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        log_probability : dask array or dataframe, or ndarray, of shape \
+                (n_samples, n_classes)
+            In the order of ``classes_``. Lazy if X is.
+        """
+        return self._predict_anywhere("predict_log_proba", X)
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the raw outputs of the network.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        raw : dask array, series or dataframe, or ndarray, of shape (n_samples,) or \
+                (n_samples, n_outputs)
+            As of the plain estimator. Lazy if X is.
+        """
+        return self._predict_anywhere("decision_function", X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of ``predict``, computed chunk by chunk.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+        y : dask array or series, or array-like
+            Class labels, or a multilabel indicator matrix.
+        sample_weight : dask array or series, or array-like, default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            The share of samples whose class, or all of whose labels, are right.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        parts = count_right(self.to_local(), X, y, sample_weight)
+        counts = np.array(Engine(self._used_client()).collect(parts))
+        right, total = counts.sum(axis=0)
+        return float(right / total)
+
+    # Conventions of scikit-learn ------------------------------------------------------
+
+    def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
+        if data.chunks is None:
+            return super()._with_own_intercept(data)
+        if getattr(self, "fit_intercept", True) or not self.standardize:
+            return data
+        columns = data.chunks.columns
+        free = feature_signs(self, data) == 0.0
+        constant = (columns.deviation == 0.0) & (np.abs(columns.mean) > 1.0 / LARGEST)
+        places = np.flatnonzero(constant & free)
+        if not places.size:
+            return data
+        first = int(places[0])
+        return data._replace(own_intercept=(first, float(columns.mean[first])))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to store, without the client."""
+        return {**super().__getstate__(), "client": None}
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy with the same client, which cannot be copied."""
+        other = clone_parametrized(copy.copy(self))
+        other.client = self.client
+        return other

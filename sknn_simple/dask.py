@@ -1,0 +1,233 @@
+"""Both classifiers for more rows than memory, and for clusters: on Dask collections.
+
+They need the extra ``dask``: ``pip install "sknn_simple[dask]"``.
+"""
+
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from sknn_simple._logistic import LogisticNN
+from sknn_simple._mlp import OneHiddenMLP
+from sknn_simple._on_chunks import OnChunks
+
+__all__ = ["DaskLogisticNN", "DaskOneHiddenMLP"]
+
+if find_spec("dask") is None or find_spec("distributed") is None:
+    raise ImportError(
+        "sknn_simple.dask needs Dask and its distributed scheduler: "
+        'pip install "sknn_simple[dask]".'
+    )
+
+
+class DaskLogisticNN(OnChunks, LogisticNN):
+    """Logistic and softmax regression for Dask collections.
+
+    The model, its parameters and its optimum are those of :class:`LogisticNN
+    <sknn_simple.LogisticNN>`. X stays in its chunks: parameters travel to the chunks,
+    and one sum of gradients comes back. A fit makes one pass over the labels, one over
+    the rows for the moments and a sample of them, and about five for the optimum,
+    because the optimum of the sample is the start and its Hessian the preconditioner.
+    With alpha="auto" each round adds one pass for the Hessian and one or two more.
+
+    Parameters
+    ----------
+    alpha, fit_intercept, standardize, solver, max_iter, tol, class_weight, \
+            monotonic_cst, warm_start, verbose
+        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+    client : distributed.Client, default=None
+        Whose workers compute. None takes the client of this process if there is one,
+        and else Dask's local scheduler, which reads the chunks anew in every pass.
+    persist : bool, default=True
+        With a client: whether the workers keep the rows in memory during the fit. False
+        reads the chunks anew in every pass, for more rows than memory.
+
+    Attributes
+    ----------
+    coef_, intercept_, classes_, alpha_, loss_, loss_curve_, n_iter_, converged_, …
+        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+
+    See Also
+    --------
+    sknn_simple.LogisticNN : The same model for rows in memory.
+
+    Notes
+    -----
+    The bits of a fit depend on the chunks of X, not on the number of workers, nor on
+    whether a worker died meanwhile.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sknn_simple.dask import DaskLogisticNN
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X, y = da.from_array(X, chunks=(100, 30)), da.from_array(y, chunks=100)
+    >>> model = DaskLogisticNN().fit(X, y)
+    >>> model.predict(X)
+    dask.array<_predict_array, shape=(569,), dtype=int64, chunksize=(100,), ...>
+    >>> model.score(X, y) > 0.98
+    True
+    """
+
+    _local = LogisticNN
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **LogisticNN._parameter_constraints,
+        **OnChunks._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        alpha: float | str = "auto",
+        *,
+        fit_intercept: bool = True,
+        standardize: bool = True,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-5,
+        class_weight: Any = None,
+        monotonic_cst: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        client: Any = None,
+        persist: bool = True,
+    ) -> None:
+        super().__init__(
+            alpha,
+            fit_intercept=fit_intercept,
+            standardize=standardize,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            class_weight=class_weight,
+            monotonic_cst=monotonic_cst,
+            warm_start=warm_start,
+            verbose=verbose,
+        )
+        self.client = client
+        self.persist = persist
+
+    def _n_params(self, n_features: int, n_outputs: int) -> int:
+        return (n_features + 1) * n_outputs
+
+
+class DaskOneHiddenMLP(OnChunks, OneHiddenMLP):
+    """The network with one hidden layer for Dask collections.
+
+    The model and its parameters are those of :class:`OneHiddenMLP
+    <sknn_simple.OneHiddenMLP>`. X stays in its chunks: parameters travel to the chunks,
+    and one sum of gradients comes back. The network is first trained on a sample of the
+    rows, roughly, and then on all of them. With alpha="auto" the sample is
+    cross-validated.
+
+    Parameters
+    ----------
+    hidden_layer_size, activation, alpha, cv, standardize, skip_connections, solver, \
+            max_iter, tol, n_init, n_jobs, early_stopping, validation_fraction, \
+            n_iter_no_change, class_weight, monotonic_cst, warm_start, random_state, \
+            verbose
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`. Early stopping sets a
+        share of the rows of every chunk aside. `cv` and `n_jobs` are for the sample;
+        starts are trained one after the other.
+    client : distributed.Client, default=None
+        Whose workers compute. None takes the client of this process if there is one,
+        and else Dask's local scheduler, which reads the chunks anew in every pass.
+    persist : bool, default=True
+        With a client: whether the workers keep the rows in memory during the fit. False
+        reads the chunks anew in every pass, for more rows than memory.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, classes_, alpha_, loss_, loss_curve_, n_iter_, converged_, …
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
+
+    See Also
+    --------
+    sknn_simple.OneHiddenMLP : The same model for rows in memory.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sknn_simple.dask import DaskOneHiddenMLP
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X, y = da.from_array(X, chunks=(100, 30)), da.from_array(y, chunks=100)
+    >>> model = DaskOneHiddenMLP(5, alpha=1.0, random_state=0).fit(X, y)
+    >>> model.transform(X)
+    dask.array<_predict_array, shape=(569, 5), dtype=float64, chunksize=(100, 5), ...>
+    >>> model.score(X, y) > 0.98
+    True
+    """
+
+    _local = OneHiddenMLP
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **OneHiddenMLP._parameter_constraints,
+        **OnChunks._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_size: int = 100,
+        activation: str = "relu",
+        *,
+        alpha: float | str = "auto",
+        cv: Any = 5,
+        standardize: bool = True,
+        skip_connections: bool = False,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        n_init: int = 1,
+        n_jobs: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        monotonic_cst: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+        client: Any = None,
+        persist: bool = True,
+    ) -> None:
+        super().__init__(
+            hidden_layer_size,
+            activation,
+            alpha=alpha,
+            cv=cv,
+            standardize=standardize,
+            skip_connections=skip_connections,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            n_init=n_init,
+            n_jobs=n_jobs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            class_weight=class_weight,
+            monotonic_cst=monotonic_cst,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.client = client
+        self.persist = persist
+
+    def transform(self, X: Any) -> Any:
+        """Return the activations of the hidden layer.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        A : dask array or dataframe, or ndarray, of shape \
+                (n_samples, hidden_layer_size)
+            φ(X W₁ + b₁), in the precision of X. Lazy if X is.
+        """
+        return self._predict_anywhere("transform", X)
+
+    def _n_params(self, n_features: int, n_outputs: int) -> int:
+        return self.hidden_layer_size * (n_features + 1 + n_outputs)
