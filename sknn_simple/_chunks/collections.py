@@ -83,22 +83,30 @@ def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]
 
 
 def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
-    """Return the chunks of collections, whose graphs are optimised together.
+    """Return the chunks of collections.
 
-    What several of them need, such as a chunk of a file, is then read once.
+    The graphs of arrays are optimised together: what several of them need, such as a
+    chunk of a file, is then read once. Dataframes read only the columns that they need;
+    further optimisation would join partitions of few columns, and those of y would no
+    longer be those of X.
     """
     import dask
 
-    lazy = dask.optimize(*[part for part in collections if is_collection(part)])
-    remaining = iter(lazy)
+    shared = iter(dask.optimize(*filter(_is_array, collections)))
     lists = []
     for part in collections:
-        if is_collection(part):
-            delayed = next(remaining).to_delayed(optimize_graph=False)
-            lists.append(list(np.ravel(np.array(delayed, dtype=object))))
+        if _is_array(part):
+            delayed = next(shared).to_delayed(optimize_graph=False)
+            lists.append(list(delayed.ravel()))
         else:
-            lists.append(list(part))
+            if is_dataframe(part):
+                part = part.simplify().to_delayed(optimize_graph=False)
+            lists.append(part)
     return lists
+
+
+def _is_array(part: Any) -> bool:
+    return is_collection(part) and not is_dataframe(part)
 
 
 def _aligned(X: Any, other: Any, name: str) -> Any:
