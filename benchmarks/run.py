@@ -19,6 +19,7 @@ WHICH = (
     "shape",
     "defaults",
     "inference",
+    "scale",
 )
 
 
