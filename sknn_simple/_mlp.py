@@ -368,7 +368,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             observers=partial(_observers, self, callbacks, len(starts)),
             tasks=RestartTasks(context, callbacks, self.max_iter),
         )
-        fits = train_each(training, starts, self.n_jobs)
+        fits = train_each(training, starts, self.n_jobs if data.chunks is None else 1)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits), search
 

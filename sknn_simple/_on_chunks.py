@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -123,6 +124,7 @@ class OnChunks(BaseNN):
         given = X_val, y_val, sample_weight_val
         if not is_collection(X):
             return super()._rows(X, y, sample_weight, *given)
+        self._check_for_chunks()
         source = self._source(X, y, sample_weight)
         engine, aside = Engine(self._used_client()), self._aside(X_val)
         target = target_of(
@@ -147,6 +149,18 @@ class OnChunks(BaseNN):
             engine, source, data, target, n_params, persist=self.persist
         )
         return data, validation
+
+    def _check_for_chunks(self) -> None:
+        """Raise ValueError if a parameter cannot be used with Dask collections."""
+        if getattr(self.client, "asynchronous", False):
+            raise ValueError("client must not be asynchronous: fit waits for it.")
+        cv = getattr(self, "cv", None)
+        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+            return
+        raise ValueError(
+            "cv as an iterable of rows cannot be used with Dask collections, because "
+            "the folds are made of a sample of the rows: use a number or a splitter."
+        )
 
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
         X = checked_collection(X, f"X{suffix}")

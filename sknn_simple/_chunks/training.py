@@ -3,8 +3,8 @@
 The sample is trained on as a data set of its own, in this process. Its optimum is near
 that of all rows, and its Hessian, preconditioned, is near the identity, so that L-BFGS
 needs a handful of passes. With alpha="auto" the sample chooses the alpha of the first
-round, too. If the sample does not represent the rows, the Hessian of all rows is formed
-after some iterations.
+round, too. If the sample lacks most of a column's variance, as it may of a rare
+category, or if some iterations do not suffice, the Hessian of all rows is formed.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ from sknn_simple._training.problem import (
     problem_over,
 )
 from sknn_simple._training.spec import TrainSpec
-from sknn_simple._training.subsampling import CRITERIA
+from sknn_simple._training.subsampling import CRITERIA, resembles
 from sknn_simple._training.train import (
     MakeObservers,
     Trained,
@@ -97,6 +97,9 @@ class ChunkedRows:
         warm_start: bool,
     ) -> Trained:
         """Minimise J over all rows; see ``train``."""
+        # A matrix is one pass, and an estimate without it takes about thirty.
+        most = spec.thresholds.subsample_params
+        spec = spec._replace(thresholds=spec.thresholds._replace(evidence_params=most))
         with np.errstate(under="ignore"):
             evaluates = spec.criteria.max_iter == 0
             if warm_start or evaluates:
@@ -180,6 +183,7 @@ def _plan_linear(
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
     J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
     assert isinstance(J, ChunkedLinearObjective)
+    sample = problem.data.in_memory()
     solver = spec.solver
     if solver == "auto":
         is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
@@ -192,6 +196,8 @@ def _plan_linear(
         if shape.n_params <= thresholds.subsample_params:
             first = by_sample._replace(criteria=spec.criteria.until(SAMPLE_ITERATIONS))
             phases = [first, exact._replace(precondition=_by_all_rows(problem))]
+            if hessian is None and not resembles(spec, sample, problem):
+                phases = phases[1:]
     return SolvePlan(solver, phases, next_round=_next_round)
 
 

@@ -60,10 +60,10 @@ def draw_subsample(
     rows = problem.data.rows(np.arange(wanted) * n_rows // wanted)
     if not _has_every_class(rows):
         return None
-    represents = _represents(spec, rows, problem)
+    represents = resembles(spec, rows, problem)
     if not represents:
         by_leverage = _draw_by_leverage(wanted, spec, problem, J)
-        represents = _has_every_class(by_leverage) and _represents(
+        represents = _has_every_class(by_leverage) and resembles(
             spec, by_leverage, problem
         )
         rows = by_leverage if represents else rows
@@ -156,8 +156,8 @@ def _has_every_class(data: TrainingSet) -> bool:
     return bool(np.all(rows >= CLASS_ROWS))
 
 
-def _represents(spec: TrainSpec, rows: TrainingSet, problem: TrainingProblem) -> bool:
-    """Return whether all columns of some rows have a variance near 1."""
+def resembles(spec: TrainSpec, rows: TrainingSet, problem: TrainingProblem) -> bool:
+    """Return whether the columns of some rows have about the variance of all rows."""
     moments = column_moments(cut(spec, rows), problem.objective.workers)
     mean, deviation = problem.transform.moments(*moments)
     variance = (deviation**2 + mean**2)[problem.transform.scale > 0.0]
