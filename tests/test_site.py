@@ -45,6 +45,7 @@ PAGES = (
     "performance_avx2.html",
     "performance_defaults.html",
     "performance_inference.html",
+    "performance_scale.html",
     "contributing/index.html",
     "contributing/glossary.html",
     "contributing/mechanisms.html",

@@ -156,7 +156,10 @@ def _from_sample(
     spec: TrainSpec, data: TrainingSet, start: np.ndarray
 ) -> tuple[TrainSpec, np.ndarray]:
     """Return the optimum of the sample for raw features, and the alpha it chooses."""
-    rough = spec._replace(criteria=CRITERIA) if spec.network.is_linear else coarse(spec)
+    rough = spec  # alpha needs a converged fit
+    if not spec.by_evidence:
+        is_linear = spec.network.is_linear
+        rough = spec._replace(criteria=CRITERIA) if is_linear else coarse(spec)
     trained = train(rough._replace(patience=None), data.in_memory(), None, start)
     if trained.outcome in ENDED:
         raise KeyboardInterrupt
