@@ -133,5 +133,6 @@ html_theme_options = {
 }
 # Pages without siblings need no navigation beside them.
 html_sidebars = {
-    page: [] for page in ("index", "whats_new", "performance*", "quickstart", "zh/**")
+    page: []
+    for page in ("index", "why", "whats_new", "performance*", "quickstart", "zh/**")
 }

@@ -1,10 +1,18 @@
 """The code in README.md runs as printed, and prints what the page says."""
 
 import doctest
+import json
 import re
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results" / "defaults.json"
+# Log-losses below this count as this, as in benchmarks/defaults.py.
+FLOOR = 0.05
 
 
 def test_python_block_prints_what_the_readme_says():
@@ -17,3 +25,53 @@ def test_python_block_prints_what_the_readme_says():
     complaints: list[str] = []
     results = doctest.DocTestRunner().run(test, out=complaints.append)
     assert results.failed == 0, "".join(complaints)
+
+
+def rows_of_the_comparison(page):
+    """Yield the model and the cells of each row of the table of log-losses."""
+    for line in page.read_text("utf-8").splitlines():
+        cells = [cell.strip(" *`") for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and cells[0].endswith("()"):
+            yield cells[0].removesuffix("()").removesuffix("Classifier"), cells[1:]
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "README.zh-CN.md"], ids=str)
+def test_table_of_log_losses_is_that_of_the_stored_results(page):
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/ is not part of this tree")
+    found = json.loads(RESULTS.read_text("utf-8"))
+    rows = list(rows_of_the_comparison(page))
+    assert len(rows) == 7
+    for model, (log_loss, higher, seconds) in rows:
+        name = {"MLP": "MLPClassifier"}.get(model, model)
+        losses, taken = (
+            np.array(
+                [
+                    (row["OneHiddenMLP"], row[name])
+                    for row in found[measure]
+                    if not row["set"].endswith("all rows")
+                ]
+            )
+            for measure in ("log-loss", "seconds")
+        )
+        ours, theirs = np.maximum(losses, FLOOR).T
+        if name == "OneHiddenMLP":
+            continue
+        assert log_loss == f"{np.exp(np.log(theirs / ours).mean()):.2f}"
+        assert higher == f"{np.sum(losses[:, 1] > losses[:, 0])}/{len(losses)}"
+        assert seconds == f"{np.exp(np.log(taken[:, 1] / taken[:, 0]).mean()):.2f}"
+
+
+def test_seconds_of_the_page_why_are_those_of_the_stored_results():
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/ is not part of this tree")
+    found = json.loads(RESULTS.read_text("utf-8"))["comparisons"]
+    seconds = {row["pair"]: row["seconds"] for row in found}
+    page = " ".join((ROOT / "docs" / "why.rst").read_text("utf-8").split())
+    for pair, digits in {
+        "LogisticNN / LogisticRegression": 1,
+        "LogisticNN / LogisticRegressionCV": 2,
+        "OneHiddenMLP / MLPClassifier": 1,
+        "OneHiddenMLP / LogisticRegressionCV": 1,
+    }.items():
+        assert f" {seconds[pair]:.{digits}f} times as long as" in page

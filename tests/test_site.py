@@ -34,6 +34,7 @@ EXAMPLES = ("plot_quickstart", "plot_decision_boundaries", "plot_raw_and_scaled"
 PAGES = (
     "index.html",
     "quickstart.html",
+    "why.html",
     *(
         f"user_guide/{page.stem}.html"
         for page in sorted((DOCS / "user_guide").glob("*.rst"))

@@ -1,0 +1,70 @@
+"""Log-loss and seconds of models as they come, relative to OneHiddenMLP."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+# Log-losses below this count as this, as in benchmarks/defaults.py.
+FLOOR = 0.05
+LABELS = {
+    "LogisticNN": "LogisticNN",
+    "MLPClassifier": "scaler + MLPClassifier",
+    "HistGradientBoosting": "HistGradientBoosting",
+    "LogisticRegression": "scaler + LogisticRegression",
+    "RandomForest": "RandomForest",
+    "LogisticRegressionCV": "scaler + LogisticRegressionCV",
+    "MLPClassifier, raw": "MLPClassifier without a scaler",
+}
+# Beside this script Sphinx runs a copy, so that the results are sought from its folder.
+HERE = Path.cwd() if "__file__" not in globals() else Path(__file__).parent
+RESULTS = next(
+    folder / "benchmarks" / "results" / "defaults.json"
+    for folder in (HERE, *HERE.resolve().parents)
+    if (folder / "benchmarks").is_dir()
+)
+found = json.loads(RESULTS.read_text(encoding="utf-8"))
+
+
+def ratios(measure, model):
+    """Return the ratios to OneHiddenMLP, of each table."""
+    least = FLOOR if measure == "log-loss" else 0.0
+    rows = [row for row in found[measure] if not row["set"].endswith("all rows")]
+    return np.array(
+        [max(row[model], least) / max(row["OneHiddenMLP"], least) for row in rows]
+    )
+
+
+def mean(values):
+    """Return the geometric mean."""
+    return float(np.exp(np.log(values).mean()))
+
+
+models = sorted(LABELS, key=lambda model: mean(ratios("log-loss", model)), reverse=True)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+titles = {"log-loss": "log-loss: lower is better", "seconds": "seconds of three fits"}
+for ax, (measure, title) in zip(axes, titles.items(), strict=True):
+    for place, model in enumerate(models):
+        values = ratios(measure, model)
+        spread = place + np.linspace(-0.18, 0.18, len(values))
+        ax.plot(values, spread, ".", color="#1f5fa8", alpha=0.35, ms=6)
+        ax.plot(mean(values), place, "D", color="#d1602c", ms=7)
+        ax.annotate(
+            f"{mean(values):.2g}×",
+            (mean(values), place),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="center",
+            color="#a03c10",
+        )
+    ax.axvline(1.0, color="0.3", lw=1.2, ls="--")
+    ax.set_xscale("log")
+    ax.set_title(title)
+    ax.set_xlabel("relative to OneHiddenMLP")
+axes[0].set_xticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+axes[0].minorticks_off()
+axes[1].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
+axes[1].minorticks_off()
+axes[0].set_yticks(range(len(models)), [LABELS[model] for model in models])
+axes[0].set_ylim(-0.5, len(models) - 0.2)
