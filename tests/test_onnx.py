@@ -481,14 +481,6 @@ def test_example_of_the_docstring():
     assert results.failed == 0
 
 
-def test_import_asks_for_nothing():
-    code = (
-        "import sys, sknn_simple.onnx\n"
-        "assert not {'skl2onnx', 'onnx', 'onnxruntime'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_missing_skl2onnx_is_named_with_its_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match=r'pip install "sknn_simple\[onnx\]"'):

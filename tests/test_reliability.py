@@ -166,8 +166,14 @@ def run(program):
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_import_asks_for_no_optional_package():
-    run(f"import sys, sknn_simple; assert not set({OPTIONAL}) & set(sys.modules)")
+def test_imports_ask_for_no_optional_package():
+    """Of every public name, each of which is imported when it is first asked for."""
+    run(
+        "import sys, sknn_simple, sknn_simple.onnx, sknn_simple._displays\n"
+        "for name in ['', *sknn_simple.__all__]:\n"
+        "    exec(f'from sknn_simple import {name}' if name else '')\n"
+        f"    assert not set({OPTIONAL}) & set(sys.modules), name\n"
+    )
 
 
 def test_fits_without_any_optional_package():
