@@ -1,12 +1,15 @@
 """What the displays compute, what they draw, and what they refuse."""
 
+import copy
 import sys
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -46,9 +49,17 @@ def data(n_classes=3):
     return X, np.array(["red", "green", "blue"])[raw.argmax(axis=1)]
 
 
-def network(n_classes=3, *, skip_connections=False):
-    model = OneHiddenMLP(5, skip_connections=skip_connections, random_state=0, tol=0.01)
-    return model.fit(*data(n_classes))
+@cache
+def fitted(model, n_classes=3):
+    return clone(model).fit(*data(n_classes))
+
+
+NETWORK = OneHiddenMLP(5, random_state=0, tol=0.01)
+SKIPPING = clone(NETWORK).set_params(skip_connections=True)
+
+
+def network(*, skip_connections=False):
+    return copy.deepcopy(fitted(SKIPPING if skip_connections else NETWORK))
 
 
 def rows_of(display, X, y):
@@ -68,11 +79,11 @@ def widths(lines):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-@pytest.mark.parametrize("model", [LogisticNN(), OneHiddenMLP(3, tol=0.01)], ids=repr)
+@pytest.mark.parametrize("model", [LogisticNN(), NETWORK], ids=repr)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_draws_either_model_on_a_new_figure(display, model, n_classes):
-    rows = data(n_classes)
-    drawn = display.from_estimator(model.fit(*rows), *rows_of(display, *rows))
+    rows = rows_of(display, *data(n_classes))
+    drawn = display.from_estimator(fitted(model, n_classes), *rows)
     assert isinstance(drawn, display)
     assert drawn.figure_ is drawn.ax_.figure
     drawn.figure_.canvas.draw()
