@@ -45,12 +45,9 @@ def outputs_along(model, X, column, reach):
     path = center + width * np.concatenate(
         [-np.geomspace(reach, 0.01, 40), [0.0], np.geomspace(0.01, reach, 40)]
     )
-    raw = []
-    for value in path:
-        moved = X.copy()
-        moved[:, column] = value
-        raw.append(model.decision_function(moved))
-    return np.column_stack(raw)
+    moved = np.repeat(X, len(path), axis=0)
+    moved[:, column] = np.tile(path, len(X))
+    return model.decision_function(moved).reshape(len(X), len(path))
 
 
 def assert_monotone(model, X, signs, reach=1e6):
