@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
@@ -216,6 +216,7 @@ INTEGERS = [np.bool_, np.int8, np.uint8, np.int32, np.int64, np.uint64]
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_integer_labels_are_encoded_as_by_sorting(dtype, data):
     y = data.draw(hnp.arrays(dtype, st.integers(2, 40)))
@@ -224,6 +225,7 @@ def test_integer_labels_are_encoded_as_by_sorting(dtype, data):
 
 @pytest.mark.parametrize("dtype", INTEGERS[1:])
 @pytest.mark.parametrize("end", ["min", "max"])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_integer_labels_at_the_ends_of_their_range_are_encoded_as_by_sorting(
     dtype, end, data
