@@ -353,7 +353,7 @@ needs_openblas = pytest.mark.skipif(
 @pytest.mark.parametrize("allowed", [1, 2, 3])
 def test_as_many_threads_work_as_the_blas_is_allowed(allowed, large):
     before, numbers = threading.active_count(), []
-    model = OneHiddenMLP(max_iter=5, solver="lbfgs")
+    model = OneHiddenMLP(cv=2, max_iter=5, solver="lbfgs")
     with threadpool_limits(allowed), pytest.warns(ConvergenceWarning):
         while_fitting(
             model, *large, does=lambda n_iter: numbers.append(threading.active_count())
@@ -370,7 +370,7 @@ from sknn_simple import OneHiddenMLP
 numbers = []
 X = np.random.default_rng(0).normal(size=(20_000, 40))
 y = X[:, 0] + X[:, 1] > X[:, 2]
-model = OneHiddenMLP(solver="lbfgs", max_iter=5)
+model = OneHiddenMLP(20, alpha=1.0, solver="lbfgs", max_iter=5)
 while_fitting(model, X, y, lambda n_iter: numbers.append(threading.active_count()))
 print(max(numbers))
 """

@@ -117,8 +117,18 @@ def test_hooks_are_given_a_fitted_estimator_for_every_target(model, n_classes):
     assert_array_equal(last.predict(X), model.predict(X))
 
 
+@pytest.fixture
+def objects_are_new():
+    """Have gc.get_objects leave out the million objects that are there now."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @needs_callbacks
 @each_class
+@pytest.mark.usefixtures("objects_are_new")
 def test_models_of_iterations_are_made_only_if_asked_for(model):
     def n_models():
         return sum(isinstance(thing, type(model)) for thing in gc.get_objects())

@@ -18,7 +18,7 @@ pytestmark = ignores_max_iter
 MODELS = {
     "newton-cholesky": LogisticNN(solver="newton-cholesky", max_iter=4),
     "network": OneHiddenMLP(50, alpha=1.0, max_iter=5, random_state=0),
-    "search": OneHiddenMLP(30, "tanh", cv=3, max_iter=3, random_state=0),
+    "search": OneHiddenMLP(20, "tanh", cv=2, max_iter=2, random_state=0),
     "restarts": OneHiddenMLP(50, alpha=1.0, n_init=2, max_iter=3, random_state=0),
 }
 
@@ -85,9 +85,9 @@ from threadpoolctl import threadpool_limits
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(40_000, 20))
+X = rng.normal(size=(20_000, 20))
 y = (X[:, 0] + rng.normal(size=len(X)) > 0.0).astype(int)
-models = [LogisticNN(), OneHiddenMLP(20, alpha=1.0, tol=0.1, random_state=0)]
+models = [LogisticNN(), OneHiddenMLP(10, alpha=1.0, tol=0.1, random_state=0)]
 with threadpool_limits(2):
     expected = [model.fit(X, y).predict_proba(X) for model in models]
     if os.getuid() == 0:  # the limit is for other users
