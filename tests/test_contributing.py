@@ -24,6 +24,8 @@ assert model.converged_ and model.score(X, y) > 0.9
 model = LogisticNN(solver="bfgs").fit(X, y)
 assert model.converged_ and model.solver_ == "bfgs"
 """
+# Not the older entries whose names contain these.
+ADDED_ENTRIES = "(elu or student or bfgs) and not relu and not gelu and not lbfgs"
 TESTED = [
     "_model/test_activations.py",
     "_model/test_losses.py",
@@ -63,7 +65,7 @@ def test_changes_shown_to_contributors_apply_and_pass_the_tests(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     tests = [str(tmp_path / "tests" / file) for file in TESTED]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["--import-mode=importlib", "-Werror", "-k", "elu or student or bfgs"]
+    command += ["--import-mode=importlib", "-Werror", "-k", ADDED_ENTRIES]
     done = subprocess.run(
         [*command, *tests],
         cwd=tmp_path,
