@@ -110,10 +110,11 @@ def test_labels_and_probabilities(model, target, dtype):
     assert_same(clone(model).fit(X, y), X.astype(dtype))
 
 
-@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel"])
-@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(
+    ("target", "skip"), [("binary", True), ("multiclass", False), ("multilabel", True)]
+)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_activations(activation, skip, target):
+def test_activations(activation, target, skip):
     X, y = data(target)
     model = OneHiddenMLP(
         8, activation, skip_connections=skip, alpha=1e-2, random_state=0, tol=1e-2
