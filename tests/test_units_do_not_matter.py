@@ -21,6 +21,11 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 pytestmark = ignores_max_iter
 
 
+each_table = pytest.mark.parametrize(
+    ("load", "seed"), [(load_iris, 0), (load_wine, 1), (load_breast_cancer, 2)]
+)
+
+
 def rescaled(X, seed):
     """Each column times its own 10^k, k from -6 to 6, and shifted."""
     rng = np.random.default_rng(seed)
@@ -28,9 +33,8 @@ def rescaled(X, seed):
     return (X + 3.0 * rng.normal(size=X.shape[1]) * X.std(axis=0)) * factor
 
 
-@pytest.mark.parametrize("seed", range(3))
 @each_solver
-@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+@each_table
 def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):
     X, y = load(return_X_y=True)
     Z = rescaled(X, seed)
@@ -41,9 +45,8 @@ def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):
     assert_array_equal(other.predict(Z), one.predict(X))
 
 
-@pytest.mark.parametrize("seed", range(3))
 @each_activation
-@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+@each_table
 def test_unit_and_origin_of_columns_do_not_matter_to_networks(load, activation, seed):
     # A whole fit: features rounded to a grid lead every path through the same points.
     assert_units_do_not_matter(
