@@ -264,7 +264,9 @@ def test_partial_dependence_works(model):
     model = clone(model).set_params(monotonic_cst=[1, 0, 0, 0, 0, 0]).fit(X2, Y2)
     average = partial_dependence(model, X2, [0], grid_resolution=20)["average"]
     assert (np.diff(average[0]) >= 0).all()
-    display = PartialDependenceDisplay.from_estimator(model, X2, [0, (1, 2)])
+    display = PartialDependenceDisplay.from_estimator(
+        model, X2, [0, (1, 2)], grid_resolution=10
+    )
     _close(display.figure_)
 
 
