@@ -24,7 +24,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
-from sknn_simple._parameters import Options, suggestion
+from sknn_simple._parameters import Options, name_hint, suggestion
 from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
 from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
@@ -413,6 +413,27 @@ class BaseNN(
     _doc_link_template = (
         f"{DOCUMENTATION}/generated/{{estimator_module}}.{{estimator_name}}.html"
     )
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, as the constructor does.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            hint = name_hint(self, params)
+            if not hint:
+                raise
+            raise ValueError(f"{error} {hint}") from None
 
     def _validate_params(self) -> None:
         try:

@@ -14,7 +14,7 @@ from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import feature_signs, linear_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._parameters import Options
+from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import FLOAT32_TOL, in_rows
@@ -196,6 +196,7 @@ class LogisticNN(BaseNN):
         "solver": [Options(["auto", *SOLVERS])],
     }
 
+    @explains_names
     def __init__(
         self,
         alpha: float | str = "auto",

@@ -16,7 +16,7 @@ from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._parameters import Options
+from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
     Fold,
@@ -81,13 +81,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit and origin of a column, and a constant
         column gets weight 0, also if its values differ by rounding. The unit of a
-        column is its weighted standard deviation.
-        If it has only two values, in rows of positive weight, it is half their
-        distance, so that rare categories of one-hot columns are penalised like common
-        ones. Training then rounds float64 features to 1.5e-8 standard deviations, and
-        large fits start in float32 and end in float64. If False, J is exactly the
-        objective of MLPClassifier. In both cases ``coefs_`` act on the raw columns, and
-        the initial weights are drawn for features divided by their deviation.
+        column is its weighted standard deviation. If it has only two values, in rows of
+        positive weight, it is half their distance, so that rare categories of one-hot
+        columns are penalised like common ones. Training then rounds float64 features to
+        1.5e-8 standard deviations, and large fits start in float32 and end in float64.
+        If False, J is exactly the objective of MLPClassifier. In both cases ``coefs_``
+        act on the raw columns, and initial weights are drawn for standardised features.
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
     solver : str, default="auto"
@@ -242,6 +241,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         "random_state": ["random_state"],
     }
 
+    @explains_names
     def __init__(
         self,
         hidden_layer_size: int = 100,
