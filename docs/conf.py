@@ -56,6 +56,12 @@ mathjax3_config = {"options": {"enableMenu": False}}
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+# The docstring of each public object is complete: every parameter, what is returned.
+# [tool.numpydoc_validation] in pyproject.toml says why some checks are left out.
+numpydoc_validation_checks = {
+    "all",
+    *("ES01", "EX01", "PR08", "RT02", "RT04", "SA01", "SS02"),
+}
 
 # Figures ----------------------------------------------------------------------------
 
