@@ -50,6 +50,7 @@ PAGES = (
     "contributing/index.html",
     "contributing/glossary.html",
     "contributing/mechanisms.html",
+    "contributing/roadmap.html",
     "zh/quickstart.html",
 )
 WITH_FORMULAS = ("index.html", "user_guide/backpropagation.html", "zh/quickstart.html")
