@@ -43,11 +43,11 @@ print(f"test log-loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 # ------------------
 #
 # Red lines are positive weights, blue ones negative, and the width shows their size.
-# With ``X`` the weights of the inputs are per standard deviation of their column.
-# Without it the drawing would depend on the units: proline has values in the hundreds,
-# so its raw weights are tiny even if it is important.
+# The weights of the inputs are per standard deviation of their column. Raw ones
+# (``per_deviation=False``) would depend on the units: proline has values in the
+# hundreds, so its raw weights are tiny even if it is important.
 
-display = NetworkDisplay.from_estimator(model, X_train, class_names=names, max_units=13)
+display = NetworkDisplay.from_estimator(model, class_names=names, max_units=13)
 display.ax_.set_title("OneHiddenMLP on wine")
 plt.show()
 

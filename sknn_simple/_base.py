@@ -16,6 +16,7 @@ from sknn_simple._compat import (
     CallbackSupportMixin,
     Interval,
     InvalidParameterError,
+    VisualBlock,
     fit_context,
     has_callbacks,
     with_callbacks,
@@ -413,6 +414,18 @@ class BaseNN(
     _doc_link_template = (
         f"{DOCUMENTATION}/generated/{{estimator_module}}.{{estimator_name}}.html"
     )
+
+    def _sk_visual_block_(self) -> VisualBlock:
+        """Return what the HTML representation shows: name, and how the fit ended."""
+        name, record = type(self).__name__, None
+        if {"converged_", "n_iter_", "alpha_"} <= vars(self).keys():
+            ended = "converged" if self.converged_ else "not converged"
+            plural = "s" * (self.n_iter_ != 1)
+            record = f"{ended} after {self.n_iter_} iteration{plural}, "
+            record += f"alpha_ = {self.alpha_:.3g}"
+        return VisualBlock(
+            "single", self, names=name, name_details=str(self), name_caption=record
+        )
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name, as the constructor does.

@@ -21,6 +21,11 @@ from sklearn.utils.validation import (
 )
 
 try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ImportError:  # older versions of scikit-learn
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
+
+try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn < 1.9 has no callbacks
 
@@ -76,6 +81,7 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "VisualBlock",
     "callback_context",
     "check_monotonic_cst",
     "check_sample_weight",

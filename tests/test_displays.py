@@ -13,8 +13,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._displays import (
@@ -133,13 +131,6 @@ def test_other_objects_than_models_are_refused(display, estimator, hint):
         display.from_estimator(estimator)
 
 
-@pytest.mark.parametrize("display", [LossCurveDisplay, *WEIGHT_DISPLAYS])
-def test_a_pipeline_is_refused(display):
-    pipeline = make_pipeline(StandardScaler(), LogisticNN()).fit(*data())
-    with pytest.raises(TypeError, match=r"takes a .*pipeline\[-1\]"):
-        display.from_estimator(pipeline)
-
-
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_missing_matplotlib_names_the_extra(display, monkeypatch):
     model, rows = network(), rows_of(display, *data())
@@ -156,18 +147,29 @@ def test_missing_matplotlib_names_the_extra(display, monkeypatch):
 def test_weights_are_raw_or_per_standard_deviation(display, to_container):
     X, _ = data()
     model = network(skip_connections=True)
-    deviation = X.std(axis=0)[:, None]
-    raw = display.from_estimator(model)
-    scaled = display.from_estimator(model, to_container(X))
-    if display is NetworkDisplay:
-        assert_array_equal(raw.skip_weights, model.skip_coef_)
-        assert_allclose(scaled.skip_weights, model.skip_coef_ * deviation)
-        raw_weights, scaled_weights = raw.weights[0], scaled.weights[0]
-        assert_array_equal(scaled.weights[1], model.coefs_[1])
-    else:
-        raw_weights, scaled_weights = raw.weights, scaled.weights
-    assert_array_equal(raw_weights, model.coefs_[0])
-    assert_allclose(scaled_weights, model.coefs_[0] * deviation)
+    units = [np.ones(6), model.scale_, X[:50].std(axis=0)]
+    raw = display.from_estimator(model, per_deviation=False)
+    own = display.from_estimator(model)
+    of_rows = display.from_estimator(model, to_container(X[:50]))
+    for drawn, unit in zip((raw, own, of_rows), units, strict=True):
+        expected = model.coefs_[0] * unit[:, None]
+        if display is NetworkDisplay:
+            assert_allclose(drawn.weights[0], expected)
+            assert_array_equal(drawn.weights[1], model.coefs_[1])
+            assert_allclose(drawn.skip_weights, model.skip_coef_ * unit[:, None])
+        else:
+            assert_allclose(drawn.weights, expected)
+        assert drawn.per_deviation == (drawn is not raw)
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_a_fit_without_units_is_drawn_with_raw_weights(display):
+    X, y = data()
+    model = LogisticNN(standardize=False).fit(X, y)
+    drawn = display.from_estimator(model)
+    assert not drawn.per_deviation
+    assert_array_equal(np.asarray(drawn.weights).reshape(6, 3), model.coef_.T)
+    assert display.from_estimator(model, X).per_deviation
 
 
 @pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
@@ -175,7 +177,7 @@ def test_scaled_weights_do_not_depend_on_units(display):
     X, y = data()
     first = LogisticNN().fit(X, y)
     second = LogisticNN().fit(X / UNITS, y)
-    drawn = display.from_estimator(first, X), display.from_estimator(second, X / UNITS)
+    drawn = display.from_estimator(first), display.from_estimator(second)
     weights = [np.asarray(d.weights).reshape(6, 3) for d in drawn]
     assert_allclose(*weights, rtol=1e-3, atol=1e-4)
 
@@ -245,7 +247,9 @@ def test_a_wrong_max_units_is_refused(display, limit):
 
 def test_images_have_one_scale_symmetric_about_zero():
     model = network()
-    drawn = HiddenUnitsDisplay.from_estimator(model, image_shape=(2, 3))
+    drawn = HiddenUnitsDisplay.from_estimator(
+        model, per_deviation=False, image_shape=(2, 3)
+    )
     for image, weights in zip(drawn.artists_, model.coefs_[0].T, strict=True):
         assert_array_equal(image.get_array(), weights.reshape(2, 3))
         limit = np.abs(model.coefs_[0]).max()
@@ -255,8 +259,11 @@ def test_images_have_one_scale_symmetric_about_zero():
 def test_bars_are_the_weights_coloured_by_sign():
     model = network()
     drawn = HiddenUnitsDisplay.from_estimator(model)
-    for bars, weights in zip(drawn.artists_, model.coefs_[0].T, strict=True):
-        assert_array_equal([bar.get_width() for bar in bars], weights)
+    weights = model.coefs_[0] * model.scale_[:, None]
+    for bars, of_unit in zip(drawn.artists_, weights.T, strict=True):
+        assert_array_equal([bar.get_width() for bar in bars], of_unit[drawn.features_])
+    sizes = np.abs(weights).max(axis=1)[drawn.features_]
+    assert_array_equal(sizes, np.sort(sizes)[::-1])
     by_sign = {
         (bar.get_facecolor(), bar.get_width() > 0.0)
         for bars in drawn.artists_
@@ -271,22 +278,24 @@ def test_bars_are_the_weights_coloured_by_sign():
 
 def test_too_many_units_and_features_leave_the_strongest():
     model = network()
-    drawn = HiddenUnitsDisplay.from_estimator(model, max_units=2, max_features=3)
+    drawn = HiddenUnitsDisplay.from_estimator(
+        model, per_deviation=False, max_units=2, max_features=3
+    )
     outgoing = np.linalg.norm(model.coefs_[1], axis=1)
     units = np.sort(np.argsort(outgoing)[-2:])
     assert_array_equal(drawn.units_, units)
     size = np.abs(model.coefs_[0][:, units]).max(axis=1)
-    assert_array_equal(drawn.features_, np.sort(np.argsort(size)[-3:]))
+    assert_array_equal(drawn.features_, np.argsort(size)[:-4:-1])
     labels = [text.get_text() for text in drawn.axes_[0].get_yticklabels()]
     assert labels == [*(f"x{i}" for i in drawn.features_), "… 3 more"]
     everything = drawn.plot(max_units=None, max_features=None)
     assert_array_equal(everything.units_, range(5))
-    assert_array_equal(everything.features_, range(6))
+    assert_array_equal(np.sort(everything.features_), range(6))
 
 
 def test_strength_without_outgoing_weights_is_that_of_the_weights():
     model = LogisticNN().fit(*data())
-    drawn = HiddenUnitsDisplay.from_estimator(model, max_units=1)
+    drawn = HiddenUnitsDisplay.from_estimator(model, per_deviation=False, max_units=1)
     assert_array_equal(drawn.units_, [np.linalg.norm(model.coef_, axis=1).argmax()])
     assert drawn.axes_[0].get_title() == model.classes_[drawn.units_[0]]
 
@@ -321,13 +330,12 @@ def test_a_wrong_max_features_is_refused():
 
 
 def test_the_scale_says_what_it_measures():
-    X, _ = data()
-    raw = HiddenUnitsDisplay.from_estimator(network())
+    raw = HiddenUnitsDisplay.from_estimator(network(), per_deviation=False)
     assert {panel.get_xlabel() for panel in raw.axes_} == {"", "Weight"}
-    scaled = HiddenUnitsDisplay.from_estimator(network(), X)
+    scaled = HiddenUnitsDisplay.from_estimator(network())
     assert {p.get_xlabel() for p in scaled.axes_} == {"", "Weight per std. dev."}
     images = HiddenUnitsDisplay.from_estimator(network(), image_shape=(2, 3))
-    assert "Weight" in {ax.get_ylabel() for ax in images.figure_.axes}
+    assert "Weight per std. dev." in {ax.get_ylabel() for ax in images.figure_.axes}
 
 
 def test_options_reach_the_drawing_of_hidden_units():
@@ -346,7 +354,7 @@ def test_options_reach_the_drawing_of_hidden_units():
 
 def test_line_widths_are_sizes_relative_to_the_layer():
     model = network()
-    drawn = NetworkDisplay.from_estimator(model, max_width=3.0)
+    drawn = NetworkDisplay.from_estimator(model, per_deviation=False, max_width=3.0)
     assert len(drawn.lines_) == 2
     for lines, weights in zip(drawn.lines_, model.coefs_, strict=True):
         size = np.abs(weights).ravel()
@@ -355,7 +363,7 @@ def test_line_widths_are_sizes_relative_to_the_layer():
 
 def test_line_colours_are_signs():
     model = network()
-    lines = NetworkDisplay.from_estimator(model).lines_[0]
+    lines = NetworkDisplay.from_estimator(model, per_deviation=False).lines_[0]
     weights = model.coefs_[0].ravel()
     positive = weights[np.argsort(np.abs(weights))] > 0.0
     colours = lines.get_edgecolors()[:, :3]
@@ -381,7 +389,7 @@ def test_lines_join_the_units_they_belong_to():
 
 def test_skip_connections_are_drawn():
     model = network(skip_connections=True)
-    drawn = NetworkDisplay.from_estimator(model)
+    drawn = NetworkDisplay.from_estimator(model, per_deviation=False)
     assert len(drawn.skip_lines_.get_paths()) == model.skip_coef_.size
     size = np.abs(model.skip_coef_).ravel()
     assert_allclose(widths(drawn.skip_lines_), 4.0 * np.sort(size) / size.max())
@@ -426,7 +434,7 @@ def test_a_wrong_number_of_class_names_is_refused():
 
 def test_too_many_units_leave_the_strongest_and_a_count():
     model = network()
-    drawn = NetworkDisplay.from_estimator(model, max_units=3)
+    drawn = NetworkDisplay.from_estimator(model, per_deviation=False, max_units=3)
     inputs, hidden, outputs = drawn.units_
     strength = [np.linalg.norm(coef, axis=1) for coef in model.coefs_]
     assert_array_equal(inputs, np.sort(np.argsort(strength[0])[-3:]))
@@ -449,11 +457,10 @@ def test_an_input_is_as_strong_as_its_skip_connection():
 
 
 def test_the_picture_says_that_weights_are_per_standard_deviation():
-    X, _ = data()
     model = network()
     first, second = [
         text
-        for text in texts(NetworkDisplay.from_estimator(model, X).ax_)
+        for text in texts(NetworkDisplay.from_estimator(model).ax_)
         if text.startswith("widest")
     ]
     assert first.endswith("per std. dev.")

@@ -357,6 +357,18 @@ def test_html_names_the_class_and_its_parameters(model):
 
 
 @each_class
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_html_says_how_the_fit_ended(model):
+    assert "converged after" not in clone(model)._repr_html_()
+    fitted = clone(model).fit(X, Y)
+    record = f"converged after {fitted.n_iter_} iterations, alpha_ = {fitted.alpha_:g}"
+    assert f">{record}<" in fitted._repr_html_()
+    assert record in make_pipeline(StandardScaler(), model).fit(X, Y)._repr_html_()
+    stopped = clone(model).set_params(max_iter=1).fit(X, Y)
+    assert ">not converged after 1 iteration, " in stopped._repr_html_()
+
+
+@each_class
 def test_html_links_to_the_documentation(model):
     page = f"{DOCUMENTATION}/generated/sknn_simple.{type(model).__name__}.html"
     for shown in (clone(model), make_pipeline(StandardScaler(), clone(model))):

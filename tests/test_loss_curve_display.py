@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from models import NETWORK, independent_classes
-from sknn_simple import LossCurveDisplay
+from sknn_simple import LogisticNN, LossCurveDisplay
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_loss_curve_is_the_training_record():
     assert drawn.validation_line_ is None
     assert drawn.line_.get_label() == "OneHiddenMLP"
     assert drawn.ax_.get_xlabel() == "Iteration"
-    assert drawn.ax_.get_ylabel() == "Loss"
+    assert drawn.ax_.get_ylabel() == "J (log-loss + penalty)"
     assert drawn.ax_.get_yscale() == "log"
 
 
@@ -39,11 +39,15 @@ def test_validation_curve_is_marked_at_its_lowest_point():
     drawn = LossCurveDisplay.from_estimator(model, name="net")
     line = drawn.validation_line_
     assert_array_equal(line.get_ydata(), model.validation_loss_curve_)
-    assert line.get_markevery() == [2]
+    assert_array_equal(drawn.kept_.get_xydata(), [(2.0, 0.3)])
+    assert drawn.ax_.get_ylabel() == "Loss"
     assert line.get_color() == drawn.line_.get_color()
     assert line.get_linestyle() != drawn.line_.get_linestyle()
     labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels == ["net, training", "net, validation"]
+    assert labels == [
+        "net, training: J (log-loss + penalty)",
+        "net, validation: log-loss",
+    ]
 
 
 def test_the_curve_of_early_stopping_is_drawn():
@@ -80,5 +84,40 @@ def test_options_reach_the_lines():
     assert drawn.line_.get_linewidth() == drawn.validation_line_.get_linewidth() == 3.0
     assert drawn.line_.get_linestyle() == "-"
     assert drawn.validation_line_.get_linestyle() == ":"
-    assert drawn.line_.get_label() == "training"
-    assert drawn.plot(name="other").line_.get_label() == "other, training"
+    assert drawn.line_.get_label().startswith("training")
+    assert drawn.plot(name="other").line_.get_label().startswith("other, training")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("max_iter", [3, 1000])
+def test_the_last_iterate_shows_whether_the_fit_converged(max_iter):
+    model = network(max_iter=max_iter)
+    drawn = LossCurveDisplay.from_estimator(model, name="net")
+    end = [(model.n_iter_, model.loss_)]
+    assert_array_equal(drawn.kept_.get_xydata(), end)
+    assert drawn.kept_.get_marker() == ("o" if model.converged_ else "X")
+    assert ("not converged" in drawn.line_.get_label()) != model.converged_
+    assert model.converged_ == (max_iter == 1000)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_ends_of_the_other_starts_are_marked(early_stopping):
+    model = network(n_init=3, early_stopping=early_stopping)
+    drawn = LossCurveDisplay.from_estimator(model)
+    losses = np.sort(model.init_losses_)
+    assert_array_equal(drawn.other_starts_.get_ydata(), losses[1:])
+    assert drawn.kept_.get_ydata()[0] == losses[0]
+    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
+    assert labels[-1] == "ends of other starts"
+
+
+def test_one_start_has_no_others():
+    assert LossCurveDisplay.from_estimator(network()).other_starts_ is None
+    linear = LogisticNN().fit(*independent_classes())
+    assert LossCurveDisplay.from_estimator(linear).other_starts_ is None
+
+
+def test_curves_of_different_losses_share_a_general_label():
+    drawn = LossCurveDisplay.from_estimator(network(early_stopping=True))
+    LossCurveDisplay.from_estimator(network(), ax=drawn.ax_)
+    assert drawn.ax_.get_ylabel() == "Loss"

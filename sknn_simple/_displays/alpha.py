@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from sknn_simple._displays.common import Display
 
@@ -112,9 +111,7 @@ class AlphaDisplay(Display):
             If the fit did not try several values: alpha was given,
             ``early_stopping=True`` used its small alpha, or there were too few rows.
         """
-        if isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
-        cls._check_estimator(estimator)
+        estimator, *_ = cls._fitted_model(estimator)
         display = cls(
             **_tried(estimator),
             chosen_alpha=estimator.alpha_,

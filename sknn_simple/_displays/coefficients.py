@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from sknn_simple._displays.common import (
     Display,
     check_limit,
     class_labels,
-    column_deviations,
-    escape_dollars,
+    column_moments,
     input_names,
     layer_weights,
     shorten,
@@ -144,13 +142,7 @@ class CoefficientDisplay(Display):
             If only one of X and y is given, or neither for OneHiddenMLP, or if there
             are no intervals: see ``Posterior``.
         """
-        if isinstance(estimator, Pipeline):
-            before, estimator = estimator[:-1], estimator[-1]
-            cls._check_estimator(estimator)
-            if len(before):
-                feature_names = _names_made_by(before, estimator, feature_names)
-                X = None if X is None else before.transform(X)
-        cls._check_estimator(estimator)
+        estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
         options = {
             "reference": reference,
             "feature_names": feature_names,
@@ -331,21 +323,11 @@ class CoefficientDisplay(Display):
         return [] if self.series_names is None else list(self.series_names)
 
 
-def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
-    """Return the names of the columns that the steps before the model make."""
-    if given is not None or hasattr(model, "feature_names_in_"):
-        return given
-    try:
-        return [escape_dollars(name) for name in before.get_feature_names_out()]
-    except (AttributeError, ValueError):  # a step that cannot name its columns
-        return None
-
-
 def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:
     """Return the unit of each column, and what the axis says of it."""
     unit = np.asarray(model.scale_)
     if (unit == 1.0).all() and posterior is not None:
-        unit = column_deviations(model, posterior._inference.rows.X)[:, 0]
+        _, unit = column_moments(model, posterior._inference.rows.X)
     is_raw = (unit == 1.0).all() and posterior is None
     return unit, "" if is_raw else " per std. dev."
 

@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,21 +12,34 @@ from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._validation import validate_features
 
-_MAX_NAME = 30
+MAX_NAME = 30
 
 
 class Display:
     """Base class of the displays: checks the model, imports matplotlib, sets axes."""
 
     @classmethod
-    def _check_estimator(cls, estimator: Any) -> None:
-        """Raise an error if ``estimator`` is not a fitted network of this package."""
-        if not isinstance(estimator, LogisticNN | OneHiddenMLP):
+    def _fitted_model(
+        cls, estimator: Any, X: Any = None, feature_names: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Return a fitted network, the features that it gets, and their names.
+
+        Of a pipeline it is the last step: the steps before it transform X and name the
+        columns. Raise an error if it is not a fitted network of this package.
+        """
+        before, model = None, estimator
+        if isinstance(estimator, Pipeline):
+            before, model = estimator[:-1], estimator[-1]
+        if not isinstance(model, LogisticNN | OneHiddenMLP):
             raise TypeError(
                 f"{cls.__name__}.from_estimator takes a fitted LogisticNN or "
-                f"OneHiddenMLP; got {_described(estimator)}"
+                f"OneHiddenMLP, or a pipeline that ends in one; got {_described(model)}"
             )
-        check_is_fitted(estimator)
+        check_is_fitted(model)
+        if before is not None and len(before):
+            feature_names = _names_made_by(before, model, feature_names)
+            X = None if X is None else before.transform(X)
+        return model, X, feature_names
 
     def _import_pyplot(self) -> Any:
         """Return matplotlib.pyplot, or raise an error that says how to install it."""
@@ -52,8 +66,6 @@ def _described(estimator: Any) -> str:
     if isinstance(estimator, type):
         return f"the class {estimator.__name__}, not an instance of it."
     name = type(estimator).__name__
-    if hasattr(estimator, "steps"):
-        return f"a {name}. Pass its last step, as in pipeline[-1]."
     if hasattr(estimator, "best_estimator_"):
         return f"a {name}. Pass the model it found, search.best_estimator_."
     return f"a {name}."
@@ -68,15 +80,39 @@ def layer_weights(estimator: Any) -> list[np.ndarray]:
     return [np.asarray(layer, dtype=np.float64) for layer in layers]
 
 
-def column_deviations(estimator: Any, X: Any) -> np.ndarray:
-    """Return the standard deviation of each column of X, (n_features, 1).
+def connection_weights(estimator: Any) -> np.ndarray:
+    """Return the sum over all paths of products of weights, (n_features, n_outputs).
 
-    If X is None, return 1 for all columns.
+    It is W₁ W₂ + W₃, with W₃ the skip connections: how much an input raises an output
+    if the slope of each hidden unit is 1 (Olden, Joy and Death 2004).
     """
-    if X is None:
-        return np.ones((1, 1))
+    first, *others = layer_weights(estimator)
+    total = first @ others[0] if others else first
+    return total + getattr(estimator, "skip_coef_", 0.0)
+
+
+def column_moments(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each column of X, (n_features,) each."""
     X = validate_features(estimator, X, reset=False)
-    return np.sqrt(StandardScaler(with_mean=False).fit(X).var_)[:, None]
+    scaler = StandardScaler(with_mean=False).fit(X)
+    return scaler.mean_, np.sqrt(scaler.var_)
+
+
+def column_units(
+    estimator: Any, X: Any, per_deviation: bool
+) -> tuple[np.ndarray, bool]:
+    """Return the unit of each column in which weights are shown, (n_features, 1).
+
+    It is the standard deviation in X; without X, that of the fit, ``scale_``. Also
+    returns whether these are other units than the raw ones.
+    """
+    ones = np.ones(estimator.n_features_in_)
+    if not per_deviation:
+        return ones[:, None], False
+    if X is not None:
+        return column_moments(estimator, X)[1][:, None], True
+    scale = np.asarray(getattr(estimator, "scale_", ones), float)
+    return scale[:, None], bool((scale != 1.0).any())
 
 
 def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
@@ -95,6 +131,16 @@ def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
             f"names and the model {n_features} features."
         )
     return names
+
+
+def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
+    """Return the names of the columns that the steps before the model make."""
+    if given is not None or hasattr(model, "feature_names_in_"):
+        return given
+    try:
+        return [escape_dollars(name) for name in before.get_feature_names_out()]
+    except (AttributeError, ValueError):  # a step that cannot name its columns
+        return None
 
 
 def class_labels(estimator: Any, class_names: Any) -> np.ndarray:
@@ -127,7 +173,7 @@ def escape_dollars(name: Any) -> str:
     return str(name).replace("$", r"\$")
 
 
-def shorten(name: str, length: int = _MAX_NAME) -> str:
+def shorten(name: str, length: int = MAX_NAME) -> str:
     """Cut the middle out of a long name, because similar names differ at their ends.
 
     A formula is not cut, because matplotlib cannot draw a part of it.

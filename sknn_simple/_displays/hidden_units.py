@@ -9,7 +9,8 @@ import numpy as np
 from sknn_simple._displays.common import (
     Display,
     check_limit,
-    column_deviations,
+    column_units,
+    connection_weights,
     indices_of_largest,
     input_names,
     layer_weights,
@@ -25,7 +26,8 @@ class HiddenUnitsDisplay(Display):
     """Weights into each hidden unit, as images or as bars.
 
     Use :meth:`from_estimator` to create one from a fitted model. All units have the
-    same scale, symmetric about 0.
+    same scale, symmetric about 0. Bars are sorted: the feature with the largest weight
+    into any of the units is at the top.
 
     Parameters
     ----------
@@ -44,13 +46,15 @@ class HiddenUnitsDisplay(Display):
     per_deviation : bool, default=False
         Whether the weights are per standard deviation of the feature. This changes only
         the label of the scale.
+    weight_name : str, default="Weight"
+        What the label of the scale calls the values.
 
     Attributes
     ----------
     units_ : ndarray of int
         Numbers of the units drawn, in the order of ``axes_``.
     features_ : ndarray of int
-        Numbers of the features drawn.
+        Numbers of the features drawn, bars from top to bottom.
     axes_ : ndarray of matplotlib Axes
         One for each unit drawn.
     artists_ : list of matplotlib AxesImage or BarContainer
@@ -63,6 +67,12 @@ class HiddenUnitsDisplay(Display):
     See Also
     --------
     NetworkDisplay : The whole network, drawn.
+
+    References
+    ----------
+    Olden, J. D., Joy, M. K., Death, R. G. (2004). An accurate comparison of methods for
+    quantifying variable importance in artificial neural networks using simulated data.
+    Ecological Modelling 178, 389-397.
 
     Examples
     --------
@@ -81,6 +91,7 @@ class HiddenUnitsDisplay(Display):
     strength: np.ndarray | None = None
     image_shape: tuple[int, int] | None = None
     per_deviation: bool = False
+    weight_name: str = "Weight"
 
     @classmethod
     def from_estimator(
@@ -88,6 +99,8 @@ class HiddenUnitsDisplay(Display):
         estimator: Any,
         X: Any = None,
         *,
+        per_deviation: bool = True,
+        importances: bool = False,
         image_shape: tuple[int, int] | None = None,
         feature_names: Any = None,
         units: Any = None,
@@ -102,14 +115,23 @@ class HiddenUnitsDisplay(Display):
 
         Parameters
         ----------
-        estimator : OneHiddenMLP or LogisticNN
-            A fitted model. LogisticNN has no hidden units: the plot shows the weights
-            into each of its outputs.
+        estimator : OneHiddenMLP, LogisticNN or Pipeline
+            A fitted model, or a fitted pipeline whose last step is one: its columns are
+            those that the other steps make. LogisticNN has no hidden units: the plot
+            shows the weights into each of its outputs.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data for the standard deviations of the columns: the plot shows weights per
-            standard deviation, so that you can compare features in different units.
-            None shows the raw weights, ``coefs_[0]``, which are large if the feature
-            has small values. Pass X unless all columns have the same scale.
+            Data for the standard deviations of the columns; of a pipeline, data that go
+            into it. None for the units of the fit, ``scale_``.
+        per_deviation : bool, default=True
+            Whether weights are per standard deviation, so that you can compare features
+            in different units. False shows the raw weights, ``coefs_[0]``, which are
+            large if the feature has small values. A model that was fitted with
+            ``standardize=False`` knows no deviations: its weights are raw without X.
+        importances : bool, default=False
+            Show the importance of the features for each output instead of the weights
+            into hidden units: the sum over the hidden units of weight into the unit
+            times weight out of it (Olden et al. 2004), and the skip connection. It does
+            not depend on rows, and knows nothing of saturated or inactive units.
         image_shape : tuple of two ints, default=None
             Height and width in pixels, if the features are the pixels of an image, row
             by row; None to draw bars.
@@ -139,18 +161,23 @@ class HiddenUnitsDisplay(Display):
         display : HiddenUnitsDisplay
             The display that was plotted.
         """
-        cls._check_estimator(estimator)
+        estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
         names = input_names(estimator, feature_names)
         if image_shape is not None:
             image_shape = _check_image_shape(image_shape, len(names))
         weights, *outgoing = layer_weights(estimator)
+        if importances:
+            weights, outgoing = connection_weights(estimator), []
+        unit, is_scaled = column_units(estimator, X, per_deviation)
+        of_outputs = importances or isinstance(estimator, LogisticNN)
         display = cls(
-            weights=weights * column_deviations(estimator, X),
+            weights=weights * unit,
             feature_names=names,
-            unit_names=_unit_names(estimator, weights.shape[1]),
+            unit_names=_unit_names(estimator, None if of_outputs else len(weights.T)),
             strength=np.linalg.norm(outgoing[0], axis=1) if outgoing else None,
             image_shape=image_shape,
-            per_deviation=X is not None,
+            per_deviation=is_scaled,
+            weight_name="Importance" if importances else "Weight",
         )
         return display.plot(
             ax,
@@ -263,7 +290,8 @@ class HiddenUnitsDisplay(Display):
         bar_kw: dict[str, Any],
     ) -> None:
         drawn = self.weights[:, self.units_]
-        self.features_ = indices_of_largest(np.abs(drawn).max(axis=1), max_features)
+        size = np.abs(drawn).max(axis=1)
+        self.features_ = np.argsort(-size, kind="stable")[:max_features]
         drawn = drawn[self.features_]
         colours = sign_colours(plt, cmap)
         labels = self._bar_labels()
@@ -296,7 +324,7 @@ class HiddenUnitsDisplay(Display):
         return [*labels, f"… {hidden} more"] if hidden else labels
 
     def _weight_label(self) -> str:
-        return "Weight per std. dev." if self.per_deviation else "Weight"
+        return self.weight_name + " per std. dev." * self.per_deviation
 
     def _make_panels(
         self,
@@ -322,11 +350,12 @@ class HiddenUnitsDisplay(Display):
         return n_rows, n_columns
 
 
-def _unit_names(estimator: Any, n_units: int) -> np.ndarray:
-    """Return the titles: numbers of hidden units, or LogisticNN's classes."""
-    if isinstance(estimator, LogisticNN):
-        return output_names(estimator)
-    return np.array([f"Unit {j}" for j in range(n_units)])
+def _unit_names(estimator: Any, n_hidden: int | None) -> np.ndarray:
+    """Return the titles: numbers of hidden units; None for the names of outputs."""
+    if n_hidden is not None:
+        return np.array([f"Unit {j}" for j in range(n_hidden)])
+    names = output_names(estimator)
+    return names if len(names) > 1 else np.array([f"Log odds of {names[0]}"])
 
 
 def _grid_shape(n: int) -> tuple[int, int]:

@@ -7,16 +7,19 @@ import numpy as np
 
 from sknn_simple._displays.common import Display
 
+_J = "J (log-loss + penalty)"
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LossCurveDisplay(Display):
     """Loss at each iteration of a fit.
 
     Use :meth:`from_estimator` to create one from a fitted model. The training curve is
-    the objective J, including the penalty. Models that were fitted with
+    the objective J, the mean log-loss and the penalty. A dot marks the iterate that the
+    model kept if the fit converged, a cross if it did not. Models that were fitted with
     ``early_stopping=True`` also have a validation curve: the mean log-loss of the
-    validation samples, without the penalty. A dot marks its minimum, the iterate that
-    the model kept.
+    validation samples, without the penalty. The kept iterate is that of its minimum.
+    Short lines show where the other starts of ``n_init`` ended.
 
     Parameters
     ----------
@@ -26,6 +29,11 @@ class LossCurveDisplay(Display):
         Log-loss of the validation samples at the start and after each iteration.
     name : str, default=None
         Name of the model in the legend.
+    converged : bool, default=None
+        Whether the fit converged; None for no mark.
+    other_losses : array-like of shape (n_starts - 1,), default=None
+        Final J of the other starts; with a validation curve, their lowest validation
+        losses.
 
     Attributes
     ----------
@@ -33,6 +41,10 @@ class LossCurveDisplay(Display):
         The training curve.
     validation_line_ : matplotlib Line2D or None
         The validation curve.
+    kept_ : matplotlib Line2D or None
+        The mark at the kept iterate.
+    other_starts_ : matplotlib Line2D or None
+        The ends of the other starts.
     ax_ : matplotlib Axes
         Axes with the curves.
     figure_ : matplotlib Figure
@@ -61,6 +73,8 @@ class LossCurveDisplay(Display):
     loss_curve: Any
     validation_loss_curve: Any = None
     name: str | None = None
+    converged: bool | None = None
+    other_losses: Any = None
 
     @classmethod
     def from_estimator(
@@ -77,8 +91,8 @@ class LossCurveDisplay(Display):
 
         Parameters
         ----------
-        estimator : LogisticNN or OneHiddenMLP
-            A fitted model.
+        estimator : LogisticNN, OneHiddenMLP or Pipeline
+            A fitted model, or a fitted pipeline whose last step is one.
         name : str, default=None
             Name of the model in the legend; None for the name of its class.
         ax : matplotlib Axes, default=None
@@ -96,12 +110,14 @@ class LossCurveDisplay(Display):
         display : LossCurveDisplay
             The display that was plotted.
         """
-        cls._check_estimator(estimator)
+        estimator, *_ = cls._fitted_model(estimator)
         validation = getattr(estimator, "validation_loss_curve_", None)
         display = cls(
             loss_curve=np.asarray(estimator.loss_curve_),
             validation_loss_curve=None if validation is None else np.array(validation),
             name=type(estimator).__name__ if name is None else name,
+            converged=estimator.converged_,
+            other_losses=np.sort(getattr(estimator, "init_losses_", []))[1:],
         )
         return display.plot(
             ax,
@@ -148,14 +164,43 @@ class LossCurveDisplay(Display):
             self.validation_line_ = self._plot_validation(
                 ax, name, {**line_kw, **(validation_line_kw or {})}
             )
+        self._mark(ax)
         _scale_axes(ax, yscale)
-        ax.set(xlabel="Iteration", ylabel="Loss")
+        loss = _J if self.validation_line_ is None else "Loss"
+        # Another display may have drawn other losses on the same axes.
+        ax.set(
+            xlabel="Iteration", ylabel=loss if ax.get_ylabel() in ("", loss) else "Loss"
+        )
         ax.legend()
         return self
 
+    def _mark(self, ax: Any) -> None:
+        """Mark the kept iterate and the ends of the other starts."""
+        validation = self.validation_line_
+        line = self.line_ if validation is None else validation
+        curve = np.asarray(line.get_ydata())
+        last = len(curve) - 1
+        kept = last if validation is None else int(np.argmin(curve))
+        self.kept_: Any = None
+        self.other_starts_: Any = None
+        style = {"color": line.get_color(), "linestyle": "none"}
+        if self.converged is not None or validation is not None:
+            marker = "X" if self.converged is False else "o"
+            (self.kept_,) = ax.plot([kept], curve[[kept]], marker=marker, **style)
+        if self.converged is False:
+            self.line_.set_label(f"{self.line_.get_label()}, not converged")
+        if self.other_losses is not None and len(self.other_losses):
+            (self.other_starts_,) = ax.plot(
+                np.full(len(self.other_losses), last),
+                self.other_losses,
+                **{"marker": "_", "markersize": 14, "markeredgewidth": 2.0, **style},
+                alpha=0.6,
+                label="ends of other starts",
+            )
+
     def _plot_training(self, ax: Any, name: str | None, line_kw: dict[str, Any]) -> Any:
         alone = self.validation_loss_curve is None and name is not None
-        label = name if alone else _label(name, "training")
+        label = name if alone else _label(name, f"training: {_J}")
         (line,) = ax.plot(self.loss_curve, **{"label": label, **line_kw})
         return line
 
@@ -163,11 +208,9 @@ class LossCurveDisplay(Display):
         self, ax: Any, name: str | None, line_kw: dict[str, Any]
     ) -> Any:
         style = {
-            "label": _label(name, "validation"),
+            "label": _label(name, "validation: log-loss"),
             "color": self.line_.get_color(),
             "linestyle": "--",
-            "marker": "o",
-            "markevery": [int(np.argmin(self.validation_loss_curve))],
         }
         (line,) = ax.plot(self.validation_loss_curve, **{**style, **line_kw})
         return line

@@ -8,7 +8,9 @@ import numpy as np
 from sknn_simple._displays.common import (
     Display,
     check_limit,
-    column_deviations,
+    column_moments,
+    column_units,
+    connection_weights,
     indices_of_largest,
     input_names,
     layer_weights,
@@ -25,9 +27,9 @@ class NetworkDisplay(Display):
 
     Use :meth:`from_estimator` to create one from a fitted model. The colour of a line
     shows the sign of the weight. Its width shows the absolute value relative to the
-    largest of the layer, which is written below. Skip connections are dashed. Biases
-    are not drawn. For two classes the network has one output; a positive value favours
-    the second class.
+    largest of the layer, which is written below. Skip connections are dashed. If biases
+    are drawn, they colour the units. For two classes the network has one output; a
+    positive value favours the second class.
 
     Parameters
     ----------
@@ -42,6 +44,8 @@ class NetworkDisplay(Display):
     per_deviation : bool, default=False
         Whether the weights of the inputs are per standard deviation of the feature.
         This changes only the text of the picture.
+    biases : list of ndarray of shape (n_units,), default=None
+        Biases of the units of each layer after the inputs; None to draw none.
 
     Attributes
     ----------
@@ -58,7 +62,13 @@ class NetworkDisplay(Display):
 
     See Also
     --------
-    HiddenUnitsDisplay : The weights into each hidden unit.
+    HiddenUnitsDisplay : The weights into each hidden unit, or importances as bars.
+
+    References
+    ----------
+    Olden, J. D., Joy, M. K., Death, R. G. (2004). An accurate comparison of methods for
+    quantifying variable importance in artificial neural networks using simulated data.
+    Ecological Modelling 178, 389-397.
 
     Examples
     --------
@@ -78,6 +88,7 @@ class NetworkDisplay(Display):
     layer_names: list[str]
     skip_weights: np.ndarray | None = None
     per_deviation: bool = False
+    biases: Any = None
 
     @classmethod
     def from_estimator(
@@ -85,6 +96,9 @@ class NetworkDisplay(Display):
         estimator: Any,
         X: Any = None,
         *,
+        per_deviation: bool = True,
+        biases: bool = False,
+        importances: bool = False,
         feature_names: Any = None,
         class_names: Any = None,
         max_units: int | None = 10,
@@ -96,13 +110,25 @@ class NetworkDisplay(Display):
 
         Parameters
         ----------
-        estimator : LogisticNN or OneHiddenMLP
-            A fitted model.
+        estimator : LogisticNN, OneHiddenMLP or Pipeline
+            A fitted model, or a fitted pipeline whose last step is one: its columns are
+            those that the other steps make.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Data for the standard deviations of the columns: the weights of the inputs
-            are per standard deviation, so that you can compare features in different
-            units. None shows the raw weights, which are large if the feature has small
-            values. Pass X unless all columns have the same scale.
+            Data for the standard deviations of the columns; of a pipeline, data that go
+            into it. None for the units of the fit, ``scale_``.
+        per_deviation : bool, default=True
+            Whether the weights of the inputs are per standard deviation, so that you
+            can compare features in different units. False shows the raw weights, which
+            are large if the feature has small values. A model that was fitted with
+            ``standardize=False`` knows no deviations: its weights are raw without X.
+        biases : bool, default=False
+            Colour the units by their biases. Those that follow the inputs are drawn at
+            the mean of X, or at x = 0 without X.
+        importances : bool, default=False
+            Draw the importance of each input for each output instead of the hidden
+            units: the sum over the hidden units of weight into the unit times weight
+            out of it (Olden et al. 2004), and the skip connection. It does not depend
+            on rows, and knows nothing of saturated or inactive units.
         feature_names : array-like of str of shape (n_features,), default=None
             Names of the inputs; None for ``feature_names_in_``, or x0, x1, … if the
             model has no names.
@@ -115,8 +141,7 @@ class NetworkDisplay(Display):
         max_width : float, default=4.0
             Width in points of the line of the largest weight of a layer.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure. Create your own figure with
-            ``layout="constrained"`` to leave room for the names.
+            Axes to draw on, into which the names fit; None for a new figure.
         cmap : str or matplotlib Colormap, default="RdBu_r"
             A diverging colormap; its two sides colour the two signs.
 
@@ -125,24 +150,32 @@ class NetworkDisplay(Display):
         display : NetworkDisplay
             The display that was drawn.
         """
-        cls._check_estimator(estimator)
+        estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
+        unit, is_scaled = column_units(estimator, X, per_deviation)
+        if importances and biases:
+            raise ValueError(
+                "importances=True draws no hidden units, and so no biases: set "
+                "biases=False."
+            )
         weights = layer_weights(estimator)
         skip = getattr(estimator, "skip_coef_", None)
+        if importances:
+            weights, skip = [connection_weights(estimator)], None
         names = [
             input_names(estimator, feature_names),
             *(np.arange(hidden.shape[1]).astype(str) for hidden in weights[:-1]),
             output_names(estimator, class_names),
         ]
-        layers = ["Inputs", "Outputs"]
-        if isinstance(estimator, OneHiddenMLP):
+        layers = ["Inputs", "Importances for" if importances else "Outputs"]
+        if len(weights) > 1:
             layers.insert(1, f"Hidden units ({estimator._fitted_activation})")
-        deviations = column_deviations(estimator, X)
         display = cls(
-            weights=[weights[0] * deviations, *weights[1:]],
+            weights=[weights[0] * unit, *weights[1:]],
             unit_names=names,
             layer_names=layers,
-            skip_weights=None if skip is None else skip * deviations,
-            per_deviation=X is not None,
+            skip_weights=None if skip is None else skip * unit,
+            per_deviation=is_scaled,
+            biases=_biases(estimator, X) if biases else None,
         )
         return display.plot(ax, max_units=max_units, max_width=max_width, cmap=cmap)
 
@@ -159,8 +192,7 @@ class NetworkDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure. Create your own figure with
-            ``layout="constrained"`` to leave room for the names.
+            Axes to draw on, into which the names fit; None for a new figure.
         max_units : int, default=10
             Largest number of units to draw in a layer; None for all.
         max_width : float, default=4.0
@@ -181,6 +213,7 @@ class NetworkDisplay(Display):
         ]
         columns = place_columns(self.units_, [len(strength) for strength in strengths])
         n_rows = max(len(column.rows) for column in columns)
+        is_given = ax is not None
         ax = self._set_axes(plt, ax, (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8))
         drawing = NetworkDrawing(ax, columns, sign_colours(plt, cmap), max_width)
         self.skip_lines_: Any = None
@@ -191,13 +224,15 @@ class NetworkDisplay(Display):
             drawing.draw_lines(i, weights[np.ix_(self.units_[i], self.units_[i + 1])])
             for i, weights in enumerate(self.weights)
         ]
-        drawing.draw_units(
-            [
-                np.asarray(names)[units]
-                for names, units in zip(self.unit_names, self.units_, strict=True)
-            ]
-        )
+        biases: list[Any] = [None] * len(columns)
+        if self.biases is not None:
+            drawn_units = zip(self.biases, self.units_[1:], strict=True)
+            biases[1:] = [bias[units] for bias, units in drawn_units]
+        for i, names in enumerate(self.unit_names):
+            drawing.draw_units(i, np.asarray(names)[self.units_[i]], biases[i])
         drawing.finish(self.layer_names, self.per_deviation)
+        if is_given:
+            drawing.fit_into_axes()
         return self
 
     def _strengths(self) -> list[np.ndarray]:
@@ -209,3 +244,18 @@ class NetworkDisplay(Display):
                 direct = np.linalg.norm(self.skip_weights, axis=axis)
                 strengths[end] = np.hypot(strengths[end], direct)
         return strengths
+
+
+def _biases(estimator: Any, X: Any) -> list[np.ndarray]:
+    """Return the biases of each layer; those after the inputs at the mean of X."""
+    if isinstance(estimator, OneHiddenMLP):
+        first, *others = (np.asarray(b, np.float64) for b in estimator.intercepts_)
+    else:
+        first, others = np.asarray(estimator.intercept_, np.float64), []
+    if X is None:
+        return [first, *others]
+    mean, _ = column_moments(estimator, X)
+    skip = getattr(estimator, "skip_coef_", None)
+    if skip is not None:
+        others = [others[0] + mean @ skip]
+    return [first + mean @ layer_weights(estimator)[0], *others]

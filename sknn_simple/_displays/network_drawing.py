@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_simple._displays.common import shorten
+from sknn_simple._displays.common import MAX_NAME, shorten
 
 
 class Column(NamedTuple):
@@ -53,6 +53,7 @@ class NetworkDrawing:
         self.bottom = min(column.rows[-1] for column in columns)
         self.largest: list[float] = []
         self.largest_skip: float | None = None
+        self.has_biases = False
 
     def draw_lines(self, i: int, weights: np.ndarray) -> Any:
         """Draw the weights from layer i to the next."""
@@ -80,22 +81,32 @@ class NetworkDrawing:
         )
         return self.ax.add_collection(arcs, autolim=False)
 
-    def draw_units(self, names: list[np.ndarray]) -> None:
-        """Draw the units: names of hidden units inside, all others at the side."""
-        last = len(self.columns) - 1
-        for i, column in enumerate(self.columns):
-            x = np.full(len(column.y), column.x)
-            self.ax.scatter(
-                x, column.y, s=230, facecolor="white", edgecolor="0.2", zorder=2
-            )
-            inside = 0 < i < last
-            side = {0: -1, last: 1}.get(i, 0)
-            for y, name in zip(column.y, names[i], strict=True):
-                size = "x-small" if inside else "medium"
-                self._write(column.x, y, shorten(name), side, size)
-            if column.n_more:
-                more = f"… {column.n_more} more"
-                self._write(column.x, column.rows[-1], more, side)
+    def draw_units(
+        self, i: int, names: np.ndarray, biases: np.ndarray | None = None
+    ) -> None:
+        """Draw the units of layer i: names of hidden units inside, others at the side.
+
+        Biases, if given, fill the units with the colour of their sign, the paler the
+        smaller they are beside the largest one of the layer.
+        """
+        column, last = self.columns[i], len(self.columns) - 1
+        fill: Any = "white"
+        if biases is not None:
+            self.has_biases = True
+            # At most 0.6 of the colour, so that names inside stay legible.
+            strength = 0.6 * np.abs(biases) / (np.abs(biases).max() or 1.0)
+            colours = self.colours[(biases > 0.0).astype(np.intp), :3]
+            fill = 1.0 - strength[:, None] * (1.0 - colours)
+        x = np.full(len(column.y), column.x)
+        self.ax.scatter(x, column.y, s=230, facecolor=fill, edgecolor="0.2", zorder=2)
+        inside = 0 < i < last
+        side = {0: -1, last: 1}.get(i, 0)
+        for y, name in zip(column.y, names, strict=True):
+            size = "x-small" if inside else "medium"
+            self._write(column.x, y, shorten(name), side, size)
+        if column.n_more:
+            more = f"… {column.n_more} more"
+            self._write(column.x, column.rows[-1], more, side)
 
     def finish(self, layer_names: list[str], per_deviation: bool) -> None:
         """Write the names of layers above, the largest weights and the legend below."""
@@ -109,6 +120,61 @@ class NetworkDrawing:
         self.ax.set_xlim(-0.1, len(self.columns) - 0.9)
         self.ax.set_ylim(self.bottom - 1.0, self.top + 1.1)
         self.ax.set_axis_off()
+
+    def fit_into_axes(self) -> None:
+        """Widen the limits so that names and legend are inside the axes.
+
+        The axes of a new figure shrink, and texts are beside them. Axes of the caller
+        may have neighbours, and their figure need not have room around them.
+        """
+        box = self.ax.get_window_extent()
+        last = len(self.columns) - 1
+        self._shrink_texts(box.width / self.ax.figure.dpi / (2.6 * last + 4.1))
+        self._shorten_names()
+        left, right = self._widths()
+        per_pixel = last / max(box.width - left - right, 0.1 * box.width)
+        self.ax.set_xlim(-left * per_pixel, last + right * per_pixel)
+        if self.legend.get_window_extent().width > box.width:
+            self._draw_legend(is_narrow=True)
+        self.legend.set_loc("lower center")
+        # Second lines of centred texts need room above and below; the legend has a pad.
+        bottom, top = self.ax.get_ylim()
+        bottom, top = bottom - 0.6, top + 0.5
+        height = self.legend.get_window_extent().height + 10.0
+        room = (top - bottom) * height / max(box.height - height, height)
+        self.ax.set_ylim(bottom - room, top)
+
+    def _shrink_texts(self, size: float) -> None:
+        """Shrink texts, to no less than 0.6 of their size, and break centred ones.
+
+        `size` is the width of the axes, relative to that of a new figure.
+        """
+        for text in self.ax.texts:
+            text.set_fontsize(text.get_fontsize() * np.clip(1.5 * size, 0.6, 1.0))
+            if text.get_ha() == "center":
+                broken = text.get_text().replace(" (", "\n(").replace(" per", "\nper")
+                text.set_text(broken)
+
+    def _shorten_names(self) -> None:
+        """Cut names that leave less than a third of the axes for the lines."""
+        box = self.ax.get_window_extent()
+        for length in range(MAX_NAME, 4, -2):
+            if sum(self._widths()) <= 2.0 / 3.0 * box.width:
+                return
+            for text in self._beside():
+                text.set_text(shorten(text.get_text(), length))
+
+    def _beside(self) -> list[Any]:
+        return [text for text in self.ax.texts if text.get_ha() != "center"]
+
+    def _widths(self) -> tuple[float, float]:
+        """Return how far texts reach beyond the first and the last layer, in pixels."""
+        to_pixels = self.ax.transData
+        first = to_pixels.transform((0.0, 0.0))[0]
+        last = to_pixels.transform((len(self.columns) - 1.0, 0.0))[0]
+        boxes = [text.get_window_extent() for text in self.ax.texts]
+        left = max(first - box.x0 for box in boxes)
+        return left, max(box.x1 - last for box in boxes)
 
     def _line_style(self, weights: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
         """Return pairs of units and the style of their lines, the largest weights last.
@@ -172,7 +238,7 @@ class NetworkDrawing:
             zorder=3,
         )
 
-    def _draw_legend(self) -> None:
+    def _draw_legend(self, is_narrow: bool = False) -> None:
         from matplotlib.lines import Line2D
 
         handles = [
@@ -182,13 +248,20 @@ class NetworkDrawing:
             )
         ]
         if self.largest_skip is not None:
-            label = f"skip connection, widest: {self.largest_skip:.2g}"
+            gap = "\n" if is_narrow else " "
+            label = f"skip connection,{gap}widest: {self.largest_skip:.2g}"
             handles.append(Line2D([], [], color="0.3", linestyle="--", label=label))
-        self.ax.legend(
+        if self.has_biases:
+            style = {"markerfacecolor": "0.8", "markeredgecolor": "0.2"}
+            label = "fill of a unit: its bias"
+            handles.append(
+                Line2D([], [], marker="o", color="none", label=label, **style)
+            )
+        self.legend = self.ax.legend(
             handles=handles,
             loc="upper center",
             bbox_to_anchor=(0.5, 0.0),
-            ncols=len(handles),
+            ncols=1 if is_narrow else len(handles),
             frameon=False,
-            fontsize="small",
+            fontsize="x-small" if is_narrow else "small",
         )

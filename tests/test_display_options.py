@@ -1,0 +1,189 @@
+"""Displays of pipelines, biases, importances, and names on the axes of a caller."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
+
+from models import LINEAR, NETWORK, SKIPPING, fit, independent_classes
+from sknn_simple import (
+    AlphaDisplay,
+    CoefficientDisplay,
+    HiddenUnitsDisplay,
+    LogisticNN,
+    LossCurveDisplay,
+    NetworkDisplay,
+    OneHiddenMLP,
+)
+
+X, Y = independent_classes(3)
+DISPLAYS = [
+    AlphaDisplay,
+    CoefficientDisplay,
+    HiddenUnitsDisplay,
+    LossCurveDisplay,
+    NetworkDisplay,
+]
+WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
+each_network = pytest.mark.parametrize(
+    "model", [LINEAR, NETWORK, SKIPPING], ids=["linear", "network", "skipping"]
+)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def names_of(drawn):
+    names = drawn.unit_names[0] if isinstance(drawn, NetworkDisplay) else None
+    return list(drawn.feature_names if names is None else names)
+
+
+# Pipelines ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize("before", [[], [MinMaxScaler()]], ids=["alone", "scaled"])
+def test_a_pipeline_is_drawn(display, before):
+    pipeline = make_pipeline(*before, LogisticNN()).fit(X, Y)
+    rows = (X, Y) if display is CoefficientDisplay else ()
+    display.from_estimator(pipeline, *rows).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_a_pipeline_that_ends_in_another_model_is_refused(display):
+    pipeline = make_pipeline(MinMaxScaler(), LogisticRegression()).fit(X, Y)
+    with pytest.raises(TypeError, match=r"or a pipeline .* got a LogisticRegression"):
+        display.from_estimator(pipeline)
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_steps_of_a_pipeline_transform_the_rows_and_name_the_columns(display):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    pipeline = make_pipeline(MinMaxScaler(), LogisticNN()).fit(frame, Y)
+    drawn = display.from_estimator(pipeline, frame)
+    alone = display.from_estimator(pipeline[-1], pipeline[:-1].transform(frame))
+    assert_array_equal(np.asarray(drawn.weights), np.asarray(alone.weights))
+    assert names_of(drawn) == list("abcde")
+    assert names_of(alone) == ["x0", "x1", "x2", "x3", "x4"]
+    named = display.from_estimator(pipeline, feature_names=list("vwxyz"))
+    assert names_of(named) == list("vwxyz")
+
+
+@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+def test_columns_of_a_step_without_names_are_numbered(display):
+    steps = [("odd", FunctionTransformer(np.tanh)), ("net", LogisticNN())]
+    drawn = display.from_estimator(Pipeline(steps).fit(X, Y))
+    assert names_of(drawn)[0] == "x0"
+
+
+# Importances and biases ---------------------------------------------------------------
+
+
+@each_network
+def test_importances_are_products_of_weights_summed_over_paths(model):
+    model = fit(model, X, Y)
+    if isinstance(model, LogisticNN):
+        expected = model.coef_.T.copy()
+    else:
+        expected = np.einsum("ih,hk->ik", *model.coefs_)
+        expected += getattr(model, "skip_coef_", 0.0)
+    expected *= model.scale_[:, None]
+    drawn = NetworkDisplay.from_estimator(model, importances=True)
+    (importances,) = drawn.weights
+    assert_allclose(importances, expected)
+    assert drawn.skip_lines_ is None
+    assert len(drawn.units_) == 2
+    bars = HiddenUnitsDisplay.from_estimator(model, importances=True)
+    assert_allclose(bars.weights, expected)
+    titles = [panel.get_title() for panel in bars.axes_]
+    assert titles == [str(label) for label in model.classes_]
+    assert "Importance per std. dev." in {p.get_xlabel() for p in bars.axes_}
+
+
+@each_network
+@pytest.mark.parametrize("to_container", [np.asarray, sparse.csr_matrix])
+def test_biases_are_those_at_the_mean_of_the_rows(model, to_container):
+    model = fit(model, X, Y)
+    raw = NetworkDisplay.from_estimator(model, biases=True)
+    drawn = NetworkDisplay.from_estimator(model, to_container(X), biases=True)
+    mean = X.mean(axis=0)
+    if isinstance(model, LogisticNN):
+        assert_array_equal(raw.biases, [model.intercept_])
+        assert_allclose(drawn.biases, [model.decision_function(mean[None])[0]])
+        return
+    for bias, expected in zip(raw.biases, model.intercepts_, strict=True):
+        assert_array_equal(bias, expected)
+    hidden = np.tanh(drawn.biases[0])
+    assert_allclose(hidden, model.transform(mean[None])[0])
+    output = drawn.biases[1] + hidden @ model.coefs_[1]
+    assert_allclose(output, model.decision_function(mean[None])[0])
+
+
+def test_biases_colour_the_units():
+    drawn = NetworkDisplay(
+        weights=[np.ones((2, 3))],
+        unit_names=[["a", "b"], ["c", "d", "e"]],
+        layer_names=["from", "to"],
+        biases=[np.array([1.0, -1.0, 0.0])],
+    ).plot()
+    inputs, outputs = (c.get_facecolors() for c in drawn.ax_.collections[-2:])
+    assert_array_equal(inputs, [[1.0] * 4])
+    red, blue, white = outputs[:, :3]
+    assert red[0] > red[2]
+    assert blue[0] < blue[2]
+    assert_array_equal(white, np.ones(3))
+    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
+    assert labels[-1] == "fill of a unit: its bias"
+
+
+def test_importances_have_no_biases():
+    with pytest.raises(ValueError, match="importances=True draws no hidden units"):
+        NetworkDisplay.from_estimator(fit(NETWORK, X, Y), importances=True, biases=True)
+
+
+def test_one_output_is_titled_by_its_class():
+    drawn = HiddenUnitsDisplay.from_estimator(fit(LINEAR, X, Y > 0))
+    assert [panel.get_title() for panel in drawn.axes_] == ["Log odds of True"]
+
+
+# Axes of the caller -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_axes", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"biases": True}, {"importances": True}])
+def test_texts_stay_inside_the_axes_of_the_caller(n_axes, options):
+    names = [f"a rather long description of column number {j} in cm" for j in range(5)]
+    model = fit(SKIPPING, X, Y)
+    figure, axes = plt.subplots(1, n_axes, squeeze=False)
+    for ax in axes.flat:
+        NetworkDisplay.from_estimator(model, ax=ax, feature_names=names, **options)
+    figure.canvas.draw()
+    for ax in axes.flat:
+        outer = ax.get_window_extent()
+        boxes = [text.get_window_extent() for text in ax.texts]
+        for box in [*boxes, ax.get_legend().get_window_extent()]:
+            assert outer.x0 - 1.0 <= box.x0
+            assert box.x1 <= outer.x1 + 1.0
+            assert outer.y0 - 1.0 <= box.y0
+            assert box.y1 <= outer.y1 + 1.0
+
+
+def test_names_are_cut_only_if_they_leave_no_room():
+    names = [f"a long description of column {j}" for j in range(5)]
+    model = fit(OneHiddenMLP(2, alpha=1.0, random_state=0), X, Y)
+    shown = []
+    for width in (15.0, 2.5):
+        _, ax = plt.subplots(figsize=(width, 4.0))
+        NetworkDisplay.from_estimator(model, ax=ax, feature_names=names)
+        shown.append({text.get_text() for text in ax.texts})
+    assert set(names) <= shown[0]
+    assert not set(names) & shown[1]
+    assert all(name[-1] in {text[-1] for text in shown[1]} for name in names)
