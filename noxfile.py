@@ -24,9 +24,9 @@ ENVIRONMENT = {
 }
 # worksteal: the tests of a file stay together, so that its fits are shared.
 WORKERS = ("-n", os.environ.get("TEST_WORKERS", "auto"), "--dist", "worksteal")
-# Tests that read sources and texts, of benchmarks/, which developers run on new versions,
-# and of the changes that the contributors' pages show. None of them asks a version of
-# NumPy, SciPy or scikit-learn: the run on the newest versions is enough.
+# Tests that read sources and texts, of benchmarks/, which developers run on new
+# versions, and of the changes that the contributors' pages show. None of them asks a
+# version of NumPy, SciPy or scikit-learn: the run on the newest versions is enough.
 ON_NEWEST_ONLY = (
     "architecture",
     "benchmarks",
