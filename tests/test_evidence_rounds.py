@@ -76,7 +76,7 @@ def test_a_grid_may_hold_auto_and_numbers():
         ("Auto", "Did you mean 'auto'?"),
         (-1, "Got -1 instead."),
         (np.nan, "Got nan instead."),
-        (None, "Got None instead."),
+        (None, "Got None instead. Use alpha=0 for no penalty."),
     ],
 )
 def test_another_alpha_is_refused(alpha, end):
