@@ -133,6 +133,7 @@ LossCurveDisplay.from_estimator(
     yscale="log",
 )
 left.set_ylim(1e-3, 10)
+left.legend(loc="lower right", fontsize="x-small")
 left.set_title("One fit: the dot is the iterate that is kept")
 for losses, colour, marker, label in (
     (full, BLUE, "o", "trained to the end"),
