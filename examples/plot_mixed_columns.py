@@ -69,6 +69,9 @@ print(f"share that leaves: {np.mean(y == 'leaves'):.2f}")
 # %%
 # One pipeline, two classifiers
 # -----------------------------
+#
+# Missing numbers are replaced, with a column that says where. Categorical columns are
+# one-hot encoded; categories of fewer than twenty rows would share one column.
 
 NUMBERS = ["bill_cents", "minutes", "months", "share_abroad"]
 CATEGORIES = ["contract", "region"]
@@ -78,7 +81,11 @@ def pipeline(classifier):
     prepare = ColumnTransformer(
         [
             ("numbers", SimpleImputer(add_indicator=True), NUMBERS),
-            ("categories", OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
+            (
+                "categories",
+                OneHotEncoder(min_frequency=20, handle_unknown="infrequent_if_exist"),
+                CATEGORIES,
+            ),
         ],
         sparse_threshold=0,
         verbose_feature_names_out=False,
