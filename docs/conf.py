@@ -34,6 +34,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "benchmark_tables",
     "gallery",
+    "languages",
     "sklearn_links",
 ]
 exclude_patterns = ["_build", "_static", "_templates", "**/README.md"]

@@ -18,7 +18,7 @@ from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin, urlparse
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlparse
 
 import pytest
 
@@ -52,6 +52,24 @@ PAGES = (
     "contributing/mechanisms.html",
     "contributing/roadmap.html",
     "zh/quickstart.html",
+)
+SEARCHED = (
+    "monotonic",
+    "multiclass",
+    "coefficient",
+    "overfitting",
+    "hyperparameter",
+    "feature importance",
+    "odds ratio",
+    "calibration",
+    "GPU",
+    "class imbalance",
+    "probability threshold",
+    "regularization",
+    "convergence",
+    "missing values",
+    "categorical",
+    "one-hot",
 )
 WITH_FORMULAS = ("index.html", "user_guide/backpropagation.html", "zh/quickstart.html")
 
@@ -293,15 +311,23 @@ def test_gallery_has_a_thumbnail_per_example(browser, address, site):
     assert shown == len(examples) > 0
 
 
-def test_search_finds_monotonic(browser, address):
-    browser.open(address + "search.html?q=monotonic", DESK)
+@pytest.mark.parametrize("words", SEARCHED)
+def test_search_finds_the_words_of_the_trade(browser, address, words):
+    browser.open(f"{address}search.html?q={quote(words)}", DESK)
     found = browser.wait_for(
         "[...document.querySelectorAll('#search-results li a')].map(a => a.href)"
         ".join(' ')"
     )
-    assert found
-    assert "sknn_simple" in found or "user_guide" in found
+    assert "user_guide" in found
     assert not browser.complaints
+
+
+@pytest.mark.parametrize(
+    ("page", "language"), [("index.html", "en"), ("zh/quickstart.html", "zh-CN")]
+)
+def test_page_names_its_language(site, page, language):
+    text = (site / page).read_text("utf-8")
+    assert f'<html lang="{language}"' in text
 
 
 def test_english_and_chinese_link_to_each_other(links, site):
