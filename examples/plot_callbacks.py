@@ -172,6 +172,6 @@ if ScoringMonitor is not None:
 #   is stopped.
 # - The loss on the training rows, which the monitor scores, is lowest with the weak
 #   penalty. The loss on held-out rows is lower with the strong one.
-# - Stopping was a mistake here. The loss on the test rows rose for a while and then
+# - It was a mistake to stop here. The loss on the test rows rose for a while and then
 #   fell again, below the value at which the callback stopped the fit. A callback makes
 #   this easy to check.

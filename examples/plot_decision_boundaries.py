@@ -51,7 +51,7 @@ for h in (3, 10, 100):
 # Trained and tested
 # ------------------
 
-fitted, split, test_loss = {}, {}, {}
+fitted, split, train_loss, test_loss = {}, {}, {}, {}
 print(
     "data    model                            parameters  train loss  test loss  test"
 )
@@ -65,10 +65,11 @@ for data, (X, y) in DATA.items():
             arrays = [model.coef_, model.intercept_]
         else:
             arrays = model.coefs_ + model.intercepts_
+        train_loss[data, name] = log_loss(y_train, model.predict_proba(X_train))
         test_loss[data, name] = log_loss(y_test, model.predict_proba(X_test))
         print(
             f"{data:<7} {name:<32} {sum(a.size for a in arrays):>10}"
-            f"{log_loss(y_train, model.predict_proba(X_train)):>12.3f}"
+            f"{train_loss[data, name]:>12.3f}"
             f"{test_loss[data, name]:>11.3f}"
             f"{model.score(X_test, y_test):>6.3f}"
         )
@@ -158,11 +159,12 @@ for data in DATA:
     assert test_loss[data, three] < 0.8 * test_loss[data, no_unit]
     assert abs(test_loss[data, hundred] - test_loss[data, ten]) < 0.01
 assert test_loss["moons", three] <= test_loss["moons", ten]
+assert train_loss["moons", three] > train_loss["moons", ten]
 assert test_loss["spiral", ten] < 0.5 * test_loss["spiral", three]
 
 # %%
-# - Three units are enough for the moons: more units fit the training rows better and
-#   the test rows a little worse.
+# - Three units are enough for the moons: ten overfit a little. They fit the training
+#   rows better and the test rows worse.
 # - The spiral needs more bends than three units have; ten are enough.
 # - A hundred units do no harm here. The penalty ``alpha``, not the number of units,
 #   keeps the boundary smooth: 10 and 100 units draw nearly the same line.

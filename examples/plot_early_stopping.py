@@ -166,6 +166,8 @@ print(
     f"draws in which the first is lower: {np.sum(at_best[0] < at_best[1])} of {N_DRAWS}"
 )
 print(f"weakest alpha: {full[:, 0].mean():.3f} and {stopped[:, 0].mean():.3f}")
+assert seconds[1] / stopped.size < seconds[2] / N_DRAWS / 2
+assert searched.mean() < 1.03 * best_full
 assert full[:, 0].mean() > stopped[:, 0].mean() > best_full
 assert best_stopped > best_full
 assert stopped[:, 0].mean() > searched.mean()
@@ -174,6 +176,7 @@ assert stopped[:, 0].mean() > searched.mean()
 # - If the penalty is too weak, early stopping rescues the fit: L-BFGS passes the best
 #   iterate after a few iterations, and early stopping returns to it.
 # - A penalty of the right strength is better than early stopping at any strength, and
-#   sets no rows aside for good. ``alpha="auto"`` nearly finds it.
-# - Early stopping is faster: one short fit. At the best ``alpha`` it costs a little
-#   accuracy.
+#   the fit uses all rows. ``alpha="auto"`` is as good as the best of the six strengths,
+#   to within three per cent.
+# - One fit with early stopping takes less than half of the time of ``alpha="auto"``,
+#   which searches. At the best ``alpha`` it costs a little log-loss.

@@ -114,11 +114,12 @@ for k, components, units in zip(SIZES, on_components, on_units, strict=True):
 assert on_units[0] > on_components[0] + 0.05
 assert on_units[1] > on_components[1]
 assert abs(on_units[-1] - on_pixels) < 0.02
+assert all(np.array(on_components)[-3:] > np.array(on_units)[-3:] - 0.005)
+assert on_pixels > max(*on_units, *on_components) - 0.005
 
 # %%
 # - With two or three features, learned ones predict the digit far better than principal
 #   components: training chooses features that separate the digits.
 # - With more features the difference shrinks, and from a dozen on the principal
-#   components are as good or a little better. All pixels together are the best input
-#   for nearest neighbours here: on these images the hidden layer makes features fewer,
-#   not better.
+#   components are as good or a little better. For nearest neighbours nothing is better
+#   here than all pixels: the hidden layer makes features fewer, not better.

@@ -3,10 +3,11 @@
 Imbalanced classes and thresholds
 =================================
 
-If only one row in twenty is of the class that matters, the most probable class is
-nearly always the other one. There are two remedies: give the rare rows more weight
-(``class_weight="balanced"``), or keep the probabilities and decide at a lower threshold
-(``TunedThresholdClassifierCV`` of scikit-learn). They do not give the same result.
+With class imbalance, such as one row in twenty of the class that matters, the most
+probable class is nearly always the other one. There are two remedies: give the rare
+rows more weight (``class_weight="balanced"``), or keep the probabilities and lower the
+probability threshold (``TunedThresholdClassifierCV`` of scikit-learn). They do not give
+the same result.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -139,12 +140,16 @@ assert plain[2] < weighted[2] < tuned[2]  # balanced accuracy
 assert plain[3] > weighted[3]  # average precision
 assert plain[4] < weighted[4]  # log-loss
 assert np.isclose(plain[4], tuned[4], rtol=0.05)
+assert plain[1] > 0.8
+assert np.isclose(plain[5], y_test.mean(), rtol=0.1)  # mean probability
+assert weighted[5] > 1.5 * y_test.mean()
 
 # %%
-# - With the threshold of one half, the network is usually right when it predicts the
-#   rare class, and misses many of its rows. Its probabilities are well calibrated.
+# - With the threshold of one half, the network is usually right if it predicts the rare
+#   class, and misses many of its rows. Its mean probability is the share of the class.
 # - ``class_weight="balanced"`` finds more of the rare class, but its probabilities are
 #   far too high. Here it also ranks the rows worse: its line lies below.
-# - A tuned threshold moves along the better line: it gives more balanced accuracy than
-#   the weights, and does not change the probabilities. Prefer it if costs are known or
-#   may change. Use weights if another program uses ``predict`` without a threshold.
+# - A tuned threshold chooses another point of the better line. Here it gives more
+#   balanced accuracy than the weights, and it does not change the probabilities. Prefer
+#   it if costs are known or may change. Use weights if another program uses ``predict``
+#   without a threshold.

@@ -48,7 +48,7 @@ def make_customers(n_rows, seed):
     price = table["bill_cents"] / (60 + table["minutes"])
     z = (
         -1.2
-        + 2.4 * np.tanh((price - 14) / 6)  # dear for what is used
+        + 2.4 * np.tanh((price - 14) / 6)  # expensive for what is used
         + 2.2 * np.cos(table["months"] / 72 * 2 * np.pi)  # the new and the old ones
         + 1.0 * (table["contract"] == "monthly")
         + 0.6 * table["region"].isin(["B", "E"])

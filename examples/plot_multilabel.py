@@ -80,8 +80,7 @@ for name, model in MODELS.items():
 # -----------
 #
 # Left: the share of test images with a wrong answer. Right: eight test images, the
-# least certain first, and the predictions of the one network with 40 units: a dot is
-# the truth, a bar the probability of yes.
+# least certain first, and the predictions of the one network with 40 units.
 
 shared = answers["one network, 40 units"]
 COLOURS = ["#E69F00", "#0072B2", "#009E73"]
@@ -96,13 +95,15 @@ for i, (name, colour) in enumerate(zip(MODELS, COLOURS, strict=True)):
 ax.set_yticks(places, [*QUESTIONS, "any of the four"])
 ax.invert_yaxis()
 ax.xaxis.set_major_formatter("{x:.0%}")
-ax.set_xlabel("wrong answers, test images")
+ax.set_xlabel("share of the test images")
+ax.set_title("Wrong answers to four questions", loc="left")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="center right", frameon=False)
 
 certainty = np.abs(shared - 0.5).min(axis=1)
 order = np.argsort(certainty)
 chosen = np.r_[order[:4], order[[200, 400, 600, 700]]]
+right.suptitle("Bar: probability of yes. Dot: the truth, left no, right yes")
 panels = right.subplots(4, 4, width_ratios=(0.8, 1, 0.8, 1))
 for k, row in enumerate(chosen):
     picture, bars = panels[k % 4, 2 * (k // 4) : 2 * (k // 4) + 2]
@@ -133,6 +134,5 @@ print("log-loss per label, shared units:", np.round(losses, 3))
 # %%
 # - No single template answers these questions: even digits have many shapes. A hidden
 #   layer removes most of the errors of ``LogisticNN``.
-# - For these labels one network is as good as four networks, and not better: sharing
-#   units saves three fits, not errors.
+# - For these labels one network is about as good as four networks: it saves three fits.
 # - The images with uncertain predictions are the badly written ones.

@@ -63,7 +63,7 @@ def expected_best(losses, k):
 
 
 SIZES = [3, 5, 8, 15, 40]
-losses = {}
+losses, means = {}, {}
 print(f"final J of {N_STARTS} starts                        best of, on average")
 print("units     lowest  median  highest             1       3      10")
 for n_hidden in SIZES:
@@ -72,6 +72,7 @@ for n_hidden in SIZES:
     assert model.loss_ == model.init_losses_.min()
     low, middle, high = np.quantile(model.init_losses_, [0, 0.5, 1])
     best_of = [expected_best(model.init_losses_, k) for k in (1, 3, 10)]
+    means[n_hidden] = best_of
     print(
         f"{n_hidden:>5}{low:>11.3f}{middle:>8.3f}{high:>9.3f}{best_of[0]:>14.3f}"
         f"{best_of[1]:>8.3f}{best_of[2]:>8.3f}"
@@ -142,10 +143,13 @@ for n_hidden, values in losses.items():
     print(f"{n_hidden:>2} units: {near:.0%} of the starts end within 5 % of the lowest")
 assert spread[5] > 0.1 > 0.01 > spread[40]
 assert test_loss["Worst start of 30"] > 2 * test_loss["Best start of 30"]
+for one, three, ten in (means[3], means[5], means[8]):
+    assert one - three > three - ten
 
 # %%
 # - If there are barely enough units, the start decides: the best of thirty networks
 #   with five units follows the spiral and the worst cuts through it, on test rows too.
-# - Most of the gain comes from the first few starts; the table shows how much.
+# - Three starts instead of one gain more than ten instead of three, for each size that
+#   needs restarts.
 # - With more units nearly every start ends equally low, and ``n_init=1`` is enough. A
 #   wider layer with a penalty is the simpler remedy, unless the network must be small.

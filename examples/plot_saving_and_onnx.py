@@ -159,11 +159,14 @@ if onnxruntime is not None:
     ratio = microseconds["scikit-learn"] / microseconds["ONNX"]
     for size, times in zip(SIZES, ratio, strict=True):
         print(f"{size:>5} rows: scikit-learn takes {times:.1f} times as long")
+    assert ratio[0] > 5
+    assert ratio[-1] < ratio[0]
+assert microseconds["scikit-learn"][2] < 2 * microseconds["scikit-learn"][0]
 
 # %%
 # - In a process with the same versions joblib loads the same model, to the last bit.
 # - The ONNX graph predicts the same class for every test row, and its probabilities
 #   differ by rounding to float32. It contains the whole pipeline, including the PCA.
-# - For a few rows ``predict_proba`` takes as long as for one row: the input checks
-#   dominate, not the network. The graph has no checks and is many times faster. With
-#   many rows the arithmetic dominates, and the difference shrinks.
+# - For a few rows ``predict_proba`` takes about as long as for one row, because most of
+#   the time goes into checks of the input. The graph has no checks and is many times
+#   faster. With many rows most of the time is arithmetic, and the difference shrinks.

@@ -5,8 +5,9 @@ What matters, and how sure?
 
 Which measurements tell a malignant tumour from a benign one, and how sure is that?
 ``Posterior`` gives the intervals of a fitted model, and ``CoefficientDisplay`` draws
-them. If columns say nearly the same, no interval of a single column tells, but a test
-of several columns does. With fewer columns the answer is a table that can be read.
+them. If columns are nearly the same measurement, the interval of a single column is
+wide, and a test of several columns at once is needed. With fewer columns the answer is
+a table of coefficients and odds ratios.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -88,8 +89,8 @@ per_deviation = np.exp(frame[["coef", "lower", "upper"]].mul(small.std(), axis=0
 print(per_deviation.round(1).to_string())
 
 # %%
-# Does the mean concavity add something to these four? The likelihood ratio of the two
-# models tells:
+# Does the mean concavity add something to these four? A test compares the likelihoods
+# of the two models:
 
 more = X[[*few, "mean concavity"]]
 larger = Posterior(LogisticNN(alpha=0).fit(more, malignant), more, malignant)
@@ -134,9 +135,9 @@ assert together.p_value < alone
 assert posterior.deviance < 0.2 * posterior.null_deviance
 
 # %%
-# - Thirty correlated columns predict well, and hardly any single one is needed: most
-#   intervals hold 0. That is no proof that they do not matter. Test them together.
-# - The intervals of a penalised fit are Bayesian: given that weights are small, where
-#   is this one? For classical intervals choose few columns, and ``alpha=0``.
-# - ``marginal_effects`` answers the question of a network as of a linear model, in
-#   probabilities.
+# - Thirty correlated columns predict well, although the intervals of most coefficients
+#   hold 0. That is no proof that the columns do not matter. Test them together.
+# - The intervals of a penalised fit are Bayesian: they assume that weights are small.
+#   For classical intervals choose few columns, and ``alpha=0``.
+# - ``marginal_effects`` gives the effect of a column in probabilities, for a network
+#   and for a linear model.

@@ -3,9 +3,9 @@
 Finding wrong labels
 ====================
 
-Labels are typed by people, and some are wrong. ``Posterior.leave_one_out`` gives the
-log-loss of each row as if it had not been trained on: where it is large, the other
-rows speak against the label. Here some digits get a wrong label, and are looked for.
+People make errors when they label rows. ``Posterior.leave_one_out`` gives the log-loss
+of each row as if it had not been trained on. If it is large, the other rows suggest
+another label. Here some digits get a wrong label, and the log-loss finds them.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -58,9 +58,9 @@ for name, by in {"left out": losses, "in the fit": in_fit}.items():
 # The worst twenty
 # ----------------
 #
-# Above each image its label, and the digit that the model sees, if that is another one.
-# Red: the label was changed. Black: it was not, and the digit is badly written, or the
-# model is mistaken.
+# Above each image is its label, and after "seen" the digit that the model predicts, if
+# that is another one. Red: the label was changed. Black: it was not; the digit is badly
+# written, or the model is wrong.
 
 seen = model.predict(X)
 
@@ -83,7 +83,7 @@ show(order[:20], y, colours, "The 20 rows with the largest log-loss")
 # Does it help?
 # -------------
 #
-# The worst 5 % of the rows are looked at again, and wrong labels corrected.
+# A person looks at the worst 5 % of the rows again, and corrects wrong labels.
 
 checked = order[: len(y) // 20]
 corrected = y.copy()
@@ -97,11 +97,10 @@ assert model.alpha_ > mended.alpha_
 print(f"alpha: {model.alpha_:.2g} with the wrong labels, {mended.alpha_:.2g} after")
 
 # %%
-# The digits as they came
-# -----------------------
+# The original labels
+# -------------------
 #
-# The same with the original labels: what the people who labelled the digits may have
-# discussed.
+# The same with the labels as scikit-learn has them: digits that are hard to read.
 
 model = LogisticNN().fit(X, y_true)
 losses = Posterior(model, X, y_true).leave_one_out()
@@ -118,5 +117,5 @@ assert found >= 0.9
 assert after < before
 
 # %%
-# - To look at a tenth of the rows finds nearly all wrong labels.
+# - Nearly all wrong labels are in the tenth of the rows with the largest log-loss.
 # - With wrong labels the evidence chooses a stronger penalty, as for any noise.
