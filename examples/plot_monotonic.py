@@ -148,7 +148,7 @@ for line, name in zip(axes, ("free network", "monotonic network"), strict=True):
         ax.set_ylim(0, 1)
     line[0].set_ylabel(f"{name}\nrisk of default")
 for ax, (column, sign) in zip(axes[0], RULES.items(), strict=True):
-    ax.set_title(f"{column} {'lowers' if sign > 0 else 'raises'} risk".capitalize())
+    ax.set_title(f"Risk {'falls' if sign > 0 else 'rises'} with {column}")
 for ax, column in zip(axes[1], RULES, strict=True):
     ax.set_xlabel(column)
 axes[1, 0].set_xticks([20_000, 50_000, 80_000], ["20 000", "50 000", "80 000"])
