@@ -77,6 +77,9 @@ class BaseNN(
         "verbose": ["verbose"],
     }
 
+    # The methods between the caller and `fit`: warnings show the line of the caller.
+    _frames_of_fit: ClassVar[int] = 0
+
     def fit(
         self,
         X: Any,
@@ -358,7 +361,7 @@ class BaseNN(
             f"{type(self).__name__}: {cause} ended the search for alpha. The model was "
             f"trained with alpha={search.alpha:.3g}, {chosen}.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=3 + self._frames_of_fit,
         )
 
     def _warn_unless_converged(
@@ -383,7 +386,7 @@ class BaseNN(
             f"but tol={criteria.tol:g} asks for at most "
             f"{criteria.threshold(trained.loss):.2g}. {advice}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=3 + self._frames_of_fit,
         )
 
     def _warn_of_separation(self, columns: tuple[int, ...]) -> None:
@@ -398,7 +401,7 @@ class BaseNN(
             "means nothing. Use alpha='auto' or another alpha > 0"
             f"{remove if columns else ''}.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=4 + self._frames_of_fit,
         )
 
     @abstractmethod

@@ -19,7 +19,7 @@ def check_kind(name: str, value: Any) -> None:
     NumPy would make an array of one object of it. A masked array with masked values
     raises ValueError, because NumPy would use the values behind the mask.
     """
-    if np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} is a masked array with {np.ma.count_masked(value)} masked values, "
             "which are missing: remove their rows, or fill them with its method "
@@ -37,6 +37,8 @@ def _is_array_like(value: Any) -> bool:
     """Return whether NumPy makes an array with rows of an object."""
     if sparse.issparse(value):
         return True
+    if _is_delayed(value):
+        return False
     if isinstance(value, str | bytes | bytearray | Mapping | Set | type):
         return False
     if getattr(value, "shape", None) == ():
@@ -46,6 +48,12 @@ def _is_array_like(value: Any) -> bool:
     kind = type(value)
     is_array = hasattr(kind, "__array__") or hasattr(kind, "__array_namespace__")
     return is_array or (hasattr(kind, "__len__") and hasattr(kind, "__getitem__"))
+
+
+def _is_delayed(value: Any) -> bool:
+    """Return whether a value is lazy and no array; it has every attribute."""
+    kind = type(value)
+    return hasattr(kind, "__dask_graph__") and not hasattr(kind, "__array__")
 
 
 def _kind(value: Any) -> str:
@@ -68,6 +76,8 @@ def _advice(value: Any) -> str:
         return " Make a dataframe of it, or an array."
     if isinstance(value, Set):
         return " A set has no order: make a list that follows the samples."
+    if _is_delayed(value):
+        return " sknn_simple.dask fits Dask arrays and dataframes."
     for method in ("collect", "compute", "read"):  # polars, Dask, files
         if hasattr(value, method) and not isinstance(value, type):
             return f" Call its method {method}() first, and make an array."

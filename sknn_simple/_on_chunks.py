@@ -17,7 +17,7 @@ from sknn_simple._chunks.collections import (
     is_collection,
     meta_of,
 )
-from sknn_simple._chunks.engine import Engine
+from sknn_simple._chunks.engine import PATIENCE, Engine
 from sknn_simple._chunks.labels import Aside, target_of, target_of_validation
 from sknn_simple._chunks.prediction import count_right, predict_lazily
 from sknn_simple._chunks.preparing import (
@@ -37,8 +37,13 @@ from sknn_simple._validation import validate_validation_set
 class OnChunks(BaseNN):
     """Fits and predicts Dask collections where their rows are."""
 
+    # The seconds without any worker after which they count as lost.
+    worker_patience: ClassVar[float] = PATIENCE
+
     # The class of ``to_local``.
     _local: ClassVar[type[BaseNN]]
+
+    _frames_of_fit: ClassVar[int] = 1
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "client": [HasMethods(["compute", "gather", "persist"]), None],
@@ -124,14 +129,20 @@ class OnChunks(BaseNN):
         given = X_val, y_val, sample_weight_val
         if not is_collection(X):
             return super()._rows(X, y, sample_weight, *given)
-        self._check_for_chunks()
+        self._check_folds(X_val)
         source = self._source(X, y, sample_weight)
-        engine, aside = Engine(self._used_client()), self._aside(X_val)
+        engine = Engine(self._used_client(), self.worker_patience)
+        aside = self._aside(X_val)
         target = target_of(
             count_labels(engine, source, aside), self.class_weight, aside
         )
         if engine.client is not None and self.persist:
             check_memory(engine.client, source, sum(target.n_rows))
+        validation = None
+        if is_collection(X_val):
+            of_validation = self._source(*given, suffix="_val")
+            counted = count_labels(engine, of_validation, suffix="_val")
+            validation = of_validation, target_of_validation(target, counted)
         n_outputs = 1 if len(target.classes) == 2 else len(target.classes)
         n_params = self._n_params(source.n_features, n_outputs)
         data, set_aside = training_rows(
@@ -141,25 +152,11 @@ class OnChunks(BaseNN):
             f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
             f"{data.X.shape[0]} are the sample for the start"
         )
-        if not is_collection(X_val):
+        if validation is None:
             return data, set_aside or validate_validation_set(self, data, *given)
-        source = self._source(*given, suffix="_val")
-        target = target_of_validation(target, count_labels(engine, source))
-        validation = validation_rows(
+        source, target = validation
+        return data, validation_rows(
             engine, source, data, target, n_params, persist=self.persist
-        )
-        return data, validation
-
-    def _check_for_chunks(self) -> None:
-        """Raise ValueError if a parameter cannot be used with Dask collections."""
-        if getattr(self.client, "asynchronous", False):
-            raise ValueError("client must not be asynchronous: fit waits for it.")
-        cv = getattr(self, "cv", None)
-        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
-            return
-        raise ValueError(
-            "cv as an iterable of rows cannot be used with Dask collections, because "
-            "the folds are made of a sample of the rows: use a number or a splitter."
         )
 
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
@@ -172,10 +169,23 @@ class OnChunks(BaseNN):
         is_sparse = sparse.issparse(getattr(X, "_meta", None))
         return Source(chunks, meta.shape[1], dtype_of(X), is_sparse)
 
+    def _check_folds(self, X_val: Any) -> None:
+        """Raise ValueError for splits of all rows: the sample is cross-validated."""
+        cv = getattr(self, "cv", None)
+        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+            return
+        if self.alpha == "auto" and X_val is None:
+            raise ValueError(
+                "cv must be a number of folds or a splitter for rows in chunks, because"
+                f" a sample of them is split; got splits: {type(cv).__name__}."
+            )
+
     def _used_client(self) -> Any:
         """Return the client; without one that of this process, if there is one."""
         from distributed import default_client
 
+        if getattr(self.client, "asynchronous", False):
+            raise ValueError("client must not be asynchronous: a fit waits for it.")
         if self.client is not None:
             return self.client
         try:
@@ -209,9 +219,9 @@ class OnChunks(BaseNN):
         local = self._local(
             **{name: value for name, value in parameters.items() if name not in own}
         )
-        state = copy.copy(self).__dict__
+        state = vars(self).items()
         local.__dict__.update(
-            {name: state[name] for name in state if name not in parameters}
+            {name: copy.copy(value) for name, value in state if name not in parameters}
         )
         return local
 
@@ -313,7 +323,8 @@ class OnChunks(BaseNN):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
         parts = count_right(self.to_local(), X, y, sample_weight)
-        counts = np.array(Engine(self._used_client()).collect(parts))
+        engine = Engine(self._used_client(), self.worker_patience)
+        counts = np.array(engine.collect(parts))
         right, total = counts.sum(axis=0)
         return float(right / total)
 

@@ -110,7 +110,8 @@ class DaskLogisticNN(OnChunks, LogisticNN):
         return (n_features + 1) * n_outputs
 
 
-class DaskOneHiddenMLP(OnChunks, OneHiddenMLP):
+# What `transform` returns for rows in memory, `OneHiddenMLP` wraps already.
+class DaskOneHiddenMLP(OnChunks, OneHiddenMLP, auto_wrap_output_keys=None):
     """The network with one hidden layer for Dask collections.
 
     The model and its parameters are those of :class:`OneHiddenMLP

@@ -80,6 +80,7 @@ LAYERS = {
                 f"{PACKAGE}._class_weights",
                 f"{PACKAGE}._compat",
                 f"{PACKAGE}._data",
+                f"{PACKAGE}._kinds",
                 f"{PACKAGE}._model",
                 f"{PACKAGE}._optim",
                 f"{PACKAGE}._training",

@@ -1,11 +1,15 @@
 """Dask collections of rows as lists of chunks that belong together."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from sknn_simple._chunks.engine import Lazy
+from sknn_simple._kinds import check_kind
+from sknn_simple._validation import check_no_label_is_missing
 
 
 class Chunk(NamedTuple):
@@ -18,35 +22,63 @@ class Chunk(NamedTuple):
 
 
 def is_collection(value: Any) -> bool:
-    """Return whether a value is a Dask array or dataframe; Dask may be missing."""
-    return hasattr(value, "__dask_graph__") and hasattr(value, "to_delayed")
+    """Return whether a value is lazy and Dask's; Dask may be missing.
+
+    Objects of other packages that are arrays, such as xarray's, are not.
+    """
+    # Of the type, because an object of type Delayed has every attribute.
+    kind = type(value)
+    is_lazy = hasattr(kind, "__dask_graph__")
+    return is_lazy and (hasattr(kind, "to_delayed") or not hasattr(kind, "__array__"))
 
 
 def is_dataframe(X: Any) -> bool:
-    """Return whether a Dask collection is a dataframe or a series."""
-    return hasattr(X, "npartitions") and hasattr(X, "map_partitions")
+    """Return whether a value is a Dask dataframe or series."""
+    return is_collection(X) and hasattr(type(X), "known_divisions")
+
+
+def is_array(X: Any) -> bool:
+    """Return whether a value is a Dask array."""
+    return is_collection(X) and hasattr(type(X), "rechunk")
 
 
 def checked_collection(X: Any, name: str = "X") -> Any:
     """Return a collection with rows in chunks; raise if that is not what it is."""
-    if not is_collection(X):
+    if not (is_array(X) or is_dataframe(X)):
         raise TypeError(
             f"{name} must be a Dask array or dataframe; got {type(X).__name__}."
         )
     if is_dataframe(X):
         if X.ndim != 2:
             raise ValueError(f"{name} must have columns; got a series: to_frame().")
-        return X
-    if X.ndim != 2:
+        _check_columns(X, name)
+    elif X.ndim != 2:
         raise ValueError(
             f"{name} must have 2 dimensions, rows and columns; got {X.ndim}."
         )
-    if X.numblocks[1] > 1:
+    elif X.numblocks[1] > 1:
         raise ValueError(
             f"{name} is cut by columns into {X.numblocks[1]} parts, but each chunk "
             f"must hold whole rows: use {name}.rechunk({{1: -1}})."
         )
+    if X.shape[1] == 0:
+        raise ValueError(f"{name} has no columns.")
     return X
+
+
+def _check_columns(X: Any, name: str) -> None:
+    """Raise ValueError if columns of a dataframe hold text or dates."""
+    kinds = {column: str(dtype) for column, dtype in X.dtypes.items()}
+    refused = {
+        column: kind
+        for column, kind in kinds.items()
+        if kind.startswith(("str", "datetime", "timedelta"))
+    }
+    if refused:
+        raise ValueError(
+            f"{name} has columns that do not hold numbers: {refused}. Encode them as "
+            "numbers, or leave them out."
+        )
 
 
 def meta_of(X: Any) -> Any:
@@ -112,7 +144,12 @@ def _is_array(part: Any) -> bool:
 def _aligned(X: Any, other: Any, name: str) -> Any:
     """Return labels or weights as a collection, or a list, in the chunks of X."""
     if not is_collection(other):
-        return _cut_array(X, np.asarray(other), name)
+        return _cut_array(X, _in_memory(other, name), name)
+    if not (is_array(other) or is_dataframe(other)):
+        raise TypeError(
+            f"{name} must be a Dask array or series, or in memory; got "
+            f"{type(other).__name__}."
+        )
     if is_dataframe(other):
         return _aligned_frame(X, other, name)
     if other.ndim > 1 and other.numblocks[1] > 1:
@@ -125,17 +162,22 @@ def _aligned(X: Any, other: Any, name: str) -> Any:
         _check_count(len(rows), len(other_rows), name)
         return other
     if sum(rows) != sum(other_rows):
-        raise ValueError(f"{name} has {sum(other_rows)} rows, but X has {sum(rows)}.")
+        raise ValueError(_other_length(name, sum(other_rows), sum(rows)))
     return other if rows == other_rows else other.rechunk({0: rows})
 
 
 def _aligned_frame(X: Any, other: Any, name: str) -> Any:
     n_chunks = X.npartitions if is_dataframe(X) else X.numblocks[0]
     both_known = is_dataframe(X) and X.known_divisions and other.known_divisions
-    if other.npartitions != n_chunks and both_known:
+    if both_known and other.divisions != X.divisions:
         return other.repartition(divisions=X.divisions)
     _check_count(n_chunks, other.npartitions, name)
     return other
+
+
+def _other_length(name: str, n_others: int, n_rows: int) -> str:
+    X = "X_val" if name.endswith("_val") else "X"
+    return f"{name} has {n_others} rows, but {X} has {n_rows}."
 
 
 def _check_count(n_chunks: int, n_others: int, name: str) -> None:
@@ -147,6 +189,16 @@ def _check_count(n_chunks: int, n_others: int, name: str) -> None:
         )
 
 
+def _in_memory(other: Any, name: str) -> np.ndarray:
+    """Return labels or weights that are no collection as an array."""
+    is_weight = name.startswith("sample_weight")
+    if not (is_weight and isinstance(other, Real)):
+        check_kind(name, other)
+    if not is_weight:
+        check_no_label_is_missing(other)
+    return other.toarray() if sparse.issparse(other) else np.asarray(other)
+
+
 def _cut_array(X: Any, array: np.ndarray, name: str) -> list[np.ndarray]:
     """Return an array in memory, cut as X is."""
     if is_dataframe(X) or np.isnan(X.chunks[0]).any():
@@ -155,8 +207,8 @@ def _cut_array(X: Any, array: np.ndarray, name: str) -> list[np.ndarray]:
             f"unknown: make {name} a Dask collection with the chunks of X."
         )
     rows = X.chunks[0]
-    if array.ndim == 0:
+    if array.ndim == 0:  # one weight for all rows
         return [np.full(n, float(array)) for n in rows]
     if len(array) != sum(rows):
-        raise ValueError(f"{name} has {len(array)} rows, but X has {sum(rows)}.")
+        raise ValueError(_other_length(name, len(array), sum(rows)))
     return np.split(array, np.cumsum(rows)[:-1])

@@ -123,7 +123,8 @@ class Engine:
         last_seen = time.monotonic()
         while True:
             try:
-                wait(futures, timeout=LOOK)
+                with client.as_current():  # there may be another one, or no default
+                    wait(futures, timeout=LOOK)
                 return
             except TimeoutError:
                 if client.status != "running":

@@ -60,10 +60,11 @@ class ChunkLabels(NamedTuple):
     positive: tuple[float, int]
 
 
-def read_labels(y: Any, weight: Any, number: int, aside: Aside | None) -> ChunkLabels:
+def read_labels(
+    y: Any, weight: Any, number: int, aside: Aside | None, suffix: str
+) -> ChunkLabels:
     """Check and count the labels and the weights of chunk `number`."""
-    with naming_the_chunk(number, "y"):
-        labels, weights = checked_labels(y, weight)
+    labels, weights = checked_labels(y, weight, number, suffix)
     n_rows = len(labels)
     multilabel = labels.ndim == 2
     if multilabel:
@@ -81,19 +82,21 @@ def read_labels(y: Any, weight: Any, number: int, aside: Aside | None) -> ChunkL
     return ChunkLabels(n_rows, classes, multilabel, largest, totals, apart, positive)
 
 
-def checked_labels(y: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels or the indicator matrix, and the weights, of a chunk."""
-    if hasattr(y, "toarray"):
-        y = y.toarray()
-    y = np.asarray(y)
-    if len(y) == 0:
-        return y, np.empty(0)
-    check_no_label_is_missing(y)
-    labels = labels_or_indicator(y)
+def checked_labels(
+    y: Any, weight: Any, number: int, suffix: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels or the indicator matrix, and the weights, of chunk `number`."""
+    with naming_the_chunk(number, f"y{suffix}"):
+        y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        if len(y) == 0:
+            return y, np.empty(0)
+        check_no_label_is_missing(y)
+        labels = labels_or_indicator(y)
     if weight is None:
         return labels, np.ones(len(labels))
-    weights = check_sample_weight(np.asarray(weight), labels, dtype=np.float64)
-    check_not_negative(weights)
+    with naming_the_chunk(number, f"sample_weight{suffix}"):
+        weights = check_sample_weight(np.asarray(weight), labels, dtype=np.float64)
+        check_not_negative(weights)
     return labels, weights
 
 
@@ -103,7 +106,9 @@ def naming_the_chunk(number: int, name: str) -> Generator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}, chunk {number}: {error}") from error
+        # Of a plain type: not every error can be made of a message.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}, chunk {number}: {error}") from error
 
 
 class Target(NamedTuple):
@@ -136,6 +141,7 @@ def target_of(
     if not filled:
         raise ValueError("X has no rows: all of its chunks are empty.")
     multilabel = _is_multilabel(filled)
+    _check_kinds_agree(filled)
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     if not multilabel:
         check_two_classes(classes)
@@ -171,9 +177,16 @@ def target_of_validation(
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
         raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
+    multilabel = _is_multilabel(filled)
+    _check_kinds_agree([*filled, training])
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     unknown = classes[~np.isin(classes, training.classes)]
-    if _is_multilabel(filled) != training.multilabel or unknown.size:
+    if multilabel and training.multilabel and len(classes) != len(training.classes):
+        raise ValueError(
+            f"y{suffix} must have a column for each of the {len(training.classes)} "
+            f"labels of y; it has {len(classes)}."
+        )
+    if multilabel != training.multilabel or unknown.size:
         raise ValueError(
             f"y{suffix} holds {unknown.tolist() or 'another kind of labels'}, which y "
             f"does not have. The classes of y are {training.classes.tolist()}."
@@ -211,6 +224,12 @@ def _is_multilabel(chunks: list[ChunkLabels]) -> bool:
             "multilabel indicator matrix; its chunks differ."
         )
     return chunks[0].multilabel
+
+
+def _check_kinds_agree(chunks: Sequence[Any]) -> None:
+    """Raise ValueError if some chunks hold text and others numbers as labels."""
+    if len({chunk.classes.dtype.kind in "OSTU" for chunk in chunks}) > 1:
+        raise ValueError("y holds text in some of its chunks and numbers in others.")
 
 
 def _merged(

@@ -20,7 +20,7 @@ def predict_lazily(local: Any, method: str, X: Any) -> Any:
     """
     X = checked_collection(X)
     empty = meta_of(X)
-    some = getattr(local, method)(_one_row(empty))
+    some = _values(local, method, _one_row(empty))
     if is_dataframe(X):
         meta = _framed(some[:0], empty, local, method)
         return X.map_partitions(_predict_frame, local, method, meta=meta)
@@ -71,14 +71,19 @@ def _one_row(empty: Any) -> Any:
 
 def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
     if X.shape[0]:
-        return getattr(local, method)(X)
+        return _values(local, method, X)
     row = np.zeros((1, X.shape[1]), X.dtype)
-    return getattr(local, method)(row)[:0]
+    return _values(local, method, row)[:0]
 
 
 def _predict_frame(X: Any, local: Any, method: str) -> Any:
     row = X if len(X) else _one_row(X)
-    return _framed(getattr(local, method)(row)[: len(X)], X, local, method)
+    return _framed(_values(local, method, row)[: len(X)], X, local, method)
+
+
+def _values(local: Any, method: str, X: Any) -> np.ndarray:
+    """Return an array, also if `transform` is set to return dataframes."""
+    return np.asarray(getattr(local, method)(X))
 
 
 def _framed(values: np.ndarray, X: Any, local: Any, method: str) -> Any:

@@ -40,12 +40,12 @@ class Source(NamedTuple):
 
 
 def count_labels(
-    engine: Engine, source: Source, aside: Aside | None = None
+    engine: Engine, source: Source, aside: Aside | None = None, suffix: str = ""
 ) -> list[ChunkLabels]:
     """Check and count the labels of every chunk: a pass over y and the weights."""
     return engine.collect(
         [
-            engine.call(read_labels, chunk.y, chunk.weight, number, aside)
+            engine.call(read_labels, chunk.y, chunk.weight, number, aside, suffix)
             for number, chunk in enumerate(source.chunks)
         ]
     )
@@ -107,7 +107,7 @@ def validation_rows(
     persist: bool,
 ) -> TrainingSet:
     """Return validation rows, all of which are elsewhere."""
-    reader = Reader(target, source.n_features, data.X.dtype)
+    reader = Reader(target, source.n_features, data.X.dtype, suffix="_val")
     groups = _groups(source, target, n_params)
     [rows] = _lazy_rows(engine, source, [reader], groups, persist=persist)
     return _behind(engine, data, rows, target)
@@ -141,7 +141,8 @@ def _training_set(
     sample = merged_sample(measured)
     if needs_float64(sample.X, columns):
         return None
-    n_kept = sum(target.n_rows)
+    # Rows of weight 0 do not count.
+    n_kept = sum(chunk.n_rows for chunk in measured)
     return sample._replace(chunks=ChunkedRows(engine, rows, n_kept, columns))
 
 
@@ -157,13 +158,11 @@ def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
 
 
 def _groups(source: Source, target: Target, n_params: int) -> list[list[int]]:
-    """Return the numbers of the chunks with rows, joined to groups."""
+    """Return the numbers of the chunks, joined to groups."""
     groups: list[list[int]] = []
     row_bytes = source.n_features * source.dtype.itemsize
     size = np.inf
     for number, n_rows in enumerate(target.n_rows):
-        if not n_rows:
-            continue
         part = n_rows * max(row_bytes / GROUP_BYTES, n_params / GROUP_WORK)
         if size + part > 1.0:
             groups.append([])

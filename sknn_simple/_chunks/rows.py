@@ -50,13 +50,15 @@ class Reader(NamedTuple):
     aside: Aside | None = None
     # Whether the rows that are set aside are read, or the others.
     reads_aside: bool = False
+    # Follows the names of the arguments in messages.
+    suffix: str = ""
 
     def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
         """Return the rows of chunk `number`; weights of all chunks sum to 1."""
-        with naming_the_chunk(number, "X"):
+        with naming_the_chunk(number, f"X{self.suffix}"):
             X = self._features(X)
-        with naming_the_chunk(number, "y"):
-            labels, weight = checked_labels(y, weight)
+        labels, weight = checked_labels(y, weight, number, self.suffix)
+        with naming_the_chunk(number, f"y{self.suffix}"):
             if X.shape[0] != len(labels):
                 raise ValueError(f"it has {len(labels)} rows, but X has {X.shape[0]}.")
             codes = self._codes(labels)
@@ -119,6 +121,7 @@ class Reader(NamedTuple):
 class ChunkColumns(NamedTuple):
     """The measures of the columns of one chunk, and some of its rows."""
 
+    n_rows: int
     # The sum of the weights.
     share: float
     mean: np.ndarray
@@ -163,7 +166,7 @@ def _measure(
     sample = rows._replace(
         X=X[drawn], y=rows.y[drawn], weight=rows.weight[drawn] * (n_rows / n_drawn)
     )
-    return ChunkColumns(share, mean, deviation, low, high, sample)
+    return ChunkColumns(n_rows, share, mean, deviation, low, high, sample)
 
 
 def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:

@@ -14,7 +14,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds, within
 from sknn_simple._optim.history import History, Observer
-from sknn_simple._optim.stopping import OUTCOMES
+from sknn_simple._optim.stopping import OUTCOMES, EvaluationLost
 from sknn_simple._training.early_stopping import (
     EarlyStopping,
     early_stopping,
@@ -230,7 +230,9 @@ def _best_of(
 ) -> Trained:
     """Return the result at the iterate with the lowest validation loss."""
     best, curve = stopping.best, stopping.curve
-    if best is None:  # Ctrl-C came before the validation loss of the start
+    if best is None:  # the end came before the validation loss of the start
+        if trained.outcome == "lost":
+            raise EvaluationLost("The validation rows could not be evaluated.")
         raise KeyboardInterrupt
     by_validation = stopping.triggered and trained.outcome == "observer"
     return trained._replace(
