@@ -235,7 +235,10 @@ class OnChunks(BaseNN):
         validate_data(
             self, meta_of(checked_collection(X)), reset=False, skip_check_array=True
         )
-        return predict_lazily(self.to_local(), method, X)
+        local: Any = self
+        is_hidden = method == "transform"
+        names = local.get_feature_names_out() if is_hidden else local.classes_
+        return predict_lazily(self.to_local(), method, X, list(names))
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each sample.

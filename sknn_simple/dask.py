@@ -110,8 +110,31 @@ class DaskLogisticNN(OnChunks, LogisticNN):
         return (n_features + 1) * n_outputs
 
 
-# What `transform` returns for rows in memory, `OneHiddenMLP` wraps already.
-class DaskOneHiddenMLP(OnChunks, OneHiddenMLP, auto_wrap_output_keys=None):
+class Transforming(OnChunks):
+    """Has the method `transform`.
+
+    scikit-learn wraps that of a transformer, for ``set_output``, and would compute what
+    is lazy. What `OneHiddenMLP` returns for rows in memory is wrapped there.
+    """
+
+    def transform(self, X: Any) -> Any:
+        """Return the activations of the hidden layer.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        A : dask array or dataframe, or ndarray, of shape \
+                (n_samples, hidden_layer_size)
+            φ(X W₁ + b₁), in the precision of X. Lazy if X is.
+        """
+        return self._predict_anywhere("transform", X)
+
+
+class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     """The network with one hidden layer for Dask collections.
 
     The model and its parameters are those of :class:`OneHiddenMLP
@@ -213,22 +236,6 @@ class DaskOneHiddenMLP(OnChunks, OneHiddenMLP, auto_wrap_output_keys=None):
         )
         self.client = client
         self.persist = persist
-
-    def transform(self, X: Any) -> Any:
-        """Return the activations of the hidden layer.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        A : dask array or dataframe, or ndarray, of shape \
-                (n_samples, hidden_layer_size)
-            φ(X W₁ + b₁), in the precision of X. Lazy if X is.
-        """
-        return self._predict_anywhere("transform", X)
 
     def _n_params(self, n_features: int, n_outputs: int) -> int:
         return self.hidden_layer_size * (n_features + 1 + n_outputs)

@@ -44,6 +44,23 @@ def csr_chunks(X, rows=100):
     return chunked(X, rows).map_blocks(sparse.csr_array, dtype=X.dtype)
 
 
+# The length of every chunk that was computed; see `counting`.
+COUNTED = []
+
+
+def counting(lazy):
+    """Return rows whose chunks, if they are computed in this process, are counted."""
+    COUNTED.clear()
+    if isinstance(lazy, da.Array):
+        return lazy.map_blocks(_counted, dtype=lazy.dtype, meta=lazy._meta)
+    return lazy.map_partitions(_counted, meta=lazy._meta)
+
+
+def _counted(chunk):
+    COUNTED.append(len(chunk))
+    return chunk
+
+
 def framed(X, rows=100, columns=None, index=None):
     """Return a Dask dataframe in partitions of some rows."""
     columns = columns or [f"x{i}" for i in range(X.shape[1])]

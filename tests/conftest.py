@@ -117,3 +117,18 @@ class Recorder(Observer):
 @pytest.fixture
 def recorder():
     return Recorder
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Return a client of two workers that are threads of this process.
+
+    It is not the default client. At the end of a module it closes its threads, so that
+    they are not among those that other tests count.
+    """
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.Client(
+        processes=False, set_as_default=False, **options
+    ) as in_process:
+        yield in_process

@@ -12,18 +12,18 @@ from sknn_simple._chunks.collections import (
 )
 
 
-def predict_lazily(local: Any, method: str, X: Any) -> Any:
+def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     """Return what a method of a fitted estimator returns, as a Dask collection.
 
     An array becomes an array with the chunks of X, a dataframe a dataframe or a series
-    with its index.
+    with its index. `names` are those of the columns, if there are several.
     """
     X = checked_collection(X)
     empty = meta_of(X)
     some = _values(local, method, _one_row(empty))
     if is_dataframe(X):
-        meta = _framed(some[:0], empty, local, method)
-        return X.map_partitions(_predict_frame, local, method, meta=meta)
+        meta = _framed(some[:0], empty, method, names)
+        return X.map_partitions(_predict_frame, local, method, names, meta=meta)
     chunks, new_axis, drop_axis = (X.chunks[0],), None, None
     if some.ndim == 2:
         chunks = (X.chunks[0], (some.shape[1],))
@@ -76,9 +76,9 @@ def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
     return _values(local, method, row)[:0]
 
 
-def _predict_frame(X: Any, local: Any, method: str) -> Any:
+def _predict_frame(X: Any, local: Any, method: str, names: list[Any]) -> Any:
     row = X if len(X) else _one_row(X)
-    return _framed(_values(local, method, row)[: len(X)], X, local, method)
+    return _framed(_values(local, method, row)[: len(X)], X, method, names)
 
 
 def _values(local: Any, method: str, X: Any) -> np.ndarray:
@@ -86,12 +86,10 @@ def _values(local: Any, method: str, X: Any) -> np.ndarray:
     return np.asarray(getattr(local, method)(X))
 
 
-def _framed(values: np.ndarray, X: Any, local: Any, method: str) -> Any:
+def _framed(values: np.ndarray, X: Any, method: str, names: list[Any]) -> Any:
     """Return values as a series, or as a dataframe with named columns."""
     import pandas as pd
 
     if values.ndim == 1:
         return pd.Series(values, index=X.index, name=method)
-    is_hidden = method == "transform"
-    names = local.get_feature_names_out() if is_hidden else local.classes_
-    return pd.DataFrame(values, index=X.index, columns=list(names))
+    return pd.DataFrame(values, index=X.index, columns=names)
