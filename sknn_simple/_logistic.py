@@ -233,7 +233,8 @@ class LogisticNN(BaseNN):
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
         bounded, n_rows = bool(signs.any()), data.X.shape[0]
-        in_row_space = in_rows(*data.X.shape) and not bounded
+        few_rows = data.chunks is None and in_rows(*data.X.shape)
+        in_row_space = few_rows and not bounded
         n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
         check_solver(self.solver, n_weights, bounded=bounded)
         least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0

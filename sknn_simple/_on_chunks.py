@@ -329,6 +329,8 @@ class OnChunks(BaseNN):
         engine = Engine(self._used_client(), self.worker_patience)
         counts = np.array(engine.collect(parts))
         right, total = counts.sum(axis=0)
+        if total == 0.0:
+            raise ValueError("sample_weight must not be zero for every sample.")
         return float(right / total)
 
     # Conventions of scikit-learn ------------------------------------------------------

@@ -4,8 +4,10 @@ Small tables: the sample for the start is then all of the rows. LARGE has more r
 the sample.
 """
 
+from importlib import import_module
+from typing import Any
+
 import dask.array as da
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,17 @@ from sklearn.datasets import make_classification
 
 from models import independent_classes, labels, parameters
 from sknn_simple.dask import DaskLogisticNN, DaskOneHiddenMLP
+
+
+def _dataframes() -> Any:
+    try:
+        return import_module("dask.dataframe")
+    except ImportError:  # of pyarrow, for which NumPy may be too old
+        return None
+
+
+dd = _dataframes()
+needs_frames = pytest.mark.skipif(dd is None, reason="dask.dataframe is missing")
 
 LINEAR = DaskLogisticNN(alpha=1.0, tol=1e-8)
 NETWORK = DaskOneHiddenMLP(4, "tanh", alpha=1.0, random_state=0)

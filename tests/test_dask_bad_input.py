@@ -7,12 +7,22 @@ from textwrap import dedent
 import dask
 import dask.array as da
 import dask.bag as db
-import dask.dataframe as dd
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from chunked import LINEAR, NETWORK, X, Y, chunked, each_dask_class, framed, series
+from chunked import (
+    LINEAR,
+    NETWORK,
+    X,
+    Y,
+    chunked,
+    dd,
+    each_dask_class,
+    framed,
+    needs_frames,
+    series,
+)
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -70,13 +80,10 @@ def assert_refused(model, match, *args, error=ValueError, **kwargs):
         (chunked(X).rechunk({1: 2}), ValueError, r"X is cut by columns.*\.rechunk"),
         (db.from_sequence([[1.0]] * 9), TypeError, "X must be a Dask array.*got Bag"),
         (dask.delayed(X), TypeError, "X must be a Dask array.*got Delayed"),
-        (series(Y), ValueError, "X must have columns; got a series"),
         (chunked(Y), ValueError, "X must have 2 dimensions.*got 1"),
         (chunked(np.ones((450, 2, 2))), ValueError, "X must have 2 dimensions.*got 3"),
         (chunked(np.ones((450, 0))), ValueError, "X has no columns"),
         (chunked(X[:0]), ValueError, "y has 450 rows, but X has 0"),
-        (with_column("word"), ValueError, "X has columns that do not.*'other': 'str"),
-        (with_column(pd.Timestamp(0)), ValueError, "X has columns.*'other': 'datet"),
         (chunked(X[:, :1].astype(complex)), ValueError, "X, chunk .: Complex data"),
     ],
     ids=of_matches,
@@ -84,6 +91,20 @@ def assert_refused(model, match, *args, error=ValueError, **kwargs):
 @each_dask_class
 def test_x_is_no_table_in_chunks_of_rows(model, data, error, match):
     assert_refused(model, match, data, chunked(Y), error=error)
+
+
+@needs_frames
+@each_dask_class
+def test_frames_without_numbers(model):
+    y = chunked(Y)
+    assert_refused(model, "X must have columns; got a series", series(Y), y)
+    match = "X has columns that do not hold numbers.*'other': 'str"
+    assert_refused(model, match, with_column("word"), y)
+    match = "X has columns that do not hold numbers.*'other': 'datetime"
+    assert_refused(model, match, with_column(pd.Timestamp(0)), y)
+    match = "X, chunk 4: could not convert string to float: 'word'"
+    words = np.where(np.arange(len(Y)) < 449, "1.0", "word")
+    assert_refused(model, match, with_column(pd.Categorical(words)), y)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +181,12 @@ def test_a_value_of_a_late_chunk(model, value):
     assert_refused(model, "X, chunk 4: .*(NaN|infinity|1e.200)", data, chunked(Y))
 
 
+def test_masked_values():
+    masked = chunked(X).map_blocks(lambda x: np.ma.masked_equal(x, X[LATE]))
+    match = "X, chunk 4: X is a masked array with 1 masked values"
+    assert_refused(LINEAR, match, masked, chunked(Y))
+
+
 def test_a_text_in_a_late_chunk():
     table = X.astype(object)
     table[LATE] = "word"
@@ -179,8 +206,16 @@ def test_numbers_of_chunks_differ_and_lengths_are_unknown():
     match = "y has 15 chunks, but X has 2.*compute_chunk_sizes"
     assert_refused(LINEAR, match, chunks_of(X[:400], X[400:]), chunked(Y, 30))
     match = "y is in memory, but the number of rows.* is unknown"
-    arguments = framed(X), Y
-    assert_refused(LINEAR, match, *arguments, error=TypeError)
+    data = chunks_of(X[:400], X[400:])
+    assert_refused(LINEAR, match, data, Y, error=TypeError)
+
+
+def test_a_hessian_that_is_too_large():
+    # In the space of 60 rows it would be small, but chunks are not moved there.
+    wide = da.ones((60, 20_000), chunks=(30, -1))
+    model = clone(LINEAR).set_params(solver="newton-cholesky")
+    match = "newton-cholesky.*20001"
+    assert_refused(model, match, wide, np.arange(60) % 2)
 
 
 @each_dask_class
@@ -272,6 +307,7 @@ def _error_of(name):
 # Prediction ---------------------------------------------------------------------------
 
 
+@needs_frames
 @each_dask_class
 def test_prediction(model):
     unnamed = FITTED[type(model)]

@@ -1,7 +1,6 @@
 """Dask dataframes, chunks of unknown sizes, and labels of every kind."""
 
 import dask.array as da
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +14,10 @@ from chunked import (
     chunked,
     counting,
     csr_chunks,
+    dd,
     each_dask_class,
     framed,
+    needs_frames,
     plain,
     series,
 )
@@ -25,7 +26,7 @@ from sklearn.base import clone
 
 from models import fit, outputs
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), needs_frames]
 COLUMNS = [f"x{i}" for i in range(X.shape[1])]
 INDEX = pd.Index([f"row {i}" for i in range(len(Y))], name="key")
 WORDS = np.array(["low", "middle", "high"])[Y]
@@ -171,6 +172,31 @@ def test_integers_and_booleans_become_float64(expected):
     assert_same_optimum(model, fit(plain(LINEAR), table.astype(float), Y))
 
 
+@pytest.mark.parametrize(
+    "types",
+    [
+        {"x0": "float32"},
+        {"x0": "int16", "x1": "float32"},
+        {"x0": "int32", "x1": "float32"},
+        {"x0": "bool", "x1": "float32"},
+        {"x0": "Float32"},
+        {"x0": "category"},
+        dict.fromkeys(COLUMNS, "float32"),
+        {**dict.fromkeys(COLUMNS, "float32"), "x2": "int8"},
+    ],
+    ids=str,
+)
+def test_precision_of_mixed_columns(types):
+    table = pd.DataFrame(np.round(X, 1), columns=COLUMNS).astype(types)
+    frame = dd.from_pandas(table, chunksize=100)
+    model, expected = fit(LINEAR, frame, series(Y)), fit(plain(LINEAR), table, Y)
+    assert model.coef_.dtype == expected.coef_.dtype
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-2, atol=1e-2)
+    result = model.predict_proba(frame).compute()
+    assert_array_equal(result, model.predict_proba(table))
+    assert result.dtypes.tolist() == [model.predict_proba(table).dtype] * 3
+
+
 # Predictions --------------------------------------------------------------------------
 
 
@@ -257,6 +283,8 @@ def test_score(model):
         assert_allclose(model.score(*map(chunked, arguments)), expected)
         assert_allclose(model.score(chunked(X), *arguments[1:]), expected)
         assert_allclose(model.score(*arguments), expected)
+    with pytest.raises(ValueError, match="must not be zero for every sample"):
+        model.score(chunked(X), chunked(Y), chunked(0.0 * weight))
     labels = np.eye(3, dtype=int)[Y]
     model = fit(model, chunked(X), chunked(labels))
     expected = model.to_local().score(X, labels)

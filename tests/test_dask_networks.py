@@ -78,6 +78,14 @@ def test_settings(settings):
     assert model.loss_ == model.init_losses_.min()
 
 
+def test_n_jobs_is_for_the_sample(client):
+    # The rows stay where they are: starts are trained one after the other.
+    model = clone(NETWORK).set_params(n_init=2, n_jobs=2, tol=1e-2, client=client)
+    model.fit(chunked(X), chunked(Y))
+    expected = fit(model.set_params(n_jobs=None, client=None), chunked(X), chunked(Y))
+    assert_array_equal(model.init_losses_, expected.init_losses_)
+
+
 def test_float32():
     model, _ = assert_as_good(NETWORK, X.astype(np.float32), Y)
     assert model.coefs_[0].dtype == np.float32

@@ -90,10 +90,17 @@ def meta_of(X: Any) -> Any:
 
 
 def dtype_of(X: Any) -> np.dtype:
-    """Return float32 if all columns are in it, else float64."""
-    dtypes = list(X.dtypes) if is_dataframe(X) else [X.dtype]
-    are_single = all(dtype == np.float32 for dtype in dtypes)
-    return np.dtype(np.float32 if are_single and dtypes else np.float64)
+    """Return float32 if it holds the values of all columns, else float64.
+
+    As scikit-learn chooses for rows in memory: small integers fit, booleans do not.
+    """
+    dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [X.dtype]
+    are_plain = all(getattr(dtype, "kind", "") in "iuf" for dtype in dtypes)
+    if are_plain and all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        return np.dtype(
+            np.float32 if np.result_type(*dtypes) == np.float32 else np.float64
+        )
+    return np.dtype(np.float64)
 
 
 def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]:

@@ -12,6 +12,7 @@ from sknn_simple._class_weights import (
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
+from sknn_simple._kinds import check_kind
 from sknn_simple._validation import (
     check_no_label_is_missing,
     check_not_negative,
@@ -87,6 +88,7 @@ def checked_labels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return labels or the indicator matrix, and the weights, of chunk `number`."""
     with naming_the_chunk(number, f"y{suffix}"):
+        check_kind("y", y)
         y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
         if len(y) == 0:
             return y, np.empty(0)

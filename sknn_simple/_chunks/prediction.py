@@ -7,6 +7,7 @@ import numpy as np
 from sknn_simple._chunks.collections import (
     aligned_chunks,
     checked_collection,
+    dtype_of,
     is_dataframe,
     meta_of,
 )
@@ -63,10 +64,12 @@ def _count_right(local: Any, X: Any, y: Any, weight: Any) -> tuple[float, float]
 
 
 def _one_row(empty: Any) -> Any:
-    """Return a row of zeros with the columns and the dtype of X."""
+    """Return a row of zeros with the columns and the precision of X."""
     if isinstance(empty, np.ndarray):
         return np.zeros((1, empty.shape[1]), empty.dtype)
-    return empty.reindex([0], fill_value=0)
+    return type(empty)(
+        np.zeros((1, empty.shape[1]), dtype_of(empty)), columns=empty.columns
+    )
 
 
 def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:

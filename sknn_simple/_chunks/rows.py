@@ -19,6 +19,7 @@ from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._data.two_valued import two_values
+from sknn_simple._kinds import check_kind
 from sknn_simple._training.problem import Columns
 
 # Weights below this, relative to the largest one, lose digits.
@@ -74,6 +75,7 @@ class Reader(NamedTuple):
         return self._rows(X, codes, weight / self.target.share)
 
     def _features(self, X: Any) -> Any:
+        check_kind("X", X)
         X = check_array(
             X,
             accept_sparse="csr",
