@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._on_chunks import OnChunks
+from sknn_simple._parameters import explains_names
 
 __all__ = ["DaskLogisticNN", "DaskOneHiddenMLP"]
 
@@ -31,8 +32,9 @@ class DaskLogisticNN(OnChunks, LogisticNN):
 
     Parameters
     ----------
-    alpha, fit_intercept, standardize, solver, max_iter, tol, class_weight, \
-            monotonic_cst, warm_start, verbose
+    alpha, fit_intercept, standardize, solver, max_iter, tol : object
+        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+    class_weight, monotonic_cst, warm_start, verbose : object
         As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
     client : distributed.Client, default=None
         Whose workers compute. None takes the client of this process if there is one,
@@ -75,6 +77,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
         **OnChunks._parameter_constraints,
     }
 
+    @explains_names
     def __init__(
         self,
         alpha: float | str = "auto",
@@ -145,13 +148,17 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
 
     Parameters
     ----------
-    hidden_layer_size, activation, alpha, cv, standardize, skip_connections, solver, \
-            max_iter, tol, n_init, n_jobs, early_stopping, validation_fraction, \
-            n_iter_no_change, class_weight, monotonic_cst, warm_start, random_state, \
-            verbose
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`. Early stopping sets a
-        share of the rows of every chunk aside. `cv` and `n_jobs` are for the sample;
-        starts are trained one after the other.
+    hidden_layer_size, activation, alpha, cv, standardize, skip_connections : object
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`; the folds of ``cv`` are
+        made from the sample.
+    solver, max_iter, tol, n_init, n_jobs, early_stopping : object
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`. ``n_jobs`` is for the
+        sample; starts are trained one after the other. Early stopping sets a share of
+        the rows of every chunk aside.
+    validation_fraction, n_iter_no_change, class_weight, monotonic_cst : object
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
+    warm_start, random_state, verbose : object
+        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
     client : distributed.Client, default=None
         Whose workers compute. None takes the client of this process if there is one,
         and else Dask's local scheduler, which reads the chunks anew in every pass.
@@ -188,6 +195,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
         **OnChunks._parameter_constraints,
     }
 
+    @explains_names
     def __init__(
         self,
         hidden_layer_size: int = 100,

@@ -120,3 +120,13 @@ def test_a_subclass_with_an_init_of_its_own_is_answered():
         Named(**dict.fromkeys(["C"], 1.0))
     with pytest.raises(ValueError, match="alpha is 1/C"):
         Named().set_params(C=1.0)
+
+
+def test_the_classes_for_dask_are_answered():
+    dask = pytest.importorskip("sknn_simple.dask", exc_type=ImportError)
+    for kind in (dask.DaskLogisticNN, dask.DaskOneHiddenMLP):
+        assert list(inspect.signature(kind).parameters)[-2:] == ["client", "persist"]
+        with pytest.raises(TypeError, match="alpha is 1/C"):
+            kind(C=1.0)
+        with pytest.raises(ValueError, match="alpha is 1/C"):
+            kind().set_params(C=1.0)

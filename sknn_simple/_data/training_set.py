@@ -24,12 +24,12 @@ class Chunks(Protocol):
 
     @property
     def train(self) -> Callable[..., Any]:
-        """Trains on all rows; arguments and result are those of ``train``."""
+        """Train on all rows; arguments and result are those of ``train``."""
         ...
 
     @property
     def objective(self) -> Callable[..., Any]:
-        """Makes the loss over these rows; see ``early_stopping``."""
+        """Make the loss over these rows; see ``early_stopping``."""
         ...
 
 
