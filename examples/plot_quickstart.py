@@ -70,8 +70,8 @@ OURS = ("LogisticNN", "OneHiddenMLP")
 # A fit counts as converged if it gave no ``ConvergenceWarning``. Each estimator has its
 # own rule: the two linear ones test the gradient, ``OneHiddenMLP`` tests the gradient
 # and the objective, ``MLPClassifier`` tests whether the training loss still falls. The
-# warnings are counted here, not shown. Each search runs on one thread, which is the
-# fastest for all six models on data of this size.
+# warnings are counted here, not shown. Each search runs on one thread, so that the
+# seconds can be compared.
 
 
 def search(name, X, y):

@@ -21,8 +21,8 @@ Five classifiers are cross-validated here on the raw columns and behind a scaler
 # All five minimise the same kind of objective with the same strength of penalty:
 # ``alpha=1`` is ``C=1``, the default of ``LogisticRegression``. All other parameters
 # except the seeds keep their defaults. Fits with a ``ConvergenceWarning`` are counted,
-# and the warnings are not shown. Each fit runs on one thread: on tables of this size
-# the threads of BLAS cost ``MLPClassifier`` more time than they save.
+# and the warnings are not shown. Each fit runs on one thread, so that the seconds can
+# be compared.
 
 import time
 import warnings
