@@ -64,6 +64,8 @@ def validation_objective(
     spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet
 ) -> Objective:
     """Return the log-loss of validation rows as a function of θ."""
+    # In the space of the rows the spec is of another network.
+    spec = spec._replace(network=problem.objective.network)
     exact = problem.explicit and problem.explicit.without_rounding()
     if validation.chunks is not None:
         return validation.chunks.objective(spec, problem, exact)
