@@ -100,7 +100,8 @@ class OnChunks(BaseNN):
         MemoryError
             If the workers cannot keep the rows, and `persist` is True.
         RuntimeError
-            If all workers are lost before J was evaluated for the first time.
+            If all workers are lost before J was evaluated for the first time: there is
+            none for the seconds of the class attribute `worker_patience`.
 
         Warns
         -----

@@ -2,6 +2,7 @@
 
 import _thread
 import copy
+import gc
 import io
 import pickle
 import signal
@@ -62,6 +63,11 @@ def test_rows_in_memory_are_fitted_as_by_the_plain_estimator(model):
     assert_same_bits(fit(model, X, Y), fit(plain(model), X, Y), X)
 
 
+@each_dask_class
+def test_every_parameter_has_its_constraint(model):
+    assert set(model._parameter_constraints) == set(model.get_params())
+
+
 # Clients ------------------------------------------------------------------------------
 
 
@@ -112,13 +118,14 @@ def test_every_pass_reads_the_chunks_unless_they_are_kept(client):
 
 def test_rows_are_released_after_the_fit(client):
     fit(clone(LINEAR).set_params(client=client), chunked(X), chunked(Y))
+    gc.collect()
     client.sync(_released, client)
 
 
 async def _released(client):
     import asyncio
 
-    for _ in range(200):
+    for _ in range(3000):
         if not client.cluster.scheduler.tasks:
             return
         await asyncio.sleep(0.01)
@@ -189,7 +196,6 @@ def test_parameters(model, client):
     assert model.set_params(client=client).get_params()["client"] is client
     assert type(model).__name__ in repr(model)
     assert "client" in model._repr_html_()
-    fit(model, chunked(X), chunked(Y))._repr_html_()
 
 
 @each_dask_class
@@ -240,6 +246,7 @@ def test_a_search_over_rows_in_memory(client):
 @each_dask_class
 def test_callbacks(model):
     recorder, observer = Recorder(), Observer()
+    model = clone(model).set_params(tol=1e-5)
     data, y = chunked(X), chunked(Y)
     alone = fit(model, data, y)
     model = clone(model).set_callbacks(recorder, observer).fit(data, y)

@@ -12,7 +12,7 @@ from chunked import (
     each_target,
     plain,
 )
-from chunked import NETWORK as EXACT
+from chunked import NETWORK as ROUGH
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -26,7 +26,7 @@ from models import (
 )
 
 pytestmark = pytest.mark.timeout(120)
-NETWORK = clone(EXACT).set_params(tol=1e-3)
+NETWORK = clone(ROUGH).set_params(tol=1e-3)
 WEIGHT = np.random.default_rng(0).gamma(1.0, size=len(Y))
 # Of two local minima neither is much above the other.
 MARGIN = 1.03
@@ -100,7 +100,7 @@ def test_sparse_chunks_are_dense_chunks():
 
 def test_more_rows_than_the_sample():
     # 40,000 rows × 36 parameters: the first phase is in float32.
-    model = clone(NETWORK).set_params(tol=1e-3)
+    model = clone(NETWORK).set_params(tol=1e-2)
     expected = fit(plain(model), *LARGE)
     model = fit(model, chunked(LARGE[0], 9000), chunked(LARGE[1], 9000))
     assert model.converged_
@@ -117,9 +117,9 @@ def test_monotonic_constraints_hold():
 
 
 def test_a_seed_gives_the_same_bits():
-    one, other = (fit(NETWORK, chunked(X), chunked(Y)) for _ in range(2))
+    one, other = (fit(ROUGH, chunked(X), chunked(Y)) for _ in range(2))
     assert_same_bits(one, other, X)
-    model = clone(NETWORK).set_params(random_state=np.random.RandomState(0))
+    model = clone(ROUGH).set_params(random_state=np.random.RandomState(0))
     assert_same_bits(one, fit(model, chunked(X), chunked(Y)))
 
 
@@ -176,7 +176,9 @@ def test_given_splits_are_refused():
 
 # Early stopping -----------------------------------------------------------------------
 
-EARLY = clone(NETWORK).set_params(early_stopping=True, alpha="auto", tol=0.0)
+EARLY = clone(NETWORK).set_params(
+    early_stopping=True, alpha="auto", tol=0.0, max_iter=60
+)
 
 
 @ignores_max_iter
