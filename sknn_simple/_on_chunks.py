@@ -187,6 +187,10 @@ class OnChunks(BaseNN):
 
         if getattr(self.client, "asynchronous", False):
             raise ValueError("client must not be asynchronous: a fit waits for it.")
+        if getattr(self.client, "asynchronous", False):
+            raise ValueError(
+                "client must not be asynchronous: use Client(asynchronous=False)."
+            )
         if self.client is not None:
             return self.client
         try:

@@ -304,6 +304,22 @@ def _error_of(name):
     return InvalidParameterError if name == "alpha" else ValueError
 
 
+class Asynchronous:
+    """Stands for ``Client(asynchronous=True)``, which returns coroutines."""
+
+    asynchronous = True
+
+    async def compute(self, *args):
+        pass
+
+    gather = persist = compute
+
+
+def test_an_asynchronous_client():
+    model = clone(LINEAR).set_params(client=Asynchronous())
+    assert_refused(model, "client must not be asynchronous", chunked(X), chunked(Y))
+
+
 # Prediction ---------------------------------------------------------------------------
 
 

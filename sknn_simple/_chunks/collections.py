@@ -131,10 +131,10 @@ def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
     """
     import dask
 
-    shared = iter(dask.optimize(*filter(_is_array, collections)))
+    shared = iter(dask.optimize(*filter(is_array, collections)))
     lists = []
     for part in collections:
-        if _is_array(part):
+        if is_array(part):
             delayed = next(shared).to_delayed(optimize_graph=False)
             lists.append(list(delayed.ravel()))
         else:
@@ -142,10 +142,6 @@ def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
                 part = part.simplify().to_delayed(optimize_graph=False)
             lists.append(part)
     return lists
-
-
-def _is_array(part: Any) -> bool:
-    return is_collection(part) and not is_dataframe(part)
 
 
 def _aligned(X: Any, other: Any, name: str) -> Any:
