@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "myst_parser",
@@ -56,6 +57,9 @@ mathjax3_config = {"options": {"enableMenu": False}}
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# "On this page" has the names of methods alone: with that of the class they are cut off.
+toc_object_entries_show_parents = "hide"
+viewcode_line_numbers = True
 numpydoc_show_class_members = False
 # The docstring of each public object is complete: every parameter, what is returned.
 # [tool.numpydoc_validation] in pyproject.toml says why some checks are left out.
@@ -135,6 +139,7 @@ html_theme_options = {
     "header_links_before_dropdown": 8,
     "footer_start": ["copyright"],
     "footer_end": [],
+    "github_url": "https://github.com/sknn-simple/sknn_simple",
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
