@@ -186,8 +186,6 @@ class OnChunks(BaseNN):
         from distributed import default_client
 
         if getattr(self.client, "asynchronous", False):
-            raise ValueError("client must not be asynchronous: a fit waits for it.")
-        if getattr(self.client, "asynchronous", False):
             raise ValueError(
                 "client must not be asynchronous: use Client(asynchronous=False)."
             )

@@ -160,8 +160,11 @@ def _without_penalty(
         return trained
     # Far from a minimum Newton steps do not shrink either.
     is_tight = spec.criteria.tol <= TIGHT_TOL
-    columns = separating_columns(problem, theta, by_steps=is_tight)
-    shortest = problem.to_raw(minimum_norm(spec, problem, theta))
+    try:
+        columns = separating_columns(problem, theta, by_steps=is_tight)
+        shortest = problem.to_raw(minimum_norm(spec, problem, theta))
+    except EvaluationLost:
+        return trained._replace(outcome="lost")
     return trained._replace(parameters=shortest, separating=columns)
 
 
