@@ -52,7 +52,7 @@ def stored_pairs(count: int) -> Off:
     return Off(patches=(patch.dict(SOLVERS, lbfgs=solver),))
 
 
-_REPRESENTS = "_training.subsampling._represents"
+_REPRESENTS = "_training.subsampling.resembles"
 _BY_LEVERAGE = "_training.subsampling._draw_by_leverage"
 _ROUNDED = "_data.features.FeatureTransform._rounded"
 
@@ -72,7 +72,7 @@ WHOLE_STEPS = patched("_optim.newton_cholesky._STEEP", np.inf)
 # With FEATURE_STEP = None there would be no float32 phase either.
 ROUNDING = {"off": patched(_ROUNDED, lambda self, values: values)}
 BLOCKS = {
-    "many chunks": Off(block_sizes={"chunk_work": 1.0}),
+    "many shares": Off(block_sizes={"share_work": 1.0}),
     "quarter of block_bytes": Off(block_sizes={"block_bytes": 2**19}),
     "four times block_bytes": Off(block_sizes={"block_bytes": 2**23}),
 }

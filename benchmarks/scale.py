@@ -13,8 +13,8 @@ their number, or written to a folder first. The plain fits use two threads.
 - Bits: whether fits with 1, 2 and 4 workers, and one during which a worker is killed,
   have the same coefficients.
 - Overhead: milliseconds of an iteration over 100 chunks of 100 rows. Goal: 50.
-- dask-ml: the seconds of its ``LogisticRegression`` with each solver, if it is
-  installed, for an objective at most 1e-3 above ours. Goal: 5 times ours.
+- dask-ml: the seconds of its ``LogisticRegression`` with its two quickest solvers, if
+  it is installed, and the mean log-loss that they reach. Goal: 5 times ours.
 """
 
 import os
@@ -339,7 +339,7 @@ def peers(settings: Settings) -> Rows:
         from dask_ml.linear_model import LogisticRegression
     except ImportError:
         return []
-    n_rows = 20_000 if settings.quick else 1_000_000
+    n_rows = 20_000 if settings.quick else 200_000
     rows = Rowset(n_rows, 50, n_rows // 20)
     local = rows.in_memory()
     found = []
@@ -353,7 +353,8 @@ def peers(settings: Settings) -> Rows:
         ours = seconds(lambda: model.fit(X, y))
         best = _mean_loss(local, model.coef_.ravel(), model.intercept_[0])
         found.append({"model": "DaskLogisticNN", "seconds": ours, "loss": best})
-        for solver in ("lbfgs", "newton", "admm"):
+        # Its default, admm, took 180 seconds.
+        for solver in ("lbfgs", "newton"):
             peer = LogisticRegression(solver=solver, C=1.0)
             elapsed = seconds(lambda peer=peer: quietly(lambda: peer.fit(X, y)))
             loss = _mean_loss(local, peer.coef_.ravel(), peer.intercept_)

@@ -57,7 +57,7 @@ mathjax3_config = {"options": {"enableMenu": False}}
 
 autosummary_generate = True
 autodoc_typehints = "none"
-# "On this page" has the names of methods alone: with that of the class they are cut off.
+# "On this page" has the names of methods alone: longer ones would be cut off.
 toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True
 numpydoc_show_class_members = False

@@ -1,8 +1,8 @@
 """Row blocks: data cut into pieces that fit the cache, and ordered sums over them.
 
 The arrays of one *block* stay in a core's cache between the forward and the backward
-pass. Consecutive blocks form *chunks*, and threads work on chunks. A chunk adds its
-blocks in order, and the sums of chunks are added in order. Blocks and chunks depend on
+pass. Consecutive blocks form *shares*, and threads work on shares. A share adds its
+blocks in order, and the sums of shares are added in order. Blocks and shares depend on
 the shape of the problem, never on the number of threads: the sums are bit-identical for
 any number of threads, and the memory of an evaluation does not grow with the rows.
 """
@@ -27,25 +27,25 @@ from sknn_simple._data.threads import Workers
 
 
 class BlockSizes(NamedTuple):
-    """Sizes of blocks and chunks."""
+    """Sizes of blocks and shares."""
 
     # The arrays of a block should fit a core's second-level cache, 1 to 2 MiB on
     # current processors.
     block_bytes: float = 2**21
-    # Each block of a sparse matrix adds an array of all columns to its chunk's sum.
+    # Each block of a sparse matrix adds an array of all columns to its share's sum.
     # This is cheap if the block has this number of values per column.
     values_per_column: int = 32
     # With fewer than 256 rows the overhead of a dozen calls per block dominates.
     min_rows: int = 256
     max_rows: int = 2**14
     # Limits the useful number of threads.
-    max_chunks: int = 16
-    # The sums of all chunks together.
-    chunk_bytes: float = 2**26
-    # Multiply-adds of a chunk. Starting work in a thread costs about 50 µs. With
-    # smaller chunks a second thread costs more time than it saves. With chunks ten
+    max_shares: int = 16
+    # The sums of all shares together.
+    share_bytes: float = 2**26
+    # Multiply-adds of a share. Starting work in a thread costs about 50 µs. With
+    # smaller shares a second thread costs more time than it saves. With shares ten
     # times as large it saves a third.
-    chunk_work: float = 1e7
+    share_work: float = 1e7
     # Larger transformed features are not kept: each evaluation transforms them again.
     kept_bytes: float = 2**25
 
@@ -80,7 +80,7 @@ class Workspace(threading.local):
 
 
 class RowBlocks:
-    """Data cut into blocks and chunks, and ordered sums over them.
+    """Data cut into blocks and shares, and ordered sums over them.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class RowBlocks:
     order : {"C", "F"}, default="C"
         Of dense transformed features that are kept.
     sizes : BlockSizes
-        Sizes of blocks and chunks.
+        Sizes of blocks and shares.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class RowBlocks:
         self.y, self.weight = y, weight
         self.loss_weight = weight if loss_weight is None else loss_weight
         self._X, self._transform, self._sizes = X, transform, sizes
-        self._n_chunks = self._worth_chunks(work)
+        self._n_shares = self._worth_shares(work)
         least = sizes._replace(min_rows=_min_rows(X, sizes))
-        edges = block_edges(self.n_rows, row_bytes, self._n_chunks, least)
+        edges = block_edges(self.n_rows, row_bytes, self._n_shares, least)
         is_small = n_stored(X) * self.dtype.itemsize <= sizes.kept_bytes
         if transform is not None and is_small:
             self._X = self._kept(transform, order, edges)
@@ -196,20 +196,20 @@ class RowBlocks:
         if len(self.blocks) == 1:  # fits of small tables take 0.95 of the time
             total = np.zeros(shape)
             return term(self.blocks[0], total), total
-        affordable = self._sizes.chunk_bytes // (8 * prod(shape) + 1)
-        worth = self._n_chunks if work is None else self._worth_chunks(work)
-        chunks = self._chunks(min(worth, affordable))
-        numbers = [0.0] * len(chunks)
-        totals: list[np.ndarray] = [np.empty(0)] * len(chunks)
+        affordable = self._sizes.share_bytes // (8 * prod(shape) + 1)
+        worth = self._n_shares if work is None else self._worth_shares(work)
+        shares = self._shares(min(worth, affordable))
+        numbers = [0.0] * len(shares)
+        totals: list[np.ndarray] = [np.empty(0)] * len(shares)
 
-        def add_chunk(index: int) -> None:
+        def add_share(index: int) -> None:
             total = np.zeros(shape)
             number = 0.0
-            for block in chunks[index]:
+            for block in shares[index]:
                 number += term(block, total)
             numbers[index], totals[index] = number, total
 
-        workers.run(add_chunk, len(chunks))
+        workers.run(add_share, len(shares))
         total = totals[0]
         for other in totals[1:]:
             total += other
@@ -217,36 +217,36 @@ class RowBlocks:
 
     def for_each(self, action: Callable[[Block], None], workers: Workers) -> None:
         """Call `action` once per block; blocks must not write to the same place."""
-        chunks = self._chunks(self._n_chunks)
+        shares = self._shares(self._n_shares)
 
-        def run_chunk(index: int) -> None:
-            for block in chunks[index]:
+        def run_share(index: int) -> None:
+            for block in shares[index]:
                 action(block)
 
-        workers.run(run_chunk, len(chunks))
+        workers.run(run_share, len(shares))
 
-    def _chunks(self, most: float) -> list[list[Block]]:
-        n_chunks = _power_of_two_up_to(min(most, len(self.blocks)))
-        edges = [len(self.blocks) * i // n_chunks for i in range(n_chunks + 1)]
+    def _shares(self, most: float) -> list[list[Block]]:
+        n_shares = _power_of_two_up_to(min(most, len(self.blocks)))
+        edges = [len(self.blocks) * i // n_shares for i in range(n_shares + 1)]
         return [self.blocks[start:stop] for start, stop in pairwise(edges)]
 
-    def _worth_chunks(self, work: float) -> int:
-        """Return the number of chunks that pays for this number of multiply-adds."""
+    def _worth_shares(self, work: float) -> int:
+        """Return the number of shares that pays for this number of multiply-adds."""
         sizes = self._sizes
-        return _power_of_two_up_to(min(sizes.max_chunks, work / sizes.chunk_work))
+        return _power_of_two_up_to(min(sizes.max_shares, work / sizes.share_work))
 
 
 def block_edges(
-    n_rows: int, row_bytes: float, n_chunks: int = 1, sizes: BlockSizes = DEFAULT_SIZES
+    n_rows: int, row_bytes: float, n_shares: int = 1, sizes: BlockSizes = DEFAULT_SIZES
 ) -> list[tuple[int, int]]:
     """Return the (start, stop) of row blocks of nearly equal length.
 
-    Their number is a multiple of the number of chunks, so that all threads have the
+    Their number is a multiple of the number of shares, so that all threads have the
     same number of blocks.
     """
     rows = int(min(max(sizes.block_bytes / row_bytes, sizes.min_rows), sizes.max_rows))
     n_blocks = -(-n_rows // rows)
-    shared_by = _power_of_two_up_to(min(n_chunks, n_blocks))
+    shared_by = _power_of_two_up_to(min(n_shares, n_blocks))
     n_blocks = min(shared_by * -(-n_blocks // shared_by), n_rows)
     edges = [n_rows * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(edges))

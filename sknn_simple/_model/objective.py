@@ -90,7 +90,7 @@ class Objective:
     penalty_root : ndarray of shape (network.layout.size,)
         ρ.
     workers : Workers
-        Threads that share the chunks of blocks.
+        Threads that divide the blocks among them.
     folded : FeatureTransform, optional
         The part of the features' transform that the blocks do not apply. It is folded
         into the parameters.

@@ -17,8 +17,8 @@ from sknn_simple._data.row_blocks import BlockSizes, RowBlocks
 from sknn_simple._data.threads import Workers
 
 CONTAINERS = {"dense": np.asarray, "sparse": sparse.csr_array}
-# Blocks of at most 16 rows, and a chunk for every multiply-add.
-SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, chunk_work=1.0)
+# Blocks of at most 16 rows, and a share for every multiply-add.
+SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, share_work=1.0)
 EVERY = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 
 

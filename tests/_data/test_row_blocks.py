@@ -1,4 +1,4 @@
-"""Row blocks, ordered sums over chunks, and the buffers of a thread."""
+"""Row blocks, ordered sums over shares, and the buffers of a thread."""
 
 import threading
 from itertools import pairwise
@@ -20,8 +20,8 @@ from sknn_simple._data.row_blocks import (
 from sknn_simple._data.threads import Workers
 
 THREADS = [1, 2, 3]
-# Blocks of at most 4 rows, and a chunk for every multiply-add.
-SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=4, chunk_work=1.0)
+# Blocks of at most 4 rows, and a share for every multiply-add.
+SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=4, share_work=1.0)
 KEPT = pytest.mark.parametrize("kept_bytes", [0, 2**25], ids=["again", "kept"])
 
 
@@ -36,7 +36,7 @@ def sparse_features(n_rows, n_columns=5):
     return rng.standard_normal(shape) * rng.integers(0, 2, shape)
 
 
-def n_chunks(data, **kwargs):
+def n_shares(data, **kwargs):
     """Return how many arrays a sum over the blocks is made of."""
     totals = []
 
@@ -71,18 +71,18 @@ def test_blocks_fit_the_cache_unless_rows_are_long(n_rows, row_bytes):
     assert fits or rows <= DEFAULT_SIZES.min_rows
 
 
-@pytest.mark.parametrize("n_chunks", [2, 4, 16])
+@pytest.mark.parametrize("n_shares", [2, 4, 16])
 @pytest.mark.parametrize("n_rows", [5, 20_000, 100_001, 1_000_000])
-def test_chunks_take_as_many_blocks_each(n_rows, n_chunks):
-    edges = block_edges(n_rows, 500.0, n_chunks)
-    assert len(edges) % n_chunks == 0 or len(edges) < n_chunks
+def test_shares_take_as_many_blocks_each(n_rows, n_shares):
+    edges = block_edges(n_rows, 500.0, n_shares)
+    assert len(edges) % n_shares == 0 or len(edges) < n_shares
     assert edges[-1][1] == n_rows
     assert min(stop - start for start, stop in edges) >= 1
 
 
 @given(st.integers(1, 200))
-def test_no_chunk_has_more_blocks_than_another(n_rows):
-    """Also if there are fewer blocks than chunks would be worth a thread."""
+def test_no_share_has_more_blocks_than_another(n_rows):
+    """Also if there are fewer blocks than shares would be worth a thread."""
     data = row_blocks(np.zeros((n_rows, 1)))
     n_blocks = []
 
@@ -98,36 +98,36 @@ def test_no_chunk_has_more_blocks_than_another(n_rows):
     assert len(set(n_blocks)) == 1
 
 
-# Chunks -------------------------------------------------------------------------------
+# Shares -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("work", "expected"), [(0.0, 1), (1.9, 1), (2.0, 2), (3.9, 2), (7.0, 4), (1e9, 16)]
 )
-def test_chunks_are_a_power_of_two(work, expected):
+def test_shares_are_a_power_of_two(work, expected):
     """Of an evaluation, or of a sum whose work is given."""
     X = np.zeros((400, 1))
-    assert n_chunks(row_blocks(X, work=work)) == expected
-    assert n_chunks(row_blocks(X), work=work) == expected
+    assert n_shares(row_blocks(X, work=work)) == expected
+    assert n_shares(row_blocks(X), work=work) == expected
 
 
-def test_chunks_are_no_more_than_the_most():
-    sizes = SMALL._replace(max_chunks=4)
-    assert n_chunks(row_blocks(np.zeros((400, 1)), sizes=sizes)) == 4
+def test_shares_are_no_more_than_the_most():
+    sizes = SMALL._replace(max_shares=4)
+    assert n_shares(row_blocks(np.zeros((400, 1)), sizes=sizes)) == 4
 
 
-def test_large_totals_get_fewer_chunks():
-    """Every chunk holds a total of its own: memory, not only work, limits them."""
-    sizes = SMALL._replace(chunk_bytes=8 * 100)
+def test_large_totals_get_fewer_shares():
+    """Every share holds a total of its own: memory, not only work, limits them."""
+    sizes = SMALL._replace(share_bytes=8 * 100)
     data = row_blocks(np.zeros((200, 1)), sizes=sizes)
-    assert n_chunks(data, shape=(1,)) == SMALL.max_chunks
-    assert 2 <= n_chunks(data, shape=(25,)) <= 4
-    assert n_chunks(data, shape=(101,)) == 1
+    assert n_shares(data, shape=(1,)) == SMALL.max_shares
+    assert 2 <= n_shares(data, shape=(25,)) <= 4
+    assert n_shares(data, shape=(101,)) == 1
 
 
 @pytest.mark.parametrize("work", [0.0, 1.0, 7.9])
-def test_little_work_is_one_chunk(work):
-    sizes = SMALL._replace(chunk_work=4.0)
+def test_little_work_is_one_share(work):
+    sizes = SMALL._replace(share_work=4.0)
     data, threads = row_blocks(np.zeros((99, 1)), work=work, sizes=sizes), set()
     with Workers(3) as workers:
         data.for_each(lambda block: threads.add(threading.get_ident()), workers)

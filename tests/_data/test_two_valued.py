@@ -14,8 +14,8 @@ from sknn_simple._data.threads import Workers
 from sknn_simple._data.two_valued import half_distances
 
 EVERY = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-# Blocks of at most 16 rows, and a chunk for every multiply-add.
-SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, chunk_work=1.0)
+# Blocks of at most 16 rows, and a share for every multiply-add.
+SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, share_work=1.0)
 
 
 @pytest.fixture(autouse=True, params=[1000, 3], ids=["all", "few"])

@@ -13,9 +13,9 @@ from sknn_simple._model.networks import LinearNetwork
 
 N_ROWS = 33
 CENTER, SCALE = np.array([0.3, -2.0, 1.0]), np.array([2.0, 0.5, 1.5])
-# Blocks of at most 4 rows, a chunk for every multiply-add.
+# Blocks of at most 4 rows, a share for every multiply-add.
 SMALL = BlockSizes(
-    values_per_column=0, block_bytes=1, min_rows=4, max_chunks=4, chunk_work=1.0
+    values_per_column=0, block_bytes=1, min_rows=4, max_shares=4, share_work=1.0
 )
 # One and several outputs of every loss.
 TARGETS = {"two classes": ("logistic", 1), "labels": ("logistic", 3)} | {

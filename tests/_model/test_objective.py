@@ -15,9 +15,9 @@ from sknn_simple._model.objective import Objective
 
 N_ROWS, N_FEATURES, N_HIDDEN = 33, 3, 4
 KINK_MARGIN = 1e-3
-# Blocks of at most 4 rows, a chunk for every multiply-add.
+# Blocks of at most 4 rows, a share for every multiply-add.
 SMALL = BlockSizes(
-    values_per_column=0, block_bytes=1, min_rows=4, max_chunks=4, chunk_work=1.0
+    values_per_column=0, block_bytes=1, min_rows=4, max_shares=4, share_work=1.0
 )
 CUT = pytest.mark.parametrize("sizes", [DEFAULT_SIZES, SMALL], ids=["whole", "cut"])
 
@@ -282,7 +282,7 @@ def test_single_precision_is_close_to_double(case, form):
 def test_blocks_are_the_whole(case, form):
     whole, cut = case.objective(form), case.objective(form, sizes=SMALL)
     assert len(whole.blocks.blocks) == 1
-    # 9 would be enough for 33 rows; each of 4 chunks takes as many.
+    # 9 would be enough for 33 rows; each of 4 shares takes as many.
     assert len(cut.blocks.blocks) == 12
     found, expected = evaluate(cut, case), evaluate(whole, case)
     assert_close(found, expected, rtol=1e-11, atol=1e-13)

@@ -212,8 +212,8 @@ def test_all_observers_are_told_the_end_of_an_error(data, spec, start_of, record
 def test_the_same_bits_on_any_number_of_threads(
     form, request, training_set, linear_spec, hidden_spec, fit
 ):
-    # Chunks of little work, so that small data have several.
-    sizes = DEFAULT_SIZES._replace(chunk_work=1e4, min_rows=16, block_bytes=2**14)
+    # Shares of little work, so that small data have several.
+    sizes = DEFAULT_SIZES._replace(share_work=1e4, min_rows=16, block_bytes=2**14)
     name = {
         "blocks": "digits",
         "subsample": "rare_columns",
