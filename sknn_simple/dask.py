@@ -26,7 +26,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     The model, its parameters and its optimum are those of :class:`LogisticNN
     <sknn_simple.LogisticNN>`. X stays in its chunks: parameters travel to the chunks,
     and one sum of gradients comes back. A fit makes one pass over the labels, one over
-    the rows for the moments and a sample of them, and about five for the optimum,
+    the rows for the moments and a sample of them, and two to six for the optimum,
     because the optimum of the sample is the start and its Hessian the preconditioner.
     With alpha="auto" each round adds one pass for the Hessian and one or two more.
 
