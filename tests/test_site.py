@@ -43,6 +43,7 @@ PAGES = (
     "auto_examples/index.html",
     *(f"auto_examples/{example}.html" for example in EXAMPLES),
     "performance.html",
+    "performance_optimum.html",
     "performance_avx2.html",
     "performance_defaults.html",
     "performance_inference.html",

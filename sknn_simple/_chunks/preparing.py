@@ -17,15 +17,14 @@ from sknn_simple._chunks.rows import (
 )
 from sknn_simple._chunks.training import ChunkedRows
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._training.heuristics import SEARCH_ROWS
+from sknn_simple._training.heuristics import (
+    GROUP_BYTES,
+    GROUP_WORK,
+    SAMPLE_BYTES,
+    SAMPLE_STEP,
+    SEARCH_ROWS,
+)
 from sknn_simple._training.problem import needs_float64
-
-# A group of chunks has about this size and this number of numbers, X and the parameters
-# multiplied: a task costs about 2 ms, and should take ten times as long.
-GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
-# The sample has at least one row in this number, as a subsample of rows in memory, and
-# at most this size: it is trained on in this process.
-SAMPLE_STEP, SAMPLE_BYTES = 50, 2.0**26
 
 
 class Source(NamedTuple):

@@ -31,7 +31,7 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
 from sknn_simple._training.alpha import coarse
-from sknn_simple._training.heuristics import blocks_pay
+from sknn_simple._training.heuristics import SAMPLE_ITERATIONS, blocks_pay
 from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
@@ -53,10 +53,6 @@ from sknn_simple._training.train import (
     first_theta,
     train,
 )
-
-# Iterations after which the Hessian of all rows replaces that of the sample. With a
-# good sample four to ten are enough.
-SAMPLE_ITERATIONS = 12
 
 
 class ChunkedRows:

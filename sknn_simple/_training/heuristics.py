@@ -187,6 +187,15 @@ TIGHT_TOL = 1e-3
 # A column takes part in the separation if its weight, per standard deviation, grows by
 # at least this part of the largest one. More columns than this are not named.
 TAKES_PART, MAX_NAMED = 1e-3, 5
+# Chunks are joined to groups of about this size in bytes, or of this number of rows ×
+# parameters. A task of Dask costs about 2 ms, and should take ten times as long.
+GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
+# The sample of rows in chunks has a row in this number, as the subsample of rows in
+# memory, and at most this size in bytes: it is trained on in this process.
+SAMPLE_STEP, SAMPLE_BYTES = 50, 2.0**26
+# Iterations after which the Hessian of all rows in chunks replaces that of the sample.
+# With a good sample four to ten are enough.
+SAMPLE_ITERATIONS = 12
 # Larger dense Hessians are an error: forming and factorising one takes three arrays of
 # its size.
 MAX_HESSIAN_BYTES = 2**31
