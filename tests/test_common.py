@@ -72,6 +72,10 @@ SETTINGS = [
     OneHiddenMLP(random_state=0),
     *[SmallMLP(name, **o) for name, o in with_options(ACTIVATIONS, NETWORK_OPTIONS)],
     *[SmallMLP("tanh", solver=name) for name in NETWORK_SOLVERS],
+    *[SmallMLP("gelu", solver=name) for name in NETWORK_SOLVERS],
+    SmallMLP("tanh", alpha="auto", cv=3),
+    SmallMLP("identity", alpha=0, tol=1e-1),
+    OneHiddenMLP(2, "tanh", alpha=1.0, random_state=0),
     SmallMLP(alpha=0, tol=1e-2),
     SmallMLP("tanh", alpha=0, tol=1e-1),
 ]
