@@ -33,7 +33,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sknn_simple import AlphaDisplay, LogisticNN, OneHiddenMLP
 
-table = pd.read_csv(Path(__file__).parent / "data" / "adult_6000.csv.gz")
+# On this page the script runs in its own folder, and has no file.
+HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
+table = pd.read_csv(HERE / "data" / "adult_6000.csv.gz")
 X, y = table.drop(columns="income"), table["income"].str.strip()
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=0
