@@ -17,6 +17,7 @@ from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.evidence import lost_weights
 from sknn_simple._training.heuristics import FLOAT32_TOL, in_rows
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
@@ -283,11 +284,11 @@ class LogisticNN(BaseNN):
         ended = self.warm_start and getattr(self, "converged_", False)
         if not ended or not hasattr(self, "n_effective_"):
             return None
-        scaled = self._parameters()["coef"] * self.scale_[:, None]
+        coef = self._parameters()["coef"].copy()
         if data.own_intercept is not None:
-            scaled[data.own_intercept[0]] = 0.0
-        square = float(np.sum(scaled**2))
-        return self.n_effective_ - self.alpha_ / data.mean_weight * square
+            coef[data.own_intercept[0]] = 0.0
+        alpha = self.alpha_ / data.mean_weight
+        return lost_weights(self.n_effective_, alpha, coef, self.scale_)
 
     def densify(self) -> Self:
         """Store ``coef_`` as an array again, after ``sparsify``.

@@ -35,7 +35,7 @@ def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     scikit-learn's array API dispatch is on.
     """
     check_kind("X", X)
-    return _canonical(_validate_data(estimator, X, reset=reset))
+    return canonical(_validate_data(estimator, X, reset=reset))
 
 
 def _validate_data(
@@ -65,7 +65,7 @@ def _accepted_dtypes(X: Any) -> Any:
     return (np.float64, np.float32)
 
 
-def _canonical(X: Any) -> Any:
+def canonical(X: Any) -> Any:
     """Return CSR with one entry per position: the sum, if there are several."""
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
@@ -88,7 +88,7 @@ def validate_training_set(
     y = _as_numpy(y)
     check_no_label_is_missing(y)
     X, y = _validate_data(estimator, X, y, multi_output=True)
-    X = _canonical(X)
+    X = canonical(X)
     classes, codes = _encode(y)
     weight = _sample_weight(X, sample_weight, "sample_weight")
     mean_weight = _mean_weight(weight)
@@ -284,7 +284,7 @@ def validate_validation_set(
     # A float64 beyond float32 becomes infinite, which is refused, or 0.
     with _renamed("X"), np.errstate(over="ignore", under="ignore"):
         X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
-    X = _canonical(X)
+    X = canonical(X)
     with _renamed("y"):
         codes = _known_codes(data.classes, data.multilabel, y_val)
         check_consistent_length(X, codes)
@@ -322,7 +322,7 @@ def validate_known_rows(
     Also returns X and the codes of all rows, those of weight 0 included. Features are
     in float64.
     """
-    X = _canonical(_validate_data(estimator, X, reset=False, dtype=np.float64))
+    X = canonical(_validate_data(estimator, X, reset=False, dtype=np.float64))
     classes, multilabel = estimator.classes_, estimator._multilabel
     codes = _known_codes(classes, multilabel, y, "y", "the model")
     check_consistent_length(X, codes)

@@ -17,13 +17,11 @@ from sknn_simple._chunks.labels import (
 from sknn_simple._data.moments import ROUNDING, column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers, limit_blas_threads
-from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._data.training_set import SMALLEST, TrainingSet
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._kinds import check_kind
 from sknn_simple._training.problem import Columns
-
-# Weights below this, relative to the largest one, lose digits.
-SMALLEST = float(np.finfo(np.float64).tiny)
+from sknn_simple._validation import canonical
 
 
 def aligned(value: Any) -> Any:
@@ -85,10 +83,7 @@ class Reader(NamedTuple):
         )
         if X.shape[1] != self.n_features:
             raise ValueError(f"it has {X.shape[1]} columns, not {self.n_features}.")
-        if sparse.issparse(X) and not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        return aligned(X)
+        return aligned(canonical(X))
 
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""

@@ -31,6 +31,7 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
 from sknn_simple._training.alpha import coarse
+from sknn_simple._training.evidence import lost_weights
 from sknn_simple._training.heuristics import SAMPLE_ITERATIONS, blocks_pay
 from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
 from sknn_simple._training.preconditioners import (
@@ -160,9 +161,9 @@ def _from_sample(
     if trained.outcome in ENDED:
         raise KeyboardInterrupt
     if trained.evidence is not None:
-        weights = spec.network.layout.views(trained.parameters)["coef"]
-        square = float(np.sum((weights * trained.unit[:, None]) ** 2))
-        lost = trained.evidence.n_effective - trained.alpha / data.mean_weight * square
+        coef = spec.network.layout.views(trained.parameters)["coef"]
+        gamma, alpha = trained.evidence.n_effective, trained.alpha / data.mean_weight
+        lost = lost_weights(gamma, alpha, coef, trained.unit)
         spec = spec._replace(alpha=trained.alpha, lost_weights=lost)
     return spec, trained.parameters
 

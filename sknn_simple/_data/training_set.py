@@ -7,7 +7,7 @@ import numpy as np
 
 # The smallest float64 of full precision. A smaller weight, relative to the sum of all,
 # would lose digits.
-_SMALLEST = float(np.finfo(np.float64).tiny)
+SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def out_activation(n_classes: int, multilabel: bool) -> str:
@@ -74,7 +74,7 @@ class TrainingSet(NamedTuple):
         largest = float(weight.max())
         # Dividing first avoids overflow of the sum.
         weight = weight / largest
-        kept = weight > _SMALLEST * len(weight)
+        kept = weight > SMALLEST * len(weight)
         all_kept = bool(kept.all())
         if not all_kept:
             X, codes, weight = X[kept], codes[kept], weight[kept]

@@ -58,6 +58,17 @@ class Evidence(NamedTuple):
     path: tuple[tuple[float, float], ...]
 
 
+def lost_weights(
+    n_effective: float, alpha: float, coef: np.ndarray, unit: np.ndarray
+) -> float:
+    """Return γ - α Σw², what the equation for alpha lacks at the end of a fit.
+
+    `coef`, (n_features, n_outputs), is for raw columns and `unit`, (n_features,), is
+    that of the columns; alpha is that of rows of an average weight of 1.
+    """
+    return n_effective - alpha * float(np.sum((coef * unit[:, None]) ** 2))
+
+
 class Round(NamedTuple):
     """A minimum of J for one alpha."""
 
