@@ -1,10 +1,8 @@
 """Log-loss and seconds of models as they come, relative to OneHiddenMLP."""
 
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
+from stored import results
 
 # Log-losses below this count as this, as in benchmarks/defaults.py.
 FLOOR = 0.05
@@ -17,14 +15,7 @@ LABELS = {
     "LogisticRegressionCV": "scaler + LogisticRegressionCV",
     "MLPClassifier, raw": "MLPClassifier without a scaler",
 }
-# Beside this script Sphinx runs a copy, so that the results are sought from its folder.
-HERE = Path.cwd() if "__file__" not in globals() else Path(__file__).parent
-RESULTS = next(
-    folder / "benchmarks" / "results" / "defaults.json"
-    for folder in (HERE, *HERE.resolve().parents)
-    if (folder / "benchmarks").is_dir()
-)
-found = json.loads(RESULTS.read_text(encoding="utf-8"))
+found = results("defaults")
 
 
 def ratios(measure, model):

@@ -1,22 +1,7 @@
 """How many times as long peers take to the same optimum, on each data set."""
 
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
-
-# Beside this script Sphinx runs a copy, so that the results are sought from its folder.
-HERE = Path.cwd() if "__file__" not in globals() else Path(__file__).parent
-RESULTS = next(
-    folder / "benchmarks" / "results" / "avx512"
-    for folder in (HERE, *HERE.resolve().parents)
-    if (folder / "benchmarks").is_dir()
-)
-
-
-def rows(name):
-    """Return the rows of the table of a benchmark."""
-    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))["table"]
+from stored import results
 
 
 def draw(ax, points, title):
@@ -39,12 +24,16 @@ def draw(ax, points, title):
 
 COLORS = {"raw": "#1f5fa8", "standardised": "#d1602c"}
 linear = [
-    (row["set"], f"{row['objective']} columns", COLORS[row["objective"]], row[key])
-    for row in rows("logistic")
-    for key in ["best / ours"]
+    (
+        row["set"],
+        f"{row['objective']} columns",
+        COLORS[row["objective"]],
+        row["best / ours"],
+    )
+    for row in results("avx512/logistic")["table"]
 ]
 hidden = []
-for row in rows("mlp"):
+for row in results("avx512/mlp")["table"]:
     if row["peer"] == "lbfgs":
         label = f"MLPClassifier, {row['activation']}"
         color = {"relu": "#1f5fa8", "tanh": "#d1602c"}[row["activation"]]
