@@ -56,7 +56,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
-    the mean log-loss of the held-out rows no longer falls. These fits are coarse
+    the log-loss of held-out rows falls by 1.5 standard errors or less. Fits are coarse
     (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and use
     about 15,000 distinct rows at most. The alpha with the lowest mean, or the largest
     one that is within 0.1 % of it, is used for one fit on all rows.
@@ -100,7 +100,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
         - No entry of the gradient of J, for standardised features and centred hidden
           units, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as 1e-6.
-        - Over the last ten iterations J fell by at most ``tol · J``.
+        - Over the last ten iterations J fell by at most ``10 · tol · J``.
         - No step lowers J, and over the last ten iterations J fell by at most
           ``100 · tol · J``. At a kink of relu the gradient need not be small.
         - No step lowers J, and what its gradient promises is below rounding.
@@ -331,7 +331,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=StoppingCriteria(self.tol, self.max_iter, self.tol),
+            criteria=StoppingCriteria(self.tol, self.max_iter, 10.0 * self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 

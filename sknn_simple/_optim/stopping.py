@@ -12,7 +12,7 @@ _DECREASE_WINDOW = 10
 # preconditioners bring it. Less than this part of f is lost in the rounding of a sum.
 _ROUNDING = 1e-13
 # At a kink a line search may fail before the decrease is below its limit.
-_KINK_FACTOR = 100.0
+_KINK_FACTOR = 10.0
 
 
 class Outcome(NamedTuple):
@@ -93,7 +93,7 @@ class StoppingCriteria(NamedTuple):
     min_decrease : float
         The fit has also converged if f fell by at most this fraction over 10
         iterations, because at a kink the gradient need not be 0. If no step lowers f,
-        100 times this fraction is enough. 0 switches both tests off.
+        ten times this fraction is enough. 0 switches both tests off.
     """
 
     tol: float

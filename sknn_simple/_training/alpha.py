@@ -4,7 +4,8 @@ The loss is measured by cross-validation, or on one given validation set. Each f
 the path begins at the same start: a network that starts at the weights of a stronger
 penalty ends in worse minima, and alphas chosen in this way led to a log-loss 8 % higher
 (22 tables). The path is relative to S, so that it does not depend on the scale of the
-sample weights, and it ends if the loss no longer falls, or is negligible.
+sample weights, and it ends if the loss no longer falls by more than its error, or is
+negligible: weaker penalties take most of the time.
 
 References
 ----------
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
@@ -27,6 +29,7 @@ from sknn_simple._optim.stopping import ENDED, ENDINGS, StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
     EQUAL_LOSSES,
+    FALL_ERRORS,
     FOLD_WORK,
     NEGLIGIBLE_LOSS,
     PATH_FACTOR,
@@ -251,21 +254,29 @@ def _path(total: float) -> Iterator[float]:
 
 
 def _is_over(losses: list[list[float]]) -> bool:
-    """Return whether the mean loss is negligible or did not fall with the last step.
+    """Return whether the mean loss is negligible, or fell by less than its error.
 
-    If all losses are equal, up to the accuracy of the fits, the weights are still 0.
+    The error is the standard error of the differences, fold by fold, from the lowest
+    loss so far. If all losses are equal, up to the accuracy of the fits, the weights
+    are still 0.
     """
     means = np.mean(losses, axis=1)
     if means[-1] < NEGLIGIBLE_LOSS:
         return True
-    is_flat = np.ptp(means) <= SEARCH_DECREASE * means[0]
-    return len(means) > 1 and means[-1] >= means[:-1].min() and not is_flat
+    if len(means) == 1 or np.ptp(means) <= SEARCH_DECREASE * means[0]:
+        return False
+    falls = np.subtract(losses[np.argmin(means[:-1])], losses[-1])
+    return falls.mean() <= max(FALL_ERRORS * _error(falls), NEGLIGIBLE_LOSS)
+
+
+def _error(values: ArrayLike) -> float:
+    """Return the standard error of the mean; 0 if there is one value only."""
+    count = np.size(values)
+    return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
 
 def _line(alpha: float, losses: list[float]) -> str:
-    spread = ""
-    if len(losses) > 1:
-        spread = f" ± {np.std(losses, ddof=1) / np.sqrt(len(losses)):.4f}"
+    spread = f" ± {_error(losses):.4f}" if len(losses) > 1 else ""
     return f"alpha={alpha:.3g}: validation log-loss {np.mean(losses):.4f}{spread}"
 
 

@@ -77,8 +77,8 @@ def test_decrease_is_measured_over_ten_iterations_relative_to_f():
         (0.0, LEVEL, "no_decrease"),
         (1e-3, LEVEL, "decrease"),
         (1e-3, LEVEL[:10], "no_decrease"),  # too few to tell
-        (1e-3, FALLING, "decrease"),  # fell by 0.1 in ten: below a hundred times 1e-3
-        (1e-4, FALLING, "no_decrease"),
+        (1e-2, FALLING, "decrease"),  # fell by 0.1 in ten: below ten times 1e-2
+        (1e-3, FALLING, "no_decrease"),
     ],
 )
 def test_without_a_step_a_larger_decrease_counts_as_none(

@@ -22,6 +22,7 @@ from sknn_simple._training.alpha import (
 )
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
+    FALL_ERRORS,
     NEGLIGIBLE_LOSS,
     PATH_FACTOR,
     PATH_LENGTH,
@@ -77,16 +78,25 @@ def test_the_path_falls_from_a_fraction_of_the_total_weight(data, spec, search):
     assert found.losses.shape == (len(found.tried), 3)
 
 
-def test_the_lowest_mean_is_chosen_and_the_path_ends_as_it_rises(data, spec, search):
+def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, search):
     found = search(data, cross_validation_folds(spec, data, 3))
     means = found.losses.mean(axis=1)
     assert found.outcome == "lowest"
     assert found.alpha == found.tried[lowest(means)]
     assert 2 < len(found.tried) < PATH_LENGTH
-    assert means[-1] >= means.min()
-    # Before that it fell, but for the alphas at which all weights are 0.
-    falling = means[:-1][np.ptp(means[0] - means[:-1]) > 0.01]
-    assert (np.diff(falling) < 0.0).all()
+    # Each step but the last lowers the loss by more than 1.5 standard errors.
+    falls = found.losses[:-1] - found.losses[1:]
+    errors = falls.std(axis=1, ddof=1) / np.sqrt(3)
+    lowered = falls.mean(axis=1) > FALL_ERRORS * errors
+    assert lowered.tolist() == [True] * (len(lowered) - 1) + [False]
+
+
+def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, search):
+    found = search(data, cross_validation_folds(spec, data, 3)[:1])
+    falls = -np.diff(found.losses[:, 0])
+    assert 1 < len(found.tried) < PATH_LENGTH
+    assert (falls[:-1] > NEGLIGIBLE_LOSS).all()
+    assert falls[-1] <= NEGLIGIBLE_LOSS
 
 
 def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start_of):
