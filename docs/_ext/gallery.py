@@ -26,7 +26,7 @@ THUMBNAILS = {
     "imbalanced": (1, (0.0, 0.0, 0.5, 1.0)),
     "monotonic": (1, (0.0, 0.06, 0.68, 1.0)),
     "multilabel": (1, (0.46, 0.0, 1.0, 1.0)),
-    "sparse_text": (1, (0.47, 0.0, 1.0, 1.0)),
+    "sparse_text": (1, (0.5, 0.0, 1.0, 1.0)),
     "larger_than_memory": (1, (0.0, 0.0, 1.0, 1.0)),
     "saving_and_onnx": (1, (0.0, 0.0, 0.5, 1.0)),
 }
