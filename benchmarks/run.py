@@ -82,7 +82,7 @@ def parts(only: str) -> str:
 
 def measure(which: str, settings: Any, path: Path | None) -> None:
     """Run one benchmark and write its record; of some data sets beside the others'."""
-    from benchmarks.common import check_comparable, merged, record, write
+    from benchmarks.records import check_comparable, merged, record, write
 
     module = import_module(f"benchmarks.{which}")
     stored = None

@@ -22,6 +22,7 @@ growth = benchmark("growth")
 logistic = benchmark("logistic")
 mlp = benchmark("mlp")
 overhead = benchmark("overhead")
+records = benchmark("records")
 runner = benchmark("run")
 shape = benchmark("shape")
 
@@ -232,7 +233,7 @@ def test_results_are_written_without_places_and_dates(tmp_path):
     path = tmp_path / "deep" / "result.json"
     settings = common.Settings(data=tmp_path)
     result = {"summary": {"a": np.float64(1.5), "b": float("nan")}, "bits": (1, 2)}
-    common.write(path, common.record("growth", settings, result))
+    records.write(path, records.record("growth", settings, result))
     record = json.loads(path.read_text())
     assert record["summary"] == {"a": 1.5, "b": None}
     [run] = record["runs"]
@@ -253,12 +254,12 @@ def conclude(contests):
 def record_on(names, repeats, seconds):
     settings = common.Settings(repeats=repeats)
     result = conclude(contests_on(names, seconds))
-    return common.record("logistic", settings, result)
+    return records.record("logistic", settings, result)
 
 
 def test_some_sets_take_the_place_of_those_stored():
     stored = record_on("iris,letters,wine", 5, 1.0)
-    found = common.merged(stored, record_on("digits,letters", 3, 10.0), conclude)
+    found = records.merged(stored, record_on("digits,letters", 3, 10.0), conclude)
     assert [(run["only"], run["repeats"]) for run in found["runs"]] == [
         ("iris,wine", 5),
         ("digits,letters", 3),
@@ -272,7 +273,7 @@ def test_some_sets_take_the_place_of_those_stored():
     ]
     assert found["summary"] == {"all": 22.0}
     # Nothing is left of a run all of whose sets have been measured again.
-    again = common.merged(found, record_on("letters,digits", 7, 0.0), conclude)
+    again = records.merged(found, record_on("letters,digits", 7, 0.0), conclude)
     assert [run["repeats"] for run in again["runs"]] == [5, 7]
 
 
@@ -290,9 +291,9 @@ def test_nothing_is_measured_beside_results_of_another_machine(
 ):
     path = tmp_path / "logistic.json"
     stored = record_on("iris", 5, 1.0)
-    common.check_comparable(stored)
+    records.check_comparable(stored)
     stored[key] = {**stored[key], **other}
-    common.write(path, stored)
+    records.write(path, stored)
     monkeypatch.setattr(logistic, "run", lambda settings: pytest.fail("measured"))
     with pytest.raises(ValueError, match=f"of another {key}"):
         runner.measure("logistic", common.Settings(only="wine"), path)
@@ -300,9 +301,9 @@ def test_nothing_is_measured_beside_results_of_another_machine(
 
 def test_the_stored_machines_differ():
     avx2, avx512 = (goals.stored()[name]["logistic"] for name in ("avx2", "avx512"))
-    one, other = (common._comparable(stored["machine"]) for stored in (avx2, avx512))
+    one, other = (records._comparable(stored["machine"]) for stored in (avx2, avx512))
     assert one != other
-    assert one.keys() == other.keys() == common._comparable(common.machine()).keys()
+    assert one.keys() == other.keys() == records._comparable(records.machine()).keys()
 
 
 def test_a_set_that_some_benchmarks_leave_out_is_measured_by_the_others(
