@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.special import erf, expit, log_softmax
+from sklearn.preprocessing import StandardScaler
 
 import sknn_simple
 from sknn_simple._optim.history import Iterate, Observer
@@ -154,6 +155,31 @@ def unscaled(
     if mean is None:
         return raw, intercept
     return raw, intercept - mean @ raw
+
+
+class UnitScaler(StandardScaler):
+    """A StandardScaler that divides by given units.
+
+    It takes as long as StandardScaler, and the objective of a peer behind it is that of
+    ``standardize=True``, where columns with two values have another unit.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n_features,)
+        What ``column_units`` returns.
+    with_mean : bool
+        Whether columns are shifted too.
+    """
+
+    def __init__(self, units: np.ndarray, *, with_mean: bool = True) -> None:
+        super().__init__(with_mean=with_mean)
+        self.units = units
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "UnitScaler":
+        """Compute means and deviations, and take the units in their place."""
+        super().fit(X, y, sample_weight)
+        self.scale_ = np.where(self.units == 0.0, 1.0, self.units)
+        return self
 
 
 # Timing ------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ of a whole ``fit`` which an observer ends at the first iterate that reaches the 
 The observer's own time is taken off. Targets:
 
 - lbfgs and nnet: the peer's final objective J; same hidden units, activation and alpha,
-  both with the penalty on standardised features (the peer gets them from a
-  StandardScaler, whose time counts). J of both is computed by one function that is not
-  the package's.
+  both with the penalty on standardised features (MLPClassifier gets them from a
+  StandardScaler, whose time counts, with our unit for columns of two values). J of both
+  is computed by one function that is not the package's.
 - adam: the peer's final log-loss on a quarter of the rows that neither has seen; both
   with their defaults.
 
@@ -34,13 +34,13 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
 from benchmarks.common import (
     ROOT,
     Settings,
     Target,
+    UnitScaler,
     Watch,
     WatchedMLP,
     column_units,
@@ -120,8 +120,8 @@ def _home(library: dict[str, Any]) -> str:
 
 
 def train_peer(data: DataSet, **options: Any) -> Network:
-    """Train an MLPClassifier behind a StandardScaler."""
-    model = make_pipeline(StandardScaler(), MLPClassifier(**options))
+    """Train an MLPClassifier behind a scaler to the units of ``standardize=True``."""
+    model = make_pipeline(UnitScaler(column_units(data.X)), MLPClassifier(**options))
     settle()
     taken = quietly(lambda: seconds(lambda: model.fit(*data)))
     scaler, mlp = model[0], model[1]

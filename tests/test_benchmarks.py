@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_iris, load_wine
+from sklearn.linear_model import LogisticRegression
 
 from benchmark_modules import ROOT, benchmark
 from sknn_simple import LogisticNN, OneHiddenMLP
@@ -123,6 +124,20 @@ def test_objective_is_the_one_that_the_network_reports(activation):
     judge = mlp.judge_objective(data.DataSet(X, y), activation, 1.0)
     # Training rounds features to 1.5e-8 of their deviation.
     assert_allclose(judge(model.coefs_, model.intercepts_), model.loss_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", [np.array, sparse.csr_array])
+def test_peers_reach_our_optimum_with_two_valued_columns(kind):
+    rng = np.random.default_rng(0)
+    X = np.column_stack(
+        [100.0 * rng.standard_normal(200), rng.integers(2, size=200), np.ones(200)]
+    )
+    y = (X[:, 0] / 100.0 + 2.0 * X[:, 1] + rng.standard_normal(200) > 0.5).astype(int)
+    X, units = kind(X), common.column_units(X)
+    model = LogisticNN(1.0).fit(X, y)
+    scaler = common.UnitScaler(units, with_mean=kind is np.array)
+    peer = LogisticRegression(tol=1e-8).fit(scaler.fit_transform(X), y)
+    assert_allclose(peer.coef_ / scaler.scale_, model.coef_, rtol=1e-4, atol=1e-5)
 
 
 def test_units_of_sparse_columns_are_those_of_dense_ones():
