@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "?"
+    for peer in ("glum", "pytabkit"):
+        with suppress(PackageNotFoundError):
+            found[peer] = version(peer)
     return {**found, "sknn_simple": sknn_simple.__version__}
 
 
