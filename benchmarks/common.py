@@ -16,7 +16,6 @@ from sklearn.preprocessing import StandardScaler
 
 import sknn_simple
 from sknn_simple._optim.history import Iterate, Observer
-from sknn_simple._training.problem import TrainingProblem
 
 ROOT = Path(__file__).parents[1]
 
@@ -295,28 +294,17 @@ def quietly(function: Callable[[], Any]) -> Any:
 # Watching a fit of ours --------------------------------------------------------------
 
 
-Target = Callable[[float, Callable[[], np.ndarray]], bool]
-
-
 class Watch(Observer):
     """An observer of a fit: the seconds of every iteration, and a target to stop at.
 
     Parameters
     ----------
-    reached : callable, optional
-        ``reached(J, theta)`` tells whether to stop, where ``theta()`` gives the
-        parameters for raw features. Its own time is not counted.
-
-    Attributes
-    ----------
-    problem : TrainingProblem
-        What is minimised; the fit that is watched sets it.
+    target : float
+        The fit ends at the first iterate whose J is at most this.
     """
 
-    problem: TrainingProblem
-
-    def __init__(self, reached: Target | None = None) -> None:
-        self._reached = reached
+    def __init__(self, target: float = -np.inf) -> None:
+        self._target = target
         self.seconds: list[float] = []
         self.overhead = 0.0
         self.stopped = False
@@ -325,10 +313,7 @@ class Watch(Observer):
         """Note the start or the end of an iteration."""
         now = time.perf_counter()
         self.seconds.append(now - self.overhead)
-        if self._reached is not None:
-            self.stopped = self._reached(
-                iterate.value, lambda: self.problem.to_raw(iterate.theta)
-            )
+        self.stopped = iterate.value <= self._target
         self.overhead += time.perf_counter() - now
         return self.stopped
 
@@ -344,7 +329,6 @@ class WatchedLogistic(sknn_simple.LogisticNN):
     watch: Watch
 
     def _observers(self, *args: Any, **kwargs: Any) -> list[Observer]:
-        *_, self.watch.problem, _ = args
         return [*super()._observers(*args, **kwargs), self.watch]
 
 
@@ -354,7 +338,6 @@ class WatchedMLP(sknn_simple.OneHiddenMLP):
     watch: Watch
 
     def _observers(self, *args: Any, **kwargs: Any) -> list[Observer]:
-        *_, self.watch.problem, _ = args
         return [*super()._observers(*args, **kwargs), self.watch]
 
 

@@ -1,23 +1,25 @@
 """OneHiddenMLP against MLPClassifier (lbfgs and adam) and against R's nnet.
 
-Per seed the peer is trained first; its final value is the target, and our time is that
-of a whole ``fit`` which an observer ends at the first iterate that reaches the target.
-The observer's own time is taken off. Targets:
+**lbfgs and nnet: the same objective.** Per seed the peer is trained first; its final
+objective J is the target, and our time is that of a whole ``fit`` which an observer
+ends at the first iterate that reaches the target. The observer's own time is taken off.
+Hidden units, activation and alpha are the same, the penalty is on standardised features
+(MLPClassifier gets them from a StandardScaler, whose time counts, with our unit for
+columns of two values). J of both is computed by one function that is not the package's.
 
-- lbfgs and nnet: the peer's final objective J; same hidden units, activation and alpha,
-  both with the penalty on standardised features (MLPClassifier gets them from a
-  StandardScaler, whose time counts, with our unit for columns of two values). J of both
-  is computed by one function that is not the package's.
-- adam: the peer's final log-loss on a quarter of the rows that neither has seen; both
-  with their defaults.
+A random start of ours may end in a minimum above the target: then the next start is
+tried, and its time added; "starts" is their number over all seeds, and "reached" says
+for how many seeds one of them did. Where none did the ratio is 0. Our fit looks at its
+own J, which on the way comes from products in float32, so a target counts as reached
+within 1e-6 of it.
+
+**adam: both with their defaults.** ``OneHiddenMLP()`` with its choice of alpha, and
+MLPClassifier behind a StandardScaler: each fit ends by its own rules. The log-loss and
+the accuracy are those of a quarter of the rows, which neither has seen, as means over
+the seeds.
 
 The peer is taken as installed, and with its BLAS pools limited by hand in several ways,
-the best of which counts. A random start of ours may end in a minimum above the target:
-then the next start is tried, and its time added; "starts" is their number over all
-seeds, and "reached" says for how many seeds one of them did. Where none did the ratio
-is 0. Ratios are medians over seeds of the peer's time / ours. Our fit looks at its own
-J, which on the way comes from products in float32, so a target counts as reached
-within 1e-6 of it.
+the best of which counts. Ratios are medians over seeds of the peer's time / ours.
 """
 
 import shutil
@@ -31,22 +33,21 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
 from benchmarks.common import (
     ROOT,
     Settings,
-    Target,
     UnitScaler,
     Watch,
     WatchedMLP,
     column_units,
     geometric_mean,
-    log_loss,
-    network_raw,
     objective,
     quietly,
     seconds,
@@ -56,6 +57,7 @@ from benchmarks.common import (
     watched,
 )
 from benchmarks.data import DataSet, load, names
+from sknn_simple import OneHiddenMLP
 
 ALPHA = 1.0
 # Relative to a target, what counts as having reached it.
@@ -130,10 +132,9 @@ def train_peer(data: DataSet, **options: Any) -> Network:
     return Network(taken, coefs, intercepts)
 
 
-def train_ours(data: DataSet, reached: Target, **options: Any) -> Network:
-    """Train a OneHiddenMLP until ``reached(J, theta)``, or while J falls noticeably."""
-    watch = Watch(reached)
-    options = {"alpha": 1.0, **options}
+def train_ours(data: DataSet, target: float, **options: Any) -> Network:
+    """Train a OneHiddenMLP until J is at the target, or while J falls noticeably."""
+    watch = Watch(target)
     model = WatchedMLP(tol=1e-3 * ACCURACY, max_iter=OUR_MAX_ITER, **options)
     model = watched(model, watch)
     settle()
@@ -174,28 +175,38 @@ def judge_objective(data: DataSet, activation: str, alpha: float) -> Judge:
     )
 
 
-def until_objective(target: float) -> Target:
-    """Stop where the fit's own J is at most the target."""
-    return lambda value, _: value <= target
-
-
-def until_judged(target: float, judge: Judge, data: DataSet, hidden: int) -> Target:
-    """Stop where the judge's value of the parameters is at most the target."""
-    p, outputs = data.X.shape[1], 1 if data.n_classes == 2 else data.n_classes
-    shapes = (p, hidden), (hidden,), (hidden, outputs), (outputs,)
-    edges = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
-
-    def reached(_: float, theta: Callable[[], np.ndarray]) -> bool:
-        W1, b1, W2, b2 = (
-            part.reshape(shape)
-            for part, shape in zip(np.split(theta(), edges), shapes, strict=True)
-        )
-        return judge([W1, W2], [b1, b2]) <= target
-
-    return reached
-
-
 # Contests ----------------------------------------------------------------------------
+
+
+def take_turns(
+    times: dict[str, list[float]],
+    peer: Callable[[], float],
+    ours: Callable[[], float],
+    repeats: int,
+    by_hand: bool = True,
+) -> dict[str, float]:
+    """Return the median seconds of all, after further fits in turns.
+
+    Parameters
+    ----------
+    times : dict
+        The seconds of the first fits: "ours" and the peer's, "installed".
+    peer, ours : callable
+        Fit once, and return the seconds.
+    repeats : int
+        How often, if the peer takes less than a second; else once.
+    by_hand : bool
+        Whether the peer's BLAS pools are limited by hand too.
+    """
+    short = times["installed"][0] < 1.0
+    for _ in range(repeats if short else 1):
+        if short:
+            times["installed"].append(peer())
+        for name, limit in pools() if by_hand else ():
+            with limit:
+                times.setdefault(name, []).append(peer())
+        times["ours"].append(ours())
+    return {name: median(taken) for name, taken in times.items()}
 
 
 class Race(NamedTuple):
@@ -221,20 +232,13 @@ class Duel(NamedTuple):
         target = self.judge(first.coefs, first.intercepts)
         race = self.race(target)
         times = {"ours": [race.seconds], "installed": [first.seconds]}
-        short = first.seconds < 1.0
-        for _ in range(repeats if short else 1):
-            if short:
-                times["installed"].append(self.peer().seconds)
-            for name, limit in pools() if self.by_hand else ():
-                with limit:
-                    times.setdefault(name, []).append(self.peer().seconds)
-            times["ours"].append(self.race(target).seconds)
+        peer, ours = lambda: self.peer().seconds, lambda: self.race(target).seconds
         return {
             "target": target,
             "value": race.value,
             "reached": race.reached,
             "starts": race.starts,
-            "times": {name: median(taken) for name, taken in times.items()},
+            "times": take_turns(times, peer, ours, repeats, self.by_hand),
         }
 
     def race(self, target: float) -> "Race":
@@ -258,27 +262,50 @@ def against_lbfgs(data: DataSet, activation: str, seed: int) -> Duel:
 
     def ours(target: float, start: int) -> Network:
         again = {**options, "random_state": _seed(seed, start)}
-        return train_ours(data, until_objective(target), **again)
+        return train_ours(data, target, **again)
 
     return Duel(judge_objective(data, activation, ALPHA), peer, ours)
 
 
-def against_adam(data: DataSet, activation: str, seed: int) -> Duel:
-    """To the final log-loss of adam on rows set aside, both with their defaults."""
+class Defaults(NamedTuple):
+    """One seed of a comparison of default fits, which end by their own rules."""
+
+    train: DataSet
+    test: DataSet
+    seed: int
+
+    def run(self, repeats: int) -> dict[str, Any]:
+        """Return the median seconds of all, and what both reach on the test rows."""
+        models = {
+            "ours": OneHiddenMLP(random_state=self.seed),
+            "installed": make_pipeline(
+                StandardScaler(), MLPClassifier(random_state=self.seed)
+            ),
+        }
+
+        def fit(name: str) -> float:
+            settle()
+            return quietly(lambda: seconds(lambda: models[name].fit(*self.train)))
+
+        times = {name: [fit(name)] for name in models}
+        peer, ours = partial(fit, "installed"), partial(fit, "ours")
+        times = take_turns(times, peer, ours, repeats)
+        chances = {n: model.predict_proba(self.test.X) for n, model in models.items()}
+        y = self.test.y
+        return {
+            "log-loss": {n: log_loss(y, chance) for n, chance in chances.items()},
+            "accuracy": {
+                n: float(np.mean(chance.argmax(axis=1) == y))
+                for n, chance in chances.items()
+            },
+            "times": times,
+        }
+
+
+def against_adam(data: DataSet, activation: str, seed: int) -> Defaults:
+    """MLPClassifier as it is by default."""
     X, X_test, y, y_test = train_test_split(*data, stratify=data.y, random_state=seed)
-    train = DataSet(X, y)
-
-    def judge(coefs: list[np.ndarray], intercepts: list[np.ndarray]) -> float:
-        return log_loss(network_raw(X_test, coefs, intercepts, activation), y_test)
-
-    def peer() -> Network:
-        return train_peer(train, solver="adam", random_state=seed)
-
-    def ours(target: float, start: int) -> Network:
-        reached = until_judged(target, judge, train, hidden=100)
-        return train_ours(train, reached, random_state=_seed(seed, start))
-
-    return Duel(judge, peer, ours)
+    return Defaults(DataSet(X, y), DataSet(X_test, y_test), seed)
 
 
 def against_nnet(data: DataSet, activation: str, seed: int) -> Duel:
@@ -290,7 +317,7 @@ def against_nnet(data: DataSet, activation: str, seed: int) -> Duel:
     def ours(target: float, start: int) -> Network:
         return train_ours(
             data,
-            until_objective(target),
+            target,
             hidden_layer_size=NNET_HIDDEN,
             activation=activation,
             alpha=ALPHA,
@@ -325,7 +352,7 @@ def ratios(runs: list[dict[str, Any]]) -> dict[str, float]:
     def over_seeds(*names: str) -> float:
         return median(
             min(run["times"][name] for name in names) / run["times"]["ours"]
-            if run["reached"]
+            if run.get("reached", True)  # by default there is no target
             else 0.0
             for run in runs
         )
@@ -335,8 +362,10 @@ def ratios(runs: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def row(contest: dict[str, Any]) -> dict[str, Any]:
-    """Return a contest's row of the table of ratios."""
+    """Return a contest's row of its table."""
     runs = contest["runs"]
+    if contest["peer"] == "adam":
+        return default_row(contest["set"], runs)
     return {
         "set": contest["set"],
         "peer": contest["peer"],
@@ -346,6 +375,17 @@ def row(contest: dict[str, Any]) -> dict[str, Any]:
         "ours, ms": 1e3 * median(run["times"]["ours"] for run in runs),
         **ratios(runs),
     }
+
+
+def default_row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a row of the table of defaults."""
+    means = {
+        f"{what}, {who}": float(np.mean([run[what][key] for run in runs]))
+        for what in ("log-loss", "accuracy")
+        for who, key in (("ours", "ours"), ("adam", "installed"))
+    }
+    taken = 1e3 * median(run["times"]["ours"] for run in runs)
+    return {"set": name, **means, "ours, ms": taken, **ratios(runs)}
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -366,9 +406,15 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 def conclude(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the result for the JSON file."""
-    rows, found = [row(result) for result in results], summary(results)
-    has_nnet = any(result["peer"] == "nnet" for result in results)
-    return {"summary": found, "table": rows, "nnet": has_nnet, "contests": results}
+    raced = [row(result) for result in results if result["peer"] != "adam"]
+    defaults = [row(result) for result in results if result["peer"] == "adam"]
+    return {
+        "summary": summary(results),
+        "table": raced,
+        "defaults against adam": defaults,
+        "nnet": any(result["peer"] == "nnet" for result in results),
+        "contests": results,
+    }
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -388,7 +434,8 @@ def run(settings: Settings) -> dict[str, Any]:
             results.append({**result, "activation": activation, "runs": runs})
             print(table([row(results[-1])]), flush=True)
     result = conclude(results)
-    rows, found = result["table"], result["summary"]
-    print(f"\nTime of a peer / time of OneHiddenMLP\n\n{table(rows)}\n")
+    print(f"\nTime of a peer / time of OneHiddenMLP\n\n{table(result['table'])}")
+    print(f"\nDefaults against adam\n\n{table(result['defaults against adam'])}\n")
+    found = result["summary"]
     print(table([{"what": key, "ratio": value} for key, value in found.items()]))
     return result

@@ -185,14 +185,22 @@ def test_watch_sees_every_iteration():
 def test_our_training_ends_at_the_target():
     iris = data.load("iris")
     judge = mlp.judge_objective(iris, "relu", 1.0)
-    options = {"hidden_layer_size": 5, "random_state": 0}
-    for reached in (
-        mlp.until_objective(0.5),
-        mlp.until_judged(0.5, judge, iris, hidden=5),
-    ):
-        network = mlp.train_ours(iris, reached, **options)
-        assert network.stopped
-        assert 0.1 < judge(network.coefs, network.intercepts) <= 0.5
+    options = {"hidden_layer_size": 5, "alpha": 1.0, "random_state": 0}
+    network = mlp.train_ours(iris, 0.5, **options)
+    assert network.stopped
+    assert 0.1 < judge(network.coefs, network.intercepts) <= 0.5
+
+
+def test_fits_by_default_are_judged_on_unseen_rows():
+    seeds = [mlp.against_adam(data.load("iris"), "relu", seed) for seed in (0, 1)]
+    runs = [defaults.run(repeats=1) for defaults in seeds]
+    (row,) = mlp.conclude(
+        [{"set": "iris", "peer": "adam", "activation": "relu", "runs": runs}]
+    )["defaults against adam"]
+    assert [len(defaults.test.y) for defaults in seeds] == [38, 38]
+    assert 0.0 < row["log-loss, ours"] < 0.3
+    assert 0.8 < row["accuracy, ours"] <= 1.0
+    assert row["ours, ms"] > 0.0 < row["best by hand"]
 
 
 def test_the_peer_is_evaluated_on_raw_features():
