@@ -1,9 +1,10 @@
 """What the benchmarks share: an independent objective, timing, tables."""
 
+import itertools
 import multiprocessing
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -89,13 +90,19 @@ def column_units(X: Any) -> np.ndarray:
 
     It is half the distance of the values of a column with two, else the deviation.
     """
-    columns = (
-        X[:, [j]].toarray() if sparse.issparse(X) else X[:, j]
-        for j in range(X.shape[1])
-    )
+    columns = _sparse_columns(X) if sparse.issparse(X) else X.T
     return np.array(
         [np.ptp(x) / 2.0 if len(np.unique(x)) == 2 else x.std() for x in columns]
     )
+
+
+def _sparse_columns(X: Any) -> Iterator[np.ndarray]:
+    """Yield the columns of a sparse X, dense; of rows in CSR each would be a search."""
+    X = sparse.csc_array(X)
+    for begin, end in itertools.pairwise(X.indptr):
+        column = np.zeros(X.shape[0])
+        column[X.indices[begin:end]] = X.data[begin:end]
+        yield column
 
 
 def network_raw(

@@ -7,6 +7,7 @@ import csv
 import gzip
 from collections.abc import Callable, Collection
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,22 +110,48 @@ def read_csv(path: Path) -> DataSet:
     "<null>" or nothing); any other becomes one column of zeros and ones per value, of
     which a missing one is one.
     """
+    *columns, label = _columns(path)
+    X = np.column_stack([_indicators(column) for column in columns])
+    return DataSet(X, np.unique(label, return_inverse=True)[1])
+
+
+@lru_cache(maxsize=1)
+def read_frame(path: Path) -> Any:
+    """Return the same features as a dataframe, with the words as categories.
+
+    Needs pandas. The categories are in the order of the columns of ``read_csv``.
+    """
+    columns = {str(number): column for number, column in enumerate(_columns(path)[:-1])}
+    frame = import_module("pandas").DataFrame(columns)
+    words = [name for name in columns if columns[name].dtype.kind == "U"]
+    return frame.astype(dict.fromkeys(words, "category"))
+
+
+def _columns(path: Path) -> list[np.ndarray]:
+    """Return the columns of a file: numbers without gaps, or words; last the labels."""
     with gzip.open(path, "rt", newline="") as file:
         lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
-    columns = [np.array(column) for column in zip(*lines, strict=True)]
-    X = np.column_stack([_numbers(column) for column in columns[:-1]])
-    return DataSet(X, np.unique(columns[-1], return_inverse=True)[1])
+    *features, label = (np.array(column) for column in zip(*lines, strict=True))
+    return [*map(_numbers, features), label]
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
+    """Return a column as numbers, with their median for missing ones, or its words."""
     known = ~np.isin(column, MISSING)
     try:
         numbers = column[known].astype(np.float64)
     except ValueError:
-        return (column[:, None] == np.unique(column)).astype(np.float64)
-    filled = np.full((len(column), 1), np.median(numbers))
-    filled[known, 0] = numbers
+        return column
+    filled = np.full(len(column), np.median(numbers))
+    filled[known] = numbers
     return filled
+
+
+def _indicators(column: np.ndarray) -> np.ndarray:
+    """Return numbers as they are, and words as a column of 0 and 1 per value."""
+    if column.dtype.kind != "U":
+        return column
+    return (column[:, None] == np.unique(column)).astype(np.float64)
 
 
 def tables(folder: Path) -> dict[str, Path]:

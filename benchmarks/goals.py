@@ -128,12 +128,12 @@ BEST, RAW = "best peer / ours", "default solver on raw data / ours"
 NEXT = "iteration at 1e6 rows / at 1e5"
 GOALS = [
     Goal(
-        "LogisticNN against the best LogisticRegression solver per set: mean",
+        "LogisticNN against the best peer per set: mean",
         5.0,
         summary("logistic", f"{BEST}: geometric mean"),
     ),
     Goal(
-        "LogisticNN against the best solver: lowest",
+        "LogisticNN against the best peer: lowest",
         1.0,
         summary("logistic", f"{BEST}: lowest"),
     ),
@@ -143,7 +143,7 @@ GOALS = [
         summary("logistic", f"{RAW}: geometric mean"),
     ),
     Goal(
-        "1,000,000 × 50 against the best solver",
+        "1,000,000 × 50 against the best peer",
         10.0,
         lambda results: against_best(results, "million"),
     ),

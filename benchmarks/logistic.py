@@ -1,4 +1,4 @@
-"""LogisticNN against every solver of LogisticRegression, on the same objective.
+"""LogisticNN against every solver of LogisticRegression and glum, on one objective.
 
 Time to an objective within 1e-6, relative, of the optimum J*, with C = 1/alpha = 1:
 
@@ -6,6 +6,11 @@ Time to an objective within 1e-6, relative, of the optimum J*, with C = 1/alpha 
 - "standardised": on those of columns in their own unit (``standardize=True``). The
   peers get the data behind a StandardScaler, whose time counts, with that unit in place
   of the deviation for columns of two values.
+
+glum takes part if it is installed, on two classes: its alpha is ours by the number of
+rows, and its P2 are the squares of the units. "glum, categorical" gets a dataframe with
+columns of categories, as its users have, in place of one column of zeros and ones per
+value.
 
 A peer is fitted with tol = 1e-2, 1e-3, … 1e-10 until it is within 1e-6; that fit is its
 time. A fit that takes longer than the cap is ended, and its ratio is a lower bound; on
@@ -18,7 +23,10 @@ taken by all.
 """
 
 import time
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,16 +47,18 @@ from benchmarks.common import (
     typical_seconds,
     unscaled,
 )
-from benchmarks.data import load, names
+from benchmarks.data import FILES, load, names, read_frame
 from sknn_simple import LogisticNN
 
 ALPHA = 1.0
 ACCURACY = 1e-6
 TOLERANCES = [10.0**-k for k in range(2, 11)]
-PEERS = ("lbfgs", "newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
+SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "liblinear", "sag", "saga")
+GLUM, CATEGORICAL = "glum", "glum, categorical"
+PEERS = (*SOLVERS, GLUM, CATEGORICAL) if find_spec("glum") else SOLVERS
 # liblinear penalises its intercept, less so the larger this is.
 INTERCEPT_SCALINGS = (1.0, 30.0, 1000.0)
-# scikit-learn's newton-cholesky makes a dense Hessian of all parameters.
+# scikit-learn's newton-cholesky and glum make a dense Hessian of all parameters.
 MAX_HESSIAN = 10_000
 # A search as a whole ends after this many caps.
 SEARCH_CAPS = 6.0
@@ -59,6 +69,7 @@ DEFAULT_SOLVER, DEFAULT_SOLVER_CAPS = "lbfgs", 20.0
 EXACT = 1e-12
 
 Fit = tuple[float, float]
+Where = tuple[str, Path | None, bool]
 
 
 def fit_peer(
@@ -83,7 +94,8 @@ def fit_peer(
     )
     scaler = None
     if standardised:
-        scaler = UnitScaler(column_units(X), with_mean=not sparse.issparse(X))
+        units = _units(name, folder, quick)
+        scaler = UnitScaler(units, with_mean=not sparse.issparse(X))
 
     def fit() -> None:
         model.fit(X if scaler is None else scaler.fit_transform(X), y)
@@ -92,7 +104,31 @@ def fit_peer(
     if scaler is not None:
         mean, scale = scaler.mean_ if scaler.with_mean else None, scaler.scale_
     raw = unscaled(model.coef_.T, model.intercept_, mean, scale)
-    return seconds, _judge(X, y, *raw, standardised)
+    return seconds, _judge((name, folder, quick), standardised, *raw)
+
+
+def fit_glum(
+    name: str,
+    folder: Path | None,
+    quick: bool,
+    standardised: bool,
+    peer: str,
+    tol: float,
+) -> Fit:
+    """Return the seconds of a fit of glum, and its J."""
+    X, y = load(name, folder, quick)
+    rows = read_frame(folder / FILES[name]) if folder and peer == CATEGORICAL else X
+    units = _units(name, folder, quick) if standardised else np.ones(X.shape[1])
+    model = import_module("glum").GeneralizedLinearRegressor(
+        family="binomial",
+        alpha=ALPHA / X.shape[0],
+        P2=units**2,
+        gradient_tol=tol,
+        max_iter=10**6,
+    )
+    seconds = quietly(lambda: typical_seconds(lambda: model.fit(rows, y)))
+    coef, intercept = model.coef_[:, None], np.array([model.intercept_])
+    return seconds, _judge((name, folder, quick), standardised, coef, intercept)
 
 
 def fit_ours(
@@ -103,13 +139,33 @@ def fit_ours(
     options: dict[str, Any] = {} if tol is None else {"tol": tol}
     model = LogisticNN(ALPHA, standardize=standardised, **options)
     seconds = quietly(lambda: typical_seconds(lambda: model.fit(X, y)))
-    return seconds, _judge(X, y, model.coef_.T, model.intercept_, standardised)
+    raw = model.coef_.T, model.intercept_
+    return seconds, _judge((name, folder, quick), standardised, *raw)
+
+
+def warm_up(name: str, folder: Path | None, quick: bool) -> None:
+    """Load and compute whatever a process needs once: fits are timed without it."""
+    fit_ours(name, folder, quick, True, 1e-2)
+    if GLUM in PEERS:
+        import_module("glum")
+
+
+def fitter(peer: str) -> Callable[..., Fit]:
+    """Return the function that fits a peer."""
+    return fit_glum if peer in (GLUM, CATEGORICAL) else fit_peer
+
+
+@lru_cache(maxsize=1)
+def _units(name: str, folder: Path | None, quick: bool) -> np.ndarray:
+    """Return the units of a data set's columns; for 50,000 they take seconds."""
+    return column_units(load(name, folder, quick).X)
 
 
 def _judge(
-    X: Any, y: np.ndarray, coef: np.ndarray, intercept: np.ndarray, standardised: bool
+    where: Where, standardised: bool, coef: np.ndarray, intercept: np.ndarray
 ) -> float:
-    units = column_units(X) if standardised else 1.0
+    X, y = load(*where)
+    units = _units(*where) if standardised else 1.0
     return objective(X, y, [coef], [intercept], alpha=ALPHA, units=units)
 
 
@@ -149,9 +205,20 @@ class Contest:
                 (solver, t, s) for t in self._tolerances for s in INTERCEPT_SCALINGS
             ]
         too_large = (n_features + 1) * outputs > MAX_HESSIAN
-        if solver == "newton-cholesky" and too_large:
+        if solver in ("newton-cholesky", GLUM, CATEGORICAL) and too_large:
             return []
-        return [(solver, tol, 1.0) for tol in self._tolerances]
+        if solver not in (GLUM, CATEGORICAL):
+            return [(solver, tol, 1.0) for tol in self._tolerances]
+        if n_classes > 2 or (solver == CATEGORICAL and not self.has_words()):
+            return []
+        return [(solver, tol) for tol in self._tolerances]
+
+    def has_words(self) -> bool:
+        """Tell whether the data set has columns of words, which become categories."""
+        name, folder, *_ = self._where
+        if name not in FILES or folder is None:
+            return False
+        return "category" in set(map(str, read_frame(folder / FILES[name]).dtypes))
 
     def cap(self, solver: str) -> float:
         """Return the seconds after which a peer's fit is ended."""
@@ -167,7 +234,7 @@ class Contest:
         begun = time.perf_counter()
         for attempt in attempts:
             started = time.perf_counter()
-            done = self.fit(fit_peer, *attempt, cap=cap)
+            done = self.fit(fitter(solver), *attempt, cap=cap)
             if done is None and time.perf_counter() - started < cap:
                 return {"status": "failed", "gap": nearest}
             if done is None:
@@ -213,7 +280,7 @@ class Contest:
                 if peer["status"] != "reached":
                     continue
                 cap = 2.0 * self.cap(solver)
-                done = self.fit(fit_peer, *peer["attempt"], cap=cap)
+                done = self.fit(fitter(solver), *peer["attempt"], cap=cap)
                 seconds = done[0] if done else cap
                 times.setdefault(solver, []).append(seconds)
         for solver, peer in peers.items():
@@ -297,6 +364,13 @@ def summary(contests: list[dict[str, Any]]) -> dict[str, Any]:
             # Both at the loosest tolerance that suffices.
             key = "best peer / ours, any tol"
             ratios.setdefault(key, []).append(fastest / contest["seconds any tol"])
+        glum = [
+            contest["peers"][name]["seconds"]
+            for name in (GLUM, CATEGORICAL)
+            if contest["peers"].get(name, {}).get("status") == "reached"
+        ]
+        if glum:
+            ratios.setdefault("glum / ours", []).append(min(glum) / ours)
         default = contest["peers"][DEFAULT_SOLVER]
         if kind == "raw" and "seconds" in default:
             key = "default solver on raw data / ours"
@@ -318,9 +392,8 @@ def run(settings: Settings) -> dict[str, Any]:
     """Run all contests; return the result for the JSON file."""
     contests = []
     for name in names(settings.data, settings.only, settings.quick):
-        # Whatever is loaded once is loaded in each process: only its time is not taken.
-        warm_up = partial(fit_ours, name, settings.data, settings.quick, True, 1e-2)
-        with CappedCalls(warm_up) as calls:
+        warm = partial(warm_up, name, settings.data, settings.quick)
+        with CappedCalls(warm) as calls:
             for kind in ("raw", "standardised"):
                 contest = Contest(calls, settings, name, kind == "standardised")
                 result = contest.run()

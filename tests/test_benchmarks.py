@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_iris, load_wine
-from sklearn.linear_model import LogisticRegression
 
 from benchmark_modules import ROOT, benchmark
 from sknn_simple import LogisticNN, OneHiddenMLP
@@ -124,20 +123,6 @@ def test_objective_is_the_one_that_the_network_reports(activation):
     judge = mlp.judge_objective(data.DataSet(X, y), activation, 1.0)
     # Training rounds features to 1.5e-8 of their deviation.
     assert_allclose(judge(model.coefs_, model.intercepts_), model.loss_, rtol=1e-8)
-
-
-@pytest.mark.parametrize("kind", [np.array, sparse.csr_array])
-def test_peers_reach_our_optimum_with_two_valued_columns(kind):
-    rng = np.random.default_rng(0)
-    X = np.column_stack(
-        [100.0 * rng.standard_normal(200), rng.integers(2, size=200), np.ones(200)]
-    )
-    y = (X[:, 0] / 100.0 + 2.0 * X[:, 1] + rng.standard_normal(200) > 0.5).astype(int)
-    X, units = kind(X), common.column_units(X)
-    model = LogisticNN(1.0).fit(X, y)
-    scaler = common.UnitScaler(units, with_mean=kind is np.array)
-    peer = LogisticRegression(tol=1e-8).fit(scaler.fit_transform(X), y)
-    assert_allclose(peer.coef_ / scaler.scale_, model.coef_, rtol=1e-4, atol=1e-5)
 
 
 def test_units_of_sparse_columns_are_those_of_dense_ones():
@@ -362,38 +347,6 @@ def test_what_is_asked_for_is_measured(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         runner.main(["--only", " , "])
     assert "no name in ' , '" in capsys.readouterr().err
-
-
-PEERS = {
-    "lbfgs": {"status": "cap", "seconds": 60.0},
-    "newton-cg": {"status": "reached", "seconds": 4.0},
-    "sag": {"status": "never"},
-    "liblinear": {"status": "not applicable"},
-}
-
-
-def test_logistic_report_names_the_best_peer_and_bounds():
-    contest = {
-        "set": "iris",
-        "objective": "raw",
-        "seconds": 2.0,
-        "seconds any tol": 1.0,
-        "default gap": 2e-7,
-        "peers": PEERS,
-    }
-    (row,) = logistic.report([contest])
-    assert (row["best peer"], row["best / ours"], row["any tol"]) == (
-        "newton-cg",
-        "2",
-        "4",
-    )
-    assert (row["lbfgs"], row["sag"], row["liblinear"]) == ("> 30", "never", "-")
-    found = logistic.summary([contest])
-    assert found["best peer / ours, raw: lowest"] == 2.0
-    assert found["best peer / ours, any tol: lowest"] == 4.0
-    assert found["default solver on raw data / ours: lowest"] == 30.0
-    unreached = {**contest, "peers": {"lbfgs": PEERS["lbfgs"]}}
-    assert logistic.report([unreached])[0]["best / ours"] == "> 30"
 
 
 def test_mlp_ratios_are_medians_and_zero_where_not_reached():

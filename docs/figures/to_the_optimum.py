@@ -42,7 +42,7 @@ for row in results("avx512/mlp")["table"]:
         hidden.append((row["set"], "R's nnet", "#2e7d4f", row["installed"]))
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.8))
-draw(axes[0], linear, "LogisticNN: best of six solvers")
+draw(axes[0], linear, "LogisticNN: best peer")
 draw(axes[1], hidden, "OneHiddenMLP: threads set by hand")
 for ax, ticks in zip(axes, ([1, 2, 5, 10, 20], [1, 3, 10, 30, 100]), strict=True):
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
