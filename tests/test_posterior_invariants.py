@@ -14,7 +14,7 @@ from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
 
 CLASSICAL = LogisticNN(alpha=0, tol=1e-9)
 PENALISED = LogisticNN(alpha=2.0, tol=1e-9)
-NETWORK = OneHiddenMLP(4, "tanh", alpha=1.0, random_state=0, tol=1e-7, max_iter=2000)
+NETWORK = OneHiddenMLP(4, "tanh", alpha=1.0, random_state=0, tol=1e-8, max_iter=2000)
 each_linear = pytest.mark.parametrize("model", [CLASSICAL, PENALISED], ids=str)
 each_model = pytest.mark.parametrize("model", [CLASSICAL, PENALISED, NETWORK], ids=str)
 each_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
