@@ -138,4 +138,4 @@ def run(settings: Settings) -> dict[str, Any]:
             found[f"{key}: geometric mean"] = geometric_mean(row[key] for row in rows)
     print(f"\nDefault fits on {ROWS} rows\n\n{table(rows)}\n")
     print(table([{"what": key, "value": value} for key, value in found.items()]))
-    return {"summary": found, "table": rows, "import": taken}
+    return {"summary": found, "table": rows}

@@ -141,9 +141,33 @@ def _sets(contests: Iterable[Mapping]) -> list[str]:
 
 
 def write(path: Path, found: Record) -> None:
-    """Write a record as JSON."""
+    """Write a record as JSON, a row of a table per line.
+
+    Numbers have four digits: pages show three, and no timing repeats to more.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    path.write_text(_lines(_rounded(found)) + "\n", encoding="utf-8")
+
+
+def _lines(value: Any) -> str:
+    """Return JSON: what does not fit into a line has a line for each of its parts."""
+    plain = json.dumps(value, ensure_ascii=False)
+    if len(plain) < 88 or not isinstance(value, dict | list):
+        return plain
+    if isinstance(value, list):
+        rows = (json.dumps(row, ensure_ascii=False) for row in value)
+        return "[\n" + ",\n".join(rows) + "\n]"
+    parts = (f"{json.dumps(key)}: {_lines(item)}" for key, item in value.items())
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value with its numbers rounded to four digits."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _plain(value: Any) -> Any:

@@ -228,4 +228,4 @@ def run(settings: Settings) -> dict[str, Any]:
             found[f"{model}, auto / quickest: highest"] = max(costs)
     print(f"\nSeconds of a default fit, by solver\n\n{table(rows)}\n")
     print(table([{"what": key, "ratio": value} for key, value in found.items()]))
-    return {"summary": found, "table": rows, "shapes": results}
+    return {"summary": found, "table": rows}
