@@ -122,13 +122,11 @@ if ScoringMonitor is not None:
 
 if ScoringMonitor is not None:
     COLOURS = dict(zip(RUNS, ["#0072B2", "#D55E00", "#E69F00"], strict=True))
-    fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.9), layout="constrained")
-    for ax, losses, title in zip(
-        axes,
-        (train_loss, test_loss),
-        ("ScoringMonitor: training rows", "A callback of one's own: test rows"),
-        strict=True,
+    for losses, title in (
+        (train_loss, "ScoringMonitor: training rows"),
+        (test_loss, "A callback of one's own: test rows"),
     ):
+        _, ax = plt.subplots(figsize=(4.6, 3.9), layout="constrained")
         for name, values in losses.items():
             stopped = "stopped" in name
             ax.plot(
@@ -144,9 +142,9 @@ if ScoringMonitor is not None:
         ax.set(xlabel="iteration", ylabel="log-loss", title=title)
         ax.set(xscale="log", yscale="log")
         ax.spines[["top", "right"]].set_visible(False)
-    axes[1].set_yticks([0.15, 0.2, 0.3, 0.5, 1, 1.5], [0.15, 0.2, 0.3, 0.5, 1, 1.5])
-    axes[1].set_yticks([], minor=True)
-    axes[0].legend(frameon=False)
+        ax.legend(frameon=False)
+    ax.set_yticks([0.15, 0.2, 0.3, 0.5, 1, 1.5], [0.15, 0.2, 0.3, 0.5, 1, 1.5])
+    ax.set_yticks([], minor=True)
     plt.show()
 
 # %%

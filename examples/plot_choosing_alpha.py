@@ -95,27 +95,27 @@ for name, spent in seconds.items():
 # The picture
 # -----------
 #
-# Left and middle, how the two fits on all rows chose. Right, the mean test log-loss of
-# fixed values (lines) and of ``alpha="auto"`` (dashed). The dotted line is the log-loss
-# of an even chance for every patient.
+# First, how the two fits on all rows chose. Last, the mean test log-loss of fixed
+# values (lines) and of ``alpha="auto"`` (dashed). The dotted line is the log-loss of an
+# even chance for every patient.
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "0.5"
 COLOURS = {"LogisticNN": ORANGE, "OneHiddenMLP": BLUE}
-fig, axes = plt.subplots(1, 3, figsize=(11.4, 3.8), layout="constrained")
-for ax, (name, model) in zip(axes, MODELS.items(), strict=False):
+for name, model in MODELS.items():
+    _, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
     AlphaDisplay.from_estimator(model, ax=ax, line_kw={"color": COLOURS[name]})
     ax.set_title(f"The choice of {name}")
-right = axes[2]
+    ax.spines[["top", "right"]].set_visible(False)
+_, ax = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
 for name, values in losses.items():
     *fixed, auto = values.mean(axis=0)
-    right.plot(ALPHAS, fixed, "o-", color=COLOURS[name], label=name)
-    right.axhline(auto, color=COLOURS[name], ls="--", lw=1)
-right.axhline(np.log(2), color=GREY, ls=":")
-right.set(xscale="log", xlabel="alpha", ylabel="test log-loss", ylim=(0.45, 1.1))
-right.set_title("Fixed values, and auto (dashed)")
-right.legend(frameon=False)
-for ax in axes:
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.plot(ALPHAS, fixed, "o-", color=COLOURS[name], label=name)
+    ax.axhline(auto, color=COLOURS[name], ls="--", lw=1)
+ax.axhline(np.log(2), color=GREY, ls=":")
+ax.set(xscale="log", xlabel="alpha", ylabel="test log-loss", ylim=(0.45, 1.1))
+ax.set_title("Fixed values, and auto (dashed)")
+ax.legend(frameon=False)
+ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%

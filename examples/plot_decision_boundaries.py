@@ -84,8 +84,9 @@ for data, (X, y) in DATA.items():
 COLOURS = ["#0072B2", "#E69F00", "#009E73"]
 MARKERS = ["o", "^", "s"]
 
-fig, axes = plt.subplots(2, 4, figsize=(10, 5.5), layout="constrained")
-for row, data in zip(axes, DATA, strict=True):
+for data in DATA:
+    fig, axes = plt.subplots(2, 2, figsize=(4.6, 5.2), layout="constrained")
+    fig.suptitle(data)
     X, _ = DATA[data]
     _, X_test, _, y_test = split[data]
     low, high = X.min(axis=0) - 0.15, X.max(axis=0) + 0.15
@@ -95,7 +96,7 @@ for row, data in zip(axes, DATA, strict=True):
         ),
         axis=-1,
     )
-    for ax, name in zip(row, MODELS, strict=True):
+    for ax, name in zip(axes.flat, MODELS, strict=True):
         model = fitted[data, name]
         probability = model.predict_proba(grid.reshape(-1, 2))
         n_classes = probability.shape[1]
@@ -141,9 +142,7 @@ for row, data in zip(axes, DATA, strict=True):
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
         )
         ax.set(xticks=[], yticks=[])
-        if data == "moons":
-            ax.set_title(name.replace(", ", "\n"))
-    row[0].set_ylabel(data, fontsize="large")
+        ax.set_title(name.replace(", ", "\n"))
 plt.show()
 
 # %%

@@ -53,7 +53,8 @@ network = models["OneHiddenMLP"]
 display = HiddenUnitsDisplay.from_estimator(
     models["LogisticNN"], X_train, image_shape=(8, 8)
 )
-display.figure_.suptitle("LogisticNN: weights into each of the ten outputs")
+display.figure_.set_size_inches(5.2, 2.7)
+display.figure_.suptitle("LogisticNN: weights into the ten outputs")
 plt.show()
 
 # %%
@@ -63,7 +64,8 @@ plt.show()
 display = HiddenUnitsDisplay.from_estimator(
     network, X_train, image_shape=(8, 8), max_units=16
 )
-display.figure_.suptitle("OneHiddenMLP: weights into each of the sixteen hidden units")
+display.figure_.set_size_inches(5.2, 5.2)
+display.figure_.suptitle("OneHiddenMLP: weights into the hidden units")
 plt.show()
 
 # %%
@@ -76,7 +78,7 @@ hidden = network.transform(X_test)
 means = np.array([hidden[y_test == digit].mean(axis=0) for digit in range(10)])
 order = np.lexsort(np.sign(means)[::-1])
 
-fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(5.2, 4), layout="constrained")
 image = ax.imshow(means[:, order], cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
 ax.set_xticks(range(16), order)
 ax.set_yticks(range(10))

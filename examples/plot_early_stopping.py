@@ -123,7 +123,8 @@ print(
 # -----------
 
 BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.1), layout="constrained")
+_, left = plt.subplots(figsize=(4.6, 4.1), layout="constrained")
+_, right = plt.subplots(figsize=(4.6, 4.1), layout="constrained")
 LossCurveDisplay.from_estimator(
     watched,
     ax=left,
@@ -133,7 +134,7 @@ LossCurveDisplay.from_estimator(
     yscale="log",
 )
 left.set_ylim(1e-3, 10)
-left.legend(loc="lower right", fontsize="x-small")
+left.legend(loc="lower right", fontsize="small")
 left.set_title("One fit: the dot is the iterate that is kept")
 for losses, colour, marker, label in (
     (full, BLUE, "o", "trained to the end"),

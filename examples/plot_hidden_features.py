@@ -72,10 +72,7 @@ for row in zip(SIZES, on_components, on_units, strict=True):
 # that.
 
 UNITS, COMPONENTS = "#0072B2", "#E69F00"
-fig, axes = plt.subplots(
-    1, 3, figsize=(10.4, 3.8), width_ratios=(0.9, 1, 1), layout="constrained"
-)
-ax = axes[0]
+_, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 ax.axhline(on_pixels, color="0.5", lw=1, ls="--")
 ax.text(2, on_pixels + 0.008, "all 64 pixels", color="0.35", va="bottom")
 ax.plot(SIZES, on_units, "o-", color=UNITS, label="hidden units")
@@ -94,7 +91,8 @@ maps = {
 }
 # Not everybody can distinguish ten hues, so each point is drawn as its digit.
 colours = plt.get_cmap("tab10").colors
-for ax, (title, projection) in zip(axes[1:], maps.items(), strict=True):
+for title, projection in maps.items():
+    _, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
     plane = np.asarray(projection.fit(X_train, y_train).transform(X_test))
     for digit in range(10):
         rows = plane[y_test == digit]

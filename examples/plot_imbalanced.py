@@ -94,7 +94,8 @@ STYLE = {
     "class_weight": ("#D55E00", "s"),
     "threshold": ("#009E73", "D"),
 }
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.3), layout="constrained")
+_, left = plt.subplots(figsize=(4.6, 4.3), layout="constrained")
+_, right = plt.subplots(figsize=(4.6, 4.3), layout="constrained")
 for name in ("as it is", "class_weight"):
     precision, recall, _ = precision_recall_curve(y_test, probability[name])
     left.plot(recall, precision, color=STYLE[name][0], lw=1.5)
@@ -110,7 +111,7 @@ for name, (recall, precision) in points.items():
         label=name,
     )
 left.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-left.set_title("Every threshold (lines), and the decisions taken")
+left.set_title("All thresholds, and the decisions taken")
 left.legend(title="decision", frameon=False, loc="lower left")
 right.plot([0, 1], [0, 1], color="0.7", lw=1)
 for name in ("as it is", "class_weight"):

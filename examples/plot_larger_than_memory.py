@@ -90,11 +90,14 @@ for count in counts:
         losses[name].append(log_loss(y_test, model.predict_proba(X_test)))
         print(f"{count:>2} files, {name:<12}: test log-loss {losses[name][-1]:.4f}")
 
-figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+_, ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
+rows = np.multiply(counts, ROWS_PER_FILE)
 for name, values in losses.items():
-    ax.plot(np.multiply(counts, ROWS_PER_FILE), values, marker="o", label=name)
+    ax.plot(rows, values, marker="o", label=name)
 ax.set_xscale("log")
-ax.set(xlabel="rows", ylabel="log-loss of new rows")
+ax.set_xticks(rows, [f"{count:,}" for count in rows])
+ax.set_xticks([], minor=True)
+ax.set(xlabel="rows", ylabel="log-loss of new rows", title="More rows, and the loss")
 ax.legend()
 plt.show()
 

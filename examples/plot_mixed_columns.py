@@ -102,12 +102,13 @@ for name, loss in test_loss.items():
 # The picture
 # -----------
 #
-# Left, how the best network chose the strength of its penalty. Right, the
+# First, how the best network chose the strength of its penalty. Second, the
 # probabilities of the two models by age, averaged over 200 people, compared with the
 # shares in the training rows.
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4.1), layout="constrained")
+_, left = plt.subplots(figsize=(4.6, 4.1), layout="constrained")
+_, right = plt.subplots(figsize=(4.6, 4.1), layout="constrained")
 
 best = SEARCHES["OneHiddenMLP"].best_estimator_
 AlphaDisplay.from_estimator(best, ax=left, line_kw={"color": BLUE})
@@ -157,8 +158,8 @@ assert np.ptp(results["mean_test_score"]) < 0.02
 # %%
 # - Both classifiers use the same preparation, and no step scales: gains in dollars and
 #   years at school are used as they are.
-# - The network is a little better. Income rises with age, and falls again: on the right
-#   ``LogisticNN`` can only change the slope of its curve. Most of what can be known is
-#   in the linear part, as on many real tables.
+# - The network is a little better. Income rises with age, and falls again: in the
+#   second picture ``LogisticNN`` can only change the slope of its curve. Most of what
+#   can be known is in the linear part, as on many real tables.
 # - Neither needs a search for ``alpha``. At the strengths that the fits choose, numbers
 #   of units and of rows of a category matter little.

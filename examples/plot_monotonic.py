@@ -125,15 +125,16 @@ print(f"{'the true risk':<20}{best:>13.4f}{area:>8.3f}")
 # -----------
 #
 # Each panel shows the same forty applicants: a line is the predicted risk of one of
-# them while one column changes. It is orange if a rule is broken.
+# them while one column changes. It is orange if a rule is broken, and blue if not.
 
 KEPT, BROKEN = "#56B4E9", "#D55E00"
-fig, axes = plt.subplots(
-    2, 3, figsize=(9.6, 5.6), sharex="col", sharey=True, layout="constrained"
-)
 shown = X_test.iloc[:40]
-for line, name in zip(axes, ("free network", "monotonic network"), strict=True):
-    for ax, (column, sign) in zip(line, RULES.items(), strict=True):
+for name in ("free network", "monotonic network"):
+    fig, axes = plt.subplots(
+        3, 1, figsize=(4.6, 7.2), sharey=True, layout="constrained"
+    )
+    fig.suptitle(name)
+    for ax, (column, sign) in zip(axes, RULES.items(), strict=True):
         for curve in risk_along(MODELS[name], column, shown):
             wrong = (np.diff(curve) * sign > 1e-9).any()
             ax.plot(
@@ -145,16 +146,9 @@ for line, name in zip(axes, ("free network", "monotonic network"), strict=True):
                 zorder=2 if wrong else 1,
             )
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_ylim(0, 1)
-    line[0].set_ylabel(f"{name}\nrisk of default")
-for ax, (column, sign) in zip(axes[0], RULES.items(), strict=True):
-    ax.set_title(f"Risk {'falls' if sign > 0 else 'rises'} with {column}")
-for ax, column in zip(axes[1], RULES, strict=True):
-    ax.set_xlabel(column)
-axes[1, 0].set_xticks([20_000, 50_000, 80_000], ["20 000", "50 000", "80 000"])
-for colour, label in ((KEPT, "rule kept"), (BROKEN, "rule broken")):
-    axes[0, 0].plot([], [], color=colour, label=label)
-fig.legend(loc="outside upper right", ncols=2, frameon=False)
+        ax.set(xlabel=column, ylabel="risk of default", ylim=(0, 1))
+        ax.set_title(f"Rule: risk {'falls' if sign > 0 else 'rises'} with {column}")
+    axes[0].set_xticks([20_000, 50_000, 80_000], ["20 000", "50 000", "80 000"])
 plt.show()
 
 # %%

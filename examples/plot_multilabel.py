@@ -79,14 +79,13 @@ for name, model in MODELS.items():
 # The picture
 # -----------
 #
-# Left: the share of test images with a wrong answer. Right: eight test images, the
-# least certain first, and the predictions of the one network with 40 units.
+# First, the share of test images with a wrong answer. Second, eight test images, the
+# least certain first, and the predictions of the one network with 40 units: a bar is
+# the probability of yes, and a dot the truth, left for no and right for yes.
 
 shared = answers["one network, 40 units"]
 COLOURS = ["#E69F00", "#0072B2", "#009E73"]
-fig = plt.figure(figsize=(10.4, 5), layout="constrained")
-left, right = fig.subfigures(1, 2, width_ratios=(1, 1.15))
-ax = left.subplots()
+_, ax = plt.subplots(figsize=(4.6, 5), layout="constrained")
 places = np.arange(5)
 for i, (name, colour) in enumerate(zip(MODELS, COLOURS, strict=True)):
     error = 1 - np.array(accuracy[name])
@@ -98,13 +97,15 @@ ax.xaxis.set_major_formatter("{x:.0%}")
 ax.set_xlabel("share of the test images")
 ax.set_title("Wrong answers to four questions", loc="left")
 ax.spines[["top", "right"]].set_visible(False)
-ax.legend(loc="center right", frameon=False)
+ax.legend(loc="center right", frameon=False, fontsize="small")
 
 certainty = np.abs(shared - 0.5).min(axis=1)
 order = np.argsort(certainty)
 chosen = np.r_[order[:4], order[[200, 400, 600, 700]]]
-right.suptitle("Bar: probability of yes. Dot: the truth, left no, right yes")
-panels = right.subplots(4, 4, width_ratios=(0.8, 1, 0.8, 1))
+fig, panels = plt.subplots(
+    4, 4, figsize=(4.8, 5.4), width_ratios=(0.7, 1, 0.7, 1), layout="constrained"
+)
+fig.suptitle("Bar: probability of yes. Dot: the truth", fontsize="medium")
 for k, row in enumerate(chosen):
     picture, bars = panels[k % 4, 2 * (k // 4) : 2 * (k // 4) + 2]
     picture.imshow(X_test[row].reshape(8, 8), cmap="gray_r")
@@ -112,7 +113,7 @@ for k, row in enumerate(chosen):
     bars.barh(range(4), shared[row], color=COLOURS[1])
     bars.plot(Y_test[row], range(4), "o", color="k", ms=6, clip_on=False)
     bars.set(xlim=(-0.05, 1.05), xticks=[])
-    bars.set_yticks(range(4), QUESTIONS)
+    bars.set_yticks(range(4), QUESTIONS, fontsize="small")
     bars.invert_yaxis()
     bars.tick_params(length=0)
     bars.spines[["top", "right", "bottom"]].set_visible(False)

@@ -204,8 +204,8 @@ colours = [OUR_COLOUR if name in OURS else PEER_COLOUR for name in names]
 height = [0, 1, 2, 3.5, 4.5, 5.5]  # a gap above the models with a hidden layer
 all_seconds = [seconds for _, _, seconds in results.values()]
 
-fig, axes = plt.subplots(2, 2, figsize=(9.6, 6), sharey=True, layout="constrained")
-for (loss_axes, time_axes), data in zip(axes, DATA, strict=True):
+fig, axes = plt.subplots(4, 1, figsize=(5.2, 9.2), sharey=True, layout="constrained")
+for loss_axes, time_axes, data in zip(axes[:2], axes[2:], DATA, strict=True):
     losses = [results[data, name][1] for name in names]
     times = [results[data, name][2] for name in names]
 
@@ -234,9 +234,9 @@ for (loss_axes, time_axes), data in zip(axes, DATA, strict=True):
     for ax in (loss_axes, time_axes):
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(axis="y", length=0)
-axes[0, 0].invert_yaxis()
+axes[0].invert_yaxis()
 fig.suptitle(
-    "LogisticNN and OneHiddenMLP (blue) on raw columns, and scikit-learn (grey)\n"
+    "LogisticNN and OneHiddenMLP (blue) on raw columns,\nand scikit-learn (grey)"
 )
 
 picture = folder / "quickstart.png"

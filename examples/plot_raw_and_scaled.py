@@ -111,7 +111,7 @@ TICKS = {
 }
 names = list(MODELS)
 
-fig, axes = plt.subplots(1, 3, figsize=(9.8, 3.7), sharey=True, layout="constrained")
+fig, axes = plt.subplots(3, 1, figsize=(5.2, 8.4), sharey=True, layout="constrained")
 for ax, data in zip(axes, DATA, strict=True):
     for row, name in enumerate(names):
         colour = OURS if name in ("LogisticNN", "OneHiddenMLP") else PEER

@@ -48,6 +48,7 @@ print(f"test log-loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 # hundreds, so its raw weights are tiny even if it is important.
 
 display = NetworkDisplay.from_estimator(model, class_names=names, max_units=13)
+display.figure_.set_size_inches(5.2, 5)
 display.ax_.set_title("OneHiddenMLP on wine")
 plt.show()
 
@@ -77,9 +78,8 @@ for j in order:
 # -----------
 
 BLUE = "#0072B2"
-fig, (left, right) = plt.subplots(
-    1, 2, figsize=(9.8, 4.6), width_ratios=(1.1, 1), layout="constrained"
-)
+_, left = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
+_, right = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
 for place, j in enumerate(order):
     rises = shuffled.importances[j]
     left.scatter(rises, np.full(len(rises), place), s=22, color=BLUE, alpha=0.3, lw=0)
@@ -87,9 +87,7 @@ for place, j in enumerate(order):
 left.set_yticks(range(len(order)), X.columns[order])
 left.invert_yaxis()
 left.axvline(0, color="0.6", lw=1, zorder=0)
-left.set(
-    xlabel="rise of the test log-loss", title="Shuffled thirty times, and the mean"
-)
+left.set(xlabel="rise of the test log-loss", title="Thirty shuffles, and the mean")
 left.tick_params(axis="y", length=0)
 right.scatter(scaled, shuffled.importances_mean, s=40, color=BLUE)
 right.set(

@@ -101,13 +101,10 @@ for name, model in extremes.items():
 # The picture
 # -----------
 #
-# Left, where each start ended. Right, the two networks with five units.
+# First, where each start ended. Then, the two networks with five units.
 
 BLUE, ORANGE = "#0072B2", "#E69F00"
-fig, axes = plt.subplots(
-    1, 3, figsize=(10.4, 3.8), width_ratios=(1.2, 1, 1), layout="constrained"
-)
-ax = axes[0]
+_, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 generator = np.random.default_rng(0)
 for place, n_hidden in enumerate(SIZES):
     jitter = generator.uniform(-0.22, 0.22, N_STARTS)
@@ -120,7 +117,8 @@ ax.spines[["top", "right"]].set_visible(False)
 
 side = np.linspace(-1.2, 1.2, 300)
 grid = np.stack(np.meshgrid(side, side), axis=-1)
-for ax, (name, model) in zip(axes[1:], extremes.items(), strict=True):
+for name, model in extremes.items():
+    _, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
     probability = model.predict_proba(grid.reshape(-1, 2))[:, 1].reshape(300, 300)
     colours = np.array([[0.0, 0.447, 0.698], [0.902, 0.624, 0.0]])
     sure = np.abs(2 * probability - 1)[..., None]

@@ -125,7 +125,7 @@ for name, values in microseconds.items():
 # -----------
 
 COLOURS = {"scikit-learn": "#8a8a8a", "ONNX": "#0072B2"}
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 4), layout="constrained")
+_, left = plt.subplots(figsize=(4.6, 4), layout="constrained")
 for (name, values), marker in zip(microseconds.items(), "os", strict=False):
     left.plot(SIZES, values, color=COLOURS[name], marker=marker, lw=2, label=name)
 left.set_xscale("log", base=2)
@@ -137,17 +137,16 @@ left.set(xlabel="rows in one call", ylabel="microseconds per call")
 left.set_title("How long an answer takes")
 left.legend(frameon=False)
 left.grid(color="0.92")
+left.spines[["top", "right"]].set_visible(False)
 if onnxruntime is not None:
+    _, right = plt.subplots(figsize=(4.6, 4), layout="constrained")
     difference = np.abs(served - expected).ravel()
     bins = np.logspace(-16, -5, 56)
     right.hist(np.clip(difference, bins[0], None), bins, color=COLOURS["ONNX"])
     right.set_xscale("log")
     right.set(xlabel="difference of a probability", ylabel="test rows × classes")
     right.set_title("ONNX against predict_proba")
-else:
-    right.set_axis_off()
-for ax in (left, right):
-    ax.spines[["top", "right"]].set_visible(False)
+    right.spines[["top", "right"]].set_visible(False)
 plt.show()
 folder.cleanup()
 

@@ -129,8 +129,8 @@ for title, (model, (X, y)) in RACES.items():
 COLOURS = dict(zip(SOLVERS, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=True))
 STYLES = dict(zip(SOLVERS, ["-", "--", "-.", ":"], strict=True))
 
-fig, axes = plt.subplots(2, 2, figsize=(9.6, 6.6), layout="constrained")
-for ax, (title, (runs, best)) in zip(axes.flat, results.items(), strict=True):
+for title, (runs, best) in results.items():
+    _, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
     for solver, (seconds, curve) in runs.items():
         ax.plot(
             seconds,
@@ -146,13 +146,11 @@ for ax, (title, (runs, best)) in zip(axes.flat, results.items(), strict=True):
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(title=title, ylim=(1e-11 if "LogisticNN" in title else 1e-5, None))
+    ax.set(title=title, xlabel="seconds", ylabel="J minus the lowest of the race")
+    ax.set(ylim=(1e-11 if "LogisticNN" in title else 1e-5, None))
     ax.grid(color="0.92")
     ax.spines[["top", "right"]].set_visible(False)
-handles, labels = axes.flat[0].get_legend_handles_labels()
-fig.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-fig.supxlabel("seconds")
-fig.supylabel("objective J minus the lowest of the race")
+    ax.legend(loc="lower left", frameon=False)
 plt.show()
 
 # %%

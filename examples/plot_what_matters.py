@@ -43,7 +43,8 @@ print(f"intervals without 0: {len(sure)} of {len(table)}")
 #
 # Coefficients are changes of the log odds per standard deviation.
 
-CoefficientDisplay.from_posterior(posterior, class_names=NAMES, max_features=15)
+_, ax = plt.subplots(figsize=(5.2, 5), layout="constrained")
+CoefficientDisplay.from_posterior(posterior, class_names=NAMES, max_features=15, ax=ax)
 plt.show()
 
 # %%
@@ -116,7 +117,8 @@ for name, each in effects.items():
     scaled = each[["effect", "lower", "upper"]].mul(small.std(), axis=0).loc[few]
     print(scaled.round(3).to_string(), "\n")
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.0), layout="constrained")
+_, left = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
+_, right = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
 CoefficientDisplay.from_posterior(classical, class_names=NAMES, ax=left)
 CoefficientDisplay.from_posterior(of_network, class_names=NAMES, ax=right)
 left.set_title("LogisticNN, alpha=0: coefficients")

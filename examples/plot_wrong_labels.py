@@ -66,7 +66,7 @@ seen = model.predict(X)
 
 
 def show(rows, labels, colours, title):
-    fig, axes = plt.subplots(2, 10, figsize=(9.2, 2.5), layout="constrained")
+    fig, axes = plt.subplots(4, 5, figsize=(4.6, 4.6), layout="constrained")
     for ax, row, colour in zip(axes.flat, rows, colours, strict=True):
         ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
         other = f", seen {seen[row]}" if seen[row] != labels[row] else ""

@@ -1,5 +1,7 @@
 """What AlphaDisplay draws, and which fits it refuses."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -134,3 +136,18 @@ def test_options_reach_the_line_and_the_order_does_not_matter():
     assert display.line_.get_linewidth() == 3.0
     assert display.line_.get_marker() == "s"
     assert legend(display) == ["alpha = 1"]
+
+
+@pytest.mark.parametrize("last", [1.5, 5.0, 30.0, 1e4])
+def test_labels_of_alpha_are_numbers_that_do_not_overlap(last):
+    values = {"alpha": [1.0, last], "criterion": [0.2, 0.1], "chosen_alpha": 1.0}
+    _, ax = plt.subplots(figsize=(3.9, 3.0))
+    axis = AlphaDisplay(**values).plot(ax).ax_.xaxis
+    ax.figure.canvas.draw()
+    assert not any(label.get_text() for label in axis.get_minorticklabels())
+    labels = axis.get_majorticklabels()
+    shown = {float(each.get_text()): each.get_window_extent() for each in labels}
+    low, high = ax.get_xlim()
+    boxes = [box for value, box in sorted(shown.items()) if low <= value <= high]
+    assert len(boxes) >= 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -22,6 +22,7 @@ ABOUT = ("benchmark", "runs", "machine", "versions")
 # In the order of reading; others come last.
 ORDER = ("logistic", "mlp", "overhead", "growth", "evaluation", "shape")
 NAMES = {"table": "measurements"}
+MANY_COLUMNS = 8  # headings of more columns are written upwards
 
 
 def tables(value, title):
@@ -89,7 +90,9 @@ def machine_line(machine):
 def table_node(rows):
     """Return rows as a table that scrolls sideways where the page is narrow."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = nodes.table(classes=["benchmark"])
+    table = nodes.table(
+        classes=["benchmark"] + ["many-columns"] * (len(columns) > MANY_COLUMNS)
+    )
     group = nodes.tgroup(cols=len(columns))
     table += group
     for _ in columns:

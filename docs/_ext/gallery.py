@@ -1,5 +1,6 @@
-"""The gallery: its order, its thumbnails, and pictures that a phone can scroll."""
+"""The gallery: its order, its thumbnails; and rows of pictures on any page."""
 
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -9,26 +10,26 @@ from PIL import Image
 # name, what its thumbnail shows: which picture, and left, top, right and bottom of the
 # part, as shares of its width and height.
 THUMBNAILS = {
-    "quickstart": (1, (0.0, 0.06, 0.605, 1.0)),
-    "raw_and_scaled": (1, (0.0, 0.08, 0.42, 1.0)),
-    "choosing_alpha": (1, (0.67, 0.0, 1.0, 1.0)),
+    "quickstart": (1, (0.0, 0.05, 1.0, 0.29)),
+    "raw_and_scaled": (1, (0.0, 0.03, 1.0, 0.36)),
+    "choosing_alpha": (3, (0.0, 0.0, 1.0, 1.0)),
     "what_matters": (1, (0.0, 0.04, 1.0, 1.0)),
-    "decision_boundaries": (1, (0.269, 0.084, 0.754, 0.996)),
-    "digits_hidden_units": (2, (0.0, 0.034, 0.64, 0.515)),
-    "wrong_labels": (1, (0.0, 0.1, 0.5, 1.0)),
-    "reading_a_network": (1, (0.0, 0.03, 1.0, 0.92)),
-    "hidden_features": (1, (0.675, 0.0, 1.0, 0.88)),
-    "solver_race": (1, (0.51, 0.5, 1.0, 0.955)),
-    "restarts": (1, (0.412, 0.0, 1.0, 0.88)),
-    "early_stopping": (1, (0.5, 0.0, 1.0, 1.0)),
-    "callbacks": (1, (0.5, 0.0, 1.0, 1.0)),
-    "mixed_columns": (1, (0.5, 0.0, 1.0, 1.0)),
-    "imbalanced": (1, (0.0, 0.0, 0.5, 1.0)),
-    "monotonic": (1, (0.0, 0.06, 0.68, 1.0)),
-    "multilabel": (1, (0.46, 0.0, 1.0, 1.0)),
-    "sparse_text": (1, (0.5, 0.0, 1.0, 1.0)),
+    "decision_boundaries": (2, (0.0, 0.14, 1.0, 1.0)),
+    "digits_hidden_units": (2, (0.0, 0.05, 0.82, 0.52)),
+    "wrong_labels": (1, (0.0, 0.06, 1.0, 0.54)),
+    "reading_a_network": (1, (0.0, 0.08, 1.0, 0.92)),
+    "hidden_features": (3, (0.0, 0.06, 1.0, 1.0)),
+    "solver_race": (2, (0.0, 0.0, 1.0, 1.0)),
+    "restarts": (2, (0.0, 0.06, 1.0, 1.0)),
+    "early_stopping": (2, (0.0, 0.0, 1.0, 1.0)),
+    "callbacks": (2, (0.0, 0.0, 1.0, 1.0)),
+    "mixed_columns": (2, (0.0, 0.0, 1.0, 1.0)),
+    "imbalanced": (1, (0.0, 0.0, 1.0, 1.0)),
+    "monotonic": (1, (0.0, 0.04, 1.0, 0.36)),
+    "multilabel": (2, (0.0, 0.06, 1.0, 0.53)),
+    "sparse_text": (2, (0.0, 0.0, 1.0, 1.0)),
     "larger_than_memory": (1, (0.0, 0.0, 1.0, 1.0)),
-    "saving_and_onnx": (1, (0.0, 0.0, 0.5, 1.0)),
+    "saving_and_onnx": (1, (0.0, 0.0, 1.0, 1.0)),
 }
 NAMES = tuple(THUMBNAILS)
 THUMBNAIL_SIZE = (480, 336)
@@ -66,16 +67,33 @@ def crop_thumbnails(app):
 
 
 def tidy_pages(app, doctree):
-    """Remove cells that held only a setting of Sphinx-Gallery; frame the pictures."""
+    """Remove cells that held only a setting of Sphinx-Gallery."""
     if not app.env.docname.startswith("auto_examples/"):
         return
     for block in list(doctree.findall(nodes.literal_block)):
         if not block.astext().strip():
             block.parent.remove(block)
-    for picture in list(doctree.findall(lambda n: n.tagname == "imgsgnode")):
-        frame = nodes.container(classes=["wide-picture"])
-        picture.replace_self(frame)
-        frame += picture
+
+
+def join_pictures(app, doctree):
+    """Put the pictures of one plot into a row, which a phone shows as a column.
+
+    The parts of ``:alt:`` between bars are the texts of the pictures.
+    """
+    row = nodes.container()
+    for figure in list(doctree.findall(nodes.figure)):
+        picture = figure[0]
+        if "plot-directive" not in picture.get("classes", ()):
+            continue
+        place = figure.parent.index(figure)
+        before = figure.parent[place - 1] if place else None
+        if before is not row:
+            row = nodes.container(classes=["pictures"])
+            figure.parent.insert(place, row)
+        texts = re.split(r"\s+\|\s+", picture.get("alt", ""))
+        picture["alt"] = texts[min(len(row), len(texts) - 1)]
+        figure.parent.remove(figure)
+        row += figure
 
 
 def setup(app):
@@ -83,4 +101,5 @@ def setup(app):
     # After Sphinx-Gallery, which draws at the same event.
     app.connect("builder-inited", crop_thumbnails, priority=900)
     app.connect("doctree-read", tidy_pages)
+    app.connect("doctree-read", join_pictures)
     return {"parallel_read_safe": True}

@@ -44,10 +44,13 @@ def resolve(app, env, node, contnode):
 
 
 def inherited(app, what, name, obj, options, lines):
-    """Make sections of scikit-learn's guide plain links in inherited docstrings."""
+    """Make sections of scikit-learn's guide plain links in inherited docstrings.
+
+    Labels of our own guide begin with ``guide_``.
+    """
     for number, line in enumerate(lines):
         lines[number] = re.sub(
-            r":ref:`(?:([^`<]+) <)?([\w.-]+)>?`",
+            r":ref:`(?:([^`<]+) <)?(?!guide_)([\w.-]+)>?`",
             lambda found: (
                 f"`{(found[1] or 'scikit-learn’s guide').strip()} "
                 f"<{SKLEARN}{SECTIONS.get(found[2], 'user_guide.html')}>`__"

@@ -13,8 +13,8 @@ models = {
     "LogisticNN": LogisticNN(),
     "OneHiddenMLP": OneHiddenMLP(random_state=0),
 }
-fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.6))
-for ax, (title, model) in zip(axes, models.items(), strict=True):
+for title, model in models.items():
+    _, ax = plt.subplots(figsize=(3.9, 3.4))
     CoefficientDisplay.from_estimator(
         model.fit(X, y), X, y, ax=ax, point_kw={"color": "#1f5fa8"}
     )

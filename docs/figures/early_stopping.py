@@ -11,7 +11,7 @@ model = OneHiddenMLP(
     50, "tanh", alpha=0.0, early_stopping=True, n_iter_no_change=40, random_state=0
 ).fit(X, y)
 best = int(np.argmin(model.validation_loss_curve_))
-fig, ax = plt.subplots(figsize=(6.6, 3.4))
+fig, ax = plt.subplots(figsize=(5.2, 3.4))
 ax.plot(model.loss_curve_, color="0.5", ls="--", label="loss_curve_ (rows trained on)")
 ax.plot(model.validation_loss_curve_, color="#1f5fa8", label="validation_loss_curve_")
 ax.plot(

@@ -18,15 +18,22 @@ ROOMS = {
 }
 BOXES = [  # x, y, width, height, text, room
     (0.0, 6.6, 9.0, 0.6, "X, y, sample_weight", "user"),
-    (0.0, 5.6, 4.3, 0.7, "TrainingSet: checked arrays,\nclasses, weights", "estimator"),
-    (4.7, 5.6, 4.3, 0.7, "TrainSpec: network, alpha,\nsolver, criteria", "estimator"),
+    (
+        0.0,
+        5.6,
+        4.3,
+        0.7,
+        "TrainingSet:\nchecked arrays,\nclasses, weights",
+        "estimator",
+    ),
+    (4.7, 5.6, 4.3, 0.7, "TrainSpec:\nnetwork, alpha,\nsolver, criteria", "estimator"),
     (0.0, 0.95, 9.0, 4.35, "", "training"),
     (
         0.2,
         4.2,
         4.1,
         0.7,
-        "build_problem → TrainingProblem:\ntransform, J(θ)",
+        "build_problem →\nTrainingProblem:\ntransform, J(θ)",
         "training",
     ),
     (
@@ -34,7 +41,7 @@ BOXES = [  # x, y, width, height, text, room
         4.2,
         4.1,
         0.7,
-        "plan_solve → SolvePlan:\nsolver, phases, subsample",
+        "plan_solve → SolvePlan:\nsolver, phases,\nsubsample",
         "training",
     ),
     (
@@ -42,19 +49,26 @@ BOXES = [  # x, y, width, height, text, room
         3.1,
         4.1,
         0.7,
-        "start θ: zeros, drawn, last fit,\nor a subsample's optimum",
+        "start θ: zeros, drawn,\nlast fit, or a\nsubsample's optimum",
         "training",
     ),
-    (4.7, 3.1, 4.1, 0.7, "observers: early stopping,\ncallbacks, progress", "training"),
+    (
+        4.7,
+        3.1,
+        4.1,
+        0.7,
+        "observers:\nearly stopping,\ncallbacks, progress",
+        "training",
+    ),
     (
         0.2,
         1.15,
         6.0,
         1.1,
-        "minimize(problem, θ, preconditioner,\ncriteria, history) → θ, outcome",
+        "minimize(problem, θ,\npreconditioner, criteria,\nhistory) → θ, outcome",
         "optim",
     ),
-    (6.7, 1.15, 2.1, 1.1, "J, ∇J, H·v,\none block of\nrows at a time", "model"),
+    (6.7, 1.15, 2.1, 1.1, "J, ∇J, H·v,\na block of\nrows at a\ntime", "model"),
     (0.0, 0.0, 9.0, 0.6, "coef_, intercept_, loss_curve_, converged_ …", "user"),
 ]
 ARROWS = [  # start, end, style
@@ -72,7 +86,7 @@ ARROWS = [  # start, end, style
     ((4.5, 0.95), (4.5, 0.6), "-|>"),
 ]
 
-fig, ax = plt.subplots(figsize=(7.2, 6.6))
+fig, ax = plt.subplots(figsize=(5.2, 7))
 for x, y, width, height, text, room in BOXES:
     ax.add_patch(
         FancyBboxPatch(
@@ -84,15 +98,15 @@ for x, y, width, height, text, room in BOXES:
             edgecolor="0.35",
         )
     )
-    ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9.5)
-ax.text(0.2, 5.1, "train", va="center", fontsize=9.5)
+    ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+ax.text(0.2, 5.1, "train", va="center", fontsize=9)
 ax.text(
     7.1,
     2.66,
-    "for each phase: float32,\nfloat64, blocks after 8, 16 …",
+    "for each phase: float32,\nfloat64, blocks after 8 …",
     ha="center",
     va="center",
-    fontsize=9.5,
+    fontsize=9,
 )
 for start, end, style in ARROWS:
     ax.add_patch(
@@ -109,10 +123,10 @@ ax.add_patch(
         color="0.3",
     )
 )
-ax.text(3.5, 2.38, "θ", ha="center", va="center", fontsize=9.5)
+ax.text(3.5, 2.62, "θ", ha="center", va="center", fontsize=9)
 for i, (room, name) in enumerate(ROOMS.items()):
     x = 0.15 + 2.3 * i
     ax.scatter(x, -0.45, s=90, marker="s", color=COLOURS[room], ec="0.35")
-    ax.text(x + 0.25, -0.45, name, va="center", fontsize=9.5)
+    ax.text(x + 0.25, -0.45, name, va="center", fontsize=9)
 ax.set(xlim=(-0.1, 9.1), ylim=(-0.7, 7.3))
 ax.axis("off")

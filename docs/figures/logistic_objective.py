@@ -14,7 +14,8 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 
 X, y = load_breast_cancer(return_X_y=True)
 X = scale(X[:, :2])
-fig, (loss_ax, line_ax) = plt.subplots(1, 2, figsize=(8.6, 3.2))
+_, loss_ax = plt.subplots(figsize=(3.9, 3.2))
+_, line_ax = plt.subplots(figsize=(3.9, 3.2))
 
 z = np.linspace(-5, 5, 201)
 loss_ax.plot(z, np.log1p(np.exp(-z)), label="y = 1", color="#1f5fa8", lw=2)

@@ -6,7 +6,7 @@ from sklearn.datasets import load_breast_cancer
 from sknn_simple import OneHiddenMLP
 
 X, y = load_breast_cancer(return_X_y=True)
-fig, ax = plt.subplots(figsize=(6.6, 3.6))
+fig, ax = plt.subplots(figsize=(5.2, 3.6))
 for solver, style in (("lbfgs", "-"), ("newton-cg", "--"), ("trust-ncg", ":")):
     model = OneHiddenMLP(10, "tanh", solver=solver, random_state=0).fit(X, y)
     ax.plot(model.loss_curve_, style, lw=2, label=f"{solver}: J = {model.loss_:.4f}")

@@ -10,8 +10,8 @@ X = generator.uniform(-2, 2, size=(120, 2))
 truth = 1 / (1 + np.exp(-(2.0 * X[:, 0] + X[:, 1])))
 y = generator.uniform(size=len(X)) < truth
 line = np.linspace(-2, 2, 200)
-fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.3), sharey=True)
-for ax, constraint in zip(axes, (None, [1, 0]), strict=True):
+for constraint in (None, [1, 0]):
+    _, ax = plt.subplots(figsize=(3.9, 3.3))
     model = OneHiddenMLP(
         20, "tanh", alpha=0.1, monotonic_cst=constraint, random_state=0
     ).fit(X, y)
@@ -24,6 +24,8 @@ for ax, constraint in zip(axes, (None, [1, 0]), strict=True):
             lw=2,
             label=f"second column = {other:g}",
         )
-    ax.set(title=f"monotonic_cst={constraint}", xlabel="first column")
-axes[0].set_ylabel("probability of the second class")
-axes[1].legend(loc="lower right", fontsize=9)
+    ax.set(
+        title=f"monotonic_cst={constraint}", xlabel="first column", ylim=(-0.03, 1.03)
+    )
+    ax.set_ylabel("probability of the second class")
+    ax.legend(loc="lower right", fontsize=9)

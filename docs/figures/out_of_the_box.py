@@ -33,9 +33,12 @@ def mean(values):
 
 
 models = sorted(LABELS, key=lambda model: mean(ratios("log-loss", model)), reverse=True)
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
-titles = {"log-loss": "log-loss: lower is better", "seconds": "seconds of three fits"}
-for ax, (measure, title) in zip(axes, titles.items(), strict=True):
+PICTURES = {
+    "log-loss": ("log-loss: lower is better", [0.5, 1, 2, 5, 10]),
+    "seconds": ("seconds of three fits", [0.01, 0.1, 1, 10]),
+}
+for measure, (title, ticks) in PICTURES.items():
+    _, ax = plt.subplots(figsize=(4.4, 3.7))
     for place, model in enumerate(models):
         values = ratios(measure, model)
         spread = place + np.linspace(-0.18, 0.18, len(values))
@@ -53,9 +56,7 @@ for ax, (measure, title) in zip(axes, titles.items(), strict=True):
     ax.set_xscale("log")
     ax.set_title(title)
     ax.set_xlabel("relative to OneHiddenMLP")
-axes[0].set_xticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
-axes[0].minorticks_off()
-axes[1].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-axes[1].minorticks_off()
-axes[0].set_yticks(range(len(models)), [LABELS[model] for model in models])
-axes[0].set_ylim(-0.5, len(models) - 0.2)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_yticks(range(len(models)), [LABELS[model] for model in models])
+    ax.set_ylim(-0.5, len(models) - 0.2)

@@ -9,10 +9,8 @@ from sknn_simple import LogisticNN, OneHiddenMLP
 
 X, y = load_breast_cancer(return_X_y=True)
 alphas = np.geomspace(1e-2, 1e2, 9)
-fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True)
-for ax, model in zip(
-    axes, (LogisticNN(), OneHiddenMLP(10, "tanh", random_state=0)), strict=True
-):
+for model in (LogisticNN(), OneHiddenMLP(10, "tanh", random_state=0)):
+    _, ax = plt.subplots(figsize=(3.9, 3.4))
     chosen, curves = model.fit(X, y).alpha_, []
     for alpha in alphas:
         scores = cross_validate(
@@ -29,5 +27,5 @@ for ax, model in zip(
     label = f"chosen, alpha={chosen:.2g}"
     ax.axvline(chosen, color="#d1602c", lw=1, ls=":", label=label)
     ax.set(xscale="log", xlabel="alpha", title=type(model).__name__)
+    ax.set(ylabel="mean log-loss", ylim=(0, 0.25))
     ax.legend()
-axes[0].set(ylabel="mean log-loss", ylim=(0, None))

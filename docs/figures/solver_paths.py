@@ -59,16 +59,15 @@ paths = {
 first, second = np.linspace(-7, 4, 110), np.linspace(-2.2, 2.2, 90)
 values = plane.values(first, second)
 levels = np.geomspace(values.min() * 1.02, values.max(), 14)
-fig, axes = plt.subplots(2, 2, figsize=(8.6, 6.2), sharex=True, sharey=True)
-for ax, (name, path) in zip(axes.flat, paths.items(), strict=True):
+for name, path in paths.items():
+    _, ax = plt.subplots(figsize=(3.9, 3.3))
     ax.contour(first, second, values, levels=levels, cmap="Blues_r", linewidths=0.9)
     ax.plot(*path.T, ".-", color="#d1602c", lw=1.3, ms=5, clip_on=True)
     ax.plot(*START, "o", color="black", ms=6)
     ax.plot(*path[-1], "*", color="black", ms=12)
     count = len(path) - 1
-    more = " (the limit)" if count >= CRITERIA.max_iter else ""
+    more = " (limit)" if count >= CRITERIA.max_iter else ""
     ax.set_title(f"{name}: {count} iterations{more}")
     ax.set(xlim=(first[0], first[-1]), ylim=(second[0], second[-1]))
+    ax.set(xlabel="direction of small curvature", ylabel="of largest curvature")
     ax.grid(False)
-fig.supxlabel("along a direction of small curvature")
-fig.supylabel("along the direction of largest curvature")

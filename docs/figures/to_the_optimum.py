@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 from stored import results
 
 
-def draw(ax, points, title):
+def draw(points, title, ticks):
     """Draw a ratio per data set and variant; a bound is a triangle."""
+    _, ax = plt.subplots(figsize=(4.4, 4.8))
     sets = list(dict.fromkeys(name for name, *_ in points))[::-1]
     for label, color in dict.fromkeys((label, color) for _, label, color, _ in points):
         chosen = [(name, ratio) for name, other, _, ratio in points if other == label]
@@ -20,6 +21,8 @@ def draw(ax, points, title):
     ax.set_title(title)
     ax.set_xlabel("seconds of the peer / ours")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
 
 
 COLORS = {"raw": "#1f5fa8", "standardised": "#d1602c"}
@@ -41,9 +44,5 @@ for row in results("avx512/mlp")["table"]:
     elif row["peer"] == "nnet":
         hidden.append((row["set"], "R's nnet", "#2e7d4f", row["installed"]))
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.8))
-draw(axes[0], linear, "LogisticNN: best peer")
-draw(axes[1], hidden, "OneHiddenMLP: threads set by hand")
-for ax, ticks in zip(axes, ([1, 2, 5, 10, 20], [1, 3, 10, 30, 100]), strict=True):
-    ax.set_xticks(ticks, [str(tick) for tick in ticks])
-    ax.minorticks_off()
+draw(linear, "LogisticNN: best peer", [1, 2, 5, 10, 20])
+draw(hidden, "OneHiddenMLP: threads set by hand", [1, 3, 10, 30, 100])

@@ -10,11 +10,11 @@ from sknn_simple import LogisticNN
 
 data = load_breast_cancer()
 X = scale(data.data[:, :2])
-fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.5))
-for ax, factor, title in (
-    (axes[0], 1.0, "both columns in standard deviations"),
-    (axes[1], 4.0, "second column in quarters of one"),
+for factor, title in (
+    (1.0, "both columns in standard deviations"),
+    (4.0, "second column in quarters of one"),
 ):
+    _, ax = plt.subplots(figsize=(3.9, 3.5))
     model = LogisticNN(alpha=1.0)
     columns = X * [1.0, factor]
     objective = objective_of(model, columns, data.target)
@@ -36,7 +36,9 @@ for ax, factor, title in (
         points.append(points[-1] - 0.9 / curvature[1] * gradient)
     ax.plot(*np.array(points).T, ".-", color="#d1602c", lw=1.2)
     ax.plot(0, 0, "*", color="black", ms=12)
-    ax.set_title(f"{title}\ncurvatures 1 : {curvature[1] / curvature[0]:.0f}")
+    ax.set_title(
+        f"{title}\ncurvatures 1 : {curvature[1] / curvature[0]:.0f}", fontsize=11
+    )
     ax.set(xlabel="first weight − best", ylabel="second weight − best")
     ax.set(xlim=(first[0], first[-1]), ylim=(second[0], second[-1]))
     ax.grid(False)

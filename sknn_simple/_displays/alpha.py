@@ -21,6 +21,8 @@ class AlphaDisplay(Display):
     are nearly separable, the chosen alpha is larger than that with the largest
     evidence, because Laplace's approximation is then poor.
 
+    Read more in the :ref:`User Guide <guide_alpha>`.
+
     Parameters
     ----------
     alpha : array-like of shape (n_tried,)
@@ -52,6 +54,8 @@ class AlphaDisplay(Display):
     See Also
     --------
     LossCurveDisplay : The loss at each iteration of the last fit.
+    sklearn.model_selection.ValidationCurveDisplay : The same for any parameter of any
+        estimator; it fits each value.
 
     Examples
     --------
@@ -146,6 +150,8 @@ class AlphaDisplay(Display):
             The display.
         """
         ax = self._set_axes(self._import_pyplot(), ax)
+        from matplotlib import ticker
+
         name = self.name if name is None else name
         order = np.argsort(self.alpha)
         alpha, criterion = np.array(self.alpha)[order], np.array(self.criterion)[order]
@@ -165,6 +171,12 @@ class AlphaDisplay(Display):
             self.chosen_alpha, color=colour, linestyle="--", linewidth=1.0
         )
         ax.set(xscale="log", xlabel="alpha", ylabel=self.criterion_name)
+        # Powers of ten have labels, and within one decade some numbers between them.
+        low, high = ax.get_xlim()
+        subs = (1.0,) if high > 10.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
         ax.legend()
         return self
 
