@@ -68,6 +68,8 @@ class LogisticNN(BaseNN):
     alpha changes by less than 3 %, which takes two to eight rounds; alpha then has two
     digits. If ``fit`` is given ``X_val``, these rows choose alpha instead.
 
+    Read more in the :ref:`User Guide <guide_logistic>`.
+
     Parameters
     ----------
     alpha : float or "auto", default="auto"

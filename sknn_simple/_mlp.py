@@ -61,6 +61,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     about 15,000 distinct rows at most. The alpha with the lowest mean, or the largest
     one that is within 0.1 % of it, is used for one fit on all rows.
 
+    Read more in the :ref:`User Guide <guide_layers>`.
+
     Parameters
     ----------
     hidden_layer_size : int, default=100
@@ -70,9 +72,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         name for "logistic"), "tanh", "relu", "softplus", "silu" or "gelu".
     alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
-        penalised. "auto" chooses it by cross-validation (see above), or by the log-loss
-        of ``X_val``. It is 1 if a class has too few rows for folds, and 0.5 with early
-        stopping, which restrains the network itself.
+        penalised. "auto" chooses it by cross-validation, or the log-loss of ``X_val``.
+        It is 1 if a class has too few rows for folds, and 0.5 with early stopping.
     cv : int, splitter or iterable, default=5
         The folds of ``alpha="auto"``: their number, a splitter of scikit-learn, or an
         iterable of pairs (train, test) of row numbers. If it is a number, folds are
@@ -90,8 +91,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     skip_connections : bool, default=False
         Add direct weights from the inputs to the outputs.
     solver : str, default="auto"
-        How J is minimised: "lbfgs", "newton-cg", "trust-ncg", or "auto", which is
-        lbfgs: it was the fastest on every shape that was measured.
+        How J is minimised: "lbfgs", "newton-cg", "trust-ncg" or "auto", here lbfgs.
     max_iter : int, default=1000
         Largest number of iterations. 0 only evaluates the start; with ``warm_start``
         that is the last fit, perhaps on new rows, with its ``alpha_``.

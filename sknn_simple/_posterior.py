@@ -53,6 +53,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     generalised Gauss-Newton matrix; a prior of precision 1 on the biases, which J does
     not penalise, makes it invertible.
 
+    Read more in the :ref:`User Guide <guide_explaining>`.
+
     Parameters
     ----------
     model : LogisticNN or OneHiddenMLP
@@ -112,6 +114,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     See Also
     --------
     LogisticNN, OneHiddenMLP : The models.
+    CoefficientDisplay : Coefficients or effects, drawn with their intervals.
 
     References
     ----------

@@ -30,6 +30,8 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     because the optimum of the sample is the start and its Hessian the preconditioner.
     With alpha="auto" each round adds one pass for the Hessian and one or two more.
 
+    Read more in the :ref:`User Guide <guide_dask>`.
+
     Parameters
     ----------
     alpha, fit_intercept, standardize, solver, max_iter, tol : object
@@ -51,6 +53,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     See Also
     --------
     sknn_simple.LogisticNN : The same model for rows in memory.
+    DaskOneHiddenMLP : The network with one hidden layer for Dask collections.
 
     Notes
     -----
@@ -146,6 +149,8 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     rows, roughly, and then on all of them. With alpha="auto" the sample is
     cross-validated.
 
+    Read more in the :ref:`User Guide <guide_dask>`.
+
     Parameters
     ----------
     hidden_layer_size, activation, alpha, cv, standardize, skip_connections : object
@@ -174,6 +179,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     See Also
     --------
     sknn_simple.OneHiddenMLP : The same model for rows in memory.
+    DaskLogisticNN : Logistic and softmax regression for Dask collections.
 
     Examples
     --------

@@ -55,10 +55,16 @@ def register() -> None:
       that is used as a transformer: ``options={id(pipeline[0]): {"transform": True}}``.
       Without it the conversion raises a ValueError.
 
+    Read more in the :ref:`User Guide <guide_onnx>`.
+
     Raises
     ------
     ImportError
         If skl2onnx is not installed.
+
+    See Also
+    --------
+    skl2onnx.to_onnx : Convert a fitted estimator.
 
     Notes
     -----

@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+import sknn_simple.dask
+import sknn_simple.onnx
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +35,35 @@ def test_python_on_the_pages_is_a_doctest():
         assert set(re.findall(r"code-block:: (.*)", text)) <= {"bash"}, page
         blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         assert all(block.startswith(">>> ") for block in blocks), page
+
+
+def public_objects():
+    """Return the names that the page of the API lists."""
+    if not DOCS.is_dir():
+        return []
+    text = (DOCS / "api.rst").read_text("utf-8")
+    return re.findall(r"^   ((?:\w+\.)?\w+)$", text, re.M)
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
+def test_every_public_object_is_on_the_page_of_the_api():
+    listed = set(public_objects())
+    assert {*sknn_simple.__all__} - {"__version__"} <= listed
+    assert {f"dask.{name}" for name in sknn_simple.dask.__all__} <= listed
+    assert {f"onnx.{name}" for name in sknn_simple.onnx.__all__} <= listed
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_docstring_leads_to_the_user_guide_and_to_what_is_near(name):
+    lines = (inspect.getdoc(attrgetter(name)(sknn_simple)) or "").splitlines()
+    found = [
+        re.fullmatch(r"Read more in the :ref:`User Guide <(\w+)>`\.", line)
+        for line in lines
+    ]
+    [label] = [match[1] for match in found if match]
+    pages = (DOCS / "user_guide").glob("*.rst")
+    assert sum(f".. _{label}:\n" in page.read_text("utf-8") for page in pages) == 1
+    assert "See Also" in lines
 
 
 def rows_of(section):

@@ -35,6 +35,8 @@ class CoefficientDisplay(Display):
     class against a reference. A marginal effect is the average change of the
     probability of each class.
 
+    Read more in the :ref:`User Guide <guide_explaining>`.
+
     Parameters
     ----------
     values : ndarray of shape (n_features, n_series)

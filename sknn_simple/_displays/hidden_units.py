@@ -29,6 +29,8 @@ class HiddenUnitsDisplay(Display):
     same scale, symmetric about 0. Bars are sorted: the feature with the largest weight
     into any of the units is at the top.
 
+    Read more in the :ref:`User Guide <guide_weights>`.
+
     Parameters
     ----------
     weights : ndarray of shape (n_features, n_units)
@@ -67,6 +69,7 @@ class HiddenUnitsDisplay(Display):
     See Also
     --------
     NetworkDisplay : The whole network, drawn.
+    CoefficientDisplay : Effects of the features, with intervals.
 
     References
     ----------

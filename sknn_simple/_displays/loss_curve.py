@@ -21,6 +21,8 @@ class LossCurveDisplay(Display):
     validation samples, without the penalty. The kept iterate is that of its minimum.
     Short lines show where the other starts of ``n_init`` ended.
 
+    Read more in the :ref:`User Guide <guide_record>`.
+
     Parameters
     ----------
     loss_curve : array-like of shape (n_iter + 1,)
@@ -53,7 +55,7 @@ class LossCurveDisplay(Display):
     See Also
     --------
     NetworkDisplay : The fitted network, drawn.
-    HiddenUnitsDisplay : The weights into each hidden unit.
+    AlphaDisplay : The values of alpha that a fit tried.
 
     Examples
     --------

@@ -31,6 +31,8 @@ class NetworkDisplay(Display):
     are drawn, they colour the units. For two classes the network has one output; a
     positive value favours the second class.
 
+    Read more in the :ref:`User Guide <guide_weights>`.
+
     Parameters
     ----------
     weights : list of ndarray of shape (n_from, n_to)
@@ -63,6 +65,7 @@ class NetworkDisplay(Display):
     See Also
     --------
     HiddenUnitsDisplay : The weights into each hidden unit, or importances as bars.
+    LossCurveDisplay : The loss at each iteration of a fit.
 
     References
     ----------
