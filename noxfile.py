@@ -113,5 +113,5 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def site(session: nox.Session) -> None:
     """Look at the built site in Chromium, where there is one."""
-    session.install("-e", ".[test,docs]")
+    session.install("-e", ".[test,docs,site]")
     pytest(session, "tests/test_site.py", SKNN_SITE="docs/_build/html")

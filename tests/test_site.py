@@ -9,7 +9,6 @@ import functools
 import http.server
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -54,24 +53,31 @@ PAGES = (
     "contributing/roadmap.html",
     "zh/quickstart.html",
 )
-SEARCHED = (
-    "monotonic",
-    "multiclass",
-    "coefficient",
-    "overfitting",
-    "hyperparameter",
-    "feature importance",
-    "odds ratio",
-    "calibration",
-    "GPU",
-    "class imbalance",
-    "probability threshold",
-    "regularization",
-    "convergence",
-    "missing values",
-    "categorical",
-    "one-hot",
-)
+# Words of the trade, and a page of the user guide that is among the first results.
+SEARCHED = {
+    "monotonic": "data",
+    "multiclass": "data",
+    "multilabel": "data",
+    "coefficient": "explaining",
+    "confidence interval": "explaining",
+    "standard error": "explaining",
+    "odds ratio": "explaining",
+    "feature importance": "explaining",
+    "partial dependence": "explaining",
+    "overfitting": "control",
+    "regularization": "control",
+    "early stopping": "control",
+    "cross-validation": "alpha",
+    "hyperparameter": "common_problems",
+    "calibration": "common_problems",
+    "GPU": "common_problems",
+    "class imbalance": "data",
+    "probability threshold": "data",
+    "convergence": "common_problems",
+    "missing values": "data",
+    "categorical": "data",
+    "one-hot": "data",
+}
 WITH_FORMULAS = (
     "user_guide/logistic.html",
     "user_guide/backpropagation.html",
@@ -230,17 +236,50 @@ def address(site):
 
 
 @pytest.fixture(scope="module")
-def browser(site, tmp_path_factory):
+def browser(site):
+    playwright = pytest.importorskip("playwright.sync_api").sync_playwright
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")
-    if os.name != "posix":
-        pytest.skip("the browser is driven over pipes that only POSIX systems inherit")
-    # Loaded here and not imported: its modules are missing on other systems.
-    client = runpy.run_path(str(Path(__file__).with_name("chromium.py")))
-    browser = client["Browser"](program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+    with playwright() as driver, driver.chromium.launch(executable_path=program) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def windows(browser):
+    """Return an open window per size, and the list of what its pages complain of."""
+    complaints: list[str] = []
+
+    def note(message):
+        if message.type == "error":
+            complaints.append(message.text)
+
+    opened = {}
+    for size in (DESK, PHONE):
+        view = {"width": size[0], "height": size[1]}
+        opened[size] = browser.new_page(viewport=view, is_mobile=size == PHONE)
+        opened[size].on("console", note)
+        opened[size].on("pageerror", lambda error: complaints.append(str(error)))
+    return opened, complaints
+
+
+@pytest.fixture
+def visit(windows, address):
+    """Return a function that opens a page and waits until its formulas are drawn.
+
+    The test fails if a page complains: an exception, an error in the console.
+    """
+    opened, complaints = windows
+    complaints.clear()
+
+    def visit(path, size=DESK):
+        opened[size].goto(address + path)
+        drawn = "window.MathJax && MathJax.startup && MathJax.startup.promise"
+        opened[size].evaluate(f"(async () => {{ await ({drawn}) }})()")
+        return opened[size]
+
+    yield visit
+    assert not complaints
 
 
 def existing(site, page):
@@ -252,6 +291,27 @@ def existing(site, page):
 IMAGES = """[...document.images].filter(
     i => !i.closest('dialog') && i.loading != 'lazy'
 ).map(i => [i.currentSrc || i.src, i.naturalWidth])"""
+# Pictures without a text, or so small that a label of 10 points is below 7 pixels.
+UNREADABLE = """[...document.querySelectorAll('article img')].filter(i =>
+    !i.closest('.sphx-glr-thumbcontainer')
+    && (!i.alt.trim() || i.clientWidth < 0.6 * i.naturalWidth)
+).map(i => [i.src, i.alt, i.clientWidth, i.naturalWidth])"""
+# Words of titles and of links to pages that are broken.
+BROKEN = r"""() => {
+    const broken = [];
+    const titles = 'h1, h2, .prev-next-title, [class*=bd-sidebar] a';
+    for (const title of document.querySelectorAll(titles)) {
+        const texts = document.createTreeWalker(title, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode())
+            for (const word of texts.currentNode.data.matchAll(/[\w.]+/g)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, word.index);
+                range.setEnd(texts.currentNode, word.index + word[0].length);
+                if (range.getClientRects().length > 1) broken.push(word[0]);
+            }
+    }
+    return broken;
+}"""
 # What sticks out to the right, unless something around it scrolls sideways.
 WIDER = """[...document.querySelectorAll('article *')].filter(e => {
     if (e.getBoundingClientRect().right <= innerWidth + 1) return false;
@@ -264,54 +324,44 @@ WIDER = """[...document.querySelectorAll('article *')].filter(e => {
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("page", PAGES)
-def test_page(browser, address, site, page, size):
-    browser.open(address + existing(site, page), size)
+def test_page(visit, site, page, size):
+    shown = visit(existing(site, page), size)
     if folder := os.environ.get("SKNN_SCREENSHOTS"):
         name = page.removesuffix(".html").replace("/", "_")
         kind = "phone" if size == PHONE else "desk"
-        browser.screenshot(Path(folder) / f"{name}-{kind}.png", whole=True)
-    assert not browser.complaints
-    for source, width in browser.value(IMAGES):
+        shown.screenshot(path=Path(folder) / f"{name}-{kind}.png", full_page=True)
+    for source, width in shown.evaluate(IMAGES):
         assert width > 0, f"an image is missing: {source}"
-    scrolled = browser.value("document.scrollingElement.scrollWidth")
-    assert scrolled <= size[0]
-    assert browser.value(WIDER) == []
-    formulas = browser.value("document.querySelectorAll('.math').length")
-    drawn = browser.value("document.querySelectorAll('mjx-container svg').length")
-    assert drawn >= formulas
-    errors = "document.querySelectorAll('mjx-merror, [data-mjx-error]').length"
-    assert browser.value(errors) == 0
+    assert shown.evaluate(UNREADABLE) == []
+    assert shown.evaluate("document.scrollingElement.scrollWidth") <= size[0]
+    assert shown.evaluate(WIDER) == []
+    assert shown.evaluate(BROKEN) == []
+    formulas = shown.locator(".math").count()
+    assert shown.locator("mjx-container svg").count() >= formulas
+    assert shown.locator("mjx-merror, [data-mjx-error]").count() == 0
     if page in WITH_FORMULAS:
         assert formulas > 0
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_has_its_picture(browser, address, site, example):
-    page = existing(site, f"auto_examples/{example}.html")
-    browser.open(address + page, DESK)
-    pictures = "document.querySelectorAll('img.sphx-glr-single-img, "
-    pictures += "img.sphx-glr-multi-img').length"
-    assert browser.value(pictures) > 0
+def test_example_has_its_picture(visit, site, example):
+    shown = visit(existing(site, f"auto_examples/{example}.html"))
+    assert shown.locator("img.sphx-glr-single-img, img.sphx-glr-multi-img").count()
 
 
-def test_gallery_has_a_thumbnail_per_example(browser, address, site):
-    browser.open(address + "auto_examples/index.html", DESK)
-    shown = browser.value(
-        "document.querySelectorAll('.sphx-glr-thumbcontainer').length"
-    )
+def test_gallery_has_a_thumbnail_per_example(visit):
+    shown = visit("auto_examples/index.html")
     examples = list((ROOT / "examples").glob("plot_*.py"))
-    assert shown == len(examples) > 0
+    assert shown.locator(".sphx-glr-thumbcontainer").count() == len(examples) > 0
 
 
-@pytest.mark.parametrize("words", SEARCHED)
-def test_search_finds_the_words_of_the_trade(browser, address, words):
-    browser.open(f"{address}search.html?q={quote(words)}", DESK)
-    found = browser.wait_for(
-        "[...document.querySelectorAll('#search-results li a')].map(a => a.href)"
-        ".join(' ')"
-    )
-    assert "user_guide" in found
-    assert not browser.complaints
+@pytest.mark.parametrize(("words", "page"), SEARCHED.items())
+def test_search_finds_the_words_of_the_trade(visit, words, page):
+    shown = visit(f"search.html?q={quote(words)}")
+    shown.get_by_text("Search finished").wait_for()
+    links = shown.locator("#search-results li a")
+    found = links.evaluate_all("links => links.map(a => a.pathname)")
+    assert f"/user_guide/{page}.html" in found[:4]
 
 
 @pytest.mark.parametrize(
