@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
-from numpy.typing import ArrayLike
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
@@ -269,14 +268,14 @@ def _is_over(losses: list[list[float]]) -> bool:
     return falls.mean() <= max(FALL_ERRORS * _error(falls), NEGLIGIBLE_LOSS)
 
 
-def _error(values: ArrayLike) -> float:
+def _error(values: np.ndarray) -> float:
     """Return the standard error of the mean; 0 if there is one value only."""
-    count = np.size(values)
-    return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    count = len(values)
+    return float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
 
 def _line(alpha: float, losses: list[float]) -> str:
-    spread = f" ± {_error(losses):.4f}" if len(losses) > 1 else ""
+    spread = f" ± {_error(np.array(losses)):.4f}" if len(losses) > 1 else ""
     return f"alpha={alpha:.3g}: validation log-loss {np.mean(losses):.4f}{spread}"
 
 

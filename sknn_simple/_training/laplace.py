@@ -159,6 +159,7 @@ def laplace(
     total: float,
     max_size: int,
     *,
+    hessian: np.ndarray | None = None,
     steps: int = LANCZOS_STEPS,
     probes: int = LANCZOS_PROBES,
 ) -> Laplace:
@@ -178,6 +179,8 @@ def laplace(
         S, the number of rows that the evidence counts.
     max_size : int
         With more parameters Lanczos' method is used, without the Hessian.
+    hessian : ndarray of shape (size, size), optional
+        The Hessian of L, if it is known.
     steps, probes : int
         The steps of Lanczos' method, and the number of random probes for traces.
     """
@@ -195,9 +198,9 @@ def laplace(
     def product(v: np.ndarray) -> np.ndarray:
         return total * (curvature.product(v) - penalty * v)
 
-    hessian = None
-    if J.size <= max_size:
+    if hessian is None and J.size <= max_size:
         hessian = curvature.matrix() - np.diag(penalty)
+    if hessian is not None:
         rows = total * hessian[places]
     else:
         rows = np.zeros((len(places), J.size))
