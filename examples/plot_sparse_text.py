@@ -216,7 +216,7 @@ assert abs(loss["OneHiddenMLP, raw"] - loss["LogisticRegression, 5 folds"]) < 0.
 # %%
 # - Without standardising, ``LogisticNN`` is ``LogisticRegression``: same objective,
 #   same model. What matters is the strength of the penalty: C=1, the default, is much
-#   too strong here, and ``alpha="auto"`` nearly halves the log-loss.
+#   too strong here, and ``alpha="auto"`` about halves the log-loss.
 # - Standardising, the default, is no help on words: it is meant for columns in
 #   different units. Here it gives a word of two messages the influence of a frequent
 #   one, and such words get the largest weights. With an ``alpha`` of its own it does
