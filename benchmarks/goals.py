@@ -203,7 +203,7 @@ GOALS = [
         )
         for name in ("network", "linear", "linear by newton-cg")
     ),
-    Goal("default fit on iris: LogisticRegression behind a scaler", 1.0, on_iris),
+    Goal("fit on iris: LogisticRegression behind a scaler", 1.0, on_iris),
     Goal(
         "import beside scikit-learn's parts, ms",
         30.0,

@@ -201,8 +201,8 @@ for name in ("LogisticNN, raw", "LogisticNN, standardised"):
     top = np.argsort(-fitted[name].coef_[0])[:20]
     messages[name] = np.median(rows_of_word[top])
     print(
-        f"{name}: the 20 words with the largest weights for spam are in a median of "
-        f"{messages[name]:.0f} messages"
+        f"{name}: the 20 words with the largest weights\n"
+        f"  for spam are in a median of {messages[name]:.0f} messages"
     )
     print(f"  lowest log-loss of any alpha {lowest[name]:.3f}, auto {loss[name]:.3f}")
 assert gap < 1e-3
