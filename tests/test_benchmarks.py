@@ -253,7 +253,7 @@ def test_results_are_written_without_places_and_dates(tmp_path):
 def test_numbers_are_written_with_four_digits(tmp_path):
     path = tmp_path / "a" / "x.json"
     long = [{"set": "iris", "seconds": 1.23456789e-5, "rows": 123456, "gap": None}] * 3
-    common.write(path, {"benchmark": "x", "nnet": True, "table": long, "empty": []})
+    records.write(path, {"benchmark": "x", "nnet": True, "table": long, "empty": []})
     row = {**long[0], "seconds": 1.235e-5}
     expected = {"benchmark": "x", "nnet": True, "table": [row] * 3, "empty": []}
     assert json.loads(path.read_text("utf-8")) == expected
