@@ -302,19 +302,16 @@ class Contest:
 def best_peer(contest: dict[str, Any]) -> tuple[str, float]:
     """Return the fastest peer that reached the accuracy, and its seconds.
 
-    Where none did, "none" and the shortest time after which one was ended.
+    If another one was ended before that time, it may be faster: "none", and the
+    shortest time after which one was ended, a lower bound.
     """
-    for status in ("reached", "cap"):
-        times = {
-            "none" if status == "cap" else solver: peer["seconds"]
-            for solver, peer in sorted(
-                contest["peers"].items(), key=lambda item: -item[1].get("seconds", 0.0)
-            )
-            if peer["status"] == status
-        }
-        if times:
-            return min(times.items(), key=lambda item: item[1])
-    return "none", float("nan")
+    times = [
+        (peer["seconds"], peer["status"] == "cap", solver)
+        for solver, peer in contest["peers"].items()
+        if peer["status"] in ("reached", "cap")
+    ]
+    seconds, is_bound, solver = min(times, default=(float("nan"), True, "none"))
+    return "none" if is_bound else solver, seconds
 
 
 def ratio(peer: dict[str, Any], ours: float) -> str:
