@@ -15,7 +15,7 @@ from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import (
@@ -331,7 +331,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=StoppingCriteria(self.tol, self.max_iter, 10.0 * self.tol),
+            criteria=StoppingCriteria(self.tol, self.max_iter, WINDOW * self.tol),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 

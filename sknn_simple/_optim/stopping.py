@@ -7,7 +7,7 @@ from typing import NamedTuple
 _SMALLEST_VALUE = 1e-6
 # Iterations over which a decrease is measured: a single step of L-BFGS may be short by
 # chance.
-_DECREASE_WINDOW = 10
+WINDOW = 10
 # A gradient g can lower f by about |g|²/2 if the curvature is near 1, to which
 # preconditioners bring it. Less than this part of f is lost in the rounding of a sum.
 _ROUNDING = 1e-13
@@ -135,9 +135,9 @@ class StoppingCriteria(NamedTuple):
 
 
 def _decrease_below(smallest: float, values: list[float], rejected: int) -> bool:
-    enough = len(values) > _DECREASE_WINDOW
+    enough = len(values) > WINDOW
     # Steps rejected by a trust region are no evidence that f has stopped decreasing.
-    if smallest == 0.0 or not enough or rejected > _DECREASE_WINDOW // 2:
+    if smallest == 0.0 or not enough or rejected > WINDOW // 2:
         return False
-    before, now = values[-1 - _DECREASE_WINDOW], values[-1]
+    before, now = values[-1 - WINDOW], values[-1]
     return before - now <= smallest * abs(now)

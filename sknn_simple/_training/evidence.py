@@ -100,7 +100,9 @@ def maximize_evidence(
     bounds, found, posterior = sign_bounds(spec.signs), None, None
     alpha = spec.alpha / problem.data.mean_weight
     limits = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
-    search = _Search(limits, spec.lost_weights)
+    many = problem.objective.size > spec.thresholds.evidence_params
+    share = SHARE_OF_MANY if many else SHARE_OF_VOLUME
+    search = _Search(limits, share, spec.lost_weights)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
@@ -136,8 +138,11 @@ def maximize_evidence(
 class _Search:
     """The search for a root of F(log α), the change of log α to the best alpha."""
 
-    def __init__(self, bounds: tuple[float, float], lost: float | None) -> None:
+    def __init__(
+        self, bounds: tuple[float, float], share: float, lost: float | None
+    ) -> None:
         self._bounds = bounds
+        self._share = share
         self._lost = lost
         # From each alpha that was tried to the best alpha of its approximation.
         self._best: dict[float, float] = {}
@@ -151,8 +156,7 @@ class _Search:
         self._last = [*self._last[-1:], (alpha, posterior)]
         is_first = not self._best
         known = not is_first or self._lost is not None
-        share = SHARE_OF_VOLUME if posterior.hessian is not None else SHARE_OF_MANY
-        lost = share * _change_of_volume(self._last)
+        lost = self._share * _change_of_volume(self._last)
         if is_first and self._lost is not None:
             lost = self._lost
         # κ is known from the second round on, and changes what the first one proposes.

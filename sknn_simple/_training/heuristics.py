@@ -117,7 +117,7 @@ VARIANCE = 4.0
 START_ALPHA = 1.0
 # For standardised columns the evidence starts where the prior variance of a raw output,
 # the number of columns over alpha, is this, but not below START_ALPHA. 22 tables take
-# 0.92 of the evaluations, and 20,000 texts with 50,000 words 0.55 of the time.
+# 0.92 of the evaluations, and 20,000 texts with 50,000 words 0.6 of the time.
 PRIOR_VARIANCE = 20.0
 # The alphas of a validation: the first one in units of S, the factor between two, and
 # the largest number of them. At the first one most networks are constant.
