@@ -238,7 +238,7 @@ class BaseNN(
         task: Any,
         callbacks: FitCallbacks,
     ) -> Search:
-        """Return the alpha with the lowest log-loss on the held-out rows of folds."""
+        """Return the alpha that the log-loss on the held-out rows of folds chooses."""
         training = FoldTraining(spec, start, SearchTasks(task, callbacks))
         n_jobs = getattr(self, "n_jobs", 1)
         return search_alpha(training, folds, data.total_weight, n_jobs, self._announce)

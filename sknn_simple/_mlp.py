@@ -58,8 +58,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
     the log-loss of held-out rows falls by 1.5 standard errors or less. Fits are coarse
     (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and use
-    about 15,000 distinct rows at most. The alpha with the lowest mean, or the largest
-    one that is within 0.1 % of it, is used for one fit on all rows.
+    about 15,000 distinct rows at most. A parabola through the lowest mean and its
+    neighbours chooses that alpha, or one half a step from it, for one fit on all rows.
 
     Read more in the :ref:`User Guide <guide_layers>`.
 
@@ -153,8 +153,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         The alpha that was used.
     cv_results_ : dict of ndarrays of shape (n_tried,)
         "alpha" (the values tried), "mean_log_loss", "std_log_loss", "split0_log_loss",
-        … of the held-out rows. Empty if no folds were possible. Only with
-        ``alpha="auto"`` and without early stopping.
+        … of the held-out rows; probabilities below 0.001 count as 0.001. Empty if no
+        folds were possible. Only with ``alpha="auto"`` and without early stopping.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted; for a multilabel target 0 … n_labels - 1.
     coefs_ : list of two ndarrays, (n_features, h) and (h, n_outputs)

@@ -97,6 +97,18 @@ def assert_sound(model, X, y):
     assert np.all(log_p <= 0.0)
 
 
-def lowest(losses):
-    """Return the place of the first loss that is at most 0.1 % above the smallest."""
-    return int(np.argmax(losses <= 1.001 * np.min(losses)))
+def assert_chosen(alpha, tried, losses):
+    """Require the alpha nearest to the minimum of a parabola over log α.
+
+    The parabola goes through the lowest loss and both neighbours, and may choose the
+    middle between two values.
+    """
+    best = int(np.argmin(losses))
+    expected = tried[best]
+    if 0 < best < len(losses) - 1:
+        logs = np.log(tried[best - 1 : best + 2])
+        square, slope, _ = np.polyfit(logs, losses[best - 1 : best + 2], 2)
+        choices = np.array([logs[1], logs[:2].mean(), logs[1:].mean()])
+        distance = np.abs(choices + slope / (2.0 * square))
+        expected = np.exp(choices[np.argmin(distance)])
+    assert_allclose(alpha, expected, rtol=1e-12)

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from checks import lowest
+from checks import assert_chosen
 from models import CHOOSING, LINEAR, NETWORK, fit, independent_classes
 from sknn_simple import AlphaDisplay, LogisticNN, OneHiddenMLP
 
@@ -61,7 +61,7 @@ def test_one_validation_set_has_no_standard_error(model):
     display = AlphaDisplay.from_estimator(model)
     assert display.band_ is None
     alpha, loss = display.line_.get_data()
-    assert alpha[lowest(loss)] == model.alpha_
+    assert_chosen(model.alpha_, alpha, loss)
     assert_array_equal(loss, model.cv_results_["split0_log_loss"][::-1])
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 import checks
-from checks import assert_refused, assert_sound, lowest
+from checks import assert_chosen, assert_refused, assert_sound
 from models import (
     CHOOSING,
     LINEAR,
@@ -26,6 +26,7 @@ from models import (
     labels,
 )
 from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple._training.heuristics import LARGEST_LOSS
 
 # Compared after few iterations, because a nonconvex path amplifies rounding.
 SHORT = clone(SHORT_NETWORK).set_params(alpha="auto", cv=3)
@@ -46,7 +47,7 @@ def assert_consistent(model, n_splits=3):
     assert_allclose(table["mean_log_loss"], losses.mean(axis=0), rtol=1e-12)
     assert_allclose(table["std_log_loss"], losses.std(axis=0), rtol=1e-9, atol=1e-12)
     assert (np.diff(table["alpha"]) < 0.0).all()
-    assert model.alpha_ == table["alpha"][lowest(table["mean_log_loss"])]
+    assert_chosen(model.alpha_, table["alpha"], table["mean_log_loss"])
 
 
 def assert_same_search(one, other):
@@ -372,8 +373,13 @@ def test_validation_rows_choose_alpha(model, target):
 def test_the_linear_loss_of_validation_rows_is_that_of_the_model():
     rest, val = slice(0, 100), slice(100, None)
     model = fit(LINEAR, X[rest], Y[rest], X_val=X[val], y_val=Y[val])
-    expected = log_loss(Y[val], model.predict_proba(X[val]))
-    assert_allclose(model.cv_results_["split0_log_loss"].min(), expected, rtol=1e-4)
+    tried, losses = (model.cv_results_[k] for k in ("alpha", "split0_log_loss"))
+    for alpha, loss in zip(tried, losses, strict=True):
+        fixed = clone(LINEAR).set_params(alpha=alpha).fit(X[rest], Y[rest])
+        log_p = fixed.predict_log_proba(X[val])
+        expected = -log_p[np.arange(len(log_p)), fixed.classes_.searchsorted(Y[val])]
+        assert expected.max() < LARGEST_LOSS
+        assert_allclose(loss, expected.mean(), rtol=1e-4)
 
 
 def test_weights_of_validation_rows_are_repeated_rows():

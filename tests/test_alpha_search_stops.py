@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from checks import lowest
+from checks import assert_chosen
 from models import (
     CHOOSING,
     LINEAR,
@@ -149,8 +149,8 @@ def test_a_callback_may_end_the_search(task, number):
     assert len(recorder.places("alpha")) == number + 1
     for name, column in model.cv_results_.items():
         assert_array_equal(column, whole.cv_results_[name][: number + 1])
-    best = lowest(model.cv_results_["mean_log_loss"])
-    assert model.alpha_ == model.cv_results_["alpha"][best]
+    table = model.cv_results_
+    assert_chosen(model.alpha_, table["alpha"], table["mean_log_loss"])
     fixed = clone(CHOOSING).set_params(alpha=model.alpha_).fit(X, Y)
     assert_same_bits(model, fixed, X)
 
@@ -199,7 +199,7 @@ def interrupt(model, on_evaluation, at, press):
     fit_with_one_warning(model, lambda m: m.fit(X, Y), "an interrupt ended the search")
     table = model.cv_results_
     if table:
-        assert model.alpha_ == table["alpha"][lowest(table["mean_log_loss"])]
+        assert_chosen(model.alpha_, table["alpha"], table["mean_log_loss"])
     else:
         assert model.alpha_ == 1.0
     assert np.isfinite(model.predict_proba(X)).all()

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from checks import assert_chosen
 from models import SOLVERS, assert_same_bits, each_solver
 from sknn_simple import LogisticNN
 
@@ -158,8 +159,8 @@ def test_a_warm_start_continues():
 def test_validation_rows_choose_alpha():
     X, y = wide(n=80)
     model = LogisticNN().fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
-    losses = model.cv_results_["mean_log_loss"]
-    assert model.alpha_ in model.cv_results_["alpha"]
+    tried, losses = (model.cv_results_[k] for k in ("alpha", "mean_log_loss"))
+    assert_chosen(model.alpha_, tried, losses)
     assert losses.min() < np.log(3)
 
 

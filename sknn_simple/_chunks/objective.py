@@ -118,6 +118,10 @@ class Chunked:
         return lambda part: engine.call(function, part, self._recipe, measure, *sent)
 
 
+def _loss_value(J: Objective, theta: np.ndarray, largest: np.ndarray) -> float:
+    return J.loss_value(theta, float(largest))
+
+
 def _loss_and_gradient(J: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
     return J.loss_and_gradient(theta)
 
@@ -139,8 +143,10 @@ class ChunkedObjective(Objective):
 
     blocks: Any
 
-    def loss_value(self, theta: np.ndarray) -> float:
+    def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
         """Return the loss; the gradient is kept for the case that it is asked for."""
+        if largest < np.inf:
+            return self.blocks.sum(_loss_value, theta, np.array(largest))
         return self.blocks.loss_and_gradient(theta)[0]
 
     def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:

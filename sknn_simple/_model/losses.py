@@ -31,8 +31,17 @@ class Loss(Protocol):
         """Return ∂²ℓ/∂zₖ² at equal outputs."""
         ...
 
-    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
-        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ); `raw` may be overwritten."""
+    def value(
+        self,
+        raw: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        largest: float = np.inf,
+    ) -> float:
+        """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ), `largest`), per label if y has several.
+
+        `raw` may be overwritten.
+        """
         ...
 
     def value_and_gradient(
@@ -127,10 +136,16 @@ class BernoulliLoss:
         """1/4, the variance of a fair coin."""
         return 0.25
 
-    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    def value(
+        self,
+        raw: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        largest: float = np.inf,
+    ) -> float:
         raw *= 2.0 * y - 1.0
         _log_sigmoid(raw)
-        return -_weighted_sum(raw, weight)
+        return -_weighted_sum(np.maximum(raw, -largest, out=raw), weight)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -187,12 +202,18 @@ class SoftmaxLoss:
         """(1 - 1/K) / K, the variance of the indicator of one of K equal classes."""
         return (1.0 - 1.0 / n_outputs) / n_outputs
 
-    def value(self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    def value(
+        self,
+        raw: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        largest: float = np.inf,
+    ) -> float:
         _shift_below_zero(raw)
         entries, place = _observed(raw, y)
         log_probability = entries.take(place)
         log_probability -= np.log(np.exp(raw, out=raw).sum(axis=1))
-        return -float(weight @ log_probability)
+        return -float(weight @ np.maximum(log_probability, -largest))
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray

@@ -137,14 +137,14 @@ class Objective:
         gradient += self.penalty_root * rooted
         return value + 0.5 * float(rooted @ rooted), gradient
 
-    def loss_value(self, theta: np.ndarray) -> float:
-        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ(θ))."""
+    def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
+        """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ(θ)), `largest`)."""
         params = self.params(theta)
 
         def term(block: Block, _: np.ndarray) -> float:
             X = self.blocks.features(block, self.workspace)
             raw = self.network.forward(params, X, self.workspace)
-            return self.loss.value(raw, block.y, block.loss_weight)
+            return self.loss.value(raw, block.y, block.loss_weight, largest)
 
         return self.blocks.sum(term, (0,), self.workers)[0]
 

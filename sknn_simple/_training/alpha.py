@@ -27,7 +27,6 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import ENDED, ENDINGS, StoppingCriteria
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
-    EQUAL_LOSSES,
     FALL_ERRORS,
     FOLD_WORK,
     NEGLIGIBLE_LOSS,
@@ -54,7 +53,7 @@ class Fold(NamedTuple):
 
 
 class Search(NamedTuple):
-    """The losses along a path, and the alpha with the lowest mean."""
+    """The losses along a path, and the alpha that they choose."""
 
     alpha: float
     # (n_tried,), falling.
@@ -205,7 +204,7 @@ def search_alpha(
     n_jobs: int | None,
     announce: Callable[[str], None],
 ) -> Search:
-    """Return the alpha with the lowest mean log-loss over the folds.
+    """Return the alpha near which the mean log-loss over the folds is lowest.
 
     Parameters
     ----------
@@ -242,9 +241,23 @@ def search_alpha(
     if not tried:
         return Search(training.spec.alpha, alphas, losses, outcome)
     means = losses.mean(axis=1)
-    best = float(alphas[np.argmax(means <= (1.0 + EQUAL_LOSSES) * means.min())])
-    announce(f"alpha={best:.3g} has the lowest; the fit of all rows follows")
+    best = _lowest(alphas, means)
+    announce(f"alpha={best:.3g} is chosen; the fit of all rows follows")
     return Search(best, alphas, losses, outcome)
+
+
+def _lowest(alphas: np.ndarray, means: np.ndarray) -> float:
+    """Return the alpha with the lowest loss, or one half a step from it.
+
+    The minimum of the parabola through the lowest loss and both neighbours, as a
+    function of log α, tells which is nearest.
+    """
+    best = int(np.argmin(means))
+    if not 0 < best < len(means) - 1:
+        return float(alphas[best])
+    stronger, lowest, weaker = means[best - 1 : best + 2]
+    offset = 0.5 * (stronger - weaker) / (stronger - 2.0 * lowest + weaker)
+    return float(alphas[best] * PATH_FACTOR ** (-0.5 * np.round(2.0 * offset)))
 
 
 def _path(total: float) -> Iterator[float]:

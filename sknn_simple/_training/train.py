@@ -21,7 +21,7 @@ from sknn_simple._training.early_stopping import (
     validation_objective,
 )
 from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
-from sknn_simple._training.heuristics import TIGHT_TOL
+from sknn_simple._training.heuristics import LARGEST_LOSS, TIGHT_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
@@ -58,7 +58,8 @@ class Trained(NamedTuple):
     # Without a penalty: the columns that separate the classes, so that J has no
     # minimum; empty if they cannot be told, None if J has one.
     separating: tuple[int, ...] | None = None
-    # Log-loss of `parameters` on the validation set, if there is one.
+    # Log-loss of `parameters` on the validation set, if there is one; that of a row is
+    # at most ``LARGEST_LOSS``.
     held_out_loss: float = np.nan
 
     @property
@@ -147,7 +148,8 @@ def descend(
         trained = _without_penalty(spec, problem, found.theta, trained)
     if validation is not None:
         theta = whole.from_raw(problem.to_raw(found.theta))
-        loss = validation_objective(spec, whole, validation).value(theta)
+        rows = validation_objective(spec, whole, validation)
+        loss = rows.loss_value(theta, LARGEST_LOSS)
         trained = trained._replace(held_out_loss=loss)
     return trained
 

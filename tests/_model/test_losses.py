@@ -116,6 +116,25 @@ def test_value_is_the_definition(name, n_outputs):
 
 
 @EVERY
+def test_the_loss_of_a_row_may_have_a_limit(name, n_outputs):
+    case = Case(name, n_outputs, size=10.0)
+
+    def alone(i, k):  # of one row, and one label
+        y = case.y[i : i + 1] if name == "softmax" else case.y[i : i + 1, k]
+        return case.loss.value(fresh(case.raw[i : i + 1, k]), y, np.ones(1))
+
+    whole = slice(None)
+    labels = (
+        [whole] if name == "softmax" else [slice(k, k + 1) for k in range(n_outputs)]
+    )
+    losses = np.array([[alone(i, k) for k in labels] for i in range(len(case.raw))])
+    assert losses.min() < 1.0 < losses.max()
+    value = case.loss.value(fresh(case.raw), case.y, case.weight, 1.0)
+    expected = case.weight @ np.minimum(losses, 1.0).sum(axis=1)
+    assert value == pytest.approx(expected, rel=1e-12)
+
+
+@EVERY
 def test_gradient_is_the_derivative_of_the_value(name, n_outputs):
     case = Case(name, n_outputs)
     np.testing.assert_allclose(

@@ -9,7 +9,7 @@ from sklearn.datasets import make_classification
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from checks import lowest
+from checks import assert_chosen
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._training.alpha import (
     Fold,
@@ -82,7 +82,7 @@ def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, sea
     found = search(data, cross_validation_folds(spec, data, 3))
     means = found.losses.mean(axis=1)
     assert found.outcome == "lowest"
-    assert found.alpha == found.tried[lowest(means)]
+    assert_chosen(found.alpha, found.tried, means)
     assert 2 < len(found.tried) < PATH_LENGTH
     # Each step but the last lowers the loss by more than 1.5 standard errors.
     falls = found.losses[:-1] - found.losses[1:]
@@ -234,7 +234,7 @@ def test_an_interrupt_keeps_the_alphas_so_far(
     assert n_tried < len(whole.tried)
     assert_array_equal(found.losses, whole.losses[:n_tried].reshape(found.losses.shape))
     if n_tried:
-        assert found.alpha == found.tried[lowest(found.losses.mean(axis=1))]
+        assert_chosen(found.alpha, found.tried, found.losses.mean(axis=1))
     else:
         assert found.alpha == spec.alpha
     # The fits of the same alpha ended soon, in other threads, too.
