@@ -22,8 +22,6 @@ from sknn_simple._data.threads import Workers
 LARGEST = 1e100
 # Squares of smaller deviations, times weights of rows, would underflow.
 SMALLEST = 1e-140
-# The shift is the mean of this number of evenly spaced rows.
-SHIFT_ROWS = 1000
 # If |shift - mean| is more than this number of σ, σ² has lost two digits.
 FAR = 10.0
 # If deviation / |mean| is smaller, the deviation may be a rounding error.
@@ -32,9 +30,6 @@ NEARLY_CONSTANT = 1e-7
 # rounding. A sum of p terms has errors of about √p/2 times ε: the range of 32 ε is that
 # of a thousand terms. float32 has only 8 ε, because 1e7 + 10 is data, not rounding.
 ROUNDING = {np.dtype(np.float64): 2.0**-47, np.dtype(np.float32): 2.0**-20}
-# Size in bytes of the buffer of differences. A quarter of it would fit the second-level
-# cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the time).
-DIFFERENCE_BYTES = 2**22
 
 
 def column_moments(
@@ -81,25 +76,29 @@ def _first_shift(blocks: RowBlocks) -> np.ndarray:
     """
     if sparse.issparse(blocks.blocks[0].X):
         return np.zeros(blocks.n_features)
-    some = slice(None, None, max(1, blocks.n_rows // SHIFT_ROWS))
-    weight = blocks.weight[some]
+    weight = blocks.weight[blocks.some_rows]
     # If all these rows have weight 0, their unweighted mean is near enough.
     if not weight.any():
         weight = np.ones_like(weight)
-    return blocks.chosen_features(some).T @ (weight / weight.sum())
+    return blocks.chosen_features(blocks.some_rows).T @ (weight / weight.sum())
 
 
 def _shifted_moments(
     blocks: RowBlocks, shift: np.ndarray, workers: Workers
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return μ and σ, from differences to `shift`."""
-    term = _sparse_term if sparse.issparse(blocks.blocks[0].X) else _dense_term
-    _, (drift, square) = blocks.sum(term(shift), (2, blocks.n_features), workers)
+    if sparse.issparse(blocks.blocks[0].X):
+        term = _sparse_term(shift)
+    else:
+        term = _dense_term(shift, blocks.sizes.difference_bytes)
+    _, (drift, square) = blocks.sum(term, (2, blocks.n_features), workers)
     return shift + drift, np.sqrt(np.maximum(square - drift * drift, 0.0))
 
 
-def _dense_term(shift: np.ndarray) -> Callable[[Block, np.ndarray], float]:
-    step = max(1, DIFFERENCE_BYTES // (8 * shift.size))
+def _dense_term(
+    shift: np.ndarray, buffer_bytes: int
+) -> Callable[[Block, np.ndarray], float]:
+    step = max(1, buffer_bytes // (8 * shift.size))
     # Memory allocated for each block would take a fifth of the time.
     workspace = Workspace()
 

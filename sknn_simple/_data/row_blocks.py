@@ -27,7 +27,7 @@ from sknn_simple._data.threads import Workers
 
 
 class BlockSizes(NamedTuple):
-    """Sizes of blocks and shares."""
+    """Sizes of blocks and shares, and of what a pass over the columns takes."""
 
     # The arrays of a block should fit a core's second-level cache, 1 to 2 MiB on
     # current processors.
@@ -48,6 +48,14 @@ class BlockSizes(NamedTuple):
     share_work: float = 1e7
     # Larger transformed features are not kept: each evaluation transforms them again.
     kept_bytes: float = 2**25
+    # A first look at the columns takes about this number of evenly spaced rows.
+    sample_rows: int = 1000
+    # The buffer of differences from a shift. A quarter of it would fit the second-level
+    # cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the
+    # time).
+    difference_bytes: int = 2**22
+    # Stored values that are searched at once, or one per column if that is more.
+    search_values: int = 2**16
 
 
 DEFAULT_SIZES = BlockSizes()
@@ -123,7 +131,7 @@ class RowBlocks:
         self.dtype = X.dtype if dtype is None else dtype
         self.y, self.weight = y, weight
         self.loss_weight = weight if loss_weight is None else loss_weight
-        self._X, self._transform, self._sizes = X, transform, sizes
+        self._X, self._transform, self.sizes = X, transform, sizes
         self._n_shares = self._worth_shares(work)
         least = sizes._replace(min_rows=_min_rows(X, sizes))
         edges = block_edges(self.n_rows, row_bytes, self._n_shares, least)
@@ -173,6 +181,11 @@ class RowBlocks:
         np.copyto(rounded, transformed, casting="same_kind")
         return rounded
 
+    @property
+    def some_rows(self) -> slice:
+        """Evenly spaced rows, for a first look at the columns."""
+        return slice(None, None, max(1, self.n_rows // self.sizes.sample_rows))
+
     def chosen_features(self, rows: np.ndarray | slice) -> Features:
         """Return some rows, transformed: a copy if `rows` are numbers."""
         X = self._X[rows]
@@ -196,7 +209,7 @@ class RowBlocks:
         if len(self.blocks) == 1:  # fits of small tables take 0.95 of the time
             total = np.zeros(shape)
             return term(self.blocks[0], total), total
-        affordable = self._sizes.share_bytes // (8 * prod(shape) + 1)
+        affordable = self.sizes.share_bytes // (8 * prod(shape) + 1)
         worth = self._n_shares if work is None else self._worth_shares(work)
         shares = self._shares(min(worth, affordable))
         numbers = [0.0] * len(shares)
@@ -232,7 +245,7 @@ class RowBlocks:
 
     def _worth_shares(self, work: float) -> int:
         """Return the number of shares that pays for this number of multiply-adds."""
-        sizes = self._sizes
+        sizes = self.sizes
         return _power_of_two_up_to(min(sizes.max_shares, work / sizes.share_work))
 
 

@@ -8,12 +8,6 @@ from sknn_simple._data.moments import extremes
 from sknn_simple._data.row_blocks import Block, RowBlocks
 from sknn_simple._data.threads import Workers
 
-# Dense columns with three values among this number of evenly spaced rows are not
-# searched. Columns of measurements are then free.
-SAMPLE_ROWS = 1000
-# Number of stored values that are searched at once, or one per column if that is more.
-STORED_VALUES = 2**16
-
 
 def half_distances(blocks: RowBlocks, workers: Workers) -> np.ndarray:
     """Return half the distance of the values of two-valued columns, (n_features,).
@@ -32,7 +26,9 @@ def two_values(blocks: RowBlocks, workers: Workers) -> tuple[np.ndarray, np.ndar
     """
     if sparse.issparse(blocks.blocks[0].X):
         return _of_sparse(blocks)
-    some = blocks.chosen_features(slice(None, None, 1 + blocks.n_rows // SAMPLE_ROWS))
+    # Dense columns with three values among some rows are not searched: columns of
+    # measurements are then free.
+    some = blocks.chosen_features(blocks.some_rows)
     low, high = some.min(axis=0), some.max(axis=0)
     columns = np.flatnonzero(((some == low) | (some == high)).all(axis=0))
     low, high = low[columns], high[columns]
@@ -82,7 +78,7 @@ def _of_sparse(blocks: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
     # 0 means that no such value was found yet.
     one, two = np.zeros(n_features, dtype), np.zeros(n_features, dtype)
     dropped = np.zeros(n_features, bool)
-    step = max(STORED_VALUES, n_features)
+    step = max(blocks.sizes.search_values, n_features)
     for X in (block.X for block in blocks.blocks):
         for start in range(0, X.nnz, step):
             if dropped.all():

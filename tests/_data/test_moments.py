@@ -11,22 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from sknn_simple._data import moments as moments_module
 from sknn_simple._data.moments import column_moments
 from sknn_simple._data.row_blocks import BlockSizes, RowBlocks
 from sknn_simple._data.threads import Workers
 
 CONTAINERS = {"dense": np.asarray, "sparse": sparse.csr_array}
-# Blocks of at most 16 rows, and a share for every multiply-add.
-SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, share_work=1.0)
+# Blocks of at most 16 rows, a share for every multiply-add, and few differences.
+SMALL = BlockSizes(
+    values_per_column=0,
+    block_bytes=1,
+    min_rows=16,
+    share_work=1.0,
+    difference_bytes=8 * 5,
+)
 EVERY = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
-
-
-@pytest.fixture(autouse=True, params=[1000, 3], ids=["of all", "of few"])
-def _few_rows_at_a_time(monkeypatch, request):
-    """Few differences, and a shift that is the mean of all rows or of a few."""
-    monkeypatch.setattr(moments_module, "SHIFT_ROWS", request.param)
-    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 8 * 5)
 
 
 def weights(n_rows, seed=0):
@@ -34,22 +32,25 @@ def weights(n_rows, seed=0):
     return weight / weight.sum()
 
 
-def row_blocks(X, weight, sizes=SMALL, transform=None):
-    return RowBlocks(
-        X,
-        np.zeros(len(weight)),
-        weight,
-        row_bytes=8,
-        work=1e9,
-        transform=transform,
-        sizes=sizes,
-    )
+def row_blocks(X, weight, sizes=SMALL, kind=RowBlocks):
+    y = np.zeros(len(weight))
+    return kind(X, y, weight, row_bytes=8, work=1e9, sizes=sizes)
 
 
-def moments(X, weight, n_threads=1, sizes=SMALL):
-    blocks = row_blocks(X, weight, sizes)
+def moments_of(blocks, n_threads=1):
     with Workers(n_threads) as workers:
         return column_moments(blocks, workers)
+
+
+@pytest.fixture(scope="module", params=[1000, 3], ids=["of all", "of few"])
+def moments(request):
+    """Return a function whose first shift is the mean of all rows, or of a few."""
+    sizes = SMALL._replace(sample_rows=request.param)
+
+    def run(X, weight, n_threads=1):
+        return moments_of(row_blocks(X, weight, sizes), n_threads)
+
+    return run
 
 
 def exact_moments(x, weight):
@@ -64,8 +65,8 @@ def exact_moments(x, weight):
     return float(mean), math.ldexp(math.sqrt(square * Fraction(4) ** -k), k)
 
 
-def assert_exact(X, weight, container=np.asarray, rtol=1e-12):
-    mean, deviation = moments(container(X), weight)
+def assert_exact(found, X, weight, rtol=1e-12):
+    mean, deviation = found
     for j, column in enumerate(X.T):
         expected_mean, expected_deviation = exact_moments(column, weight)
         size = float(np.abs(column).max())
@@ -75,7 +76,7 @@ def assert_exact(X, weight, container=np.asarray, rtol=1e-12):
 
 @EVERY
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 17, 200])
-def test_moments_are_numpys(container, n_rows):
+def test_moments_are_numpys(moments, container, n_rows):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, 4)) * rng.integers(0, 2, (n_rows, 4))
     weight = weights(n_rows)
@@ -89,28 +90,30 @@ def test_moments_are_numpys(container, n_rows):
 
 @EVERY
 @pytest.mark.parametrize("size", [1.0, 1e-100, 1e99, 1e-130, 1e-20, 1e20])
-def test_columns_of_any_size(container, size):
+def test_columns_of_any_size(moments, container, size):
     rng = np.random.default_rng(0)
     X = size * rng.standard_normal((50, 2)) * rng.integers(0, 2, (50, 2))
-    assert_exact(X, weights(50), container)
+    assert_exact(moments(container(X), weights(50)), X, weights(50))
 
 
 @EVERY
 @pytest.mark.parametrize("size", [1e-142, 1e-200, 1e-322])
-def test_smaller_deviations_count_as_0(container, size):
+def test_smaller_deviations_count_as_0(moments, container, size):
     X = size * np.random.default_rng(0).integers(0, 3, (50, 2)).astype(float)
     X[:, 1] /= size
     mean, deviation = moments(container(X), weights(50))
     assert deviation[0] == 0.0
     assert X[:, 0].min() <= mean[0] <= X[:, 0].max()
-    assert_exact(X[:, 1:], weights(50), container)
+    assert_exact((mean[1:], deviation[1:]), X[:, 1:], weights(50))
 
 
 @EVERY
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n_huge", [1, 50])
 @pytest.mark.parametrize("value", [1.1e100, -1e200, 1e300, -np.finfo(float).max])
-def test_a_column_with_a_huge_value_is_named(container, value, n_huge, n_threads):
+def test_a_column_with_a_huge_value_is_named(
+    moments, container, value, n_huge, n_threads
+):
     """The first such column, with its value that is largest in size."""
     X = np.random.default_rng(0).standard_normal((50, 5))
     X[:n_huge, 2] = value
@@ -123,7 +126,7 @@ def test_a_column_with_a_huge_value_is_named(container, value, n_huge, n_threads
 
 @EVERY
 @pytest.mark.parametrize("weight", [0.0, 1e-300])
-def test_a_huge_value_in_a_row_of_small_weight_is_refused(container, weight):
+def test_a_huge_value_in_a_row_of_small_weight_is_refused(moments, container, weight):
     X, weight_of_rows = np.ones((50, 2)), weights(50)
     X[3, 1], weight_of_rows[3] = 1e101, weight
     with pytest.raises(ValueError, match="Column 1 of X has the value 1e\\+101"):
@@ -132,46 +135,46 @@ def test_a_huge_value_in_a_row_of_small_weight_is_refused(container, weight):
 
 @EVERY
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_rows_of_small_weight_do_not_make_others_huge(container, dtype):
+def test_rows_of_small_weight_do_not_make_others_huge(moments, container, dtype):
     X = np.random.default_rng(0).standard_normal((50, 2)).astype(dtype)
     X[3, 1] = 1e38
     weight = weights(50)
     weight[[5, 8]] = 0.0, 1e-300
     weight /= weight.sum()
-    assert_exact(X, weight, container)
+    assert_exact(moments(container(X), weight), X, weight)
 
 
 @EVERY
 @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
 @pytest.mark.parametrize("seed", range(5))
-def test_columns_far_from_zero(container, shift, seed):
+def test_columns_far_from_zero(moments, container, shift, seed):
     """σ keeps its digits however far the column is from 0."""
     X = shift + np.random.default_rng(seed).standard_normal((200, 2))
-    assert_exact(X, weights(200, seed), container)
+    weight = weights(200, seed)
+    assert_exact(moments(container(X), weight), X, weight)
 
 
 @EVERY
 @pytest.mark.parametrize("n_odd", [1, 400])
-def test_a_mean_far_from_the_chosen_rows_takes_a_second_pass(
-    container, n_odd, monkeypatch
-):
+def test_a_mean_far_from_the_chosen_rows_takes_a_second_pass(container, n_odd):
     """The shift comes from every 400th row. These are 0, and far from the others."""
-    monkeypatch.setattr(moments_module, "SHIFT_ROWS", 2)
-    shifts, once = [], moments_module._shifted_moments
+    passes = []
 
-    def noted(blocks, shift, *args):
-        shifts.append(shift)
-        return once(blocks, shift, *args)
+    class Counted(RowBlocks):
+        def sum(self, *args, **kwargs):
+            passes.append(self)
+            return super().sum(*args, **kwargs)
 
-    monkeypatch.setattr(moments_module, "_shifted_moments", noted)
     rng = np.random.default_rng(0)
     X = 1e3 + rng.standard_normal((800, 1))
     X[::400] *= 0.0
     if n_odd > 1:
         X[200:600] = 0.0
-    assert_exact(X, np.full(800, 1.0 / 800.0), container, rtol=1e-14)
-    assert shifts[0].tolist() == [0.0]
-    assert len(shifts) == (2 if n_odd == 1 else 1)
+    weight = np.full(800, 1.0 / 800.0)
+    sizes = SMALL._replace(sample_rows=2)
+    blocks = row_blocks(container(X), weight, sizes, Counted)
+    assert_exact(moments_of(blocks), X, weight, rtol=1e-14)
+    assert len(passes) == (2 if n_odd == 1 else 1)
 
 
 @EVERY
@@ -179,7 +182,7 @@ def test_a_mean_far_from_the_chosen_rows_takes_a_second_pass(
 @pytest.mark.parametrize(
     "value", [0.0, -0.0, 0.1, -1e8 / 3, 1e-300, 5e-324, 1e90 / 3, 1e100]
 )
-def test_a_constant_column_has_deviation_0(container, value, n_rows):
+def test_a_constant_column_has_deviation_0(moments, container, value, n_rows):
     """Exactly 0, although the mean is rounded: fits find constant columns by σ = 0."""
     other = np.random.default_rng(0).standard_normal(n_rows)
     X = np.column_stack([np.full(n_rows, value), other])
@@ -190,10 +193,10 @@ def test_a_constant_column_has_deviation_0(container, value, n_rows):
 
 
 @EVERY
-def test_nearly_constant_is_not_constant(container):
+def test_nearly_constant_is_not_constant(moments, container):
     X = np.full((100, 1), 0.1)
     X[50:] += 64 * np.spacing(0.1)
-    assert_exact(X, weights(100), container, rtol=1e-3)
+    assert_exact(moments(container(X), weights(100)), X, weights(100), rtol=1e-3)
 
 
 @EVERY
@@ -201,7 +204,7 @@ def test_nearly_constant_is_not_constant(container):
     ("n_terms", "dtype"),
     [(3, np.float32), (30, np.float32), (3, np.float64), (1000, np.float64)],
 )
-def test_constant_but_for_rounding_is_constant(container, n_terms, dtype):
+def test_constant_but_for_rounding_is_constant(moments, container, n_terms, dtype):
     shares = np.random.default_rng(0).dirichlet(np.ones(n_terms), 50).astype(dtype)
     shares /= shares.sum(axis=1, keepdims=True)
     total = np.zeros(50, dtype)
@@ -213,7 +216,7 @@ def test_constant_but_for_rounding_is_constant(container, n_terms, dtype):
     assert mean[0] == pytest.approx(1.0, rel=1e-4)
 
 
-def test_empty_columns_of_sparse_data_have_deviation_0():
+def test_empty_columns_of_sparse_data_have_deviation_0(moments):
     X = sparse.csr_array((30, 5))
     mean, deviation = moments(X, weights(30))
     assert mean.tolist() == deviation.tolist() == [0.0] * 5
@@ -221,7 +224,9 @@ def test_empty_columns_of_sparse_data_have_deviation_0():
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
-def test_stored_zeros_and_unsorted_columns_change_nothing(container, index_dtype):
+def test_stored_zeros_and_unsorted_columns_change_nothing(
+    moments, container, index_dtype
+):
     rng = np.random.default_rng(0)
     dense = rng.standard_normal((60, 4)) * rng.integers(0, 2, (60, 4)) + 3.0
     dense[:, 3] = 0.0
@@ -235,7 +240,7 @@ def test_stored_zeros_and_unsorted_columns_change_nothing(container, index_dtype
 
 
 @EVERY
-def test_moments_have_the_same_bits_on_any_number_of_threads(container):
+def test_moments_have_the_same_bits_on_any_number_of_threads(moments, container):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 6)) * 10.0 ** rng.integers(-9, 9, 6)
     one, two, three = (moments(container(X), weights(300), n) for n in (1, 2, 3))
@@ -243,27 +248,27 @@ def test_moments_have_the_same_bits_on_any_number_of_threads(container):
     np.testing.assert_array_equal(three, one)
 
 
-def test_threads_do_not_write_into_each_others_differences(monkeypatch):
-    monkeypatch.setattr(moments_module, "DIFFERENCE_BYTES", 2**20)
-    sizes = SMALL._replace(min_rows=2000)
+def test_threads_do_not_write_into_each_others_differences():
+    sizes = SMALL._replace(min_rows=2000, difference_bytes=2**20)
     X = np.random.default_rng(0).standard_normal((100_000, 20))
+    blocks = row_blocks(X, weights(len(X)), sizes)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        one, three = (moments(X, weights(len(X)), n, sizes) for n in (1, 3))
+        one, three = (moments_of(blocks, n_threads) for n_threads in (1, 3))
     finally:
         sys.setswitchinterval(interval)
     np.testing.assert_array_equal(three, one)
 
 
 @EVERY
-def test_single_precision_data_have_double_precision_moments(container):
+def test_single_precision_data_have_double_precision_moments(moments, container):
     X = (1e4 + np.random.default_rng(0).standard_normal((80, 3))).astype(np.float32)
-    assert_exact(X, weights(80), container)
+    assert_exact(moments(container(X), weights(80)), X, weights(80))
 
 
 @EVERY
-def test_weights_are_repeated_rows(container):
+def test_weights_are_repeated_rows(moments, container):
     rng = np.random.default_rng(0)
     X, counts = 5.0 + rng.standard_normal((40, 3)), rng.integers(1, 5, 40)
     total = counts.sum()
@@ -282,7 +287,7 @@ MATRICES = hnp.arrays(
 
 
 @given(MATRICES, st.integers(0, 100))
-def test_sparse_is_dense(X, seed):
+def test_sparse_is_dense(moments, X, seed):
     weight = weights(len(X), seed)
     dense, compressed = moments(X, weight), moments(sparse.csr_array(X), weight)
     np.testing.assert_allclose(compressed[0], dense[0], rtol=1e-12, atol=1e-13)
@@ -292,7 +297,7 @@ def test_sparse_is_dense(X, seed):
 
 
 @given(MATRICES, st.integers(-300, 300), st.integers(0, 100))
-def test_moments_follow_the_unit(X, exponent, seed):
+def test_moments_follow_the_unit(moments, X, exponent, seed):
     """In another unit, a power of two, μ and σ have the same digits."""
     weight = weights(len(X), seed)
     mean, deviation = moments(X, weight)
@@ -304,7 +309,7 @@ def test_moments_follow_the_unit(X, exponent, seed):
 @EVERY
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n_rows", [17, 100, 1000])
-def test_any_constant_column_has_deviation_0(container, n_rows, dtype):
+def test_any_constant_column_has_deviation_0(moments, container, n_rows, dtype):
     """Sums of its squares are rounded, so their difference may not be 0."""
     values = np.random.default_rng(n_rows).normal(size=100) * 10.0 ** np.arange(-50, 50)
     X = np.tile(values[30:70].astype(dtype), (n_rows, 1))
@@ -314,7 +319,7 @@ def test_any_constant_column_has_deviation_0(container, n_rows, dtype):
 
 
 @EVERY
-def test_small_columns_in_single_precision(container):
+def test_small_columns_in_single_precision(moments, container):
     X = 1e-23 * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     _, deviation = moments(container(X.astype(np.float32)), weights(50))
     _, expected = moments(container(X.astype(np.float64)), weights(50))

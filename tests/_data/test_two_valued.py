@@ -8,7 +8,6 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknn_simple._data import two_valued
 from sknn_simple._data.row_blocks import BlockSizes, RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.two_valued import half_distances
@@ -18,19 +17,20 @@ EVERY = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, share_work=1.0)
 
 
-@pytest.fixture(autouse=True, params=[1000, 3], ids=["all", "few"])
-def _few_values_at_a_time(monkeypatch, request):
-    monkeypatch.setattr(two_valued, "SAMPLE_ROWS", request.param)
-    monkeypatch.setattr(two_valued, "STORED_VALUES", request.param)
+@pytest.fixture(scope="module", params=[1000, 3], ids=["all", "few"])
+def found(request):
+    """Return a function that looks at all rows and values at once, or at a few."""
+    few = request.param
+    sizes = SMALL._replace(sample_rows=few, search_values=few)
 
+    def run(X, n_threads=1):
+        n = X.shape[0]
+        weight = np.full(n, 1.0 / n)
+        blocks = RowBlocks(X, np.zeros(n), weight, row_bytes=8, work=1e9, sizes=sizes)
+        with Workers(n_threads) as workers:
+            return half_distances(blocks, workers)
 
-def found(X, n_threads=1):
-    n = X.shape[0]
-    blocks = RowBlocks(
-        X, np.zeros(n), np.full(n, 1.0 / n), row_bytes=8, work=1e9, sizes=SMALL
-    )
-    with Workers(n_threads) as workers:
-        return half_distances(blocks, workers)
+    return run
 
 
 def by_unique(X):
@@ -40,7 +40,7 @@ def by_unique(X):
 @EVERY
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_two_values_wherever_they_are(container, dtype, n_threads):
+def test_two_values_wherever_they_are(found, container, dtype, n_threads):
     rng = np.random.default_rng(0)
     rare = np.zeros((100, 1))
     rare[57] = 3.0
@@ -66,13 +66,13 @@ def test_two_values_wherever_they_are(container, dtype, n_threads):
         elements=st.integers(-1, 2).map(float),
     )
 )
-def test_any_few_values(X):
+def test_any_few_values(found, X):
     expected = by_unique(X)
     assert_array_equal(found(X), expected)
     assert_array_equal(found(sparse.csr_array(X)), expected)
 
 
-def test_stored_zeros_are_zeros():
+def test_stored_zeros_are_zeros(found):
     X = sparse.csr_array(np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 2.0]]))
     assert_array_equal(found(X), [1.0, 0.0])
     X.data[[0, 1]] = 0.0
