@@ -47,18 +47,22 @@ def openblas_libraries() -> tuple[Any, ...]:
     )
 
 
-class _BlasLimit:
-    """The limit of the process, and the number of fits that need it."""
+class BlasLimit:
+    """A limit of one thread for all libraries, and the number of fits that need it."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, find: Callable[[], tuple[Any, ...]] = openblas_libraries
+    ) -> None:
+        self._find = find
         self._lock = threading.Lock()
         self._n_fits = 0
         self._before: list[tuple[Any, int]] = []
 
     def enter(self) -> int:
+        """Set the limit if no fit has; return the number of threads for this fit."""
         with self._lock:
             if self._n_fits == 0:
-                libraries = openblas_libraries()
+                libraries = self._find()
                 self._before = [(each, each.num_threads) for each in libraries]
                 try:
                     for library in libraries:
@@ -71,6 +75,7 @@ class _BlasLimit:
             return max(1, allowed // self._n_fits)
 
     def leave(self) -> None:
+        """Restore the state before the first fit if this is the last one."""
         with self._lock:
             self._n_fits -= 1
             if self._n_fits == 0:
@@ -81,7 +86,8 @@ class _BlasLimit:
             _set_num_threads(library, n_threads)
 
 
-_blas_limit = _BlasLimit()
+# That of the process.
+_blas_limit = BlasLimit()
 
 
 def _set_num_threads(library: Any, n_threads: int) -> None:

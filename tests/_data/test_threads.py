@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sknn_simple._data import threads as module
-from sknn_simple._data.threads import Workers, limit_blas_threads
+from sknn_simple._data.threads import (
+    BlasLimit,
+    Workers,
+    limit_blas_threads,
+    openblas_libraries,
+)
 
 THREADS = [1, 2, 3]
 PATIENCE = 10.0  # seconds after which a test that waits for a thread gives up
 
 needs_openblas = pytest.mark.skipif(
-    not module.openblas_libraries(), reason="no OpenBLAS is loaded"
+    not openblas_libraries(), reason="no OpenBLAS is loaded"
 )
 
 
@@ -149,7 +153,7 @@ def test_the_limit_at_the_start_of_each_fit_counts():
 @needs_openblas
 def test_every_library_gets_its_own_limit_back(two_allowed):
     """The wheels of NumPy and SciPy each bring an OpenBLAS."""
-    libraries = module.openblas_libraries()
+    libraries = openblas_libraries()
     own = [3 if index == 0 else 1 for index in range(len(libraries))]
     for library, n_threads in zip(libraries, own, strict=True):
         library.set_num_threads(n_threads)
@@ -159,12 +163,14 @@ def test_every_library_gets_its_own_limit_back(two_allowed):
     assert [library.num_threads for library in libraries] == own
 
 
-def test_another_blas_is_left_alone(monkeypatch):
-    monkeypatch.setattr(module, "openblas_libraries", tuple)
-    before = limits()
-    with limit_blas_threads() as allowed:
-        assert allowed == 1
-        assert limits() == before
+def test_without_an_openblas_there_is_one_thread_and_no_limit(two_allowed):
+    limit = BlasLimit(tuple)
+    for _ in range(2):
+        assert limit.enter() == 1
+        assert limits() == two_allowed
+    limit.leave()
+    limit.leave()
+    assert limits() == two_allowed
 
 
 class Library:
@@ -181,14 +187,16 @@ class Library:
         self.num_threads = n_threads
 
 
-def test_ctrl_c_while_limits_are_set_leaves_none(monkeypatch):
+def test_ctrl_c_while_limits_are_set_leaves_none():
     libraries = Library(), Library(KeyboardInterrupt())
-    monkeypatch.setattr(module, "openblas_libraries", lambda: libraries)
-    with pytest.raises(KeyboardInterrupt), limit_blas_threads():
-        pytest.fail("the limit was not set")
+    limit = BlasLimit(lambda: libraries)
+    with pytest.raises(KeyboardInterrupt):
+        limit.enter()
     assert [library.num_threads for library in libraries] == [2, 2]
-    with limit_blas_threads() as allowed:
-        assert allowed == 2
+    assert limit.enter() == 2
+    assert [library.num_threads for library in libraries] == [1, 1]
+    limit.leave()
+    assert [library.num_threads for library in libraries] == [2, 2]
 
 
 # Workers ------------------------------------------------------------------------------
