@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from models import LINEAR, NETWORK, each_class, fit, labels, noisy_classes
 from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
 from sknn_simple._inference.sandwich import sandwich
+from sknn_simple._inference.sizes import Sizes, check_size
 
 X, Y = noisy_classes(3)
 N = len(Y)
@@ -130,11 +132,31 @@ def test_other_rows_are_allowed_with_a_warning(model):
         Posterior(model, X, Y, np.where(Y == 1, 3.0, 1.0))
 
 
-@each_class
-def test_too_large_for_memory(model, monkeypatch):
-    model = fit(model, X, Y)
-    monkeypatch.setattr("sknn_simple._inference.sizes.usable_bytes", lambda: 1000)
-    refuses(MemoryError, r"needs \d+ bytes, more than .* 1000 bytes", model, X, Y)
+@pytest.mark.parametrize(
+    "model",
+    [LogisticNN(alpha=1.0), OneHiddenMLP(3, alpha=1.0, random_state=0)],
+)
+def test_too_large_for_any_memory(model):
+    wide = sparse.random(60, 200_000, 1e-3, format="csr", random_state=0)
+    model.set_params(tol=0.5).fit(wide, Y[:60])
+    refuses(
+        MemoryError,
+        r"needs \d{13,} bytes, more than half of the memory of this machine, \d+ bytes",
+        *(model, wide, Y[:60]),
+        covariance="robust",
+    )
+
+
+@pytest.mark.parametrize("has_row_form", [False, True])
+@pytest.mark.parametrize(("n_rows", "n_params"), [(10, 500), (500, 10), (100, 100)])
+def test_the_smaller_form_must_fit_the_memory(n_rows, n_params, has_row_form):
+    sizes = Sizes(n_rows, 2, n_params, has_row_form)
+    least = sizes.parameter_bytes
+    if has_row_form:
+        least = min(least, sizes.row_bytes)
+    check_size(sizes, least)
+    with pytest.raises(MemoryError, match=f"needs {least} bytes.*, {least - 1} bytes"):
+        check_size(sizes, least - 1)
 
 
 def test_arguments_of_methods():

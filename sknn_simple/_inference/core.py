@@ -17,7 +17,7 @@ from sknn_simple._inference.linear import (
 )
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import row_deltas, sandwich
-from sknn_simple._inference.sizes import Sizes, check_size
+from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
@@ -92,7 +92,7 @@ def infer(
     has_row_form = not network.is_linear and not robust
     n_rows, n_params = len(rows.weight), network.layout.size
     sizes = Sizes(n_rows, network.n_outputs, n_params, has_row_form)
-    check_size(sizes)
+    check_size(sizes, usable_bytes())
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with np.errstate(under="ignore"):
         with limit_blas_threads() as n_threads, Workers(n_threads) as workers:

@@ -41,10 +41,9 @@ def usable_bytes() -> int:
         return UNKNOWN_BYTES
 
 
-def check_size(sizes: Sizes) -> None:
-    """Raise MemoryError if the posterior needs more than half of the memory."""
+def check_size(sizes: Sizes, usable: int) -> None:
+    """Raise MemoryError if the posterior needs more than the usable bytes."""
     needed = sizes.row_bytes if sizes.by_rows else sizes.parameter_bytes
-    usable = usable_bytes()
     if needed > usable:
         rows = (
             f"; by the {sizes.n_rows} rows it would be {sizes.row_bytes} bytes"
