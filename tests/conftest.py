@@ -1,8 +1,6 @@
 """What every test runs under; each setting can be overridden from the environment."""
 
 import os
-import threading
-import warnings
 
 # Before numpy is imported: the wheels of NumPy and SciPy each bring a pool of BLAS
 # threads, and on fits this small the two fight for the cores.
@@ -11,12 +9,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Before scipy is imported: scikit-learn asks for it if its array API dispatch is on.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-import numpy as np
 import pytest
 from hypothesis import settings
 from sklearn.datasets import make_classification
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Observer
@@ -60,31 +55,6 @@ def _preceded(kind, before):
         return evaluate(self, theta)
 
     return evaluated
-
-
-@pytest.fixture
-def interrupted():
-    """Return a function that fits, and checks what every interrupt has in common."""
-
-    def fit(model, X, y):
-        threads = threading.active_count()
-        with threadpool_limits(2):
-            limits = threadpool_info()
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                model.fit(X, y)
-            assert threadpool_info() == limits
-        assert threading.active_count() <= threads
-        [warning] = caught
-        assert warning.category is ConvergenceWarning
-        assert "was interrupted" in str(warning.message)
-        assert warning.filename == __file__
-        assert not model.converged_
-        assert len(model.loss_curve_) == model.n_iter_ + 1
-        assert np.isfinite(model.predict_proba(X)).all()
-        return model
-
-    return fit
 
 
 class Recorder(Observer):

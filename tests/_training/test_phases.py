@@ -1,14 +1,17 @@
 """Phases hand θ on and share one history: a fit is one path, whatever it is made of."""
 
 import re
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from sknn_simple._model.linear_objective import LinearCurvature
+from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._optim.stopping import OUTCOMES
+from sknn_simple._training.early_stopping import validation_objective
 from sknn_simple._training.plan import plan_solve
+from sknn_simple._training.train import descend
 
 FIRST_BLOCKS = 3
 CASES = ["blocks", "one output", "labels", "subsample", "float32"]
@@ -263,20 +266,24 @@ def test_ctrl_c_before_the_start_has_a_value_is_raised(
     assert "E" not in observer.events
 
 
-@pytest.mark.parametrize(
-    ("case", "during"),
-    [("blocks", "diagonal_blocks"), ("one output", "matrix")],
-    indirect=["case"],
-)
-def test_ctrl_c_while_a_preconditioner_is_renewed_keeps_the_iterate(
-    case, during, fit, recorder, monkeypatch
-):
-    def press(*_):
+class WithoutCurvature(LinearObjective):
+    """J, but Ctrl-C comes as its second derivatives are asked for."""
+
+    def curvature(self, theta):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LinearCurvature, during, press)
-    observer = recorder()
-    trained = fit(case.spec, case.data, observer=observer)
+
+@pytest.mark.parametrize("case", ["blocks", "one output", "labels"], indirect=True)
+def test_ctrl_c_while_a_preconditioner_is_renewed_keeps_the_iterate(case, recorder):
+    J = case.problem.linear
+    J = WithoutCurvature(
+        J.network, J.loss, J.blocks, J.penalty_root, J.workers, J.folded
+    )
+    problem, theta, observer = case.problem._replace(linear=J), case.start(), recorder()
+    plan = plan_solve(case.spec, problem, theta)
+    trained = descend(
+        case.spec, problem, plan, theta, None, lambda *_: [observer], whole=problem
+    )
     assert trained.outcome == "interrupted"
     assert len(trained.loss_curve) - 1 == FIRST_BLOCKS
     assert_followed(trained, observer, case)
@@ -329,32 +336,39 @@ def test_early_stopping_watches_all_phases(case, patience, halves, fit, problem_
     assert (trained.outcome == "early_stopping") == (since_best == patience)
 
 
-@pytest.fixture
-def on_validation(case, monkeypatch):
-    """Return a function that has another called before every validation loss."""
-    kind = type(case.problem.objective)
-    measure = kind.value
+class Followed:
+    """Validation rows that have a function called before every loss over them."""
 
-    def follow(before):
-        def measured(self, theta):
-            before(self)
-            return measure(self, theta)
+    def __init__(self, rows, before):
+        self.rows, self.before = rows, before
 
-        monkeypatch.setattr(kind, "value", measured)
+    def objective(self, spec, problem, _):
+        J = validation_objective(spec, problem, self.rows)
 
-    return follow
+        def value(theta):
+            self.before()
+            return J.value(theta)
+
+        return SimpleNamespace(value=value)
+
+
+def followed(rows, before):
+    return rows._replace(chunks=Followed(rows, before))
 
 
 @each_case
 @pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("during", ["evaluation", "validation"])
 def test_ctrl_c_leaves_curves_of_equal_length(
-    case, part, during, halves, fit, problem_of, on_evaluation, on_validation
+    case, part, during, halves, fit, problem_of, on_evaluation
 ):
     """Also if the last iterate has no validation loss yet."""
     spec, (rows, validation) = case.spec._replace(patience=1000), halves
     press = Pressing()
-    (on_evaluation if during == "evaluation" else on_validation)(press)
+    if during == "evaluation":
+        on_evaluation(press)
+    else:
+        validation = followed(validation, press)
     press.aim(part, lambda spec: fit(spec, rows, validation=validation), spec)
     trained = fit(spec, rows, validation=validation)
     assert trained.outcome == "interrupted"
@@ -362,10 +376,7 @@ def test_ctrl_c_leaves_curves_of_equal_length(
 
 
 @each_case
-def test_ctrl_c_before_the_start_has_a_validation_loss_is_raised(
-    case, halves, fit, on_validation
-):
+def test_ctrl_c_before_the_start_has_a_validation_loss_is_raised(case, halves, fit):
     spec, (rows, validation) = case.spec._replace(patience=5), halves
-    on_validation(Pressing(0))
     with pytest.raises(KeyboardInterrupt):
-        fit(spec, rows, validation=validation)
+        fit(spec, rows, validation=followed(validation, Pressing(0)))
