@@ -107,6 +107,12 @@ def assert_ends_with_the_best_iterate(model, lose, at=3):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+def impatient(model):
+    """Return a clone of a subclass that soon counts workers as lost."""
+    kind = type(model)
+    return type(kind.__name__, (kind,), {"worker_patience": 1.0})(**model.get_params())
+
+
 @pytest.mark.parametrize("persist", [True, False])
 def test_the_client_is_closed(persist, threads):
     model = clone(NETWORK).set_params(client=threads, persist=persist, tol=0.0)
@@ -119,18 +125,15 @@ def test_the_client_is_closed_while_alpha_is_chosen(threads):
     assert_ends_with_the_best_iterate(model, threads.close, at=0)
 
 
-def test_all_workers_are_gone(threads, monkeypatch):
-    monkeypatch.setattr(type(NETWORK), "worker_patience", 1.0)
-    model = clone(NETWORK).set_params(client=threads, tol=0.0)
-
+def test_all_workers_are_gone(threads):
+    model = impatient(NETWORK).set_params(client=threads, tol=0.0)
     assert_ends_with_the_best_iterate(model, lambda: threads.cluster.scale(0))
 
 
 @pytest.mark.parametrize("lost", ["closed", "no workers"])
 @each_dask_class
-def test_lost_before_the_first_evaluation(model, lost, threads, monkeypatch):
-    monkeypatch.setattr(type(model), "worker_patience", 1.0)
-    model = clone(model).set_params(client=threads).fit(*rows())
+def test_lost_before_the_first_evaluation(model, lost, threads):
+    model = impatient(model).set_params(client=threads).fit(*rows())
     before = dict(vars(model))
     state = joblib.hash({k: v for k, v in before.items() if k != "client"})
     if lost == "closed":
