@@ -133,7 +133,7 @@ def left_out(settings: Settings) -> Iterator[dict[str, Any]]:
         data = read()
         if data.n_classes > 3 or data.X.shape[0] > 10_000:
             continue
-        X, y = some_rows(data, LEFT_OUT_ROWS)
+        X, y = some_rows(data, 30 if settings.quick else LEFT_OUT_ROWS)
         model = LogisticNN().fit(X, y)
         refit = LogisticNN(alpha=model.alpha_)
         own = refits(refit, X, y)
@@ -160,11 +160,11 @@ def odd_rows(settings: Settings) -> Rows:
         "LogisticNN": LogisticNN,
         "OneHiddenMLP": partial(OneHiddenMLP, 30, random_state=0),
     }
-    found = []
+    rows, found = 200 if settings.quick else N_DIGITS, []
     for name, make in models.items():
         shares = []
         for seed in range(1 if settings.quick else settings.seeds):
-            X, y = some_rows(load("digits"), N_DIGITS, seed)
+            X, y = some_rows(load("digits"), rows, seed)
             generator = np.random.RandomState(seed)
             odd = generator.choice(len(y), int(FLIPPED * len(y)), replace=False)
             y = y.copy()

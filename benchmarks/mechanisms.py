@@ -148,18 +148,20 @@ def measure(
     ]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(
+    arguments: list[str] | None = None, mechanisms: dict[str, Mechanism] = MECHANISMS
+) -> None:
     """Measure the mechanisms asked for and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--which", choices=[*MECHANISMS, "all"], default="all")
+    parser.add_argument("--which", choices=[*mechanisms, "all"], default="all")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--only", default="", help="a part of the cases' names")
     parser.add_argument("--least", type=float, default=1.0, help="seconds for each")
     parser.add_argument("--wall", action="store_true", help="time of the clock")
     options = parser.parse_args(arguments)
     clock = time.perf_counter if options.wall else time.process_time
-    for which in MECHANISMS if options.which == "all" else [options.which]:
-        make_cases, off = MECHANISMS[which]
+    for which in mechanisms if options.which == "all" else [options.which]:
+        make_cases, off = mechanisms[which]
         rows = []
         for case in make_cases(options.data):
             if options.only in case.name:

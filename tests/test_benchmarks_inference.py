@@ -27,9 +27,7 @@ def test_effects_of_the_truth_are_differences_of_probabilities():
     assert_allclose(found[-1], mean(ones) - mean(zeros))
 
 
-def test_a_tiny_run(monkeypatch, capsys):
-    monkeypatch.setattr(inference, "N_DIGITS", 200)
-    monkeypatch.setattr(inference, "LEFT_OUT_ROWS", 30)
+def test_a_tiny_run(capsys):
     settings = common.Settings(quick=True, repeats=1, seeds=1, only="iris,breast")
     found = inference.run(settings)
     iris, mean = found["averages"]

@@ -64,14 +64,13 @@ def test_mechanisms_of_a_plan_change_its_solver_or_its_iterations(name):
     assert (with_it.solver_, with_it.n_iter_) != (without.solver_, without.n_iter_)
 
 
-def test_mechanisms_are_measured_without_a_folder(tmp_path, monkeypatch, capsys):
+def test_mechanisms_are_measured_without_a_folder(tmp_path, capsys):
     tiny = {}
     for name, mechanism in mechanisms.MECHANISMS.items():
         assert isinstance(next(mechanism.cases(tmp_path)), mechanism_cases.Case)
         case = mechanism_case(name)
         tiny[name] = mechanism._replace(cases=lambda folder, case=case: [case])
-    monkeypatch.setattr(mechanisms, "MECHANISMS", tiny)
-    mechanisms.main(["--least", "0", "--data", str(tmp_path)])
+    mechanisms.main(["--least", "0", "--data", str(tmp_path)], tiny)
     printed = capsys.readouterr().out
     for name, mechanism in tiny.items():
         assert f"| {name} " in printed
