@@ -18,10 +18,10 @@ from sknn_simple._chunks.rows import (
 from sknn_simple._chunks.training import ChunkedRows
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._training.heuristics import (
+    DEFAULT_THRESHOLDS,
     GROUP_BYTES,
     GROUP_WORK,
     SAMPLE_BYTES,
-    SAMPLE_STEP,
     SEARCH_ROWS,
 )
 from sknn_simple._training.problem import needs_float64
@@ -151,7 +151,9 @@ def _numbers(parts: Sequence[Lazy], numbers: list[int]) -> list[list[int]]:
 
 
 def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
-    wanted = max(SEARCH_ROWS, n_rows / max(SAMPLE_STEP, n_params))
+    # As of rows in memory.
+    step = max(DEFAULT_THRESHOLDS.subsample_step, n_params)
+    wanted = max(SEARCH_ROWS, n_rows / step)
     row_bytes = source.n_features * source.dtype.itemsize
     return min(n_rows, max(SEARCH_ROWS, min(wanted, SAMPLE_BYTES / row_bytes)))
 

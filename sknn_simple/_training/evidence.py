@@ -36,6 +36,7 @@ from sknn_simple._training.heuristics import (
     MAX_SECANTS,
     MAX_STEP,
     SAME_OUTPUTS,
+    SAME_VALUE,
     SHARE_OF_MANY,
     SHARE_OF_VOLUME,
     SMALL_STEP,
@@ -46,10 +47,6 @@ from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_round
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
-
-# A smaller relative rise of J may be rounding: if classes are nearly separable, J of
-# softmax is near 1e-6, with an error of 1e-16.
-LEAST_RISE = 1e-9
 
 
 class Evidence(NamedTuple):
@@ -286,4 +283,4 @@ def _lower(
     J, total = problem.objective, problem.data.counted_rows
     rooted = J.penalty_root * theta
     value = loss / total + 0.5 * float(rooted @ rooted)
-    return theta if (1.0 + LEAST_RISE) * value < J.value(step) else step
+    return theta if (1.0 + SAME_VALUE) * value < J.value(step) else step

@@ -188,14 +188,15 @@ ROW_SPACE_RANK = 1e-13
 # Columns are dependent if the Gram matrix of standardised columns has an eigenvalue
 # below this, relative to their number: rounding.
 DEPENDENT = 1e-15
-# The shorter weights are used if they change J by less: by rounding.
+# A smaller relative change of J may be rounding: if classes are nearly separable, J of
+# softmax is near 1e-6, with an error of 1e-16.
 SAME_VALUE = 1e-9
 # Dense features are formed in blocks of about this size.
 ROW_SPACE_BYTES = 2**26
 # Classes are separable if this number of Newton steps each change a raw output by more
-# than this. On 1,500 random tables of 12 to 120 rows and up to four columns linear
-# programming gave the same answers. Up to this number of parameters a step takes a
-# tenth of a second.
+# than this; ``separation`` says why. On 1,500 random tables of 12 to 120 rows and up to
+# four columns linear programming gave the same answers. Up to this number of parameters
+# a step takes a tenth of a second.
 UNSHRUNK_STEPS, SHRUNK, NEWTON_PARAMS = 5, 0.3, 1500
 # The steps tell only near a minimum, or where there is none: after a fit with this tol.
 TIGHT_TOL = 1e-3
@@ -205,9 +206,9 @@ TAKES_PART, MAX_NAMED = 1e-3, 5
 # Chunks are joined to groups of about this size in bytes, or of this number of rows ×
 # parameters. A task of Dask costs about 2 ms, and should take ten times as long.
 GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
-# The sample of rows in chunks has a row in this number, as the subsample of rows in
-# memory, and at most this size in bytes: it is trained on in this process.
-SAMPLE_STEP, SAMPLE_BYTES = 50, 2.0**26
+# The sample of rows in chunks has at most this size in bytes: it is trained on in this
+# process.
+SAMPLE_BYTES = 2.0**26
 # Iterations after which the Hessian of all rows in chunks replaces that of the sample.
 # With a good sample four to ten are enough.
 SAMPLE_ITERATIONS = 12
