@@ -20,10 +20,6 @@ from sknn_simple._model.objective import Curvature, Objective
 from sknn_simple._training.problem import objective_over
 from sknn_simple._training.spec import TrainSpec
 
-# Values and gradients of the last points. The evidence asks again for those of the last
-# iterate, and a round begins where the last step of the round before was evaluated.
-KEPT_POINTS = 4
-
 
 class Recipe(NamedTuple):
     """What an evaluation needs beside the rows; it is sent to them."""
@@ -84,16 +80,6 @@ class Chunked:
         self._engine = engine
         self._groups = groups
         self._recipe = engine.keep(recipe, 8 * recipe.spec.network.layout.size)
-        self._points: dict[bytes, tuple[float, np.ndarray]] = {}
-
-    def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the loss and its gradient, computed at most once for some points."""
-        key = theta.tobytes()
-        if key not in self._points:
-            while len(self._points) >= KEPT_POINTS:
-                del self._points[next(iter(self._points))]
-            self._points[key] = self.sum(_loss_and_gradient, theta)
-        return self._points[key]
 
     def sum(self, measure: Callable[..., Any], *arguments: Any) -> Any:
         """Return the sum of ``measure(J, *arguments)`` over all chunks."""
@@ -143,16 +129,17 @@ class ChunkedObjective(Objective):
 
     blocks: Any
 
+    # Each evaluation is a pass over all rows.
+    kept_points = 4
+
     def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
         """Return the loss; the gradient is kept for the case that it is asked for."""
         if largest < np.inf:
             return self.blocks.sum(_loss_value, theta, np.array(largest))
-        return self.blocks.loss_and_gradient(theta)[0]
+        return self.loss_and_gradient(theta)[0]
 
-    def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the loss and its gradient, a new array."""
-        value, gradient = self.blocks.loss_and_gradient(theta)
-        return value, gradient.copy()
+    def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        return self.blocks.sum(_loss_and_gradient, theta)
 
     def curvature(self, theta: np.ndarray) -> Any:
         """Return the second derivatives at θ."""

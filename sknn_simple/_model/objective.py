@@ -96,6 +96,9 @@ class Objective:
         into the parameters.
     """
 
+    # How many points are kept with their loss and its gradient.
+    kept_points = 0
+
     def __init__(
         self,
         network: Network,
@@ -113,17 +116,19 @@ class Objective:
         self.folded = folded
         self.size = network.layout.size
         self.workspace = Workspace()
+        self._points: list[tuple[bytes, float, np.ndarray]] = []
         self._map = None
         if folded is not None:
             layers = layer_slices(network.layout, network.input_weights)
             self._map = InputMap(layers, folded.center, folded.scale)
 
     def over(self, blocks: RowBlocks, penalty_root: np.ndarray | None = None) -> Self:
-        """Return J over other rows, or over the same rows in another precision."""
+        """Return J over other rows, or with another penalty."""
         root = self.penalty_root if penalty_root is None else penalty_root
-        return type(self)(
-            self.network, self.loss, blocks, root, self.workers, self.folded
-        )
+        J = type(self)(self.network, self.loss, blocks, root, self.workers, self.folded)
+        if blocks is self.blocks:
+            J._points = self._points
+        return J
 
     def value(self, theta: np.ndarray) -> float:
         """Return J(θ)."""
@@ -149,10 +154,20 @@ class Objective:
         return self.blocks.sum(term, (0,), self.workers)[0]
 
     def loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the loss and its gradient, a new array.
+        """Return the loss and its gradient, a new array."""
+        if not self.kept_points:
+            return self._loss_and_gradient(theta)
+        asked = theta.tobytes()
+        for point, value, gradient in reversed(self._points):
+            if point == asked:
+                return value, gradient.copy()
+        value, gradient = self._loss_and_gradient(theta)
+        self._points.append((asked, value, gradient))
+        del self._points[: -self.kept_points]
+        return value, gradient.copy()
 
-        Each block takes one forward and one backward pass.
-        """
+    def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Take one forward and one backward pass through each block."""
         params = self.params(theta)
 
         def term(block: Block, total: np.ndarray) -> float:
