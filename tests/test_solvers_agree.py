@@ -24,6 +24,7 @@ def test_solvers_agree(load, standardize):
         assert model.solver_ == model.solver
         assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-4)
         assert_allclose(model.loss_, models[0].loss_, rtol=1e-8)
+        assert_allclose(model.log_evidence_, models[0].log_evidence_, rtol=1e-5)
         assert_allclose(
             model.coef_ * X.std(axis=0),
             models[0].coef_ * X.std(axis=0),

@@ -207,7 +207,8 @@ def laplace(
         rows[np.arange(len(places)), places] = 1.0
         rows = np.array([product(row) for row in rows]).reshape(-1, J.size)
     H_bw = rows[:, free] / unit
-    biases = _eliminate(places, rows[:, places], H_bw, gradient[places])
+    shift = J.loss.shift_invariant
+    biases = _eliminate(places, rows[:, places], H_bw, gradient[places], shift=shift)
     reduced = gradient[free] / unit - biases.coupling.T @ gradient[places]
     weights = unit * theta[free]
 
@@ -235,15 +236,22 @@ def laplace(
 
 
 def _eliminate(
-    places: np.ndarray, H_bb: np.ndarray, H_bw: np.ndarray, g_b: np.ndarray
+    places: np.ndarray,
+    H_bb: np.ndarray,
+    H_bw: np.ndarray,
+    g_b: np.ndarray,
+    *,
+    shift: bool,
 ) -> _Biases:
     """Return the elimination of biases.
 
-    H_bb is singular along an equal shift of all outputs of softmax, which J does not
-    determine; that direction is left out.
+    With `shift` H_bb is singular along an equal shift of all outputs, which J does not
+    determine. That direction is left out: it has the smallest eigenvalue, a rounding
+    error that may be larger than those of other directions without curvature.
     """
     values, vectors = np.linalg.eigh(H_bb)
     kept = values > NO_CURVATURE * values.max(initial=0.0)
+    kept[: int(shift)] = False
     values, vectors = values[kept], vectors[:, kept]
     inverse = (vectors / values) @ vectors.T
     log_volume = 0.5 * float(np.log(2.0 * np.pi / values).sum())
@@ -268,21 +276,24 @@ def lanczos(
     norm = float(np.linalg.norm(start))
     if norm == 0.0:
         return np.zeros((len(start), 1)), np.zeros(1), np.zeros(1)
-    rows, diagonal, beside = [start / norm], [], []
-    while True:
-        v = product(rows[-1])
-        diagonal.append(float(v @ rows[-1]))
+    rows = np.empty((min(steps, len(start)), len(start)))
+    rows[0] = start / norm
+    diagonal, beside = [], []
+    for number in range(1, len(rows) + 1):
+        known = rows[:number]
+        v = product(known[-1])
+        diagonal.append(float(v @ known[-1]))
         # Twice, because rounding errors of one pass are multiplied later.
         for _ in range(2):
-            known = np.array(rows)
-            v = v - known.T @ (known @ v)
+            v = v - (known @ v) @ known
         norm = float(np.linalg.norm(v))
-        if len(rows) == min(steps, len(start)) or norm <= 1e-12 * max(diagonal):
+        if number == len(rows) or norm <= 1e-12 * max(diagonal):
             break
         beside.append(norm)
-        rows.append(v / norm)
+        rows[number] = v / norm
     values, vectors = eigh_tridiagonal(diagonal, beside)
-    return np.array(rows).T @ vectors, np.maximum(values, 0.0), vectors[0]
+    basis = rows[: len(values)].T @ vectors
+    return basis, np.maximum(values, 0.0), vectors[0]
 
 
 def _estimated_spectrum(
