@@ -150,7 +150,7 @@ class _Search:
         """Return the next alpha, of two digits; `alpha` itself at the end."""
         if not len(posterior.free):
             return alpha
-        self._last = [*self._last[-1:], (alpha, posterior)]
+        self._last = [*self._last[-2:], (alpha, posterior)]
         is_first = not self._best
         known = not is_first or self._lost is not None
         lost = self._share * _change_of_volume(self._last)
@@ -178,7 +178,7 @@ class _Search:
         tried = list(self._best)
         logs = np.log(tried)
         changes = np.log(list(self._best.values())) - logs
-        *previous, current = (tried.index(alpha) for alpha, _ in self._last)
+        *previous, current = (tried.index(alpha) for alpha, _ in self._last[-2:])
         now, step = logs[current], changes[current]
         change = step
         if previous:
@@ -254,13 +254,19 @@ def _posterior(
 def _change_of_volume(last: list[tuple[float, Laplace]]) -> float:
     """Return the derivative of log|H + α R| by log α that is due to the change of H.
 
-    It is 0 in the first round, and if a bound holds other weights than before.
+    It is that of the polynomial through the values at the last alphas, up to three. It
+    is 0 in the first round, and if a bound holds other weights than before.
     """
-    if len(last) < 2 or not np.array_equal(last[0][1].free, last[1][1].free):
+    alpha, now = last[-1]
+    change = {
+        each: model.log_determinant(alpha) - now.log_determinant(alpha)
+        for each, model in last
+        if np.array_equal(model.free, now.free)
+    }
+    if len(change) < 2:
         return 0.0
-    (before, old), (alpha, new) = last
-    change = new.log_determinant(alpha) - old.log_determinant(alpha)
-    return change / float(np.log(alpha / before))
+    powers = np.vander(np.log(list(change)) - np.log(alpha), increasing=True)
+    return float(np.linalg.solve(powers, list(change.values()))[1])
 
 
 def _without_shift(problem: TrainingProblem, theta: np.ndarray) -> np.ndarray:

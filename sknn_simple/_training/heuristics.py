@@ -157,7 +157,7 @@ EARLY_STOPPING_ALPHA = 0.5
 # the weights are nearly 0. On 22 tables it chose 0.03 to 110.
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
 # Largest change of log(alpha) in a round of the evidence, largest number of rounds, and
-# the number of rounds after which intervals are halved. 22 tables took 3 to 7 rounds.
+# the number of rounds after which intervals are halved. 22 tables took 2 to 6 rounds.
 MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # The share of the derivative of log|H| that counts, and that for more parameters than
 # ``evidence_params``; measured in evidence.py.
