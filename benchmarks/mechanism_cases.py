@@ -125,11 +125,16 @@ def many_rows(folder: Path) -> Iterator[Case]:
 
 
 def wide(folder: Path) -> Iterator[Case]:
-    """Fewer rows than columns: noise, and ten factors with a weak penalty."""
+    """Fewer rows than columns: noise, and ten factors; also with a hidden layer."""
     for n, p in ((100, 2000), (500, 1000), (1000, 3000)):
         yield Case(f"noise, {n} x {p}", LogisticNN(), gaussian(n, p, 3))
     for n, p in ((100, 2000), (1000, 1200)):
         yield Case(f"factors, {n} x {p}", LogisticNN(alpha=1e-2), collinear(n, p))
+    network = OneHiddenMLP(alpha=1.0, random_state=0)
+    for n, p in ((100, 200), (100, 2000), (500, 1000)):
+        yield Case(f"network, noise, {n} x {p}", network, gaussian(n, p, 3))
+    for n, p in ((100, 5000), (500, 2000)):
+        yield Case(f"network, factors, {n} x {p}", network, collinear(n, p))
 
 
 def networks(folder: Path) -> Iterator[Case]:

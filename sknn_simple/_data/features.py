@@ -55,6 +55,10 @@ class FeatureTransform:
         """The shift (n_features,) that centring would subtract from sparse X."""
         return self._rounded(self.center * self.scale)
 
+    def of(self, columns: slice) -> Self:
+        """Return the transform of some columns."""
+        return type(self)(self.center[columns], self.scale[columns], self._step)
+
     def without_rounding(self) -> Self:
         """Return the same transform without rounding."""
         return type(self)(self.center, self.scale)

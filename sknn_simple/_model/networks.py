@@ -19,6 +19,7 @@ neural networks. AISTATS.
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -61,6 +62,10 @@ class LinearNetwork:
         self.layout = Layout(shapes)
         self.n_outputs = n_outputs
         self.has_bias = fit_intercept
+
+    def with_features(self, n_features: int) -> Self:
+        """Return the same network for another number of features."""
+        return type(self)(n_features, self.n_outputs, self.has_bias)
 
     def row_bytes(self, X: Features) -> float:
         """Return the memory in bytes that an evaluation uses per row."""
@@ -134,6 +139,16 @@ class OneHiddenNetwork:
         self.n_outputs = n_outputs
         self.activation = activation
         self.skip_connections = skip_connections
+
+    def with_features(self, n_features: int) -> Self:
+        """Return the same network for another number of features."""
+        return type(self)(
+            n_features,
+            self.n_hidden,
+            self.n_outputs,
+            self.activation,
+            self.skip_connections,
+        )
 
     def draw(self, seed: int) -> np.ndarray:
         """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)), (size,).

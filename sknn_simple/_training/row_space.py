@@ -7,9 +7,15 @@ outputs Z ω + b. At the minimum ω lies in the space of the rows, ω = V v, whe
     Z ω = (U S) v,    |ω|² = |v|²
 
 so J over r new features, the columns of U S, has the same values and the same minimum
-(Hastie and Tibshirani 2004). Without a penalty this v is the solution of minimum norm.
+(Hastie and Tibshirani 2004). The same is true of the weights of hidden units and of
+skip connections. Without a penalty this v is the solution of minimum norm.
 The evidence is the same too: the p - r directions that the rows do not determine
 multiply it by 1.
+
+The path to the minimum is another matter. For the linear network each column of U S is
+divided by its deviation, so that the Hessian is near 1. For a hidden layer a path in
+these coordinates ends in worse minima; with an orthonormal V and nothing divided it is
+the path over all columns, without the part of the start that no row sees.
 
 U and S² are the eigenvectors and eigenvalues of Z Zᵀ (n, n), and V = Zᵀ U S⁻¹ is never
 formed.
@@ -21,15 +27,15 @@ arrays. Biostatistics 5(3), 329-340.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import Features, FeatureTransform, equal_rows
+from sknn_simple._data.features import Features, equal_rows
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
-from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._training.heuristics import (
     DEPENDENT,
     ROW_SPACE_BYTES,
@@ -39,15 +45,25 @@ from sknn_simple._training.heuristics import (
     SAME_VALUE,
     most_rows,
 )
-from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.problem import (
+    Columns,
+    TrainingProblem,
+    build_problem,
+    objective_over,
+    problem_over,
+)
 from sknn_simple._training.spec import TrainSpec
 
 
 def has_few_rows(spec: TrainSpec, X: Features) -> bool:
-    """Return whether a linear network has fewer distinct rows than columns."""
-    if not spec.network.is_linear or spec.is_bounded:
+    """Return whether the problem is smaller in the space of the rows.
+
+    With early stopping the validation rows have no coordinates in this space.
+    """
+    if spec.is_bounded or spec.patience is not None:
         return False
-    return equal_rows(X, most_rows(X.shape[1])) is not None
+    most = most_rows(X.shape[1], is_linear=spec.network.is_linear)
+    return equal_rows(X, most) is not None
 
 
 def in_row_space(
@@ -55,9 +71,10 @@ def in_row_space(
 ) -> tuple[TrainSpec, TrainingProblem]:
     """Return the problem in coordinates of the row space, if that is smaller."""
     X = problem.data.X
-    if problem.linear is None or spec.is_bounded:
+    if spec.is_bounded or spec.patience is not None:
         return spec, problem
-    rows = equal_rows(X, most_rows(X.shape[1]))
+    most = most_rows(X.shape[1], is_linear=spec.network.is_linear)
+    rows = equal_rows(X, most)
     if rows is None or _spread(problem) > ROW_SPACE_SPREAD:
         return spec, problem
     first, number = rows
@@ -65,8 +82,7 @@ def in_row_space(
     if not space.features.size:  # all columns are constant
         return spec, problem
     data = _merged(problem.data, space.features, number)
-    n_columns = data.X.shape[1]
-    network = LinearNetwork(n_columns, data.n_outputs, spec.network.has_bias)
+    network = spec.network.with_features(data.X.shape[1])
     inner = spec._replace(
         network=network,
         standardize=False,
@@ -74,16 +90,40 @@ def in_row_space(
         # The probes of an estimate would depend on the basis, which rounding rotates.
         thresholds=spec.thresholds._replace(evidence_params=ROW_SPACE_ROWS),
     )
-    reduced = build_problem(inner, data, workers)
+    reduced = _reduced(inner, data, workers)
     return inner, reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
 
 
+def _reduced(spec: TrainSpec, data: TrainingSet, workers: Workers) -> TrainingProblem:
+    if spec.network.is_linear:
+        return build_problem(spec, data, workers)
+    ones = np.ones(data.X.shape[1])
+    as_they_are = Columns(0.0 * ones, ones, 0.0 * ones)
+    return problem_over(
+        spec, data, as_they_are, partial(objective_over, spec, data, workers)
+    )
+
+
+def start_in_row_space(
+    whole: TrainingProblem, reduced: TrainingProblem, start: np.ndarray
+) -> np.ndarray:
+    """Return the part of a random start that the rows see.
+
+    `start` and the result are in the coordinates u of the diagonal preconditioners.
+    """
+    rows = reduced.input_map
+    assert isinstance(rows, _RowSpaceMap)
+    theta = rows.from_theta(whole.diagonal.to_theta(start))
+    return reduced.diagonal.from_theta(theta)
+
+
 def _column_unit(problem: TrainingProblem) -> np.ndarray:
     """Return the factor of each column's weights in the penalty; 0 if constant."""
-    layout = problem.objective.network.layout
-    return layout.views(problem.penalty_unit)["coef"][:, 0]
+    network = problem.objective.network
+    (weights, _), *_ = network.input_weights
+    return network.layout.views(problem.penalty_unit)[weights][:, 0]
 
 
 def _spread(problem: TrainingProblem) -> float:
@@ -173,8 +213,8 @@ class _RowSpace:
         transform = self.problem.transform
         for start in range(0, n_columns, step):
             part = slice(start, start + step)
-            apply = FeatureTransform(transform.center[part], transform.scale[part])
-            yield part, apply.dense(self._X[:, part]) * self._inverse[part]
+            Z = transform.of(part).dense(self._X[:, part])
+            yield part, Z * self._inverse[part]
 
     def to_weights(self, v: np.ndarray) -> np.ndarray:
         """Return the weights θ (p, K) of all columns: V v over the units."""
@@ -198,19 +238,26 @@ class _RowSpaceMap:
 
     def __init__(self, space: _RowSpace, reduced: TrainingProblem) -> None:
         self._space, self._inner = space, reduced.input_map
-        self._layout = reduced.objective.network.layout
+        network = reduced.objective.network
+        self._layout = network.layout
+        names = [weights for weights, _ in network.input_weights]
+        self._names = [name for name in names if name in self._layout.shapes]
 
     def to_raw(self, theta: np.ndarray) -> np.ndarray:
         """Return θ as parameters for all raw columns."""
         outer = self._space.problem
         arrays = dict(self._layout.views(self._inner.to_raw(theta)))
-        arrays["coef"] = self._space.to_weights(arrays["coef"])
+        for name in self._names:
+            arrays[name] = self._space.to_weights(arrays[name])
         return outer.input_map.to_raw(outer.objective.network.layout.pack(arrays))
 
     def from_raw(self, raw: np.ndarray) -> np.ndarray:
         """Return the part of raw parameters in the space of the rows, as θ."""
-        outer = self._space.problem
-        layout = outer.objective.network.layout
-        arrays = dict(layout.views(outer.input_map.from_raw(raw)))
-        arrays["coef"] = self._space.from_weights(arrays["coef"])
+        return self.from_theta(self._space.problem.input_map.from_raw(raw))
+
+    def from_theta(self, theta: np.ndarray) -> np.ndarray:
+        """Return the part of θ of all columns in the space of the rows."""
+        arrays = dict(self._space.problem.objective.network.layout.views(theta))
+        for name in self._names:
+            arrays[name] = self._space.from_weights(arrays[name])
         return self._inner.from_raw(self._layout.pack(arrays))

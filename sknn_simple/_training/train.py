@@ -25,7 +25,12 @@ from sknn_simple._training.heuristics import LARGEST_LOSS, TIGHT_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
-from sknn_simple._training.row_space import has_few_rows, in_row_space, minimum_norm
+from sknn_simple._training.row_space import (
+    has_few_rows,
+    in_row_space,
+    minimum_norm,
+    start_in_row_space,
+)
 from sknn_simple._training.separation import separating_columns
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import subsample_optimum
@@ -110,6 +115,8 @@ def train(
         problem = whole = build_problem(spec, data, workers)
         if not evaluates:
             spec, problem = in_row_space(spec, whole, workers)
+        if problem is not whole and not (warm_start or spec.network.is_linear):
+            start = start_in_row_space(whole, problem, start)
         theta, is_warm = first_theta(spec, problem, start, warm_start)
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
