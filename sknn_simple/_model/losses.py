@@ -40,7 +40,8 @@ class Loss(Protocol):
     ) -> float:
         """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ), `largest`), per label if y has several.
 
-        `raw` may be overwritten.
+        `raw` may be overwritten. A ℓ that is not a number, of outputs that overflow,
+        counts as `largest`.
         """
         ...
 
@@ -145,7 +146,7 @@ class BernoulliLoss:
     ) -> float:
         raw *= 2.0 * y - 1.0
         _log_sigmoid(raw)
-        return -_weighted_sum(np.maximum(raw, -largest, out=raw), weight)
+        return -_weighted_sum(np.fmax(raw, -largest, out=raw), weight)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -213,7 +214,7 @@ class SoftmaxLoss:
         entries, place = _observed(raw, y)
         log_probability = entries.take(place)
         log_probability -= np.log(np.exp(raw, out=raw).sum(axis=1))
-        return -float(weight @ np.maximum(log_probability, -largest))
+        return -float(weight @ np.fmax(log_probability, -largest))
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray

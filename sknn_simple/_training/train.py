@@ -155,8 +155,10 @@ def descend(
         trained = _without_penalty(spec, problem, found.theta, trained)
     if validation is not None:
         theta = whole.from_raw(problem.to_raw(found.theta))
-        rows = validation_objective(spec, whole, validation)
-        loss = rows.loss_value(theta, LARGEST_LOSS)
+        # Features and outputs of a row far from all others may overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = validation_objective(spec, whole, validation)
+            loss = rows.loss_value(theta, LARGEST_LOSS)
         trained = trained._replace(held_out_loss=loss)
     return trained
 

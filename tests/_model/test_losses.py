@@ -135,6 +135,20 @@ def test_the_loss_of_a_row_may_have_a_limit(name, n_outputs):
 
 
 @EVERY
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_outputs_that_overflow_count_as_the_limit(name, n_outputs, value):
+    case = Case(name, n_outputs)
+    raw = case.raw.copy()
+    raw[3] = value if name == "softmax" else (1.0 - 2.0 * case.y[3]) * abs(value)
+    others = np.arange(len(raw)) != 3
+    with np.errstate(invalid="ignore"):
+        found = case.loss.value(fresh(raw), case.y, case.weight, 7.0)
+    rest = case.loss.value(fresh(raw[others]), case.y[others], case.weight[others], 7.0)
+    limits = 7.0 if name == "softmax" else 7.0 * n_outputs
+    assert found == pytest.approx(rest + case.weight[3] * limits, rel=1e-12)
+
+
+@EVERY
 def test_gradient_is_the_derivative_of_the_value(name, n_outputs):
     case = Case(name, n_outputs)
     np.testing.assert_allclose(

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._data.row_blocks import DEFAULT_SIZES
 from sknn_simple._optim.minimize import SOLVERS
+from sknn_simple._training.heuristics import LARGEST_LOSS
 from sknn_simple._training.train import train
 
 BOUNDED = [name for name, row in SOLVERS.items() if row.bounds]
@@ -261,3 +262,17 @@ def test_sparse_and_dense_features_end_alike(data, spec, fit):
     dense = fit(spec, data._replace(X=X))
     other = fit(spec, data._replace(X=sparse.csr_array(X)))
     assert other.loss == pytest.approx(dense.loss, rel=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("value", [30.0, 1e4, 3e38])
+def test_a_held_out_row_counts_at_most_the_largest_loss(value, dtype, data, fit, spec):
+    """Also if its features, or its outputs, overflow in float32."""
+    rows = data._replace(X=data.X.astype(dtype))
+    others, far = rows.rows(np.arange(1, 10)), rows.rows(np.arange(10))
+    far.X[0] = -value * np.sign(far.X[0])
+    rest, found = (fit(spec, rows, validation=v).held_out_loss for v in (others, far))
+    alone = 10.0 * found - 9.0 * rest
+    assert 1.0 < alone <= 1.00001 * LARGEST_LOSS
+    # Units of tanh saturate: their outputs have a limit.
+    assert not spec.network.is_linear or alone == pytest.approx(LARGEST_LOSS)
