@@ -238,7 +238,8 @@ def _posterior(
     """Return the Laplace approximation; weights that a bound holds do not count.
 
     The Hessian of the last one is used again if the raw outputs have hardly changed.
-    Its products with a step give their mean squared change, weighted by curvature.
+    Its product with a step, over its mean diagonal, which is the mean curvature of
+    standardised columns, is their mean squared change, weighted by curvature.
     """
     held = (spec.signs != 0.0) & (theta == 0.0)
     J = problem.linear
@@ -246,8 +247,10 @@ def _posterior(
     total, most = problem.data.counted_rows, spec.thresholds.evidence_params
     known = None
     if last is not None and last.hessian is not None:
-        step = theta - last.theta
-        known = last.hessian if step @ last.hessian @ step < SAME_OUTPUTS else None
+        step, hessian = theta - last.theta, last.hessian
+        change = step @ hessian @ step
+        if change < SAME_OUTPUTS * hessian.diagonal().mean():
+            known = hessian
     return laplace(J, theta, problem.penalty_unit, held, total, most, hessian=known)
 
 

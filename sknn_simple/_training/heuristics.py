@@ -163,8 +163,8 @@ MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # ``evidence_params``; measured in evidence.py.
 SHARE_OF_VOLUME, SHARE_OF_MANY = 0.6, 0.8
 # If the mean squared change of the raw outputs, weighted by their curvature, is less,
-# the Hessian changes by a part in a thousand, and is not formed again.
-SAME_OUTPUTS = 1e-6
+# the Hessian changes by two parts in a thousand, and is not formed again.
+SAME_OUTPUTS = 4e-6
 # The search ends if log(alpha) would change by less.
 CLOSE = 0.03
 # The factor from the first to the second alpha if the first is the best one without κ,

@@ -61,6 +61,19 @@ def test_a_problem_with_another_alpha_is_the_one_built_for_it(
     assert one.linear is one.objective
 
 
+@pytest.mark.parametrize("seed", [5, 8, 10, 27])
+def test_saturated_rows_do_not_prolong_the_search(seed, training_set, linear_spec, fit):
+    """Outputs change by several units although the curvature is nearly 0."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(100, 30))
+    y = np.argmax(X @ rng.normal(size=(30, 2)), axis=1)
+    data = training_set(X, y, np.full(100, 100.0))
+    found = fit(by_evidence(linear_spec(data)), data)
+    assert found.outcome == "gradient"
+    assert found.evidence is not None
+    assert len(found.evidence.path) <= 6
+
+
 # The plan of a round ------------------------------------------------------------------
 
 
