@@ -15,7 +15,7 @@ Both are timed in turns in the same run. Ratios are evaluation / limit.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import cycle, product
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -195,11 +195,13 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     ways = {} if case.h else readings(X, n_threads)
     with Workers(n_threads) as workers:
         objective = make_objective(case, X, y, workers)
-        theta = 0.1 * np.random.default_rng(2).standard_normal(objective.size)
+        # More points than J keeps, so that each one is evaluated again.
+        shape = objective.kept_points + 1, objective.size
+        points = cycle(0.1 * np.random.default_rng(2).standard_normal(shape))
 
         def evaluate() -> None:
             with limit_blas_threads():
-                objective.value_and_grad(theta)
+                objective.value_and_grad(next(points))
 
         evaluate()
         count = max(1, int(TURN_SECONDS / seconds(evaluate)))

@@ -125,7 +125,10 @@ class Objective:
             self._map = InputMap(layers, folded.center, folded.scale)
 
     def over(self, blocks: RowBlocks, penalty_root: np.ndarray | None = None) -> Self:
-        """Return J over other rows, or with another penalty."""
+        """Return J over other rows, or with another penalty.
+
+        The kept losses do not depend on the penalty: the same rows share them.
+        """
         root = self.penalty_root if penalty_root is None else penalty_root
         J = type(self)(self.network, self.loss, blocks, root, self.workers, self.folded)
         if blocks is self.blocks:

@@ -206,6 +206,9 @@ def test_value_alone_is_the_value(case, form, sizes):
     objective = case.objective(form, sizes=sizes)
     value, _ = objective.value_and_grad(case.theta)
     assert objective.value(case.theta) == pytest.approx(value, rel=1e-15)
+    loss, _ = objective.loss_and_gradient(case.theta)
+    limited = objective.loss_value(case.theta, 1e3)
+    assert limited == pytest.approx(loss, rel=1e-15)
 
 
 @everything
@@ -375,5 +378,49 @@ def test_one_objective_can_be_evaluated_from_several_threads_in_turn(case, form)
     for n_threads in (3, 2):
         with Workers(n_threads) as workers:
             objective.workers = workers
+            for k in range(objective.kept_points):  # θ is evaluated again
+                objective.value_and_grad((2.0 + k) * case.u)
             found = evaluate(objective, case)
         assert_close(found, expected, rtol=0.0)
+
+
+class CountedLoss:
+    """Counts the evaluations of another loss."""
+
+    def __init__(self, loss):
+        self.loss, self.n_evaluations = loss, 0
+
+    def __getattr__(self, name):
+        return getattr(self.loss, name)
+
+    def value_and_gradient(self, *args):
+        self.n_evaluations += 1
+        return self.loss.value_and_gradient(*args)
+
+
+@parametrize(["linear"])
+@every_form
+def test_the_last_points_are_evaluated_once_for_all_penalties(case, form):
+    objective = case.objective(form)
+    objective.loss = counted = CountedLoss(objective.loss)
+    value, gradient = objective.value_and_grad(case.theta)
+    gradient += 1.0  # the caller's
+    other = objective.over(objective.blocks, 2.0 * case.penalty_root)
+    found = other.value_and_grad(case.theta)
+    assert objective.value(case.theta) == value
+    assert counted.n_evaluations == 1
+    # Other rows are evaluated.
+    rows = np.arange(0, N_ROWS, 2)
+    data = {"y": case.y[rows], "weight": case.weight[rows]}
+    some = case.objective(form, case.X[rows], **data)
+    objective.over(some.blocks).value_and_grad(case.theta)
+    assert counted.n_evaluations == 2
+    # Points are forgotten after others.
+    for k in range(objective.kept_points):
+        objective.value((2.0 + k) * case.u)
+    assert objective.value(case.theta) == value
+    assert counted.n_evaluations == 3 + objective.kept_points
+    case.penalty_root *= 2.0
+    expected = case.objective(form).value_and_grad(case.theta)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-14)
+    np.testing.assert_array_equal(found[1], expected[1])
