@@ -40,7 +40,7 @@ MODELS = {"LogisticNN": LogisticNN(), "OneHiddenMLP": OneHiddenMLP(random_state=
 # -------------------
 #
 # ``cv_results_`` holds the alphas that the network tried, from strong to weak. The path
-# ends when the log-loss of the held-out rows has risen. The fit takes the alpha with
+# ends when the log-loss of the held-out rows hardly falls. The fit takes the alpha with
 # the lowest one, or the middle between it and a neighbour.
 
 for model in MODELS.values():

@@ -66,8 +66,8 @@ class LogisticNN(BaseNN):
     change of A. c is 0.6, or 0.8 for more than 300 parameters (measured). With c = 0
     this is the condition of MacKay (1992; Bishop 2006, sections 4.4 and 5.7). J is
     minimised for one alpha after the other until alpha changes by less than 3 %, which
-    takes two to eight rounds; alpha then has two digits. If ``fit`` is given ``X_val``,
-    these rows choose alpha instead.
+    takes two to six rounds on most tables; alpha then has two digits. If ``fit`` is
+    given ``X_val``, these rows choose alpha instead.
 
     Read more in the :ref:`User Guide <guide_logistic>`.
 

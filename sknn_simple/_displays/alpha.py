@@ -30,7 +30,7 @@ class AlphaDisplay(Display):
     criterion : array-like of shape (n_tried,)
         Mean log-loss of held-out rows, or log evidence, at each alpha.
     chosen_alpha : float
-        The alpha that was chosen.
+        The alpha that was chosen; it may lie between two of those that were tried.
     standard_error : array-like of shape (n_tried,), default=None
         Standard error of the mean log-loss; None to draw no band.
     criterion_name : str, default="Held-out log-loss"

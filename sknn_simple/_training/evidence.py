@@ -257,8 +257,8 @@ def _posterior(
 def _change_of_volume(last: list[tuple[float, Laplace]]) -> float:
     """Return the derivative of log|H + α R| by log α that is due to the change of H.
 
-    It is that of the polynomial through the values at the last alphas, up to three. It
-    is 0 in the first round, and if a bound holds other weights than before.
+    It is that of the polynomial through the values at the last alphas, up to three. A
+    round counts if bounds held the same weights as now. It is 0 if there is no other.
     """
     alpha, now = last[-1]
     change = {

@@ -129,8 +129,8 @@ PATH_START, PATH_FACTOR, PATH_LENGTH = 0.3, 10.0**0.5, 12
 SEARCH_TOL, SEARCH_DECREASE = 1e-2, 5e-3
 # A larger log-loss of a row counts as this in a search: the true class has at least a
 # probability of 0.001. One row far from all others may otherwise decide (spambase: ten
-# times the best alpha). Of 0.05 to 5e-5 (22 tables, two draws of the rows) 0.01 to 5e-5
-# have the lowest log-loss, 0.5 % below that without a limit.
+# times the best alpha). Of the probabilities 0.05 to 5e-5 (22 tables, two draws of the
+# rows) those up to 0.01 lead to the lowest log-loss, 0.5 % below that without a limit.
 LARGEST_LOSS = log(1000.0)
 # The fits of a search have at most this number of hidden units: on 22 tables they take
 # half of the time of 100 units, and choose alphas with the same log-loss (0.772, 0.776

@@ -247,7 +247,7 @@ def _eliminate(
 
     With `shift` H_bb is singular along an equal shift of all outputs, which J does not
     determine. That direction is left out: it has the smallest eigenvalue, a rounding
-    error that may be larger than those of other directions without curvature.
+    error that may exceed the threshold if all rows are saturated.
     """
     values, vectors = np.linalg.eigh(H_bb)
     kept = values > NO_CURVATURE * values.max(initial=0.0)
