@@ -1,6 +1,7 @@
 """The search for alpha: its path, its end, its folds, and what stops it."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,24 @@ def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, sea
     errors = falls.std(axis=1, ddof=1) / np.sqrt(3)
     lowered = falls.mean(axis=1) > FALL_ERRORS * errors
     assert lowered.tolist() == [True] * (len(lowered) - 1) + [False]
+
+
+@pytest.mark.parametrize("minimum", [2.0, 1.8, 2.2, 1.7, 2.3, 2.45, 0.3, 0.2])
+def test_the_nearest_half_step_to_the_minimum_is_chosen(minimum, data, spec):
+    """`minimum` is in steps of the path; a parabola has its minimum there."""
+    start = PATH_START * data.total_weight
+
+    class WithLoss(FoldTraining):
+        def __call__(self, number, fold, alpha, task, stop):
+            steps = np.log(start / alpha) / np.log(PATH_FACTOR)
+            loss = 0.5 + 0.1 * (steps - minimum) ** 2
+            return SimpleNamespace(outcome="gradient", held_out_loss=loss), False
+
+    training, folds = WithLoss(spec, np.zeros(0), _NO_TASKS), [Fold(data, data)]
+    found = search_alpha(training, folds, data.total_weight, 1, [].append)
+    # The strongest value has no neighbour on one side.
+    expected = np.round(2.0 * minimum) / 2.0 if minimum > 0.5 else 0.0
+    assert_allclose(found.alpha, start / PATH_FACTOR**expected, rtol=1e-12)
 
 
 def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, search):
