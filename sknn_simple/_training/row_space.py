@@ -56,25 +56,31 @@ from sknn_simple._training.spec import TrainSpec
 
 
 def has_few_rows(spec: TrainSpec, X: Features) -> bool:
-    """Return whether the problem is smaller in the space of the rows.
+    """Return whether the problem is smaller in the space of the rows."""
+    return _distinct_rows(spec, X) is not None
 
-    With early stopping the validation rows have no coordinates in this space.
+
+def _distinct_rows(
+    spec: TrainSpec, X: Features
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what `equal_rows` does; None if the rows are too many, or not used.
+
+    With early stopping the validation rows have no coordinates in their space. Without
+    standardising, a hidden layer would get coordinates in very different units.
     """
+    is_linear = spec.network.is_linear
     if spec.is_bounded or spec.patience is not None:
-        return False
-    most = most_rows(X.shape[1], is_linear=spec.network.is_linear)
-    return equal_rows(X, most) is not None
+        return None
+    if not (is_linear or spec.standardize):
+        return None
+    return equal_rows(X, most_rows(X.shape[1], is_linear=is_linear))
 
 
 def in_row_space(
     spec: TrainSpec, problem: TrainingProblem, workers: Workers
 ) -> tuple[TrainSpec, TrainingProblem]:
     """Return the problem in coordinates of the row space, if that is smaller."""
-    X = problem.data.X
-    if spec.is_bounded or spec.patience is not None:
-        return spec, problem
-    most = most_rows(X.shape[1], is_linear=spec.network.is_linear)
-    rows = equal_rows(X, most)
+    rows = _distinct_rows(spec, problem.data.X)
     if rows is None or _spread(problem) > ROW_SPACE_SPREAD:
         return spec, problem
     first, number = rows
