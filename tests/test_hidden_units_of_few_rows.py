@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from models import (
     assert_same_bits,
@@ -86,6 +87,16 @@ def test_weights_are_repeated_rows_in_any_order(alpha, form):
     rows = np.repeat(np.arange(N), times)[order]
     repeated = clone(model).fit(form(X[rows]), y[rows])
     assert_same_bits(weighted, repeated, X)
+
+
+def test_threads_and_jobs_change_no_bit():
+    X, y = wide(n=60, p=1000)
+    model = clone(MODEL).set_params(alpha="auto", tol=1e-3, n_init=2)
+    with threadpool_limits(1):
+        alone = clone(model).fit(X, y)
+    with threadpool_limits(2):
+        assert_same_bits(alone, clone(model).fit(X, y), X)
+    assert_same_bits(alone, clone(model).set_params(n_jobs=2).fit(X, y), X)
 
 
 def test_a_warm_start_begins_where_the_last_fit_ended():
