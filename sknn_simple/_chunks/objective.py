@@ -129,14 +129,11 @@ class ChunkedObjective(Objective):
 
     blocks: Any
 
-    # Each evaluation is a pass over all rows.
-    kept_points = 4
+    # Also of a hidden layer: each evaluation is a pass over all rows.
+    kept_points = LinearObjective.kept_points
 
-    def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
-        """Return the loss; the gradient is kept for the case that it is asked for."""
-        if largest < np.inf:
-            return self.blocks.sum(_loss_value, theta, np.array(largest))
-        return self.loss_and_gradient(theta)[0]
+    def _loss_value(self, theta: np.ndarray, largest: float) -> float:
+        return self.blocks.sum(_loss_value, theta, np.array(largest))
 
     def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         return self.blocks.sum(_loss_and_gradient, theta)

@@ -28,12 +28,6 @@ class LinearObjective(Objective):
 
     kept_points = 4
 
-    def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
-        """Return the loss; the gradient is kept, because it is asked for next."""
-        if largest < np.inf:
-            return super().loss_value(theta, largest)
-        return self.loss_and_gradient(theta)[0]
-
     @property
     def n_columns(self) -> int:
         """The number of features."""

@@ -98,7 +98,8 @@ class Objective:
         into the parameters.
     """
 
-    # How many points are kept with their loss and its gradient.
+    # How many points are kept with their loss and its gradient. If any are, a loss is
+    # computed with its gradient, because that is asked for next.
     kept_points = 0
 
     def __init__(
@@ -149,6 +150,12 @@ class Objective:
 
     def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
         """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ(θ)), `largest`)."""
+        if self.kept_points and largest == np.inf:
+            return self.loss_and_gradient(theta)[0]
+        return self._loss_value(theta, largest)
+
+    def _loss_value(self, theta: np.ndarray, largest: float) -> float:
+        """Take one forward pass through each block."""
         params = self.params(theta)
 
         def term(block: Block, _: np.ndarray) -> float:
