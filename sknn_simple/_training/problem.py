@@ -123,21 +123,23 @@ def build_problem(
     data: TrainingSet,
     workers: Workers,
     precision: np.dtype | None = None,
+    columns: Columns | None = None,
 ) -> TrainingProblem:
-    """Compute the column moments and build J over the transformed rows.
+    """Measure the columns, unless they are known, and build J over transformed rows.
 
     Columns are divided by their standard deviation, also if the penalty measures their
     weights in another unit: the Hessian's diagonal is then near 1. Without a bias they
     cannot be centred, and are divided by their root mean square. A constant column
     becomes 0: its weight would act as a second bias. `precision` is the dtype that the
-    features had before they were converted, if any.
+    features had before they were converted, if any. Known `columns` are of float64.
     """
-    blocks = cut(spec, data)
-    mean, deviation = column_moments(blocks, workers, precision)
-    half = np.zeros_like(mean)
-    if spec.standardize:
-        half = half_distances(blocks, workers)
-    columns = Columns(mean, deviation, half)
+    if columns is None:
+        blocks = cut(spec, data)
+        mean, deviation = column_moments(blocks, workers, precision)
+        half = np.zeros_like(mean)
+        if spec.standardize:
+            half = half_distances(blocks, workers)
+        columns = Columns(mean, deviation, half)
     if needs_float64(data.X, columns):
         wider = data._replace(X=data.X.astype(np.float64))
         return build_problem(spec, wider, workers, data.X.dtype)

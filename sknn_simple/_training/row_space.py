@@ -27,7 +27,6 @@ arrays. Biostatistics 5(3), 329-340.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -45,13 +44,7 @@ from sknn_simple._training.heuristics import (
     SAME_VALUE,
     most_rows,
 )
-from sknn_simple._training.problem import (
-    Columns,
-    TrainingProblem,
-    build_problem,
-    objective_over,
-    problem_over,
-)
+from sknn_simple._training.problem import Columns, TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
 
 
@@ -96,20 +89,17 @@ def in_row_space(
         # The probes of an estimate would depend on the basis, which rounding rotates.
         thresholds=spec.thresholds._replace(evidence_params=ROW_SPACE_ROWS),
     )
-    reduced = _reduced(inner, data, workers)
+    columns = None if network.is_linear else _undivided(data.X.shape[1])
+    reduced = build_problem(inner, data, workers, columns=columns)
     return inner, reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
 
 
-def _reduced(spec: TrainSpec, data: TrainingSet, workers: Workers) -> TrainingProblem:
-    if spec.network.is_linear:
-        return build_problem(spec, data, workers)
-    ones = np.ones(data.X.shape[1])
-    as_they_are = Columns(0.0 * ones, ones, 0.0 * ones)
-    return problem_over(
-        spec, data, as_they_are, partial(objective_over, spec, data, workers)
-    )
+def _undivided(n_columns: int) -> Columns:
+    """Return measures with which columns are neither shifted nor divided."""
+    zeros = np.zeros(n_columns)
+    return Columns(zeros, np.ones(n_columns), zeros)
 
 
 def start_in_row_space(
