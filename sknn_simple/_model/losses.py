@@ -20,7 +20,7 @@ import numpy as np
 
 
 class Loss(Protocol):
-    """The methods of a loss that objectives call; K is the number of outputs.
+    """A loss, and the methods that objectives call; K is the number of outputs.
 
     ℓ is `shift_invariant` if adding a constant to all outputs does not change it.
     """
@@ -29,6 +29,10 @@ class Loss(Protocol):
 
     def start_curvature(self, n_outputs: int) -> float:
         """Return ∂²ℓ/∂zₖ² at equal outputs."""
+        ...
+
+    def losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return ℓ(yᵢ, zᵢ), (n_rows,) or per label; `raw` may be overwritten."""
         ...
 
     def value(
@@ -43,7 +47,7 @@ class Loss(Protocol):
         `raw` may be overwritten. A ℓ that is not a number, of outputs that overflow,
         counts as `largest`.
         """
-        ...
+        return _weighted_sum(np.fmin(self.losses(raw, y), largest), weight)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -102,10 +106,10 @@ def by_output(weight: np.ndarray) -> np.ndarray:
     return weight.reshape(len(weight), -1)
 
 
-def _weighted_sum(raw: np.ndarray, weight: np.ndarray) -> float:
+def _weighted_sum(losses: np.ndarray, weight: np.ndarray) -> float:
     if weight.ndim == 1:
-        return float((weight @ raw).sum())
-    return float(np.sum(weight * raw))
+        return float((weight @ losses).sum())
+    return float(np.sum(weight * losses))
 
 
 def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +124,7 @@ def _observed(raw: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return raw.T.reshape(-1), place
 
 
-class BernoulliLoss:
+class BernoulliLoss(Loss):
     """Independent Bernoulli outputs: two classes (K = 1) or K labels.
 
     ℓ(y, z) = Σₖ log(1 + exp(zₖ)) - yₖ zₖ,    ∂ℓ/∂zₖ = σ(zₖ) - yₖ,
@@ -137,16 +141,10 @@ class BernoulliLoss:
         """1/4, the variance of a fair coin."""
         return 0.25
 
-    def value(
-        self,
-        raw: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray,
-        largest: float = np.inf,
-    ) -> float:
+    def losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
         raw *= 2.0 * y - 1.0
         _log_sigmoid(raw)
-        return -_weighted_sum(np.fmax(raw, -largest, out=raw), weight)
+        return np.negative(raw, out=raw)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -187,7 +185,7 @@ class BernoulliLoss:
         return by_output(weight) * (probability * (1.0 - probability)), None
 
 
-class SoftmaxLoss:
+class SoftmaxLoss(Loss):
     """One of K classes; all K raw outputs are kept.
 
     ℓ(y, z) = log Σₖ exp(zₖ) - z_y,    ∂ℓ/∂z = p - e_y,
@@ -203,18 +201,12 @@ class SoftmaxLoss:
         """(1 - 1/K) / K, the variance of the indicator of one of K equal classes."""
         return (1.0 - 1.0 / n_outputs) / n_outputs
 
-    def value(
-        self,
-        raw: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray,
-        largest: float = np.inf,
-    ) -> float:
+    def losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
         _shift_below_zero(raw)
         entries, place = _observed(raw, y)
         log_probability = entries.take(place)
         log_probability -= np.log(np.exp(raw, out=raw).sum(axis=1))
-        return -float(weight @ np.fmax(log_probability, -largest))
+        return np.negative(log_probability, out=log_probability)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
