@@ -110,10 +110,11 @@ def train(
         Workers(n_threads) as workers,
     ):
         evaluates = warm_start and spec.criteria.max_iter == 0
-        if not spec.network.is_linear or has_few_rows(spec, data.X):
+        few_rows = has_few_rows(spec, data.X)
+        if few_rows or not spec.network.is_linear:
             data = in_canonical_order(data)
         problem = whole = build_problem(spec, data, workers)
-        if not evaluates:
+        if few_rows and not evaluates:
             spec, problem = in_row_space(spec, whole, workers)
         if problem is not whole and not (warm_start or spec.network.is_linear):
             start = start_in_row_space(whole, problem, start)
