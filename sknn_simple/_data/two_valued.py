@@ -7,7 +7,6 @@ from sknn_simple._data.moments import extremes
 from sknn_simple._data.row_blocks import Block, RowBlocks
 from sknn_simple._data.threads import Workers
 
-
 # Columns are looked at in this number of rows first: with all of a small table this
 # takes 0.05 of a fit.
 FEW_ROWS = 16
