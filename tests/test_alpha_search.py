@@ -102,6 +102,15 @@ def test_labels_of_noise_give_the_shares_of_the_classes(n_classes):
     assert_allclose(probability, np.tile(shares, (200, 1)), atol=0.1)
 
 
+def test_parity_is_learned_though_the_loss_rises_first():
+    """No column tells the class alone: strong penalties only overfit."""
+    X = np.random.default_rng(0).integers(2, size=(600, 6)).astype(float)
+    y = X[:, :3].sum(axis=1) % 2
+    model = OneHiddenMLP(20, random_state=0).fit(X[:300], y[:300])
+    assert np.diff(model.cv_results_["mean_log_loss"])[0] > 0.0
+    assert log_loss(y[300:], model.predict_proba(X[300:])) < 0.05
+
+
 def test_a_larger_table_gets_a_search_of_some_rows():
     X, y = classes(2, 20_000, flip_y=0.3)
     model = clone(CHOOSING).set_params(tol=1e-2).fit(X, y)

@@ -4,8 +4,8 @@ The loss is measured by cross-validation, or on one given validation set. Each f
 the path begins at the same start: a network that starts at the weights of a stronger
 penalty ends in worse minima, and alphas chosen in this way led to a log-loss 8 % higher
 (22 tables). The path is relative to S, so that it does not depend on the scale of the
-sample weights, and it ends if the loss no longer falls by more than its error, or is
-negligible: weaker penalties take most of the time.
+sample weights, and it ends if the loss no longer falls by more than its error: weaker
+penalties take most of the time.
 
 References
 ----------
@@ -29,11 +29,12 @@ from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
     FALL_ERRORS,
     FOLD_WORK,
-    NEGLIGIBLE_LOSS,
+    LEAST_FALL,
+    LITTLE,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
-    SEARCH_DECREASE,
+    PATIENCE,
     SEARCH_ROWS,
     SEARCH_TOL,
 )
@@ -192,7 +193,7 @@ def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
     tol, max_iter, min_decrease = spec.criteria
     criteria = StoppingCriteria(
-        max(SEARCH_TOL, tol), max_iter, max(SEARCH_DECREASE, min_decrease)
+        max(SEARCH_TOL, tol), max_iter, max(SEARCH_TOL, min_decrease)
     )
     return spec._replace(criteria=criteria)
 
@@ -266,19 +267,26 @@ def _path(total: float) -> Iterator[float]:
 
 
 def _is_over(losses: list[list[float]]) -> bool:
-    """Return whether the mean loss is negligible, or fell by less than its error.
+    """Return whether the lowest mean loss no longer falls, or cannot fall much more.
 
-    The error is the standard error of the differences, fold by fold, from the lowest
-    loss so far. If all losses are equal, up to the accuracy of the fits, the weights
-    are still 0.
+    A fall counts if it is larger than its error: the standard error of the differences,
+    fold by fold. While all losses are equal the weights are still 0. If the loss has
+    fallen little, it must stay for several alphas: before a network learns what no
+    column tells alone, it first overfits.
     """
     means = np.mean(losses, axis=1)
-    if means[-1] < NEGLIGIBLE_LOSS:
+    least = LEAST_FALL * means[0]
+    if means[-1] < least:
         return True
-    if len(means) == 1 or np.ptp(means) <= SEARCH_DECREASE * means[0]:
+    if np.ptp(means) <= least:
         return False
-    falls = np.subtract(losses[np.argmin(means[:-1])], losses[-1])
-    return falls.mean() <= max(FALL_ERRORS * _error(falls), NEGLIGIBLE_LOSS)
+    fell_little = means.min() > (1.0 - LITTLE) * means[0]
+    last = PATIENCE if fell_little else 1
+    if len(means) <= last:
+        return False
+    before, now = np.argmin(means[:-last]), np.argmin(means)
+    falls = np.subtract(losses[before], losses[now])
+    return falls.mean() <= max(least, FALL_ERRORS * _error(falls))
 
 
 def _error(values: np.ndarray) -> float:

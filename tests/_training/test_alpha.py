@@ -23,11 +23,11 @@ from sknn_simple._training.alpha import (
 )
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
-    FALL_ERRORS,
-    NEGLIGIBLE_LOSS,
+    LEAST_FALL,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
+    PATIENCE,
 )
 from sknn_simple._training.train import train
 
@@ -85,37 +85,65 @@ def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, sea
     assert found.outcome == "lowest"
     assert_chosen(found.alpha, found.tried, means)
     assert 2 < len(found.tried) < PATH_LENGTH
-    # Each step but the last lowers the loss by more than 1.5 standard errors.
-    falls = found.losses[:-1] - found.losses[1:]
-    errors = falls.std(axis=1, ddof=1) / np.sqrt(3)
-    lowered = falls.mean(axis=1) > FALL_ERRORS * errors
-    assert lowered.tolist() == [True] * (len(lowered) - 1) + [False]
+    assert means[:-1].min() - means[-1] <= LEAST_FALL * means[0]
+
+
+class WithLoss(FoldTraining):
+    """In place of a fit: `loss` of the number of steps along the path."""
+
+    def __call__(self, number, fold, alpha, task, stop):
+        start = PATH_START * fold.data.total_weight
+        steps = np.log(start / alpha) / np.log(PATH_FACTOR)
+        loss = type(self).loss(steps)
+        return SimpleNamespace(outcome="gradient", held_out_loss=loss), False
+
+
+@pytest.fixture
+def search_curve(data, spec):
+    """Return a function that searches along a given curve of losses."""
+
+    def run(loss):
+        kind = type("Curve", (WithLoss,), {"loss": staticmethod(loss)})
+        training, folds = kind(spec, np.zeros(0), _NO_TASKS), [Fold(data, data)]
+        return search_alpha(training, folds, data.total_weight, 1, [].append)
+
+    return run
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(
+    ("losses", "n_tried"),
+    [
+        ([1.0, 0.7, 0.6, 0.595], 4),
+        ([1.0, 0.7, 0.8], 3),
+        ([1.0, 0.2, 0.009], 3),  # it can fall by 0.009 only
+        # Nothing is learned: the loss may fall later.
+        ([0.7, 0.71, 0.74, 0.8], 4),
+        ([0.7, 0.72, 0.71, 0.15, 0.05, 0.046], 6),
+        # The loss falls by much in several steps.
+        ([0.7, 0.67, 0.665, 0.663, 0.661, 0.6, 0.62], 7),
+        ([0.7, 0.695, 0.69, 0.685, 0.684, 0.6835], 6),
+        # The weights are still 0.
+        ([0.7] * PATH_LENGTH, PATH_LENGTH),
+        ([0.7] * (PATIENCE + 3) + [0.6, 0.4, 0.5], PATIENCE + 6),
+    ],
+)
+def test_the_path_ends_if_the_loss_no_longer_falls(losses, n_tried, unit, search_curve):
+    after = [losses[-1] - 0.5, *[0.0] * PATH_LENGTH]
+    known = [*losses, *after][:PATH_LENGTH]
+    found = search_curve(lambda steps: unit * known[round(steps)])
+    assert len(found.tried) == n_tried
+    assert_allclose(found.losses[:, 0], unit * np.array(losses[:n_tried]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("minimum", [2.0, 1.8, 2.2, 1.7, 2.3, 2.45, 0.3, 0.2])
-def test_the_nearest_half_step_to_the_minimum_is_chosen(minimum, data, spec):
+def test_the_nearest_half_step_to_the_minimum_is_chosen(minimum, data, search_curve):
     """`minimum` is in steps of the path; a parabola has its minimum there."""
-    start = PATH_START * data.total_weight
-
-    class WithLoss(FoldTraining):
-        def __call__(self, number, fold, alpha, task, stop):
-            steps = np.log(start / alpha) / np.log(PATH_FACTOR)
-            loss = 0.5 + 0.1 * (steps - minimum) ** 2
-            return SimpleNamespace(outcome="gradient", held_out_loss=loss), False
-
-    training, folds = WithLoss(spec, np.zeros(0), _NO_TASKS), [Fold(data, data)]
-    found = search_alpha(training, folds, data.total_weight, 1, [].append)
+    found = search_curve(lambda steps: 0.5 + 0.1 * (steps - minimum) ** 2)
     # The strongest value has no neighbour on one side.
     expected = np.round(2.0 * minimum) / 2.0 if minimum > 0.5 else 0.0
+    start = PATH_START * data.total_weight
     assert_allclose(found.alpha, start / PATH_FACTOR**expected, rtol=1e-12)
-
-
-def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, search):
-    found = search(data, cross_validation_folds(spec, data, 3)[:1])
-    falls = -np.diff(found.losses[:, 0])
-    assert 1 < len(found.tried) < PATH_LENGTH
-    assert (falls[:-1] > NEGLIGIBLE_LOSS).all()
-    assert falls[-1] <= NEGLIGIBLE_LOSS
 
 
 def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start_of):
@@ -160,7 +188,7 @@ def test_a_negligible_loss_ends_the_path(training_set, hidden_spec, search):
     means = found.losses.mean(axis=1)
     assert len(means) < PATH_LENGTH
     assert (np.diff(means) < 0.0).all()
-    assert means[-1] < NEGLIGIBLE_LOSS <= means[-2]
+    assert means[-1] < LEAST_FALL * means[0] <= means[-2]
     assert found.alpha == found.tried[-1]
 
 
