@@ -95,12 +95,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     max_iter : int, default=1000
         Largest number of iterations. 0 only evaluates the start; with ``warm_start``
         that is the last fit, perhaps on new rows, with its ``alpha_``.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         The fit has converged if one of these holds:
 
         - No entry of the gradient of J, for standardised features and centred hidden
           units, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as 1e-6.
-        - Over the last ten iterations J fell by at most ``10 · tol · J``.
+        - Over ten iterations J fell by at most ``10 · tol`` of J and of its whole fall.
         - No step lowers J, and over the last ten iterations J fell by at most
           ``100 · tol · J``. At a kink of relu the gradient need not be small.
         - No step lowers J, and what its gradient promises is below rounding.
@@ -253,7 +253,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         skip_connections: bool = False,
         solver: str = "auto",
         max_iter: int = 1000,
-        tol: float = 1e-4,
+        tol: float = 1e-3,
         n_init: int = 1,
         n_jobs: int | None = None,
         early_stopping: bool = False,

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 # J of separable classes without a penalty has no minimum: value and gradient go to 0
 # together. Below this value the tolerance no longer decreases with the value.
 _SMALLEST_VALUE = 1e-6
@@ -91,14 +93,19 @@ class StoppingCriteria(NamedTuple):
     max_iter : int
         Largest number of iterations, over all runs that share a history.
     min_decrease : float
-        The fit has also converged if f fell by at most this fraction over 10
-        iterations, because at a kink the gradient need not be 0. If no step lowers f,
-        ten times this fraction is enough. 0 switches both tests off.
+        The fit has also converged if over 10 iterations f fell by at most this
+        fraction, of f and of its whole decrease, because at a kink the gradient need
+        not be 0. On a plateau near the start the whole decrease is small. If no step
+        lowers f, ten times this fraction of f is enough. 0 switches both tests off.
+    warm_start : bool
+        Whether the start is the end of an earlier minimisation. The whole decrease does
+        not matter then.
     """
 
     tol: float
     max_iter: int
     min_decrease: float = 0.0
+    warm_start: bool = False
 
     def threshold(self, value: float) -> float:
         """Return the largest gradient entry that counts as converged at f = value."""
@@ -119,7 +126,9 @@ class StoppingCriteria(NamedTuple):
             return "gradient"
         if asked:
             return "observer"
-        if _decrease_below(self.min_decrease, values, rejected):
+        whole = np.inf if self.warm_start else values[0] - values[-1]
+        scale = min(abs(values[-1]), whole)
+        if self._fell_little(self.min_decrease * scale, values, rejected):
             return "decrease"
         return "max_iter" if len(values) > self.max_iter else None
 
@@ -129,15 +138,14 @@ class StoppingCriteria(NamedTuple):
         """Return the reason to stop if no step lowers f."""
         if grad_norm**2 <= _ROUNDING * abs(values[-1]):
             return "rounding"
-        smallest = _KINK_FACTOR * self.min_decrease
-        found = _decrease_below(smallest, values, rejected)
+        limit = _KINK_FACTOR * self.min_decrease * abs(values[-1])
+        found = self._fell_little(limit, values, rejected)
         return "decrease" if found else "no_decrease"
 
-
-def _decrease_below(smallest: float, values: list[float], rejected: int) -> bool:
-    enough = len(values) > WINDOW
-    # Steps rejected by a trust region are no evidence that f has stopped decreasing.
-    if smallest == 0.0 or not enough or rejected > WINDOW // 2:
-        return False
-    before, now = values[-1 - WINDOW], values[-1]
-    return before - now <= smallest * abs(now)
+    def _fell_little(self, limit: float, values: list[float], rejected: int) -> bool:
+        """Return whether f fell by at most `limit` over the last iterations."""
+        enough = len(values) > WINDOW
+        # A step that a trust region rejects is no evidence that f stays.
+        if self.min_decrease == 0.0 or not enough or rejected > WINDOW // 2:
+            return False
+        return values[-1 - WINDOW] - values[-1] <= limit

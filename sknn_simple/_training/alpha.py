@@ -24,7 +24,7 @@ from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
-from sknn_simple._optim.stopping import ENDED, ENDINGS, StoppingCriteria
+from sknn_simple._optim.stopping import ENDED, ENDINGS
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
     FALL_ERRORS,
@@ -191,11 +191,13 @@ def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None
 
 def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
-    tol, max_iter, min_decrease = spec.criteria
-    criteria = StoppingCriteria(
-        max(SEARCH_TOL, tol), max_iter, max(SEARCH_TOL, min_decrease)
+    criteria = spec.criteria
+    return spec._replace(
+        criteria=criteria._replace(
+            tol=max(SEARCH_TOL, criteria.tol),
+            min_decrease=max(SEARCH_TOL, criteria.min_decrease),
+        )
     )
-    return spec._replace(criteria=criteria)
 
 
 def search_alpha(

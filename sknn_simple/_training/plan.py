@@ -249,9 +249,10 @@ def _float32_phase(
     if is_small or has_large_weights or has_light_rows:
         return []
     rounded = problem.in_precision(np.dtype(np.float32))
-    tol, max_iter, min_decrease = spec.criteria
-    least = thresholds.float32_tol
-    criteria = StoppingCriteria(max(tol, least), max_iter, max(min_decrease, least))
+    criteria, least = spec.criteria, thresholds.float32_tol
+    criteria = criteria._replace(
+        tol=max(criteria.tol, least), min_decrease=max(criteria.min_decrease, least)
+    )
     phase = _exact_phase(spec, problem)._replace(
         make=lambda: rounded,
         criteria=criteria,

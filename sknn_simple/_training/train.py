@@ -119,6 +119,7 @@ def train(
         if problem is not whole and not (warm_start or spec.network.is_linear):
             start = start_in_row_space(whole, problem, start)
         theta, is_warm = first_theta(spec, problem, start, warm_start)
+        spec = spec._replace(criteria=spec.criteria._replace(warm_start=is_warm))
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(spec, problem, plan.subsample, theta)
