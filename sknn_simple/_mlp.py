@@ -18,13 +18,7 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
-from sknn_simple._training.alpha import (
-    Fold,
-    Search,
-    coarse,
-    cross_validation_folds,
-    given_folds,
-)
+from sknn_simple._training.alpha import Fold, Search, coarse, make_folds
 from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
 from sknn_simple._training.early_stopping import split
 from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, SEARCH_UNITS
@@ -56,8 +50,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
-    the log-loss of held-out rows falls by 1.5 standard errors or less. Fits are coarse
-    (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and use
+    the log-loss of held-out rows falls by two standard errors or less. Fits are coarse
+    (``tol=5e-3``, at most 30 hidden units), begin at the same random start, and use
     about 15,000 distinct rows at most. A parabola through the lowest mean and its
     neighbours chooses that alpha, or one half a step from it, for one fit on all rows.
 
@@ -345,7 +339,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
         chooses = self._searches_alpha
-        folds = self._folds(spec, data, validation) if chooses else []
+        folds = make_folds(self.cv, spec, data, validation) if chooses else []
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
@@ -382,6 +376,11 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         callbacks: FitCallbacks,
     ) -> Search:
         """Search for alpha with coarse fits of a network with at most 30 units."""
+        if not folds:
+            self._announce(
+                f"alpha={spec.alpha:.3g}, because there are too few rows in a class to "
+                "cross-validate"
+            )
         network = self._network(data, SEARCH_UNITS)
         signs = hidden_signs(self, network, data)
         spec = coarse(spec)._replace(network=network, signs=signs)
@@ -399,23 +398,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.alpha == "auto" and evaluates and hasattr(self, "alpha_"):
             return self.alpha_
         return super()._initial_alpha(data)
-
-    def _folds(
-        self, spec: TrainSpec, data: TrainingSet, validation: TrainingSet | None
-    ) -> list[Fold]:
-        """Return the folds of a search for alpha; none if there are too few rows."""
-        if validation is not None:
-            return [Fold(data, validation)]
-        if self.cv is not None and not isinstance(self.cv, Integral):
-            return given_folds(self.cv, data)
-        n_folds = 5 if self.cv is None else int(self.cv)
-        folds = cross_validation_folds(spec, data, n_folds)
-        if not folds:
-            self._announce(
-                f"alpha={spec.alpha:.3g}, because there are too few rows in a class to "
-                "cross-validate"
-            )
-        return folds
 
     _validation_set_advice = (
         "set early_stopping=True or alpha='auto', or leave X_val and y_val out"

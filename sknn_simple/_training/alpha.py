@@ -14,6 +14,7 @@ Journal of the Royal Statistical Society B 36(2), 111-147.
 """
 
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import ENDED, ENDINGS
 from sknn_simple._training.callbacks import SearchTasks
 from sknn_simple._training.heuristics import (
+    CLEAR_FALL,
     FALL_ERRORS,
     FOLD_WORK,
     LEAST_FALL,
@@ -118,6 +120,21 @@ class _StopTogether(Observer):
     def on_iteration_end(self, iterate: Iterate) -> bool:
         """Return whether to stop."""
         return self.asked
+
+
+def make_folds(
+    cv: Any, spec: TrainSpec, data: TrainingSet, validation: TrainingSet | None
+) -> list[Fold]:
+    """Return the folds of a search; none if a class has too few rows.
+
+    Given validation rows are the only fold. `cv` is a number, 5 if it is None, or as in
+    ``given_folds``.
+    """
+    if validation is not None:
+        return [Fold(data, validation)]
+    if cv is not None and not isinstance(cv, Integral):
+        return given_folds(cv, data)
+    return cross_validation_folds(spec, data, 5 if cv is None else int(cv))
 
 
 def cross_validation_folds(
@@ -271,13 +288,13 @@ def _path(total: float) -> Iterator[float]:
 def _is_over(losses: list[list[float]]) -> bool:
     """Return whether the lowest mean loss no longer falls, or cannot fall much more.
 
-    A fall counts if it is larger than its error: the standard error of the differences,
-    fold by fold. While all losses are equal the weights are still 0. If the loss has
-    fallen little, it must stay for several alphas: before a network learns what no
-    column tells alone, it first overfits.
+    A fall counts if it is larger than its error, from the standard error of the
+    differences, fold by fold, or if it is large. While all losses are equal the weights
+    are still 0. If the loss has fallen little, it must stay for several alphas: before
+    a network learns what no column tells alone, it first overfits.
     """
     means = np.mean(losses, axis=1)
-    least = LEAST_FALL * means[0]
+    least, clear = LEAST_FALL * means[0], CLEAR_FALL * means[0]
     if means[-1] < least:
         return True
     if np.ptp(means) <= least:
@@ -288,7 +305,7 @@ def _is_over(losses: list[list[float]]) -> bool:
         return False
     before, now = np.argmin(means[:-last]), np.argmin(means)
     falls = np.subtract(losses[before], losses[now])
-    return falls.mean() <= max(least, FALL_ERRORS * _error(falls))
+    return falls.mean() <= max(least, min(FALL_ERRORS * _error(falls), clear))
 
 
 def _error(values: np.ndarray) -> float:
