@@ -98,7 +98,7 @@ def chance_along(model, column, persons):
     return chance(model, rows).reshape(len(persons), len(grid))
 
 
-broken, fall = {}, {}
+broken, falls = {}, {}
 persons = X_test.iloc[:1500]
 print(f"{'':<20}{'AUC':>8}    people for whom a rule is broken")
 print(" " * 28 + "".join(f"{column:>17}" for column in RULES))
@@ -107,7 +107,7 @@ for name, model in MODELS.items():
         step = np.diff(chance_along(model, column, persons), axis=1)
         wrong = (step < -1e-9).any(axis=1)
         broken[name, column] = np.mean(wrong)
-        fall[name, column] = -np.clip(step, None, 0).sum(axis=1)[wrong]
+        falls[name, column] = -np.clip(step, None, 0).sum(axis=1)
     area = roc_auc_score(y_test == ">50K", chance(model, X_test))
     shares = "".join(f"{broken[name, column]:>17.0%}" for column in RULES)
     print(f"{name:<20}{area:>8.3f}{shares}")
@@ -149,21 +149,20 @@ kept = np.array(losses["monotonic network"])
 gain = np.array(losses["free network"]) - kept
 print(f"log-loss, free minus monotonic: {gain.round(4)}, mean {gain.mean():.4f}")
 print(f"LogisticNN minus monotonic: {(losses['LogisticNN'] - kept).round(4)}")
-print("where the free network breaks a rule, the probability falls by")
 for column in RULES:
-    middle, most = np.quantile(fall["free network", column], [0.5, 1])
-    print(f"  {column:<16} {middle:.2f} at the median, at most {most:.2f}")
     assert broken["monotonic network", column] == 0
     assert broken["LogisticNN", column] == 0
-assert broken["free network", "education years"] > 0.1
+middle, most = np.quantile(falls["free network", "hours a week"], [0.5, 1])
+print("With more hours a week the free network lowers the probability")
+print(f"by {middle:.2f} at the median, and by {most:.2f} at most.")
 assert broken["free network", "hours a week"] > 0.8
-assert gain.min() > 0
+assert gain.mean() > 0
 assert (losses["LogisticNN"] - kept).min() > 0.01
 
 # %%
-# - The free network breaks the rule of hours for nearly all people, and that of
-#   education for many, although cross-validation chose its penalty.
-# - The monotonic network breaks no rule, and its test log-loss is lower in each of the
-#   four splits: a rule that is true stands for rows that are missing.
+# - The free network breaks the rule of hours for nearly all people, although
+#   cross-validation chose its penalty.
+# - The monotonic network breaks no rule, and its test log-loss is not higher, as a mean
+#   of the four splits: a rule that is true stands for rows that are missing.
 # - ``LogisticNN`` keeps all three rules here without a constraint, because each of its
 #   coefficients has one sign. It cannot bend with age, and its loss is higher.
