@@ -50,7 +50,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
-    the log-loss of held-out rows falls by two standard errors or less. Fits are coarse
+    the log-loss of held-out rows no longer falls (see the guide). Fits are coarse
     (``tol=5e-3``, at most 30 hidden units), begin at the same random start, and use
     about 15,000 distinct rows at most. A parabola through the lowest mean and its
     neighbours chooses that alpha, or one half a step from it, for one fit on all rows.
@@ -94,7 +94,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
         - No entry of the gradient of J, for standardised features and centred hidden
           units, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as 1e-6.
-        - Over ten iterations J fell by at most ``10 · tol`` of J and of its whole fall.
+        - Over ten iterations J fell by at most ``10 · tol`` of J, and of its whole
+          decrease unless a converged fit is continued.
         - No step lowers J, and over the last ten iterations J fell by at most
           ``100 · tol · J``. At a kink of relu the gradient need not be small.
         - No step lowers J, and what its gradient promises is below rounding.
@@ -319,13 +320,16 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         network = self._network(data)
         signs = hidden_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        near_minimum = self.warm_start and getattr(self, "converged_", False)
         return TrainSpec(
             network=network,
             alpha=self._initial_alpha(data),
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=StoppingCriteria(self.tol, self.max_iter, WINDOW * self.tol),
+            criteria=StoppingCriteria(
+                self.tol, self.max_iter, WINDOW * self.tol, near_minimum
+            ),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
 

@@ -213,7 +213,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
         skip_connections: bool = False,
         solver: str = "auto",
         max_iter: int = 1000,
-        tol: float = 1e-4,
+        tol: float = 1e-3,
         n_init: int = 1,
         n_jobs: int | None = None,
         early_stopping: bool = False,

@@ -193,6 +193,10 @@ def test_parameters(model, client):
         "client",
         "persist",
     }
+    defaults, local = (
+        kind().get_params() for kind in (type(model), type(plain(model)))
+    )
+    assert local.items() <= defaults.items()
     assert model.set_params(client=client).get_params()["client"] is client
     assert type(model).__name__ in repr(model)
     assert "client" in model._repr_html_()

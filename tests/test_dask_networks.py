@@ -131,6 +131,15 @@ def test_a_warm_start_continues():
     assert model.loss_ <= reached
 
 
+def test_a_fit_that_has_converged_soon_ends_again():
+    """Each iteration is a pass over all rows."""
+    model = clone(NETWORK).set_params(warm_start=True).fit(chunked(X), chunked(Y))
+    for _ in range(2):
+        assert model.converged_
+        model.fit(chunked(X), chunked(Y))
+    assert model.n_iter_ <= 10
+
+
 @ignores_max_iter
 def test_no_iteration_evaluates_the_last_fit():
     model = clone(NETWORK).set_params(warm_start=True).fit(chunked(X), chunked(Y))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 
 from models import classes, each_network_solver, each_solver, ignores_max_iter
@@ -55,3 +56,15 @@ def test_separable_classes_are_fitted_until_gradients_underflow(activation):
     else:
         model = OneHiddenMLP(5, activation, random_state=0, **settings)
     assert 0.0 <= model.fit(X, y).loss_ < 1e-100
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_plateau_at_the_start_is_no_minimum(seed):
+    """Also if a fit that did not converge is continued."""
+    X = np.random.default_rng(0).uniform(-1.0, 1.0, (1000, 1))
+    y = np.sin(10.0 * np.pi * X[:, 0]) > 0.0
+    model = OneHiddenMLP(100, alpha=0.1, warm_start=True, random_state=seed)
+    short = clone(model).set_params(max_iter=20).fit(X, y)
+    assert short.loss_ > 0.65
+    assert model.fit(X, y).loss_ < 0.5
+    assert short.set_params(max_iter=1000).fit(X, y).loss_ < 0.5

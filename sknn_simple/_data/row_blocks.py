@@ -54,6 +54,8 @@ class BlockSizes(NamedTuple):
     # cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the
     # time).
     difference_bytes: int = 2**22
+    # Stored values that are searched at once, or one per column if that is more.
+    search_values: int = 2**16
 
 
 DEFAULT_SIZES = BlockSizes()

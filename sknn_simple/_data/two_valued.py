@@ -3,13 +3,10 @@
 import numpy as np
 from scipy import sparse
 
+from sknn_simple._data.features import transposed
 from sknn_simple._data.moments import extremes
 from sknn_simple._data.row_blocks import Block, RowBlocks
 from sknn_simple._data.threads import Workers
-
-# Columns are looked at in this number of rows first: with all of a small table this
-# takes 0.05 of a fit.
-FEW_ROWS = 16
 
 
 def half_distances(blocks: RowBlocks, workers: Workers) -> np.ndarray:
@@ -30,14 +27,11 @@ def two_values(blocks: RowBlocks, workers: Workers) -> tuple[np.ndarray, np.ndar
     if sparse.issparse(blocks.blocks[0].X):
         return _of_sparse(blocks)
     # Dense columns with three values among some rows are not searched: columns of
-    # measurements are then nearly free.
+    # measurements are then free.
     some = blocks.chosen_features(blocks.some_rows)
-    few = some[:: max(1, len(some) // FEW_ROWS)]
-    columns = np.flatnonzero(_at_extremes(few, few.min(axis=0), few.max(axis=0)))
-    some = some[:, columns]
     low, high = some.min(axis=0), some.max(axis=0)
-    two = _at_extremes(some, low, high)
-    columns, low, high = columns[two], low[two], high[two]
+    columns = np.flatnonzero(((some == low) | (some == high)).all(axis=0))
+    low, high = low[columns], high[columns]
     beyond = _have_others(blocks, columns, low, high, workers)
     # The sample may lack a rare value.
     low[beyond], high[beyond] = extremes(blocks, columns[beyond])
@@ -47,11 +41,6 @@ def two_values(blocks: RowBlocks, workers: Workers) -> tuple[np.ndarray, np.ndar
     values = np.full((2, blocks.n_features), np.nan, some.dtype)
     values[:, columns[~beyond]] = low[~beyond], high[~beyond]
     return values[0], values[1]
-
-
-def _at_extremes(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return which columns have no other values than `low` and `high`."""
-    return ((rows == low) | (rows == high)).all(axis=0)
 
 
 def _have_others(
@@ -82,21 +71,41 @@ def _have_others(
 def _of_sparse(blocks: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
     """Return the two values of sparse columns; values that are not stored are 0.
 
-    In a column with a 0 the other value is any that differs from it.
+    Of each column two different values other than 0 are kept, and a column that has a
+    third one is dropped.
     """
-    n_nonzero, other = np.zeros((2, blocks.n_features))
+    n_features, dtype = blocks.n_features, blocks.blocks[0].X.dtype
+    # 0 means that no such value was found yet.
+    one, two = np.zeros(n_features, dtype), np.zeros(n_features, dtype)
+    dropped = np.zeros(n_features, bool)
+    step = max(blocks.sizes.search_values, n_features)
     for X in (block.X for block in blocks.blocks):
-        nonzero = X.data != 0.0
-        columns, values = X.indices, X.data
-        if not nonzero.all():
-            columns, values = columns[nonzero], values[nonzero]
-        n_nonzero += np.bincount(columns, minlength=blocks.n_features)
-        other[columns] = values
-    low, high = np.minimum(other, 0.0), np.maximum(other, 0.0)
-    full = np.flatnonzero(n_nonzero == blocks.n_rows)
-    low[full], high[full] = extremes(blocks, full)
+        for start in range(0, X.nnz, step):
+            if dropped.all():
+                return (np.full(n_features, np.nan, dtype),) * 2
+            columns, values = (a[start : start + step] for a in (X.indices, X.data))
+            kept = ~dropped[columns] & (values != 0.0)
+            columns, values = columns[kept], values[kept]
+            for found in (one, two):
+                last = np.zeros(n_features, dtype)
+                last[columns] = values
+                np.copyto(found, last, where=found == 0.0)
+                other = values != found[columns]
+                columns, values = columns[other], values[other]
+            dropped[columns] = True
+    has_zero = _have_zeros(blocks)
+    # A column without a second value has its first one twice, one without any has 0.
+    two[(two == 0.0) & ~has_zero] = one[(two == 0.0) & ~has_zero]
+    dropped |= has_zero & (two != 0.0)
+    values = np.sort([one, two], axis=0)
+    values[:, dropped] = np.nan
+    return values[0], values[1]
+
+
+def _have_zeros(blocks: RowBlocks) -> np.ndarray:
+    """Return which columns of sparse rows have a 0, stored or not."""
+    n_nonzero = np.zeros(blocks.n_features)
     for X in (block.X for block in blocks.blocks):
-        third = (X.data != low[X.indices]) & (X.data != high[X.indices])
-        low[X.indices[third]] = np.nan
-    high[np.isnan(low)] = np.nan
-    return low, high
+        is_nonzero = (X.data != 0.0).astype(np.float64)
+        n_nonzero += transposed(X, is_nonzero) @ np.ones(X.shape[0])
+    return n_nonzero < blocks.n_rows

@@ -97,15 +97,15 @@ class StoppingCriteria(NamedTuple):
         fraction, of f and of its whole decrease, because at a kink the gradient need
         not be 0. On a plateau near the start the whole decrease is small. If no step
         lowers f, ten times this fraction of f is enough. 0 switches both tests off.
-    warm_start : bool
-        Whether the start is the end of an earlier minimisation. The whole decrease does
-        not matter then.
+    near_minimum : bool
+        Whether the start is the end of a minimisation that has converged. The whole
+        decrease does not matter then.
     """
 
     tol: float
     max_iter: int
     min_decrease: float = 0.0
-    warm_start: bool = False
+    near_minimum: bool = False
 
     def threshold(self, value: float) -> float:
         """Return the largest gradient entry that counts as converged at f = value."""
@@ -126,7 +126,7 @@ class StoppingCriteria(NamedTuple):
             return "gradient"
         if asked:
             return "observer"
-        whole = np.inf if self.warm_start else values[0] - values[-1]
+        whole = np.inf if self.near_minimum else values[0] - values[-1]
         scale = min(abs(values[-1]), whole)
         if self._fell_little(self.min_decrease * scale, values, rejected):
             return "decrease"

@@ -4,8 +4,8 @@ The loss is measured by cross-validation, or on one given validation set. Each f
 the path begins at the same start: a network that starts at the weights of a stronger
 penalty ends in worse minima, and alphas chosen in this way led to a log-loss 8 % higher
 (22 tables). The path is relative to S, so that it does not depend on the scale of the
-sample weights, and it ends if the loss no longer falls by more than its error: weaker
-penalties take most of the time.
+sample weights, and it ends if the loss no longer falls: weaker penalties take most of
+the time.
 
 References
 ----------
@@ -213,6 +213,7 @@ def coarse(spec: TrainSpec) -> TrainSpec:
         criteria=criteria._replace(
             tol=max(SEARCH_TOL, criteria.tol),
             min_decrease=max(SEARCH_TOL, criteria.min_decrease),
+            near_minimum=False,
         )
     )
 

@@ -110,16 +110,14 @@ def train(
         Workers(n_threads) as workers,
     ):
         evaluates = warm_start and spec.criteria.max_iter == 0
-        few_rows = has_few_rows(spec, data.X)
-        if few_rows or not spec.network.is_linear:
+        if not spec.network.is_linear or has_few_rows(spec, data.X):
             data = in_canonical_order(data)
         problem = whole = build_problem(spec, data, workers)
-        if few_rows and not evaluates:
+        if not evaluates:
             spec, problem = in_row_space(spec, whole, workers)
         if problem is not whole and not (warm_start or spec.network.is_linear):
             start = start_in_row_space(whole, problem, start)
         theta, is_warm = first_theta(spec, problem, start, warm_start)
-        spec = spec._replace(criteria=spec.criteria._replace(warm_start=is_warm))
         plan = plan_solve(spec, problem, theta)
         if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(spec, problem, plan.subsample, theta)

@@ -78,8 +78,8 @@ def test_a_plateau_near_the_start_is_not_the_end(f):
     falling = [f * (1.0 + 1e-4 * (20 - i)) for i in range(21)]
     assert reason(falling, grad_norm=np.inf, min_decrease=0.1) is None
     assert reason([2.0 * f, *falling], grad_norm=np.inf, min_decrease=0.1) == "decrease"
-    # After a warm start it is.
-    ended = reason(falling, grad_norm=np.inf, min_decrease=0.1, warm_start=True)
+    # The start may be known to be near the minimum.
+    ended = reason(falling, grad_norm=np.inf, min_decrease=0.1, near_minimum=True)
     assert ended == "decrease"
 
 

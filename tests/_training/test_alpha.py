@@ -89,22 +89,23 @@ def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, sea
 
 
 class WithLoss(FoldTraining):
-    """In place of a fit: `loss` of the number of steps along the path."""
+    """In place of a fit: `loss` of the steps along the path and the fold."""
 
     def __call__(self, number, fold, alpha, task, stop):
         start = PATH_START * fold.data.total_weight
         steps = np.log(start / alpha) / np.log(PATH_FACTOR)
-        loss = type(self).loss(steps)
+        loss = type(self).loss(steps, number)
         return SimpleNamespace(outcome="gradient", held_out_loss=loss), False
 
 
 @pytest.fixture
 def search_curve(data, spec):
-    """Return a function that searches along a given curve of losses."""
+    """Return a function that searches along given losses of some folds."""
 
-    def run(loss):
+    def run(loss, n_folds=1):
         kind = type("Curve", (WithLoss,), {"loss": staticmethod(loss)})
-        training, folds = kind(spec, np.zeros(0), _NO_TASKS), [Fold(data, data)]
+        training = kind(spec, np.zeros(0), _NO_TASKS)
+        folds = [Fold(data, data)] * n_folds
         return search_alpha(training, folds, data.total_weight, 1, [].append)
 
     return run
@@ -131,15 +132,36 @@ def search_curve(data, spec):
 def test_the_path_ends_if_the_loss_no_longer_falls(losses, n_tried, unit, search_curve):
     after = [losses[-1] - 0.5, *[0.0] * PATH_LENGTH]
     known = [*losses, *after][:PATH_LENGTH]
-    found = search_curve(lambda steps: unit * known[round(steps)])
+    found = search_curve(lambda steps, fold: unit * known[round(steps)])
     assert len(found.tried) == n_tried
     assert_allclose(found.losses[:, 0], unit * np.array(losses[:n_tried]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fall", "in_errors", "goes_on"),
+    [(0.03, 2.1, True), (0.03, 1.9, False), (0.06, 0.5, True), (0.009, 9.0, False)],
+)
+def test_a_small_fall_must_be_larger_than_its_error(
+    fall, in_errors, goes_on, search_curve
+):
+    """Both are parts of the first loss, 1; the last loss is another end of the path."""
+    n_folds, error = 4, fall / in_errors
+    # Their standard error is 1.
+    spread = np.array([-1.0, -1.0, 1.0, 1.0]) * np.sqrt(n_folds * 0.75)
+    path = np.array([1.0, 0.7, 0.7 - fall, 0.7 - fall])
+
+    def loss(steps, fold):
+        is_last = round(steps) >= 2
+        return path[min(round(steps), 3)] + is_last * error * spread[fold]
+
+    found = search_curve(loss, n_folds)
+    assert len(found.tried) == (4 if goes_on else 3)
 
 
 @pytest.mark.parametrize("minimum", [2.0, 1.8, 2.2, 1.7, 2.3, 2.45, 0.3, 0.2])
 def test_the_nearest_half_step_to_the_minimum_is_chosen(minimum, data, search_curve):
     """`minimum` is in steps of the path; a parabola has its minimum there."""
-    found = search_curve(lambda steps: 0.5 + 0.1 * (steps - minimum) ** 2)
+    found = search_curve(lambda steps, fold: 0.5 + 0.1 * (steps - minimum) ** 2)
     # The strongest value has no neighbour on one side.
     expected = np.round(2.0 * minimum) / 2.0 if minimum > 0.5 else 0.0
     start = PATH_START * data.total_weight
