@@ -51,7 +51,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.3 S, where most networks are constant; the next is always √10 times smaller, until
     the log-loss of held-out rows no longer falls (see the guide). Fits are coarse
-    (``tol=5e-3``, at most 30 hidden units), begin at the same random start, and use
+    (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and use
     about 15,000 distinct rows at most. A parabola through the lowest mean and its
     neighbours chooses that alpha, or one half a step from it, for one fit on all rows.
 
