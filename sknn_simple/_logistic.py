@@ -21,6 +21,7 @@ from sknn_simple._training.evidence import lost_weights
 from sknn_simple._training.heuristics import FLOAT32_TOL, first_alpha, in_rows
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
+from sknn_simple._warm_start import continues_converged_fit
 
 
 class LogisticNN(BaseNN):
@@ -287,8 +288,7 @@ class LogisticNN(BaseNN):
 
     def _lost_weights(self, data: TrainingSet) -> float | None:
         """Return what the equation for alpha lacked at the end of the last fit."""
-        ended = self.warm_start and getattr(self, "converged_", False)
-        if not ended or not hasattr(self, "n_effective_"):
+        if not (continues_converged_fit(self) and hasattr(self, "n_effective_")):
             return None
         coef = self._parameters()["coef"].copy()
         if data.own_intercept is not None:

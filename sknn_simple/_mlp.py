@@ -25,6 +25,7 @@ from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, SEARCH_UNITS
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import MakeObservers, Trained
+from sknn_simple._warm_start import continues_converged_fit
 
 _SOLVERS = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
 
@@ -320,7 +321,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         network = self._network(data)
         signs = hidden_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
-        near_minimum = self.warm_start and getattr(self, "converged_", False)
         return TrainSpec(
             network=network,
             alpha=self._initial_alpha(data),
@@ -328,7 +328,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             signs=signs,
             solver=self.solver,
             criteria=StoppingCriteria(
-                self.tol, self.max_iter, WINDOW * self.tol, near_minimum
+                self.tol,
+                self.max_iter,
+                min_decrease=WINDOW * self.tol,
+                near_minimum=continues_converged_fit(self),
             ),
             patience=self.n_iter_no_change if self.early_stopping else None,
         )

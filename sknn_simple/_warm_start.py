@@ -36,6 +36,11 @@ def previous_parameters(
     return network.layout.pack(arrays)
 
 
+def continues_converged_fit(estimator: Any) -> bool:
+    """Return whether a warm start begins where the last fit converged."""
+    return estimator.warm_start and getattr(estimator, "converged_", False)
+
+
 def _check_classes(estimator: Any, data: TrainingSet) -> None:
     # Attributes that were set by hand do not say whether y was an indicator matrix.
     multilabel = vars(estimator).get("_multilabel", data.multilabel)

@@ -115,6 +115,12 @@ class StoppingCriteria(NamedTuple):
         """Return these criteria with an end after `n_iter` iterations, if earlier."""
         return self._replace(max_iter=min(self.max_iter, n_iter))
 
+    def no_finer_than(self, limit: float) -> "StoppingCriteria":
+        """Return these criteria with both tests of convergence at least so coarse."""
+        return self._replace(
+            tol=max(self.tol, limit), min_decrease=max(self.min_decrease, limit)
+        )
+
     def reason(
         self, values: list[float], grad_norm: float, rejected: int, asked: bool
     ) -> str | None:

@@ -208,14 +208,8 @@ def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None
 
 def coarse(spec: TrainSpec) -> TrainSpec:
     """Return a spec for fits whose losses are only compared."""
-    criteria = spec.criteria
-    return spec._replace(
-        criteria=criteria._replace(
-            tol=max(SEARCH_TOL, criteria.tol),
-            min_decrease=max(SEARCH_TOL, criteria.min_decrease),
-            near_minimum=False,
-        )
-    )
+    criteria = spec.criteria.no_finer_than(SEARCH_TOL)
+    return spec._replace(criteria=criteria._replace(near_minimum=False))
 
 
 def search_alpha(

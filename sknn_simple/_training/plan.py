@@ -249,13 +249,9 @@ def _float32_phase(
     if is_small or has_large_weights or has_light_rows:
         return []
     rounded = problem.in_precision(np.dtype(np.float32))
-    criteria, least = spec.criteria, thresholds.float32_tol
-    criteria = criteria._replace(
-        tol=max(criteria.tol, least), min_decrease=max(criteria.min_decrease, least)
-    )
     phase = _exact_phase(spec, problem)._replace(
         make=lambda: rounded,
-        criteria=criteria,
+        criteria=spec.criteria.no_finer_than(thresholds.float32_tol),
         goes_on=AFTER_ROUGH,
     )
     return [phase]
