@@ -88,27 +88,22 @@ def test_the_lowest_mean_is_chosen_and_the_path_ends_if_it_stays(data, spec, sea
     assert means[:-1].min() - means[-1] <= LEAST_FALL * means[0]
 
 
-class WithLoss(FoldTraining):
-    """In place of a fit: `loss` of the steps along the path and the fold."""
-
-    @staticmethod
-    def loss(steps, number):
-        """Each test has its own."""
-
-    def __call__(self, number, fold, alpha, task, stop):
-        start = PATH_START * fold.data.total_weight
-        steps = np.log(start / alpha) / np.log(PATH_FACTOR)
-        loss = type(self).loss(steps, number)
-        return SimpleNamespace(outcome="gradient", held_out_loss=loss), False
-
-
 @pytest.fixture
 def search_curve(data, spec):
-    """Return a function that searches along given losses of some folds."""
+    """Return a function that searches along given losses of some folds.
+
+    A loss depends on the number of steps along the path and on the fold.
+    """
+    start = PATH_START * data.total_weight
 
     def run(loss, n_folds=1):
-        kind = type("Curve", (WithLoss,), {"loss": staticmethod(loss)})
-        training = kind(spec, np.zeros(0), _NO_TASKS)
+        class WithLoss(FoldTraining):
+            def __call__(self, number, fold, alpha, task, stop):
+                steps = np.log(start / alpha) / np.log(PATH_FACTOR)
+                found = loss(steps, number)
+                return SimpleNamespace(outcome="gradient", held_out_loss=found), False
+
+        training = WithLoss(spec, np.zeros(0), _NO_TASKS)
         folds = [Fold(data, data)] * n_folds
         return search_alpha(training, folds, data.total_weight, 1, [].append)
 
@@ -148,7 +143,7 @@ def test_the_path_ends_if_the_loss_no_longer_falls(losses, n_tried, unit, search
 def test_a_small_fall_must_be_larger_than_its_error(
     fall, in_errors, goes_on, search_curve
 ):
-    """Both are parts of the first loss, 1; the last loss is another end of the path."""
+    """`fall` is a part of the first loss. The next alpha ends the path in any case."""
     n_folds, error = 4, fall / in_errors
     # Their standard error is 1.
     spread = np.array([-1.0, -1.0, 1.0, 1.0]) * np.sqrt(n_folds * 0.75)
@@ -170,6 +165,13 @@ def test_the_nearest_half_step_to_the_minimum_is_chosen(minimum, data, search_cu
     expected = np.round(2.0 * minimum) / 2.0 if minimum > 0.5 else 0.0
     start = PATH_START * data.total_weight
     assert_allclose(found.alpha, start / PATH_FACTOR**expected, rtol=1e-12)
+
+
+def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, search):
+    found = search(data, cross_validation_folds(spec, data, 3)[:1])
+    losses = found.losses[:, 0]
+    assert 1 < len(found.tried) < PATH_LENGTH
+    assert losses[:-1].min() - losses[-1] <= LEAST_FALL * losses[0]
 
 
 def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start_of):
