@@ -19,6 +19,7 @@ from sknn_simple._training.alpha import (
     coarse,
     cross_validation_folds,
     given_folds,
+    make_folds,
     search_alpha,
 )
 from sknn_simple._training.callbacks import SearchTasks
@@ -179,15 +180,34 @@ def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start
     found = search(data, folds)
     for alpha, losses in zip(found.tried, found.losses, strict=True):
         for fold, loss in zip(folds, losses, strict=True):
-            alone = train(coarse(spec)._replace(alpha=alpha), *fold, start_of(spec))
+            as_strong = coarse(spec)._replace(alpha=alpha * fold.share)
+            alone = train(as_strong, fold.data, fold.validation, start_of(spec))
             assert alone.held_out_loss == loss
+
+
+def test_a_fold_has_the_penalty_per_row_of_the_last_fit(data, spec):
+    # Rows of weights 1 and 3.
+    weight = data.weight * np.where(np.arange(len(data.weight)) % 2, 1.5, 0.5)
+    total = weight.sum()
+    uneven = data._replace(weight=weight / total, total_weight=7.0 * total)
+    splits = list(StratifiedKFold(3).split(data.X, data.y.ravel()))
+    folds = [*cross_validation_folds(spec, uneven, 3), *given_folds(splits, uneven)]
+    for fold in folds:
+        expected = fold.data.total_weight / uneven.total_weight
+        assert fold.share == pytest.approx(expected, rel=1e-12)
+    (alone,) = make_folds(5, spec, uneven, data)
+    assert alone.share == 1.0
 
 
 def test_the_weights_may_have_any_scale(data, spec, search):
     folds = cross_validation_folds(spec, data, 3)
     scale = 1.0 / 128.0
+
+    def lighter(side):
+        return side._replace(total_weight=scale * side.total_weight)
+
     smaller = [
-        Fold(*(rows._replace(total_weight=scale * rows.total_weight) for rows in fold))
+        fold._replace(data=lighter(fold.data), validation=lighter(fold.validation))
         for fold in folds
     ]
     one = search(data, folds)
@@ -336,7 +356,7 @@ def test_an_interrupt_while_a_line_is_printed_keeps_its_alpha(data, spec, start_
 
 def rows_of(fold, data):
     """The numbers of the rows of both sides, from a last column that counts them."""
-    return [np.sort(side.X[:, -1]).astype(int) for side in fold]
+    return [np.sort(side.X[:, -1]).astype(int) for side in fold[:2]]
 
 
 @pytest.fixture
@@ -354,7 +374,7 @@ def test_every_row_is_held_out_once(counted, hidden_spec, n_folds):
         rest, aside = rows_of(fold, counted)
         assert_array_equal(np.sort(np.append(rest, aside)), np.arange(n_rows))
         assert abs(len(aside) - n_rows / n_folds) < 1.0
-        for side in fold:
+        for side in fold[:2]:
             assert side.weight.sum() == pytest.approx(1.0)
             assert side.total_weight == pytest.approx(side.X.shape[0])
     held_out = np.concatenate([rows_of(fold, counted)[1] for fold in folds])
@@ -373,7 +393,7 @@ def test_folds_do_not_depend_on_order_unit_and_origin(counted, hidden_spec):
         cross_validation_folds(hidden_spec(rows), rows, 3) for rows in (counted, moved)
     )
     for fold, again in zip(one, other, strict=True):
-        for side, same in zip(fold, again, strict=True):
+        for side, same in zip(fold[:2], again[:2], strict=True):
             numbers = np.round((same.X[:, -1] - shift[-1]) / factor[-1])
             assert_array_equal(np.sort(numbers), np.sort(side.X[:, -1]))
 
