@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -112,3 +112,25 @@ def assert_chosen(alpha, tried, losses):
         distance = np.abs(choices + slope / (2.0 * square))
         expected = np.exp(choices[np.argmin(distance)])
     assert_allclose(alpha, expected, rtol=1e-12)
+
+
+def assert_search_is_consistent(model, n_splits=3):
+    """Require what is true of the table of every search."""
+    table = model.cv_results_
+    splits = [f"split{k}_log_loss" for k in range(n_splits)]
+    assert list(table) == ["alpha", "mean_log_loss", "std_log_loss", *splits]
+    losses = np.array([table[name] for name in splits])
+    assert losses.shape == (n_splits, len(table["alpha"]))
+    assert np.isfinite(losses).all()
+    assert (losses > 0.0).all()
+    assert_allclose(table["mean_log_loss"], losses.mean(axis=0), rtol=1e-12)
+    assert_allclose(table["std_log_loss"], losses.std(axis=0), rtol=1e-9, atol=1e-12)
+    assert (np.diff(table["alpha"]) < 0.0).all()
+    assert_chosen(model.alpha_, table["alpha"], table["mean_log_loss"])
+
+
+def assert_same_search(one, other):
+    assert one.cv_results_.keys() == other.cv_results_.keys()
+    for name, column in one.cv_results_.items():
+        assert_array_equal(column, other.cv_results_[name], err_msg=name)
+    assert one.alpha_ == other.alpha_

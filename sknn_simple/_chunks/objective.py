@@ -104,8 +104,8 @@ class Chunked:
         return lambda part: engine.call(function, part, self._recipe, measure, *sent)
 
 
-def _loss_value(J: Objective, theta: np.ndarray, largest: np.ndarray) -> float:
-    return J.loss_value(theta, float(largest))
+def _loss_value(J: Objective, theta: np.ndarray, change: np.ndarray) -> float:
+    return J.loss_value(theta, *change.tolist())
 
 
 def _loss_and_gradient(J: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -132,8 +132,8 @@ class ChunkedObjective(Objective):
     # Also of a hidden layer: each evaluation is a pass over all rows.
     kept_points = LinearObjective.kept_points
 
-    def _loss_value(self, theta: np.ndarray, largest: float) -> float:
-        return self.blocks.sum(_loss_value, theta, np.array(largest))
+    def _loss_value(self, theta: np.ndarray, *change: float) -> float:
+        return self.blocks.sum(_loss_value, theta, np.array(change))
 
     def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         return self.blocks.sum(_loss_and_gradient, theta)

@@ -35,19 +35,28 @@ class Loss(Protocol):
         """Return ℓ(yᵢ, zᵢ), (n_rows,) or per label; `raw` may be overwritten."""
         ...
 
+    def other_losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the mean of ℓ(k, zᵢ) over the classes k ≠ yᵢ, as `losses` does."""
+        ...
+
     def value(
         self,
         raw: np.ndarray,
         y: np.ndarray,
         weight: np.ndarray,
         largest: float = np.inf,
+        smoothing: float = 0.0,
     ) -> float:
         """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ), `largest`), per label if y has several.
 
         `raw` may be overwritten. A ℓ that is not a number, of outputs that overflow,
-        counts as `largest`.
+        counts as `largest`. The other classes share a part `smoothing` of each weight.
         """
-        return _weighted_sum(np.fmin(self.losses(raw, y), largest), weight)
+        if smoothing == 0.0:
+            return _weighted_sum(np.fmin(self.losses(raw, y), largest), weight)
+        own = np.fmin(self.losses(raw.copy(order="F"), y), largest)
+        other = np.fmin(self.other_losses(raw, y), largest)
+        return _weighted_sum(own + smoothing * (other - own), weight)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
@@ -146,6 +155,9 @@ class BernoulliLoss(Loss):
         _log_sigmoid(raw)
         return np.negative(raw, out=raw)
 
+    def other_losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.losses(raw, 1.0 - y)
+
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> float:
@@ -207,6 +219,12 @@ class SoftmaxLoss(Loss):
         log_probability = entries.take(place)
         log_probability -= np.log(np.exp(raw, out=raw).sum(axis=1))
         return np.negative(log_probability, out=log_probability)
+
+    def other_losses(self, raw: np.ndarray, y: np.ndarray) -> np.ndarray:
+        log_probability = self.log_probabilities(raw)
+        entries, place = _observed(log_probability, y)
+        others = entries.take(place) - log_probability.sum(axis=1)
+        return others / (raw.shape[1] - 1)
 
     def value_and_gradient(
         self, raw: np.ndarray, y: np.ndarray, weight: np.ndarray

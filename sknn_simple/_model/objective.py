@@ -148,20 +148,22 @@ class Objective:
         gradient += self.penalty_root * rooted
         return value + 0.5 * float(rooted @ rooted), gradient
 
-    def loss_value(self, theta: np.ndarray, largest: float = np.inf) -> float:
-        """Return Σᵢ wᵢ min(ℓ(yᵢ, zᵢ(θ)), `largest`)."""
+    def loss_value(
+        self, theta: np.ndarray, largest: float = np.inf, smoothing: float = 0.0
+    ) -> float:
+        """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ(θ)), changed as in ``Loss.value``."""
         if self.kept_points and largest == np.inf:
             return self.loss_and_gradient(theta)[0]
-        return self._loss_value(theta, largest)
+        return self._loss_value(theta, largest, smoothing)
 
-    def _loss_value(self, theta: np.ndarray, largest: float) -> float:
+    def _loss_value(self, theta: np.ndarray, *change: float) -> float:
         """Take one forward pass through each block."""
         params = self.params(theta)
 
         def term(block: Block, _: np.ndarray) -> float:
             X = self.blocks.features(block, self.workspace)
             raw = self.network.forward(params, X, self.workspace)
-            return self.loss.value(raw, block.y, block.loss_weight, largest)
+            return self.loss.value(raw, block.y, block.loss_weight, *change)
 
         return self.blocks.sum(term, (0,), self.workers)[0]
 

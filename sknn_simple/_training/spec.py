@@ -35,6 +35,8 @@ class TrainSpec(NamedTuple):
     lost_weights: float | None = None
     # Early stopping ends the fit after this number of iterations without improvement.
     patience: int | None = None
+    # Label smoothing of held-out rows: the other classes share this part of a weight.
+    smoothing: float = 0.0
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     block_sizes: BlockSizes = DEFAULT_SIZES
 

@@ -64,7 +64,7 @@ class Trained(NamedTuple):
     # minimum; empty if they cannot be told, None if J has one.
     separating: tuple[int, ...] | None = None
     # Log-loss of `parameters` on the validation set, if there is one; that of a row is
-    # at most ``LARGEST_LOSS``.
+    # at most ``LARGEST_LOSS``, and the other classes count by ``TrainSpec.smoothing``.
     held_out_loss: float = np.nan
 
     @property
@@ -158,7 +158,7 @@ def descend(
         # Features and outputs of a row far from all others may overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             rows = validation_objective(spec, whole, validation)
-            loss = rows.loss_value(theta, LARGEST_LOSS)
+            loss = rows.loss_value(theta, LARGEST_LOSS, spec.smoothing)
         trained = trained._replace(held_out_loss=loss)
     return trained
 

@@ -135,6 +135,25 @@ def test_the_loss_of_a_row_may_have_a_limit(name, n_outputs):
 
 
 @EVERY
+@pytest.mark.parametrize("largest", [np.inf, 3.0])
+def test_other_classes_share_a_part_of_the_weight(name, n_outputs, largest):
+    case, part = Case(name, n_outputs), 0.1
+    n_others = max(n_outputs - 1, 1) if name == "softmax" else 1
+
+    def losses(shift):
+        n_classes = n_outputs if name == "softmax" else 2
+        y = (case.y + shift) % n_classes
+        return case.loss.losses(fresh(case.raw), y)
+
+    own = np.fmin(losses(0), largest)
+    others = np.mean([losses(k) for k in range(1, n_others + 1)], axis=0)
+    other = np.fmin(others, largest)
+    both = ((1.0 - part) * own + part * other).reshape(len(own), -1)
+    found = case.loss.value(fresh(case.raw), case.y, case.weight, largest, part)
+    assert found == pytest.approx(case.weight @ both.sum(axis=1), rel=1e-12)
+
+
+@EVERY
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_outputs_that_overflow_count_as_the_limit(name, n_outputs, value):
     case = Case(name, n_outputs)

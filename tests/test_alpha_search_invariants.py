@@ -1,0 +1,139 @@
+"""OneHiddenMLP(alpha="auto"): what the search for alpha does not depend on."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.ensemble import AdaBoostClassifier
+
+from checks import assert_same_search, assert_search_is_consistent
+from models import (
+    CHOOSING,
+    SHORT_NETWORK,
+    assert_same_bits,
+    classes,
+    fit,
+    ignores_max_iter,
+    labels,
+)
+
+# Compared after few iterations, because a nonconvex path amplifies rounding.
+SHORT = clone(SHORT_NETWORK).set_params(alpha="auto", cv=3)
+
+X, Y = classes(2, 150, flip_y=0.3)
+WEIGHTS = np.random.default_rng(0).integers(0, 4, len(Y))
+
+
+def assert_alike(one, other, X, Z=None):
+    assert_allclose(other.alpha_, one.alpha_, rtol=1e-12)
+    mean, expected = (m.cv_results_["mean_log_loss"] for m in (other, one))
+    assert_allclose(mean, expected, rtol=1e-6)
+    expected = one.predict_proba(X)
+    assert_allclose(other.predict_proba(X if Z is None else Z), expected, atol=1e-7)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("target", [2, 3, "labels"])
+def test_the_order_of_the_rows(target):
+    X, y = labels(150) if target == "labels" else classes(target, 150, flip_y=0.3)
+    order = np.random.default_rng(0).permutation(len(y))
+    assert_alike(fit(SHORT, X, y), fit(SHORT, X[order], y[order]), X)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("seed", range(3))
+def test_units_and_origins(seed):
+    rng = np.random.default_rng(seed)
+    factor = 10.0 ** rng.integers(-6, 7, X.shape[1])
+    Z = (X + 3.0 * rng.normal(size=X.shape[1])) * factor
+    assert_alike(fit(SHORT, X, Y), fit(SHORT, Z, Y), X, Z)
+
+
+def test_powers_of_two_change_no_bit():
+    # A factor that rounds nothing: the search and the whole fit have the same bits.
+    factor = 2.0 ** np.array([-20, -7, 0, 3, 11, 20])
+    one, other = fit(CHOOSING, X, Y), fit(CHOOSING, X * factor, Y)
+    assert_same_search(one, other)
+    assert other.loss_curve_ == one.loss_curve_
+    assert_array_equal(other.predict_proba(X * factor), one.predict_proba(X))
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)
+def test_weights_instead_of_repeated_rows(container, params):
+    model = clone(SHORT).set_params(**params)
+    weighted = fit(model, container(X), Y, sample_weight=WEIGHTS)
+    rows = np.repeat(np.arange(len(Y)), WEIGHTS)
+    repeated = fit(model, container(X[rows]), Y[rows])
+    assert_alike(weighted, repeated, X)
+    kept = WEIGHTS > 0
+    removed = fit(model, container(X[kept]), Y[kept], sample_weight=WEIGHTS[kept])
+    assert_same_search(weighted, removed)
+    assert_same_bits(weighted, removed, X)
+
+
+@ignores_max_iter
+def test_sparse_or_dense():
+    Z = X * (X > 0.3)
+    assert_alike(fit(SHORT, Z, Y), fit(SHORT, sparse.csr_array(Z), Y), Z)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("scale", [1e-200, 1e-6, 1.0 / len(Y)])
+def test_the_scale_of_small_weights(scale):
+    one = fit(SHORT, X, Y)
+    other = fit(SHORT, X, Y, sample_weight=np.full(len(Y), scale))
+    assert_allclose(other.alpha_, scale * one.alpha_, rtol=1e-9)
+    losses = [m.cv_results_["mean_log_loss"] for m in (one, other)]
+    assert_allclose(losses[1], losses[0], rtol=1e-6)
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-7)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("scale", [3.0, 1e200])
+def test_large_weights_count_as_more_rows(scale):
+    # One row more of another class then weighs less.
+    one = fit(SHORT, X, Y)
+    other = fit(SHORT, X, Y, sample_weight=np.full(len(Y), scale))
+    tried, losses = (
+        [m.cv_results_[name][:2] for m in (one, other)]
+        for name in ("alpha", "mean_log_loss")
+    )
+    assert_allclose(tried[1], scale * tried[0], rtol=1e-9)
+    assert (losses[1] < losses[0]).all()
+    assert_allclose(losses[1], losses[0], rtol=0.1)
+    if scale == 3.0:
+        rows = np.repeat(np.arange(len(Y)), 3)
+        assert_alike(other, fit(SHORT, X[rows], Y[rows]), X)
+
+
+def test_single_precision_chooses_alike():
+    one, other = fit(CHOOSING, X, Y), fit(CHOOSING, X.astype(np.float32), Y)
+    assert other.coefs_[0].dtype == np.float32
+    assert_search_is_consistent(other)
+    n = min(len(m.cv_results_["alpha"]) for m in (one, other))
+    losses = [m.cv_results_["mean_log_loss"][:n] for m in (one, other)]
+    assert_allclose(*losses, rtol=0.02)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_change_no_bit(backend):
+    alone = fit(CHOOSING, X, Y)
+    with joblib.parallel_config(backend, n_jobs=2):
+        together = fit(CHOOSING, X, Y)
+    assert_same_search(alone, together)
+    assert_same_bits(alone, together, X)
+
+
+def test_a_search_inside_parallel_fits():
+    ensemble = AdaBoostClassifier(
+        clone(CHOOSING).set_params(tol=1e-2), n_estimators=3, random_state=0
+    ).fit(X, Y)
+    # Its weights sum to 1.
+    for member in ensemble.estimators_:
+        assert_search_is_consistent(member)
+        assert member.cv_results_["alpha"][0] == pytest.approx(0.375, rel=1e-6)
+    assert ensemble.score(X, Y) > 0.6
