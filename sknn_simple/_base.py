@@ -331,6 +331,8 @@ class BaseNN(
         attributes = {
             **self._predictor(data, network, trained.parameters),
             "alpha_": trained.alpha,
+            # alpha_ is proportional to it.
+            "_mean_weight": data.mean_weight,
             "scale_": trained.unit,
             "loss_": trained.loss,
             "loss_curve_": trained.loss_curve,

@@ -18,7 +18,13 @@ from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.evidence import lost_weights
-from sknn_simple._training.heuristics import FLOAT32_TOL, first_alpha, in_rows
+from sknn_simple._training.heuristics import (
+    FLOAT32_TOL,
+    LARGEST_ALPHA,
+    SMALLEST_ALPHA,
+    first_alpha,
+    in_rows,
+)
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
 from sknn_simple._warm_start import continues_converged_fit
@@ -280,7 +286,11 @@ class LogisticNN(BaseNN):
     def _initial_alpha(self, data: TrainingSet) -> float:
         previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
         if self.alpha == "auto" and previous > 0.0:
-            return previous
+            if self.max_iter == 0:  # the last model is evaluated
+                return previous
+            alpha = previous / getattr(self, "_mean_weight", data.mean_weight)
+            most = LARGEST_ALPHA * data.counted_rows
+            return float(np.clip(alpha, SMALLEST_ALPHA, most)) * data.mean_weight
         if self.alpha == "auto" and self.standardize:
             first = first_alpha(data.X.shape[1], data.counted_rows)
             return first * data.mean_weight
@@ -293,7 +303,7 @@ class LogisticNN(BaseNN):
         coef = self._parameters()["coef"].copy()
         if data.own_intercept is not None:
             coef[data.own_intercept[0]] = 0.0
-        alpha = self.alpha_ / data.mean_weight
+        alpha = self.alpha_ / getattr(self, "_mean_weight", data.mean_weight)
         return lost_weights(self.n_effective_, alpha, coef, self.scale_)
 
     def densify(self) -> Self:

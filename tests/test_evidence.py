@@ -1,5 +1,7 @@
 """alpha="auto" of LogisticNN: the alpha with the largest evidence."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,6 +10,7 @@ from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.ensemble import AdaBoostClassifier
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from checks import assert_sound
@@ -252,6 +255,31 @@ def test_a_warm_start_ends_at_the_same_model(data):
         assert warm.n_iter_ <= cold.n_iter_
         assert len(warm.loss_curve_) == warm.n_iter_ + 1
         assert_allclose(warm.predict_proba(X), cold.predict_proba(X), atol=5e-3)
+
+
+@each_target
+@pytest.mark.parametrize("unit", [0.5, 0.1, 1e-5, 1e-9])
+def test_a_warm_start_with_weights_in_another_unit_stays(data, unit):
+    X, y = data
+    for first, second in ((1.0, unit), (unit, 1.0)):
+        model = clone(EXACT).set_params(warm_start=True)
+        model.fit(X, y, np.full(len(y), first))
+        alpha, before = model.alpha_ / first, model.predict_proba(X)
+        model.fit(X, y, np.full(len(y), second))
+        assert_allclose(model.alpha_ / second, alpha, rtol=0.06)
+        assert_allclose(model.predict_proba(X), before, atol=5e-3)
+
+
+@each_target
+@pytest.mark.parametrize("alpha", [1e-200, 1e-8, 1e8, 1e200])
+def test_a_warm_start_leaves_an_extreme_alpha(data, alpha):
+    X, y = data
+    model = clone(EXACT).set_params(alpha=alpha, warm_start=True)
+    with warnings.catch_warnings():
+        # A vanishing penalty may not suffice for a minimum.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert_same_choice(fit(EXACT, X, y), model.set_params(alpha="auto").fit(X, y), 0.06)
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "trust-ncg"])

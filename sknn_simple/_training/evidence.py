@@ -95,7 +95,8 @@ def maximize_evidence(
     that was reached is returned.
     """
     bounds, found, posterior = sign_bounds(spec.signs), None, None
-    alpha = spec.alpha / problem.data.mean_weight
+    # Rounding of the mean weight must not make two values of one alpha.
+    alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
     limits = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
     many = problem.objective.size > spec.thresholds.evidence_params
     share = SHARE_OF_MANY if many else SHARE_OF_VOLUME
