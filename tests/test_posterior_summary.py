@@ -133,6 +133,23 @@ def test_the_evidence_is_that_of_the_fit():
     assert Posterior(fit(CLASSICAL, X, y), X, y).log_evidence == -np.inf
 
 
+@pytest.mark.parametrize("target", [np.arange(12) % 2, np.arange(12) % 3])
+def test_the_evidence_of_constant_columns_is_that_of_the_fit(target):
+    X = np.ones((12, 2))
+    model = fit(LogisticNN(), X, target)
+    posterior = Posterior(model, X, target)
+    assert_allclose(posterior.log_evidence, model.log_evidence_)
+    assert np.isfinite(posterior.log_evidence)
+
+
+def test_labels_that_do_not_vary_have_a_summary():
+    X, _ = labels()
+    target = np.tile([0, 1], (len(X), 1))
+    head = Posterior(fit(LogisticNN(), X, target), X, target).summary().head
+    assert head["null deviance"] == 0.0
+    assert np.isnan(head["McFadden's R²"])
+
+
 def test_without_an_intercept():
     X, y = noisy_classes(3)
     model = LogisticNN(alpha=0, fit_intercept=False)

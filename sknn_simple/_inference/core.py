@@ -123,6 +123,11 @@ def infer(
             n_params /= outputs.n_outputs if data.multilabel else 1
             spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
     gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
+    log_evidence = -np.inf  # a flat prior on weights has no density
+    if spec.alpha > 0.0:
+        log_evidence = _log_evidence(
+            log_likelihood, penalty, prior, free, outputs, gaussian
+        )
     return Inference(
         rows,
         outputs,
@@ -133,7 +138,7 @@ def infer(
         gaussian,
         spread,
         log_likelihood,
-        _log_evidence(log_likelihood, penalty, prior, free, outputs, gaussian),
+        log_evidence,
         _in_standard_errors(gradient, gaussian),
     )
 
@@ -217,12 +222,7 @@ def _log_evidence(
     outputs: Outputs,
     gaussian: Gaussian,
 ) -> float:
-    """Return log p(y | α), with a flat prior on the biases of a linear network.
-
-    -∞ if α is 0: a flat prior on weights has no density.
-    """
-    if not np.any(penalty > 0.0):
-        return -np.inf
+    """Return log p(y | α), with a flat prior on the biases of a linear network."""
     joint = log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
     volume = float(np.log(prior[free & (prior > 0.0)]).sum()) - gaussian.log_determinant
     n_flat = (

@@ -88,7 +88,8 @@ def _head(inference: Inference, alpha: float, covariance: str) -> dict[str, Any]
         "log-likelihood": fit.log_likelihood,
         "deviance": fit.deviance,
         "null deviance": fit.null_deviance,
-        "McFadden's R²": 1.0 - fit.deviance / fit.null_deviance,
+        # NaN if no label varies.
+        "McFadden's R²": 1.0 - fit.deviance / (fit.null_deviance or np.nan),
         "AIC": fit.aic,
         "BIC": fit.bic,
     }
