@@ -45,7 +45,13 @@ def _check_classes(estimator: Any, data: TrainingSet) -> None:
     # Attributes that were set by hand do not say whether y was an indicator matrix.
     multilabel = vars(estimator).get("_multilabel", data.multilabel)
     classes = np.asarray(estimator.classes_)
-    if not np.array_equal(classes, data.classes) or multilabel != data.multilabel:
+    if multilabel != data.multilabel:
+        kinds = {True: "a multilabel indicator matrix", False: "one label per sample"}
+        raise ValueError(
+            "warm_start=True continues from the last fit, so y must be "
+            f"{kinds[multilabel]} again; got {kinds[data.multilabel]}."
+        )
+    if not np.array_equal(classes, data.classes):
         raise ValueError(
             "warm_start=True continues from the last fit, so y must have the same "
             f"classes: {classes.tolist()}; got {data.classes.tolist()}."

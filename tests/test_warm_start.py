@@ -125,7 +125,7 @@ def test_warm_start_refuses_another_kind_of_target(model):
     X, y = classes()
     model = clone(model).set_params(warm_start=True).fit(X, y)
     indicator = np.eye(3, dtype=int)[y]
-    with pytest.raises(ValueError, match="warm_start"):
+    with pytest.raises(ValueError, match=r"warm_start.*one label per sample again"):
         model.fit(X, indicator)
 
 
