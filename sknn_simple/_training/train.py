@@ -154,7 +154,7 @@ def descend(
     if problem.alpha == 0.0 and spec.criteria.max_iter > 0:
         trained = _without_penalty(spec, problem, found.theta, trained)
     if validation is not None:
-        theta = whole.from_raw(problem.to_raw(found.theta))
+        theta = whole.from_raw(trained.parameters)
         # Features and outputs of a row far from all others may overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             rows = validation_objective(spec, whole, validation)
