@@ -10,6 +10,7 @@ from sknn_simple._inference.report import listed
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._training.spec import TrainSpec
+from sknn_simple._validation import is_missing
 
 
 def check_model(model: Any) -> None:
@@ -74,6 +75,10 @@ def group_codes(groups: Any, n_rows: int, kept: np.ndarray | None) -> np.ndarray
         raise ValueError(
             f"groups must have one entry per row, {n_rows}; it has {len(groups)}."
         )
+    missing = is_missing(groups)
+    if missing.any():
+        row = missing.nonzero()[0][0]
+        raise ValueError(f"The group of row {row} is missing; got {groups[row]}.")
     if kept is not None:
         groups = groups[kept]
     names, codes = np.unique(groups, return_inverse=True)

@@ -113,7 +113,7 @@ def check_no_label_is_missing(y: Any) -> None:
     labels = np.atleast_1d(np.asarray(y, None if hasattr(y, "__array__") else object))
     if labels.dtype.kind in "iub":
         return
-    missing = _is_missing(labels)
+    missing = is_missing(labels)
     if missing.any():
         label = labels[missing][0]
         raise ValueError(
@@ -122,7 +122,7 @@ def check_no_label_is_missing(y: Any) -> None:
         )
 
 
-def _is_missing(labels: np.ndarray) -> np.ndarray:
+def is_missing(labels: np.ndarray) -> np.ndarray:
     """Return which labels are None, pandas.NA, or unequal to themselves as NaN is."""
     try:
         # == compares each object with None; an object without a truth value raises.

@@ -99,6 +99,17 @@ def test_a_sandwich_needs_more_rows_than_parameters():
         sandwich(outputs, outputs, X, Y, empty, np.ones(4), None, n_params=7.0)
 
 
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA, pd.NaT])
+def test_a_missing_group_is_an_error(missing):
+    groups = pd.Series(["a", "b"] * (N // 2), dtype=object)
+    groups[3] = missing
+    model = fit(LogisticNN(), X, Y)
+    refuses(ValueError, "group of row 3 is missing", model, X, Y, groups=groups)
+    numbers = np.arange(N, dtype=float)
+    numbers[3] = np.nan
+    refuses(ValueError, "group of row 3 is missing", model, X, Y, groups=numbers)
+
+
 def test_groups_of_any_type():
     model = fit(LINEAR, X, Y)
     numbers = np.arange(N) % 7
