@@ -48,6 +48,8 @@ def _validate_data(
         try:
             return validate_data(estimator, _as_numpy(X), y, **settings)
         except TypeError as error:  # NumPy's, for an object that is no number
+            if "feature name" in str(error):
+                raise
             raise TypeError(f"X cannot be converted to numbers: {error}") from None
 
 

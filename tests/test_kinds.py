@@ -98,6 +98,16 @@ def test_rows_that_are_no_arrays_are_refused_by_name(model, name):
 
 
 @each_class
+def test_column_names_of_two_types_are_refused_as_such(model):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X)
+    frame.columns = ["a", *range(1, X.shape[1])]
+    assert_refused(
+        model, "^Feature names are only supported", frame, Y, error=TypeError
+    )
+
+
+@each_class
 def test_a_lazy_frame_is_refused(model):
     polars = pytest.importorskip("polars")
     lazy = polars.DataFrame(X).lazy()
