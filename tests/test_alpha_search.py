@@ -73,6 +73,20 @@ def test_a_noisy_table_gets_a_stronger_penalty():
     assert chosen < 0.8 * given
 
 
+@pytest.mark.parametrize(("n_rows", "n_levels"), [(300, 10), (600, 150)])
+def test_one_categorical_column_is_learned(n_rows, n_levels):
+    rng = np.random.default_rng(0)
+    share = rng.uniform(size=n_levels)
+    level, test = (rng.integers(n_levels, size=n) for n in (n_rows, 5000))
+    y, y_test = (rng.uniform(size=len(c)) < share[c] for c in (level, test))
+    X = np.eye(n_levels)
+    model = OneHiddenMLP(random_state=0).fit(X[level], y)
+    loss = log_loss(y_test, model.predict_proba(X[test]))
+    constant = log_loss(y_test, np.full(len(test), y.mean()))
+    known = log_loss(y_test, share[test])
+    assert loss < 0.5 * (constant + known)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_labels_of_noise_give_the_shares_of_the_classes(n_classes):
     rng = np.random.default_rng(0)
@@ -216,7 +230,7 @@ FEW = {
         np.append(np.arange(40), [7, 7]),
         np.isin(np.append(np.arange(40), [7, 7]), [7]),
     ),
-    "equal rows": (np.zeros(30, dtype=int), np.arange(30) % 2),
+    "copies of two rows": (np.repeat([0, 50], 15), np.repeat([0, 1], 15)),
 }
 
 

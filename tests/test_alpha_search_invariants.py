@@ -76,6 +76,17 @@ def test_weights_instead_of_repeated_rows(container, params):
 
 
 @ignores_max_iter
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)
+def test_weights_of_a_table_with_few_distinct_rows(params):
+    # Equal rows of both classes.
+    codes = np.random.default_rng(0).integers(4, size=len(Y))
+    Z, model = np.eye(4)[codes], clone(SHORT).set_params(**params)
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(Y)), WEIGHTS))
+    weighted = fit(model, Z, Y, sample_weight=WEIGHTS)
+    assert_alike(weighted, fit(model, Z[rows], Y[rows]), Z)
+
+
+@ignores_max_iter
 def test_sparse_or_dense():
     Z = X * (X > 0.3)
     assert_alike(fit(SHORT, Z, Y), fit(SHORT, sparse.csr_array(Z), Y), Z)

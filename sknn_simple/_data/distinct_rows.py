@@ -34,7 +34,7 @@ def in_canonical_order(data: TrainingSet) -> TrainingSet:
         order = np.lexsort(np.vstack([y.T[::-1], X.T[::-1]]))
     starts = np.flatnonzero(_differ(X[order]) | _differ(y[order]))
     total = data.total_weight if np.isfinite(data.total_weight) else 1.0
-    weight = _whole(data.weight * total)
+    weight = whole(data.weight * total)
     weight = np.add.reduceat(weight[order], starts)
     first = order[starts]
     return data._replace(X=data.X[first], y=data.y[first], weight=weight / weight.sum())
@@ -45,7 +45,7 @@ def _differ(rows: np.ndarray) -> np.ndarray:
     return np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
 
 
-def _whole(weight: np.ndarray) -> np.ndarray:
+def whole(weight: np.ndarray) -> np.ndarray:
     """Return the weights as whole numbers, if they are some up to rounding."""
     whole = np.round(weight)
     rounding = UNITS * np.finfo(np.float64).eps * weight

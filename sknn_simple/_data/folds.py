@@ -1,13 +1,17 @@
 """Folds for cross-validation that depend on the content of the rows, not their order.
 
-Equal rows share a fold. Weighting a row by 2 is then the same as repeating it, and the
-copies of a row are never on both sides of a split.
+Equal rows share a fold if they are copies: they are never on both sides of a split.
+They are not copies if most of them equal a row of another class. What was observed
+several times in the same place is dealt out one by one: a table of one categorical
+column would otherwise lose whole categories in each fold, and no network could predict
+them. In both cases weighting a row by 2 is the same as repeating it.
 """
 
 from typing import Any
 
 import numpy as np
 
+from sknn_simple._data.distinct_rows import whole
 from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -37,6 +41,35 @@ def distinct_rows(blocks: RowBlocks, workers: Workers) -> np.ndarray:
     numbers = np.empty(len(keys), dtype=np.intp)
     numbers[order] = np.cumsum(is_new) - 1
     return numbers
+
+
+def observations(
+    numbers: np.ndarray, data: TrainingSet, most: int
+) -> tuple[TrainingSet, np.ndarray]:
+    """Return the rows to deal out, and a number for each that equal copies share.
+
+    `numbers`, (n_rows,), are those of `distinct_rows`. If equal rows are no copies, a
+    row of a whole weight w becomes w rows, or fewer, if they would be more than `most`.
+    """
+    strata, weight = _strata(data), whole(data.sample_weight())
+    n_distinct = numbers.max() + 1
+    of_group = np.bincount(numbers, weight)
+    lowest = np.full(n_distinct, strata.max())
+    highest = np.zeros_like(lowest)
+    np.minimum.at(lowest, numbers, strata)
+    np.maximum.at(highest, numbers, strata)
+    if of_group[lowest < highest].sum() <= 0.5 * of_group[of_group > 1.0].sum():
+        return data, numbers
+    times = weight if np.all(weight == np.round(weight)) else np.ones(len(weight))
+    times = np.maximum(times * min(1.0, most / times.sum()), 1.0).astype(np.intp)
+    rows = np.repeat(np.arange(len(numbers)), times)
+    # The numbers must not depend on the order of the rows.
+    order = np.lexsort((weight[rows], strata[rows], numbers[rows]))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    if len(rows) > len(numbers):
+        data = data.rows(rows, times[rows])
+    return data, place
 
 
 def assign_folds(

@@ -129,6 +129,14 @@ class TrainingSet(NamedTuple):
         """The inverse link, a key of ``LOSSES``."""
         return out_activation(len(self.classes), self.multilabel)
 
+    def sample_weight(self) -> np.ndarray:
+        """Return the weights as passed to fit; relative if their sum is not finite."""
+        total = self.total_weight if np.isfinite(self.total_weight) else 1.0
+        weight = self.weight * total
+        if self.multilabel or self.class_weight is None:
+            return weight
+        return weight / self.class_weight[self.y.reshape(-1).astype(np.intp)]
+
     def labels(self) -> np.ndarray:
         """Return y as passed to fit: labels (n_samples,) or an indicator matrix."""
         if self.multilabel:

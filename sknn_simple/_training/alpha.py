@@ -23,7 +23,12 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
+from sknn_simple._data.folds import (
+    assign_folds,
+    distinct_rows,
+    lost_classes,
+    observations,
+)
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
@@ -172,9 +177,10 @@ def cross_validation_folds(
         problem = build_problem(spec, data, workers)
         blocks = cut(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
-    if numbers.max() + 1 < n_folds:
+    data, shared = observations(numbers, data, SEARCH_ROWS)
+    if shared.max() + 1 < n_folds:
         return []
-    part = assign_folds(numbers, data, n_folds, SEARCH_ROWS)
+    part = assign_folds(shared, data, n_folds, SEARCH_ROWS)
     if part.min() < 0:
         used = np.flatnonzero(part >= 0)
         data, part = data.rows(used), part[used]

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknn_simple._data.folds import assign_folds, distinct_rows, lost_classes
+from sknn_simple._data.folds import (
+    assign_folds,
+    distinct_rows,
+    lost_classes,
+    observations,
+)
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -39,6 +44,13 @@ def repeated_rows(rng, n=300, p=4, n_distinct=40):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def dealt(X, y, weight=None, most=10**6):
+    """The rows to deal out, as sorted triples: the row, its class, its number."""
+    data, shared = observations(numbers_of(X), training_set(X, y, weight), most)
+    weight = np.round(data.weight * data.total_weight, 9)
+    return sorted(zip(data.X[:, 0], data.y[:, 0], weight, shared, strict=True))
 
 
 # Distinct rows ------------------------------------------------------------------------
@@ -159,6 +171,39 @@ def test_weights_are_repeated_rows(rng):
     again = training_set(np.repeat(X, times, axis=0), np.repeat(y, times))
     repeated = assign_folds(np.repeat(numbers, times), again, 4)
     assert_array_equal(repeated, np.repeat(weighted, times))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.6, 1.0])
+def test_equal_rows_of_several_classes_are_dealt_out_one_by_one(rng, share):
+    # 20 groups of 10 equal rows; in a share of the groups classes differ.
+    group = np.repeat(np.arange(20), 10)
+    X = rng.normal(size=(20, 3))[group]
+    mixed = group < 20 * share
+    y = np.where(mixed, np.arange(200) % 2, group % 2)
+    data, shared = observations(numbers_of(X), training_set(X, y), 10**6)
+    assert data.total_weight == pytest.approx(200.0)
+    assert len(np.unique(shared)) == (200 if share > 0.5 else 20)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+def test_whole_weights_of_observations_are_repeated_rows(rng, factor):
+    group, y = rng.integers(5, size=60), rng.integers(2, size=60)
+    X, weight = rng.normal(size=(5, 3))[group], rng.integers(1, 4, size=60)
+    rows = rng.permutation(np.repeat(np.arange(60), weight))
+    expected = dealt(X[rows], y[rows], np.full(len(rows), factor))
+    found = dealt(X, y, factor * weight)
+    if factor == 1.0:
+        assert found == expected
+    else:  # each row is one observation
+        assert len(found) == 60 < len(expected)
+    assert sum(row[2] for row in found) == pytest.approx(factor * weight.sum())
+
+
+def test_huge_weights_of_observations_become_a_limited_number_of_rows(rng):
+    X = rng.normal(size=(4, 2)).repeat(2, axis=0)
+    found = dealt(X, np.arange(8) % 2, np.full(8, 1e6), most=1000)
+    assert 900 < len(found) <= 1000
+    assert sum(row[2] for row in found) == pytest.approx(8e6)
 
 
 def test_the_heavier_class_of_equal_rows_decides():
