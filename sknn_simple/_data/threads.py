@@ -9,6 +9,7 @@ result of a fit then does not depend on the number of threads either.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -126,23 +127,28 @@ class Workers:
             for index in range(count):
                 work(index)
             return
-        indices = _SharedIndices(count)
+        indices = deque(range(count))  # which threads may change at the same time
         # NumPy's error state belongs to a thread.
         errors = np.geterr()
 
-        def help_out() -> None:
+        def work_off() -> None:
             with np.errstate(**errors):
-                indices.work_off(work)
+                while True:
+                    try:
+                        index = indices.popleft()
+                    except IndexError:  # all are taken
+                        return
+                    work(index)
 
         # The calling thread works as well, so that one thread less must be woken.
         helpers = min(self._n_threads, count) - 1
         futures: list[Future[None]] = []
         try:
-            self._submit(help_out, helpers, futures)
-            indices.work_off(work)
+            self._submit(work_off, helpers, futures)
+            work_off()
         finally:
             # After Ctrl-C in the calling thread no other thread may go on writing.
-            indices.drop()
+            indices.clear()
             wait(futures)
         for future in futures:
             future.result()
@@ -164,27 +170,3 @@ class Workers:
             self._n_threads = 1 + len(futures)
             # `wait` would wait for a cancelled future.
             futures[:] = [future for future in futures if not future.cancelled()]
-
-
-class _SharedIndices:
-    """The numbers below `count`, of which each thread takes the next one."""
-
-    def __init__(self, count: int) -> None:
-        self._lock = threading.Lock()
-        self._count = count
-        self._next = 0
-
-    def work_off(self, work: Callable[[int], None]) -> None:
-        """Call `work` with the next number until all are taken."""
-        while True:
-            with self._lock:
-                index = self._next
-                self._next += 1
-            if index >= self._count:
-                return
-            work(index)
-
-    def drop(self) -> None:
-        """Take all numbers that are left."""
-        with self._lock:
-            self._next = self._count
