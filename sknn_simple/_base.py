@@ -22,7 +22,7 @@ from sknn_simple._compat import (
     with_callbacks,
 )
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
 from sknn_simple._parameters import Options, name_hint, suggestion

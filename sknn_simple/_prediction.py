@@ -13,7 +13,7 @@ from sknn_simple._data.row_blocks import Workspace, block_edges
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import out_activation
 from sknn_simple._model.losses import LOSSES, Loss
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 from sknn_simple._validation import plain_labels, validate_features
 
 

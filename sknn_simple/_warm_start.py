@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 
 
 def previous_parameters(

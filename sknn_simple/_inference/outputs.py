@@ -16,7 +16,7 @@ from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.row_blocks import Workspace
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.losses import Loss
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 
 # The largest array of a block of rows; several of this size are used at once.
 BLOCK_BYTES = 2**25

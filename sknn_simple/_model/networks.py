@@ -48,9 +48,12 @@ def _feature_bytes(X: Features) -> float:
 class LinearNetwork:
     """Z = X W + b, with W ("coef") of shape (p, K) and b ("intercept") of (K,)."""
 
+    # Whether the raw outputs are linear in θ, so that J is convex.
     is_linear = True
+    # The weights on features and on hidden units, each with the bias of its outputs.
     input_weights = (("coef", "intercept"),)
     hidden_weights = ()
+    # The mean output of a hidden unit whose input is standard normal.
     hidden_mean = 0.0
 
     def __init__(
@@ -301,3 +304,6 @@ class OneHiddenNetwork:
         total["hidden_intercept"][...] += ones @ delta_hidden
         if self.skip_connections:
             add_product(total["skip_coef"], X, delta)
+
+
+Network = LinearNetwork | OneHiddenNetwork

@@ -7,75 +7,16 @@ and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw we
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
-from sknn_simple._data.features import Features, FeatureTransform
+from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.input_map import InputMap, layer_slices
-from sknn_simple._model.layout import Layout
 from sknn_simple._model.losses import Loss
-from sknn_simple._model.networks import Arrays, Kept
-
-
-class Network(Protocol):
-    """The methods of a network that the objective calls; shapes as in ``networks``."""
-
-    layout: Layout
-    n_outputs: int
-    has_bias: bool
-    # Whether the raw outputs are linear in θ, so that J is convex.
-    is_linear: bool
-    # The mean output of a hidden unit whose input is standard normal.
-    hidden_mean: float
-
-    @property
-    def input_weights(self) -> tuple[tuple[str, str], ...]: ...
-
-    @property
-    def hidden_weights(self) -> tuple[tuple[str, str], ...]: ...
-
-    def with_features(self, n_features: int) -> Self: ...
-
-    def row_bytes(self, X: Features) -> float: ...
-
-    def work(self, X: Features) -> float: ...
-
-    def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray: ...
-
-    def forward_keeping(
-        self, params: Arrays, X: Features, work: Workspace
-    ) -> tuple[np.ndarray, Kept]: ...
-
-    def backward(
-        self,
-        params: Arrays,
-        X: Features,
-        delta: np.ndarray,
-        kept: Kept,
-        total: Arrays,
-    ) -> None: ...
-
-
-class NetworkWithTangents(Network, Protocol):
-    """A network whose raw outputs are not linear in θ, with the R-operator."""
-
-    def tangent(
-        self, params: Arrays, direction: Arrays, X: Features, work: Workspace
-    ) -> tuple[np.ndarray, np.ndarray, Kept]: ...
-
-    def tangent_backward(
-        self,
-        params: Arrays,
-        direction: Arrays,
-        X: Features,
-        delta: np.ndarray,
-        tangent_delta: np.ndarray,
-        kept: Kept,
-        total: Arrays,
-    ) -> None: ...
+from sknn_simple._model.networks import Arrays, Network, OneHiddenNetwork
 
 
 class Objective:
@@ -230,7 +171,7 @@ class Curvature:
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v, exact, by the R-operator."""
         J = self._objective
-        network: NetworkWithTangents = J.network  # pyrefly: ignore
+        network = cast(OneHiddenNetwork, J.network)
         params, direction = self._params, J.params(v)
 
         def term(block: Block, total: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from scipy.linalg.lapack import dtrtri
 
 from sknn_simple._model.input_map import LayerSlices, layer_slices
 from sknn_simple._model.linear_objective import LinearObjective
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import (
     BLOCK_CURVATURE,
     NO_CURVATURE,

@@ -21,7 +21,8 @@ from sknn_simple._data.two_valued import half_distances
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
-from sknn_simple._model.objective import Network, Objective
+from sknn_simple._model.networks import Network
+from sknn_simple._model.objective import Objective
 from sknn_simple._training.heuristics import (
     FEATURE_STEP,
     FLOAT32_OFFSET,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes
-from sknn_simple._model.objective import Network
+from sknn_simple._model.networks import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.heuristics import (
