@@ -30,7 +30,7 @@ def run_phases(
                 raise
             return theta, ended_by(error)
         theta, outcome = minimize(
-            phase.objective,
+            phase.objective(),
             theta,
             preconditioner,
             phase.criteria,
@@ -38,6 +38,6 @@ def run_phases(
             solver=phase.solver or plan.solver,
             bounds=bounds,
         )
-        if phase.ends_fit(outcome):
+        if outcome not in phase.goes_on:
             break
     return theta, outcome

@@ -7,6 +7,7 @@ the previous one, and all share one history.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -48,21 +49,12 @@ class Phase(NamedTuple):
     """One run of the solver."""
 
     # Makes the objective: few fits reach a phase that converts the rows once more.
-    make: Callable[[], Objective]
+    objective: Callable[[], Objective]
     precondition: Precondition
     criteria: StoppingCriteria
     goes_on: frozenset[str] = AFTER_EXACT
     # In place of the solver of the plan.
     solver: str | None = None
-
-    @property
-    def objective(self) -> Objective:
-        """The objective of the phase, made anew."""
-        return self.make()
-
-    def ends_fit(self, outcome: str) -> bool:
-        """Return whether the fit ends if the phase ends with this outcome."""
-        return outcome not in self.goes_on
 
 
 class SolvePlan(NamedTuple):
@@ -97,10 +89,7 @@ def _ended_in_float64(
     """
     if problem.data.X.dtype != np.float32:
         return plan
-
-    def in_float64() -> Objective:
-        return problem.in_precision(np.dtype(np.float64))
-
+    in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
     last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
     if problem.linear is None:
@@ -248,9 +237,8 @@ def _float32_phase(
     has_light_rows = data.weight.min() < thresholds.float32_row_weight
     if is_small or has_large_weights or has_light_rows:
         return []
-    rounded = problem.in_precision(np.dtype(np.float32))
     phase = _exact_phase(spec, problem)._replace(
-        make=lambda: rounded,
+        objective=partial(problem.in_precision, np.dtype(np.float32)),
         criteria=spec.criteria.no_finer_than(thresholds.float32_tol),
         goes_on=AFTER_ROUGH,
     )

@@ -87,7 +87,7 @@ def test_a_round_uses_the_hessian_that_was_formed(
     J, zeros = problem.objective, np.zeros(problem.objective.size)
     of_loss = problem.linear.curvature(zeros).matrix() - np.diag(J.penalty_root**2)
     [phase] = plan_round(spec, problem, solver, of_loss.copy()).phases
-    assert phase.objective is J
+    assert phase.objective() is J
     assert phase.criteria == spec.criteria
     T = phase.precondition(zeros)
     if "hess" in SOLVERS[solver].derivatives:
