@@ -33,7 +33,6 @@ from sknn_simple._training.callbacks import (
     FitCallbacks,
     HookStopped,
     IterationTasks,
-    SearchTasks,
 )
 from sknn_simple._training.early_stopping import EarlyStopping
 from sknn_simple._training.heuristics import START_ALPHA
@@ -239,7 +238,7 @@ class BaseNN(
         callbacks: FitCallbacks,
     ) -> Search:
         """Return the alpha that the log-loss on the held-out rows of folds chooses."""
-        training = FoldTraining(spec, start, SearchTasks(task, callbacks))
+        training = FoldTraining(spec, start, task, callbacks)
         n_jobs = getattr(self, "n_jobs", 1)
         return search_alpha(training, folds, data.total_weight, n_jobs, self._announce)
 

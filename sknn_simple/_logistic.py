@@ -275,8 +275,9 @@ class LogisticNN(BaseNN):
         if by_validation:
             spec = spec._replace(by_evidence=False)
             folds = [Fold(data, validation)]
-            with callbacks.search_task(context) as task:
-                search = self._search_alpha(spec, data, folds, zeros, task, callbacks)
+            task = callbacks.open(context, "alphas", max_subtasks=None)
+            search = self._search_alpha(spec, data, folds, zeros, task, callbacks)
+            callbacks.end(task)
             spec = spec._replace(alpha=search.alpha)
         observers = partial(self._observers, callbacks, 1, 0, context)
         start = zeros if previous is None else previous

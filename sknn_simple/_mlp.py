@@ -19,12 +19,12 @@ from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import Fold, Search, coarse, make_folds
-from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
+from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.early_stopping import split
 from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, SEARCH_UNITS
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
-from sknn_simple._training.train import MakeObservers, Trained
+from sknn_simple._training.train import Trained
 from sknn_simple._warm_start import continues_converged_fit
 
 _SOLVERS = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
@@ -361,16 +361,20 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if context is None:  # do not send X and y to other processes
             callbacks = callbacks.without_data()
         if chooses:
-            with callbacks.search_task(context, len(starts)) as task:
-                search = self._search(spec, data, folds, seeds[0], task, callbacks)
+            task = callbacks.open(
+                context, "alphas", task_id=len(starts), max_subtasks=None
+            )
+            search = self._search(spec, data, folds, seeds[0], task, callbacks)
+            callbacks.end(task)
             spec = spec._replace(alpha=search.alpha)
         training = RestartTraining(
             spec,
             data,
             validation if self.early_stopping else None,
             warm_start=previous is not None,
-            observers=partial(_observers, self, callbacks, len(starts)),
-            tasks=RestartTasks(context, callbacks, self.max_iter),
+            observers=partial(self._observers, callbacks, len(starts)),
+            context=context,
+            callbacks=callbacks,
         )
         fits = train_each(training, starts, self.n_jobs if data.chunks is None else 1)
         self.init_losses_ = np.array([fit.score for fit in fits])
@@ -479,14 +483,3 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _observers(
-    estimator: OneHiddenMLP,
-    callbacks: FitCallbacks,
-    n_starts: int,
-    number: int,
-    context: Any,
-) -> MakeObservers:
-    """Return a function that makes the observers of one start; it can be pickled."""
-    return partial(estimator._observers, callbacks, n_starts, number, context)

@@ -33,7 +33,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import ENDED, ENDINGS
-from sknn_simple._training.callbacks import SearchTasks
+from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
     CLEAR_FALL,
     FALL_ERRORS,
@@ -99,7 +99,9 @@ class FoldTraining(NamedTuple):
 
     spec: TrainSpec
     start: np.ndarray
-    tasks: SearchTasks
+    # The task of the search, of which alphas are subtasks; None without callbacks.
+    context: Any | None
+    callbacks: FitCallbacks
 
     def smoothed(self, folds: list[Fold]) -> Self:
         """Count one held-out row more, of another class than its features say.
@@ -117,7 +119,7 @@ class FoldTraining(NamedTuple):
         self, number: int, fold: Fold, alpha: float, task: Any, stop: "_StopTogether"
     ) -> _Result:
         """Return the fit, and True if a callback asks to end the search."""
-        fold_task = self.tasks.begin_fold(task, number)
+        fold_task = self.callbacks.open(task, "fold", task_id=number)
         try:
             trained = train(
                 self.spec._replace(alpha=alpha * fold.share),
@@ -128,11 +130,11 @@ class FoldTraining(NamedTuple):
             )
         except ENDINGS:
             stop.asked = True
-            self.tasks.end(fold_task)
+            self.callbacks.end(fold_task)
             raise
         if trained.outcome in ENDED:
             stop.asked = True
-        return trained, self.tasks.end(fold_task)
+        return trained, self.callbacks.end(fold_task)
 
 
 class _StopTogether(Observer):
@@ -348,7 +350,10 @@ def _fit_folds(
     training: FoldTraining, folds: list[Fold], alpha: float, n_jobs: int | None
 ) -> tuple[list[Trained], bool]:
     """Return the fits of all folds, in order, and True if a callback asks to stop."""
-    task = training.tasks.begin_alpha(len(folds))
+    callbacks = training.callbacks
+    task = callbacks.open(
+        training.context, "alpha", max_subtasks=len(folds), sequential_subtasks=False
+    )
     stop = _StopTogether()
     in_jobs = len(folds) > 1 and effective_n_jobs(n_jobs) > 1
     try:
@@ -365,9 +370,9 @@ def _fit_folds(
             )
     except ENDINGS:
         stop.asked = True
-        training.tasks.end(task)
+        callbacks.end(task)
         raise
-    asked = training.tasks.end(task) or any(asked for _, asked in results)
+    asked = callbacks.end(task) or any(asked for _, asked in results)
     return [fit for fit, _ in results], asked
 
 

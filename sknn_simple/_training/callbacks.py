@@ -1,9 +1,7 @@
 """A fit, its starts and iterations as tasks of scikit-learn's callbacks (≥ 1.9)."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,32 +49,24 @@ class FitCallbacks(NamedTuple):
     def end_fit(self, attributes: dict[str, Any]) -> None:
         """Close the task of the whole fit; the estimator has its attributes by now."""
         context = current_context(self.estimator)
-        if context is not None:
-            self.end(context, reconstruction_attributes=attributes)
+        self.end(context, reconstruction_attributes=attributes)
 
-    @contextmanager
-    def search_task(
-        self, context: Any | None, number: int | None = None
-    ) -> Iterator[Any | None]:
-        """Open the task of a search for alpha; yield its context, if any.
-
-        `number` is that of the task if its siblings are not sequential.
-        """
-        if context is None:
-            yield None
-            return
-        task = context.subcontext("alphas", task_id=number, max_subtasks=None)
-        self.begin(task)
-        yield task
-        self.end(task)
+    def open(self, parent: Any | None, name: str, **settings: Any) -> Any | None:
+        """Open a subtask of a task and return its context; None without callbacks."""
+        if parent is None:
+            return None
+        with _LOCK:
+            task = parent.subcontext(name, **settings)
+            self.begin(task)
+        return task
 
     def begin(self, task: Any, **kwargs: Any) -> None:
         """Tell the callbacks that a task begins."""
         self._call(task.call_on_fit_task_begin, kwargs)
 
-    def end(self, task: Any, **kwargs: Any) -> bool:
+    def end(self, task: Any | None, **kwargs: Any) -> bool:
         """Tell the callbacks that a task has ended; True if one asks to stop."""
-        return self._call(task.call_on_fit_task_end, kwargs)
+        return task is not None and self._call(task.call_on_fit_task_end, kwargs)
 
     def _call(self, hooks: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
         """Call the hooks of all callbacks, one thread at a time."""
@@ -124,70 +114,10 @@ class IterationTasks(Observer):
 
     def on_stop(self, outcome: str) -> None:
         """Close the task of an iteration that the solver did not complete."""
-        if self._task is not None:
-            task, self._task = self._task, None
-            self._callbacks.without_data().end(task)
+        task, self._task = self._task, None
+        self._callbacks.without_data().end(task)
 
     def _reconstruction(self, theta: np.ndarray) -> dict[str, Any]:
         """Return the function from which scikit-learn makes a fitted estimator."""
         predictor, to_raw = self._callbacks.predictor, self._to_raw
         return {"reconstruction_attributes": lambda: predictor(to_raw(theta))}
-
-
-class RestartTasks(NamedTuple):
-    """The tasks of a fit's starts; their subtasks are iterations."""
-
-    # The task of the fit; None without callbacks.
-    context: Any | None
-    callbacks: FitCallbacks
-    max_iter: int
-
-    def begin(self, number: int) -> Any | None:
-        """Open the task of one start and return its context."""
-        if self.context is None:
-            return None
-        with _LOCK:
-            task = self.context.subcontext(
-                "start", task_id=number, max_subtasks=self.max_iter
-            )
-            self.callbacks.begin(task)
-        return task
-
-    def end(self, task: Any | None, trained: Any) -> bool:
-        """Close the task; True if a callback asks to skip the other starts."""
-        if task is None:
-            return False
-        attributes = partial(self.callbacks.record, trained)
-        return self.callbacks.end(task, reconstruction_attributes=attributes)
-
-
-class SearchTasks(NamedTuple):
-    """The tasks of a search for alpha: the search, its alphas, and their folds."""
-
-    # The task of the search; None without callbacks.
-    context: Any | None
-    callbacks: FitCallbacks
-
-    def begin_alpha(self, n_folds: int) -> Any | None:
-        """Open the task of one alpha and return its context."""
-        if self.context is None:
-            return None
-        with _LOCK:
-            task = self.context.subcontext(
-                "alpha", max_subtasks=n_folds, sequential_subtasks=False
-            )
-            self.callbacks.begin(task)
-        return task
-
-    def begin_fold(self, task: Any | None, number: int) -> Any | None:
-        """Open the task of one fold and return its context."""
-        if task is None:
-            return None
-        with _LOCK:
-            fold = task.subcontext("fold", task_id=number)
-            self.callbacks.begin(fold)
-        return fold
-
-    def end(self, task: Any | None) -> bool:
-        """Close a task; True if a callback asks to end the search."""
-        return False if task is None else self.callbacks.end(task)

@@ -1,6 +1,7 @@
 """Training from several starts, one by one or in parallel, and choice of the best."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,10 +9,11 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import ENDED
-from sknn_simple._training.callbacks import RestartTasks
+from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.spec import TrainSpec
-from sknn_simple._training.train import MakeObservers, Trained, train
+from sknn_simple._training.train import Trained, train
 
 # Takes the number of a start and the start. Returns the result, and True if a callback
 # asks to skip the other starts.
@@ -26,23 +28,31 @@ class RestartTraining(NamedTuple):
     validation: TrainingSet | None
     # Whether starts are parameters for raw features.
     warm_start: bool
-    # From the number of a start and the context of its task.
-    observers: Callable[[int, Any], MakeObservers]
-    tasks: RestartTasks
+    # From the number of a start and the context of its task, then as ``MakeObservers``.
+    observers: Callable[..., Sequence[Observer]]
+    # The task of the fit, of which starts are subtasks; None without callbacks.
+    context: Any | None
+    callbacks: FitCallbacks
 
     def __call__(self, number: int, start: np.ndarray) -> tuple[Trained, bool]:
         """Train from one start, as a task of its own; True to skip the others."""
-        task = self.tasks.begin(number)
+        task = self.callbacks.open(
+            self.context,
+            "start",
+            task_id=number,
+            max_subtasks=self.spec.criteria.max_iter,
+        )
         trained = train(
             self.spec,
             self.data,
             self.validation,
             start,
-            self.observers(number, task),
+            partial(self.observers, number, task),
             warm_start=self.warm_start,
         )
-        leave_the_rest = self.tasks.end(task, trained) or trained.outcome == "observer"
-        return trained, leave_the_rest
+        record = partial(self.callbacks.record, trained)
+        asked = self.callbacks.end(task, reconstruction_attributes=record)
+        return trained, asked or trained.outcome == "observer"
 
 
 def train_each(

@@ -22,7 +22,7 @@ from sknn_simple._training.alpha import (
     make_folds,
     search_alpha,
 )
-from sknn_simple._training.callbacks import SearchTasks
+from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
     LEAST_FALL,
     PATH_FACTOR,
@@ -58,7 +58,7 @@ def search(spec, start_of):
     """Return a function that searches, without callbacks."""
 
     def run(data, folds, said=None, n_jobs=1, total=None, spec=spec):
-        training = FoldTraining(coarse(spec), start_of(spec), _NO_TASKS)
+        training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
         total = data.total_weight if total is None else total
         announce = [].append if said is None else said.append
         return search_alpha(training, folds, total, n_jobs, announce)
@@ -66,8 +66,8 @@ def search(spec, start_of):
     return run
 
 
-# Without a context nobody is told of the tasks, and the callbacks are not used.
-_NO_TASKS = SearchTasks(None, None)  # pyrefly: ignore
+# Without a context there are no tasks, and the callbacks are not used.
+_NO_CALLBACKS = None, FitCallbacks(None, {}, dict, dict)
 
 
 # The path -----------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def search_curve(data, spec):
                 found = loss(steps, number)
                 return SimpleNamespace(outcome="gradient", held_out_loss=found), False
 
-        training = WithLoss(spec, np.zeros(0), _NO_TASKS)
+        training = WithLoss(spec, np.zeros(0), *_NO_CALLBACKS)
         folds = [Fold(data, data)] * n_folds
         return search_alpha(training, folds, data.total_weight, 1, [].append)
 
@@ -303,7 +303,7 @@ def test_threads_do_not_change_a_bit(data, spec, search, n_threads):
 
 
 def test_a_fold_training_can_be_pickled(data, spec, start_of):
-    training = FoldTraining(coarse(spec), start_of(spec), _NO_TASKS)
+    training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
     again = pickle.loads(pickle.dumps(training))
     assert_array_equal(again.start, training.start)
     assert again.spec.criteria == training.spec.criteria
@@ -348,7 +348,7 @@ def test_an_interrupt_while_a_line_is_printed_keeps_its_alpha(data, spec, start_
         if len(said) == 2:
             raise KeyboardInterrupt
 
-    training = FoldTraining(coarse(spec), start_of(spec), _NO_TASKS)
+    training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
     folds = cross_validation_folds(spec, data, 3)
     found = search_alpha(training, folds, data.total_weight, 1, press)
     assert (found.outcome, len(found.tried)) == ("interrupted", 2)

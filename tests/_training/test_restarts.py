@@ -10,7 +10,7 @@ from joblib import cpu_count
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._data.threads import limit_blas_threads
-from sknn_simple._training.callbacks import FitCallbacks, RestartTasks
+from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.train import Trained, train
 
@@ -141,8 +141,9 @@ def test_a_start_is_trained_as_train_says(
         data,
         validation,
         warm_start,
-        observers=lambda number, task: lambda problem, stopping: (),
-        tasks=RestartTasks(None, FitCallbacks(None, {}, dict, dict), 100),
+        observers=lambda number, task, problem, stopping: (),
+        context=None,
+        callbacks=FitCallbacks(None, {}, dict, dict),
     )
     found, leave_the_rest = training(0, start)
     expected = train(spec, data, validation, start, warm_start=warm_start)
