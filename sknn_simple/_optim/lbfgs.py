@@ -104,8 +104,17 @@ def lbfgs(
         (stopped by the callback).
     """
     if bounds is not None:
-        options = {"maxiter": maxiter, "maxcor": maxcor or _MIN_PAIRS}
-        return _lbfgsb(fun, x0, args, jac, bounds, callback, options)
+        limits = {"maxiter": maxiter, "maxcor": maxcor or _MIN_PAIRS}
+        return minimize(
+            fun,
+            x0,
+            args,
+            "L-BFGS-B",
+            jac,
+            bounds=bounds,
+            callback=callback,
+            options={**_LBFGSB_OPTIONS, **limits},
+        )
     gradient = jac(x0, *args)
     inverse = InverseHessian(maxcor or _n_pairs(x0.size), x0.size)
 
@@ -122,28 +131,6 @@ def lbfgs(
         return found.x, min(found.value, value)
 
     return iterate(advance, x0, fun(x0, *args), callback, maxiter)
-
-
-def _lbfgsb(
-    fun: Callable[..., Any],
-    x0: np.ndarray,
-    args: tuple,
-    jac: Callable[..., np.ndarray],
-    bounds: Bounds,
-    callback: Callable[..., Any] | None,
-    options: dict[str, Any],
-) -> OptimizeResult:
-    """Minimise within bounds by SciPy's L-BFGS-B."""
-    return minimize(
-        fun,
-        x0,
-        args,
-        "L-BFGS-B",
-        jac,
-        bounds=bounds,
-        callback=callback,
-        options={**_LBFGSB_OPTIONS, **options},
-    )
 
 
 class InverseHessian:
