@@ -92,9 +92,15 @@ def validate_training_set(
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = canonical(X)
     classes, codes = _encode(y)
-    weight = _sample_weight(X, sample_weight, "sample_weight")
-    mean_weight = _mean_weight(weight)
-    factors = None
+    return _weighted_rows(X, codes, sample_weight, classes, class_weight)
+
+
+def _weighted_rows(
+    X: Any, codes: np.ndarray, weight: Any, classes: np.ndarray, class_weight: Any
+) -> TrainingSet:
+    """Return checked rows with their weights and those of their classes."""
+    weight = _sample_weight(X, weight, "sample_weight")
+    mean_weight, factors = _mean_weight(weight), None
     if class_weight is not None:
         totals = class_totals(codes, weight, len(classes))
         factors = class_factors(totals, classes, class_weight)
@@ -328,14 +334,7 @@ def validate_known_rows(
     classes, multilabel = estimator.classes_, estimator._multilabel
     codes = _known_codes(classes, multilabel, y, "y", "the model")
     check_consistent_length(X, codes)
-    weight = _sample_weight(X, sample_weight, "sample_weight")
-    mean_weight, factors = _mean_weight(weight), None
-    if estimator.class_weight is not None:
-        totals = class_totals(codes, weight, len(classes))
-        factors = class_factors(totals, classes, estimator.class_weight)
-        weight = times_class_weight(weight, codes, factors, estimator.class_weight)
-    data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
-    data = data._replace(class_weight=factors, mean_weight=mean_weight)
+    data = _weighted_rows(X, codes, sample_weight, classes, estimator.class_weight)
     return data, X, codes
 
 
