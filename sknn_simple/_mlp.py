@@ -348,7 +348,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         callbacks: FitCallbacks,
     ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
-        chooses = self._searches_alpha
+        chooses = self.alpha == "auto" and not self.early_stopping and self.max_iter > 0
         folds = make_folds(self.cv, spec, data, validation) if chooses else []
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
@@ -400,10 +400,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         spec = coarse(spec)._replace(network=network, signs=signs)
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, task, callbacks)
-
-    @property
-    def _searches_alpha(self) -> bool:
-        return self.alpha == "auto" and not self.early_stopping and self.max_iter > 0
 
     def _initial_alpha(self, data: TrainingSet) -> float:
         if self.alpha == "auto" and self.early_stopping:
