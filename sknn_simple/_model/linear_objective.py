@@ -13,7 +13,6 @@ from sknn_simple._data.features import Features
 from sknn_simple._data.row_blocks import Block
 from sknn_simple._model.objective import Curvature, Objective
 
-FLOAT64 = np.dtype(np.float64)
 # Rows that are multiplied at a time for a block of the Hessian. With 256 rows 784
 # columns take 1.7 times as long, because more products are added. 4096 gain nothing.
 GATHERED_ROWS = 1024
@@ -131,7 +130,7 @@ class LinearCurvature(Curvature):
             spread = spread.reshape(q * n_outputs, -1)
             matrix = total.reshape(q * n_outputs, -1)
             matrix -= spread @ spread.T
-        weighted = self._linear.workspace.array("weighted", (q, n_rows), FLOAT64)
+        weighted = self._linear.workspace.array("weighted", (q, n_rows), diagonal.dtype)
         for k, factor in enumerate(np.sqrt(diagonal.T)):
             np.multiply(columns, factor, out=weighted[:n_columns])
             weighted[n_columns:] = factor
