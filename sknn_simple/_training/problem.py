@@ -178,9 +178,7 @@ def problem_over(
     in_deviations = _rounded_ratio(unit, deviation)
     transform = _transform(spec, dtype, mean, deviation, unit / in_deviations)
     explicit, folded = _split(spec, data, transform, _far_from_zero(dtype, columns))
-    penalty_unit = _penalised(
-        network, _penalty_unit(spec, unit, in_deviations, transform)
-    )
+    penalty_unit = _penalty_unit(spec, unit, in_deviations, transform)
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
     objective = make(explicit, folded, root)
     return TrainingProblem(
@@ -299,24 +297,18 @@ def _penalty_unit(
     in_deviations: np.ndarray,
     transform: FeatureTransform,
 ) -> np.ndarray:
-    """Return, per column, the factor of a weight in the penalty."""
+    """Return the factor of every parameter in the penalty, (size,)."""
+    network, layout = spec.network, spec.network.layout
     if not spec.standardize:
-        return transform.scale
-    if not spec.network.has_bias:
-        return unit * transform.scale
-    # The same number in every unit of a column, not up to rounding.
-    return np.where(transform.scale > 0.0, in_deviations, 0.0)
-
-
-def _penalised(network: Network, unit: np.ndarray) -> np.ndarray:
-    """Return the factor of every parameter in the penalty, as a flat vector."""
-    inputs = {weights for weights, _ in network.input_weights}
-    return network.layout.pack(
-        {
-            name: unit[:, None] if name in inputs else float(name.endswith("coef"))
-            for name in network.layout.shapes
-        }
-    )
+        of_columns = transform.scale
+    elif not network.has_bias:
+        of_columns = unit * transform.scale
+    else:
+        # The same number in every unit of a column, not up to rounding.
+        of_columns = np.where(transform.scale > 0.0, in_deviations, 0.0)
+    factors = {name: float(name.endswith("coef")) for name in layout.shapes}
+    of_inputs = {weights: of_columns[:, None] for weights, _ in network.input_weights}
+    return layout.pack({**factors, **of_inputs})
 
 
 def needs_float64(X: Features, columns: Columns) -> bool:
