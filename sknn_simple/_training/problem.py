@@ -177,7 +177,9 @@ def problem_over(
     unit = np.where(two_valued & spec.standardize, half, deviation)
     in_deviations = _rounded_ratio(unit, deviation)
     transform = _transform(spec, dtype, mean, deviation, unit / in_deviations)
-    explicit, folded = _split(spec, data, transform, _far_from_zero(dtype, columns))
+    # Products would lose digits.
+    offset = FLOAT32_OFFSET if dtype == np.float32 else FLOAT64_OFFSET
+    explicit, folded = _split(spec, data, transform, _is_remote(columns, offset))
     penalty_unit = _penalty_unit(spec, unit, in_deviations, transform)
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
     objective = make(explicit, folded, root)
@@ -191,7 +193,7 @@ def problem_over(
         explicit,
         _input_map(network, data.X, transform),
         _diagonal(objective),
-        _parameter_dtype(dtype, columns),
+        np.dtype(np.float64) if _is_remote(columns, FLOAT32_REMOTE) else dtype,
         penalty_unit,
         spec.alpha,
     )
@@ -321,23 +323,15 @@ def needs_float64(X: Features, columns: Columns) -> bool:
         return False
     size = columns.deviation[columns.deviation > 0.0]
     beyond = np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL))
-    remote = _parameter_dtype(X.dtype, columns) != X.dtype
-    return bool(beyond or (remote and sparse.issparse(X)))
+    remote = sparse.issparse(X) and _is_remote(columns, FLOAT32_REMOTE)
+    return bool(beyond or remote)
 
 
-def _parameter_dtype(dtype: np.dtype, columns: Columns) -> np.dtype:
-    mean, deviation, _ = columns
-    varying = deviation > 0.0
-    remote = np.any(np.abs(mean[varying]) / FLOAT32_REMOTE > deviation[varying])
-    return np.dtype(np.float64) if remote else dtype
-
-
-def _far_from_zero(dtype: np.dtype, columns: Columns) -> bool:
-    """Return whether the means are so large that products would lose digits."""
-    mean, deviation, _ = columns
-    limit = FLOAT32_OFFSET if dtype == np.float32 else FLOAT64_OFFSET
-    varying = deviation > 0.0
-    return bool(np.any(np.abs(mean[varying]) / limit > deviation[varying]))
+def _is_remote(columns: Columns, limit: float) -> bool:
+    """Return whether |mean| / deviation of a column is larger than a limit."""
+    varying = columns.deviation > 0.0
+    size = np.abs(columns.mean[varying]) / limit
+    return bool(np.any(size > columns.deviation[varying]))
 
 
 def _inverse(size: np.ndarray) -> np.ndarray:
