@@ -124,11 +124,6 @@ def _row_keys(X: Features) -> Iterator[bytes]:
         yield X.indices[part].tobytes() + X.data[part].tobytes()
 
 
-def n_stored(X: Features) -> int:
-    """Return the number of stored values."""
-    return X.nnz if sparse.issparse(X) else X.size
-
-
 def with_values(X: Features, values: np.ndarray) -> Features:
     """Return a CSR matrix with other values at the same indices, which are not copied.
 

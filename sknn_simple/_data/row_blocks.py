@@ -20,7 +20,6 @@ from sknn_simple._data.features import (
     Features,
     FeatureTransform,
     Order,
-    n_stored,
     with_values,
 )
 from sknn_simple._data.threads import Workers
@@ -135,7 +134,7 @@ class RowBlocks:
         self._n_shares = self._worth_shares(work)
         least = sizes._replace(min_rows=_min_rows(X, sizes))
         edges = block_edges(self.n_rows, row_bytes, self._n_shares, least)
-        is_small = n_stored(X) * self.dtype.itemsize <= sizes.kept_bytes
+        is_small = X.size * self.dtype.itemsize <= sizes.kept_bytes
         if transform is not None and is_small:
             self._X = self._kept(transform, order, edges)
             self._transform = None

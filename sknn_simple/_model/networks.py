@@ -24,7 +24,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from sknn_simple._data.features import Features, n_stored
+from sknn_simple._data.features import Features
 from sknn_simple._data.row_blocks import Workspace
 from sknn_simple._model.activations import Activation
 from sknn_simple._model.layout import Layout
@@ -36,13 +36,14 @@ Kept = tuple[np.ndarray, ...]
 
 def _multiply_adds(X: Features) -> float:
     """Return the multiply-adds of a product X w; one of a sparse X counts as 8."""
-    return (8.0 if sparse.issparse(X) else 1.0) * n_stored(X)
+    # SciPy's size is the number of stored values.
+    return (8.0 if sparse.issparse(X) else 1.0) * X.size
 
 
 def _feature_bytes(X: Features) -> float:
     """Return the bytes of one row of X; each sparse value has a column number."""
     per_value = X.dtype.itemsize + (4 if sparse.issparse(X) else 0)
-    return per_value * n_stored(X) / X.shape[0]
+    return per_value * X.size / X.shape[0]
 
 
 class LinearNetwork:

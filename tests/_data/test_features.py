@@ -8,7 +8,6 @@ from scipy import sparse
 
 from sknn_simple._data.features import (
     FeatureTransform,
-    n_stored,
     scaled_difference,
     transposed,
     with_values,
@@ -191,9 +190,3 @@ def test_with_values_shares_the_places(container):
     np.testing.assert_array_equal(found.toarray(), 2.0 * X.toarray())
     assert found.indices is X.indices
     assert found.indptr is X.indptr
-
-
-def test_number_of_stored_values():
-    X = features()
-    assert n_stored(X) == 120
-    assert n_stored(sparse.csr_array(X)) == np.count_nonzero(X)
