@@ -26,9 +26,7 @@ class Curvature(Protocol):
 
 
 class Problem(Protocol):
-    """A twice differentiable function f of a vector of length `size`."""
-
-    size: int
+    """A twice differentiable function f of a vector."""
 
     def value_and_grad(self, theta: np.ndarray, /) -> tuple[float, np.ndarray]:
         """Return f(θ) and its gradient, (size,)."""
@@ -70,7 +68,6 @@ class PreconditionedProblem:
     """
 
     def __init__(self, problem: Problem, preconditioner: Preconditioner) -> None:
-        self.size = problem.size
         self.preconditioner = preconditioner
         self._problem = problem
         self._evaluations: list[_Evaluation] = []
