@@ -23,7 +23,7 @@ from sknn_simple._training.heuristics import (
     LARGEST_ALPHA,
     SMALLEST_ALPHA,
     first_alpha,
-    in_rows,
+    most_rows,
 )
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
@@ -243,8 +243,8 @@ class LogisticNN(BaseNN):
         has_bias = self.fit_intercept or data.own_intercept is not None
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
-        bounded, n_rows = bool(signs.any()), data.X.shape[0]
-        few_rows = data.chunks is None and in_rows(*data.X.shape)
+        bounded, (n_rows, n_columns) = bool(signs.any()), data.X.shape
+        few_rows = data.chunks is None and n_rows <= most_rows(n_columns)
         in_row_space = few_rows and not bounded
         n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
         check_solver(self.solver, n_weights, bounded=bounded)

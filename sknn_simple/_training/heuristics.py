@@ -232,25 +232,16 @@ def most_rows(n_columns: int, *, is_linear: bool = True) -> int:
     return min(n_columns - 1 if is_linear else n_columns // 2, ROW_SPACE_ROWS)
 
 
-def in_rows(n_rows: int, n_columns: int) -> bool:
-    """Return whether it pays to train a linear network in the space of the rows."""
-    return n_rows <= most_rows(n_columns)
-
-
 def select_solver(shape: ProblemShape, tol: float, thresholds: Thresholds) -> str:
     """Return the solver of a linear network for "auto"."""
     rough = tol >= thresholds.lbfgs_tol
     most = thresholds.newton_params_without_blocks
     if rough and blocks_pay(shape, thresholds):
-        most = _newton_params(shape, thresholds)
+        several = shape.n_outputs > 1
+        most = thresholds.newton_params_multi if several else thresholds.newton_params
     if shape.n_params <= most:
         return "newton-cholesky"
     return "lbfgs" if rough else "newton-cg"
-
-
-def _newton_params(shape: ProblemShape, thresholds: Thresholds) -> int:
-    several = shape.n_outputs > 1
-    return thresholds.newton_params_multi if several else thresholds.newton_params
 
 
 def blocks_pay(shape: ProblemShape, thresholds: Thresholds) -> bool:
