@@ -48,12 +48,7 @@ from sknn_simple._training.problem import Columns, TrainingProblem, build_proble
 from sknn_simple._training.spec import TrainSpec
 
 
-def has_few_rows(spec: TrainSpec, X: Features) -> bool:
-    """Return whether the problem is smaller in the space of the rows."""
-    return _distinct_rows(spec, X) is not None
-
-
-def _distinct_rows(
+def few_distinct_rows(
     spec: TrainSpec, X: Features
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return what `equal_rows` does; None if the rows are too many, or not used.
@@ -73,7 +68,7 @@ def in_row_space(
     spec: TrainSpec, problem: TrainingProblem, workers: Workers
 ) -> tuple[TrainSpec, TrainingProblem]:
     """Return the problem in coordinates of the row space, if that is smaller."""
-    rows = _distinct_rows(spec, problem.data.X)
+    rows = few_distinct_rows(spec, problem.data.X)
     if rows is None or _spread(problem) > ROW_SPACE_SPREAD:
         return spec, problem
     first, number = rows
@@ -89,17 +84,14 @@ def in_row_space(
         # The probes of an estimate would depend on the basis, which rounding rotates.
         thresholds=spec.thresholds._replace(evidence_params=ROW_SPACE_ROWS),
     )
-    columns = None if network.is_linear else _undivided(data.X.shape[1])
+    columns = None
+    if not network.is_linear:  # they are neither shifted nor divided
+        zeros = np.zeros(data.X.shape[1])
+        columns = Columns(zeros, zeros + 1.0, zeros)
     reduced = build_problem(inner, data, workers, columns=columns)
     return inner, reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
-
-
-def _undivided(n_columns: int) -> Columns:
-    """Return measures with which columns are neither shifted nor divided."""
-    zeros = np.zeros(n_columns)
-    return Columns(zeros, np.ones(n_columns), zeros)
 
 
 def start_in_row_space(

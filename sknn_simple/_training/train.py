@@ -26,7 +26,7 @@ from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.row_space import (
-    has_few_rows,
+    few_distinct_rows,
     in_row_space,
     minimum_norm,
     start_in_row_space,
@@ -110,7 +110,8 @@ def train(
         Workers(n_threads) as workers,
     ):
         evaluates = warm_start and spec.criteria.max_iter == 0
-        if not spec.network.is_linear or has_few_rows(spec, data.X):
+        is_linear = spec.network.is_linear
+        if not is_linear or few_distinct_rows(spec, data.X) is not None:
             data = in_canonical_order(data)
         problem = whole = build_problem(spec, data, workers)
         if not evaluates:
