@@ -40,7 +40,8 @@ def separating_columns(
     Of linear networks with many parameters, and without `by_steps`, only the first
     condition is tested.
     """
-    separated = _separates(problem, theta)
+    lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
+    separated = np.any(lowest > 0.0)  # of labels, one is enough
     J = problem.linear
     if J is None or J.size > NEWTON_PARAMS or not by_steps:
         return () if separated else None
@@ -54,12 +55,6 @@ def separating_columns(
     columns = np.flatnonzero(size > TAKES_PART * size.max())
     some = len(columns) == 1 or len(columns) < np.count_nonzero(problem.transform.scale)
     return tuple(columns.tolist()) if some and len(columns) <= MAX_NAMED else ()
-
-
-def _separates(problem: TrainingProblem, theta: np.ndarray) -> bool:
-    """Return whether θ classifies every row correctly; for labels, one of them."""
-    lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
-    return bool(np.any(lowest > 0.0))
 
 
 def _lowest_margins(J: Objective, theta: np.ndarray) -> np.ndarray:
