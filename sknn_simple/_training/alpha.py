@@ -15,7 +15,7 @@ Stone, M. (1974). Cross-validatory choice and assessment of statistical predicti
 Journal of the Royal Statistical Society B 36(2), 111-147.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -272,7 +272,8 @@ def search_alpha(
     outcome = "lowest"
     training = training.smoothed(folds)
     try:
-        for alpha in _path(total) if folds else ():
+        for k in range(PATH_LENGTH if folds else 0):
+            alpha = PATH_START * total / PATH_FACTOR**k
             fits, asked = _fit_folds(training, folds, alpha, n_jobs)
             if any(fit.outcome in ENDED for fit in fits):
                 raise KeyboardInterrupt
@@ -307,11 +308,6 @@ def _near_minimum(alphas: np.ndarray, means: np.ndarray) -> float:
     stronger, lowest, weaker = means[best - 1 : best + 2]
     offset = 0.5 * (stronger - weaker) / (stronger - 2.0 * lowest + weaker)
     return float(alphas[best] * PATH_FACTOR ** (-0.5 * np.round(2.0 * offset)))
-
-
-def _path(total: float) -> Iterator[float]:
-    for k in range(PATH_LENGTH):
-        yield PATH_START * total / PATH_FACTOR**k
 
 
 def _is_over(losses: list[list[float]]) -> bool:
