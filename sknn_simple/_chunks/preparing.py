@@ -18,11 +18,11 @@ from sknn_simple._chunks.rows import (
 from sknn_simple._chunks.training import ChunkedRows
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._training.heuristics import (
-    DEFAULT_THRESHOLDS,
     GROUP_BYTES,
     GROUP_WORK,
     SAMPLE_BYTES,
     SEARCH_ROWS,
+    Thresholds,
 )
 from sknn_simple._training.problem import needs_float64
 
@@ -152,7 +152,7 @@ def _numbers(parts: Sequence[Lazy], numbers: list[int]) -> list[list[int]]:
 
 def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
     # As of rows in memory.
-    step = max(DEFAULT_THRESHOLDS.subsample_step, n_params)
+    step = max(Thresholds().subsample_step, n_params)
     wanted = max(SEARCH_ROWS, n_rows / step)
     row_bytes = source.n_features * source.dtype.itemsize
     return min(n_rows, max(SEARCH_ROWS, min(wanted, SAMPLE_BYTES / row_bytes)))

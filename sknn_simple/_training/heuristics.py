@@ -81,8 +81,6 @@ class Thresholds(NamedTuple):
     evidence_params: int = 300
 
 
-DEFAULT_THRESHOLDS = Thresholds()
-
 # Line searches in float32 do not resolve smaller gradients: √ε.
 FLOAT32_TOL = 2.0**-11.5
 # float32 has seven digits and a range up to 1e38. Columns with a standard deviation

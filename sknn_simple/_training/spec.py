@@ -8,11 +8,7 @@ from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._training.heuristics import (
-    DEFAULT_THRESHOLDS,
-    MAX_HESSIAN_BYTES,
-    Thresholds,
-)
+from sknn_simple._training.heuristics import MAX_HESSIAN_BYTES, Thresholds
 
 
 class TrainSpec(NamedTuple):
@@ -37,7 +33,7 @@ class TrainSpec(NamedTuple):
     patience: int | None = None
     # Label smoothing of held-out rows: the other classes share this part of a weight.
     smoothing: float = 0.0
-    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    thresholds: Thresholds = Thresholds()
     block_sizes: BlockSizes = DEFAULT_SIZES
 
     @property

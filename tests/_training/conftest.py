@@ -11,7 +11,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import LinearNetwork, OneHiddenNetwork
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._training.heuristics import DEFAULT_THRESHOLDS
+from sknn_simple._training.heuristics import Thresholds
 from sknn_simple._training.problem import build_problem
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import train
@@ -138,7 +138,7 @@ def _spec(
         solver=solver,
         criteria=StoppingCriteria(tol, max_iter, min_decrease),
         patience=patience,
-        thresholds=DEFAULT_THRESHOLDS._replace(**thresholds),
+        thresholds=Thresholds(**thresholds),
         block_sizes=sizes,
     )
 
