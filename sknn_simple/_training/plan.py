@@ -176,10 +176,8 @@ def _plan_preconditioned(
     by_matrix = "hess" in SOLVERS[solver].derivatives
     if subsample is None or not subsample.represents or by_matrix or not within_reach:
         return None
-
-    def precondition(theta: np.ndarray) -> Preconditioner | None:
-        return hessian_preconditioner(subsample.objective, problem.diagonal, theta)
-
+    J, diagonal = subsample.objective, problem.diagonal
+    precondition = partial(hessian_preconditioner, J, diagonal)
     phase = _exact_phase(spec, problem)._replace(precondition=precondition)
     return SolvePlan(solver, [phase], subsample)
 
@@ -194,19 +192,15 @@ def _renewed_phases(
     """
     thresholds, max_iter = spec.thresholds, spec.criteria.max_iter
 
-    def by_blocks(theta: np.ndarray) -> Preconditioner | None:
-        return block_preconditioner(J, problem.diagonal, theta)
-
-    def rescaled(theta: np.ndarray) -> Preconditioner | None:
-        return rescaled_preconditioner(J, moments, theta)
-
     def moments(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         blocks = cut(spec, problem.data._replace(weight=weight))
         return problem.transform.moments(*column_moments(blocks, J.workers))
 
-    precondition, ends = by_blocks, list(_renewals(thresholds.first_blocks, max_iter))
-    if not blocks_pay(problem.shape, thresholds):
-        precondition = rescaled
+    if blocks_pay(problem.shape, thresholds):
+        precondition = partial(block_preconditioner, J, problem.diagonal)
+        ends = list(_renewals(thresholds.first_blocks, max_iter))
+    else:
+        precondition = partial(rescaled_preconditioner, J, moments)
         ends = [end for end in [thresholds.rescaling] if end < max_iter]
     ends.append(max_iter)
     first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
