@@ -41,8 +41,6 @@ from sknn_simple._training.heuristics import (
     NO_CURVATURE,
 )
 
-# The maximum of the evidence is bracketed by steps of log α, and then located.
-SEARCH_STEP, ALPHA_TOLERANCE = np.log(2.0), 1e-9
 # Squares of larger and of smaller numbers leave the range of float64. A weight with a
 # larger penalty is 0, and one with a smaller unit has practically no penalty.
 LARGEST_ROOT, SMALLEST_UNIT = 1e140, 1e-100
@@ -128,9 +126,9 @@ class Laplace(NamedTuple):
         sign = 1.0 if excess(end) > 0.0 else -1.0
         last = np.clip(end + sign * MAX_STEP, *np.log(bounds))
         while sign * (last - end) > 0.0:
-            begin, end = end, end + sign * min(SEARCH_STEP, abs(last - end))
+            begin, end = end, end + sign * min(np.log(2.0), abs(last - end))
             if sign * excess(end) <= 0.0:
-                end = brentq(excess, begin, end, xtol=ALPHA_TOLERANCE)
+                end = brentq(excess, begin, end)
                 break
         return float(np.exp(end))
 
