@@ -10,32 +10,13 @@ result of a fit then does not depend on the number of threads either.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
-
-
-@contextmanager
-def limit_blas_threads() -> Iterator[int]:
-    """Limit every OpenBLAS of the process to one thread.
-
-    Fits that run at the same time share one limit: the first sets it, and the last
-    restores the state before the first. Otherwise the limit might never be removed.
-    Other BLAS libraries keep their threads.
-
-    Yields the number of threads for this fit: the number of threads allowed for
-    OpenBLAS, divided by the number of fits that run now, but at least 1.
-    """
-    n_threads = _blas_limit.enter()
-    try:
-        yield n_threads
-    finally:
-        _blas_limit.leave()
 
 
 @cache
@@ -49,7 +30,12 @@ def openblas_libraries() -> tuple[Any, ...]:
 
 
 class BlasLimit:
-    """A limit of one thread for all libraries, and the number of fits that need it."""
+    """A limit of one thread for all libraries, and the number of fits that need it.
+
+    Fits that run at the same time share one limit: the first sets it, and the last
+    restores the state before the first. Otherwise the limit might never be removed.
+    Other BLAS libraries keep their threads.
+    """
 
     def __init__(
         self, find: Callable[[], tuple[Any, ...]] = openblas_libraries
@@ -59,8 +45,12 @@ class BlasLimit:
         self._n_fits = 0
         self._before: list[tuple[Any, int]] = []
 
-    def enter(self) -> int:
-        """Set the limit if no fit has; return the number of threads for this fit."""
+    def __enter__(self) -> int:
+        """Set the limit if no fit has; return the number of threads for this fit.
+
+        It is the number of threads allowed for OpenBLAS, divided by the number of fits
+        that run now, but at least 1.
+        """
         with self._lock:
             if self._n_fits == 0:
                 libraries = self._find()
@@ -75,7 +65,7 @@ class BlasLimit:
             allowed = max((n_threads for _, n_threads in self._before), default=1)
             return max(1, allowed // self._n_fits)
 
-    def leave(self) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         """Restore the state before the first fit if this is the last one."""
         with self._lock:
             self._n_fits -= 1
@@ -87,8 +77,12 @@ class BlasLimit:
             _set_num_threads(library, n_threads)
 
 
-# That of the process.
-_blas_limit = BlasLimit()
+_of_process = BlasLimit()
+
+
+def limit_blas_threads() -> BlasLimit:
+    """Return the limit of the process, to be used in a ``with`` statement."""
+    return _of_process
 
 
 def _set_num_threads(library: Any, n_threads: int) -> None:

@@ -166,10 +166,10 @@ def test_every_library_gets_its_own_limit_back(two_allowed):
 def test_without_an_openblas_there_is_one_thread_and_no_limit(two_allowed):
     limit = BlasLimit(tuple)
     for _ in range(2):
-        assert limit.enter() == 1
+        assert limit.__enter__() == 1
         assert limits() == two_allowed
-    limit.leave()
-    limit.leave()
+    limit.__exit__()
+    limit.__exit__()
     assert limits() == two_allowed
 
 
@@ -191,11 +191,11 @@ def test_ctrl_c_while_limits_are_set_leaves_none():
     libraries = Library(), Library(KeyboardInterrupt())
     limit = BlasLimit(lambda: libraries)
     with pytest.raises(KeyboardInterrupt):
-        limit.enter()
+        limit.__enter__()
     assert [library.num_threads for library in libraries] == [2, 2]
-    assert limit.enter() == 2
+    assert limit.__enter__() == 2
     assert [library.num_threads for library in libraries] == [1, 1]
-    limit.leave()
+    limit.__exit__()
     assert [library.num_threads for library in libraries] == [2, 2]
 
 
