@@ -27,11 +27,6 @@ class LinearObjective(Objective):
 
     kept_points = 4
 
-    @property
-    def n_columns(self) -> int:
-        """The number of features."""
-        return self.network.layout.shapes["coef"][0]
-
     def curvature(self, theta: np.ndarray) -> "LinearCurvature":
         """Return the second derivatives at θ."""
         return LinearCurvature(self, theta)

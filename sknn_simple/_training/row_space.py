@@ -143,9 +143,9 @@ def minimum_norm(
     Its projection on the space of the rows is the smallest, in units of the penalty.
     """
     J = problem.linear
-    if J is None or spec.is_bounded or J.n_columns > ROW_SPACE_ROWS:
-        return theta
     unit = _column_unit(problem)
+    if J is None or spec.is_bounded or len(unit) > ROW_SPACE_ROWS:
+        return theta
     varying = np.flatnonzero(unit)
     gram = np.sum(J.each(_gram, varying), axis=0)
     values, vectors = np.linalg.eigh(gram)
