@@ -118,11 +118,8 @@ class TrainingSet(NamedTuple):
     @property
     def n_outputs(self) -> int:
         """1 for two classes, else the number of classes or labels."""
-        return (
-            1
-            if self.out_activation == "logistic" and not self.multilabel
-            else len(self.classes)
-        )
+        n_classes = len(self.classes)
+        return 1 if n_classes == 2 and not self.multilabel else n_classes
 
     @property
     def out_activation(self) -> str:
