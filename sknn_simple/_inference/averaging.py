@@ -33,8 +33,7 @@ def with_covariance(
 ) -> Iterator[tuple[Block, np.ndarray]]:
     """Yield blocks of X with the covariance of the raw outputs, (m, K, K)."""
     outputs = inference.outputs
-    size = gaussian.floats_per_row(outputs, X.shape[1])
-    for block in outputs.blocks(X, size):
+    for block in outputs.blocks(X, gaussian.floats_per_row(outputs)):
         yield block, gaussian.of_outputs(outputs, block.X)
 
 

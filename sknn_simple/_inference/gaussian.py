@@ -19,7 +19,7 @@ MacKay, D. J. C. (1992). The evidence framework applied to classification networ
 Neural Computation 4(5), 720-736.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cholesky, lapack, solve_triangular
@@ -28,36 +28,12 @@ from sknn_simple._inference.outputs import Block, HiddenOutputs, Outputs
 from sknn_simple._model.losses import Loss, by_output
 
 
-class Gaussian(Protocol):
-    """A covariance C, (P, P), of θ; of fixed parameters it is 0."""
-
-    # log|precision| over the free parameters, and tr(C Σᵢ wᵢ Gᵢᵀ Λᵢ Gᵢ).
-    log_determinant: float
-    n_effective: float
-
-    def floats_per_row(self, outputs: Outputs, n_columns: int) -> float:
-        """Return the size per row of the largest array that `of_outputs` makes."""
-        ...
-
-    def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
-        """Return the covariance Gᵢ C Gᵢᵀ of the raw outputs of rows, (m, K, K)."""
-        ...
-
-    def variance(self, J: np.ndarray) -> np.ndarray:
-        """Return the variances Jᵢ C Jᵢᵀ of functions with gradients Jᵢ; J is (m, P)."""
-        ...
-
-    def apply(self, V: np.ndarray) -> np.ndarray:
-        """Return C V for V of shape (P, m)."""
-        ...
-
-    def root(self) -> np.ndarray:
-        """Return R with C = R Rᵀ, (P, r)."""
-        ...
-
-
 class RootGaussian:
-    """C = R Rᵀ."""
+    """A covariance C = R Rᵀ, (P, P), of θ; of fixed parameters it is 0.
+
+    `log_determinant` is log|precision| over the free parameters, and `n_effective` is
+    tr(C Σᵢ wᵢ Gᵢᵀ Λᵢ Gᵢ).
+    """
 
     def __init__(
         self, root: np.ndarray, log_determinant: float, n_effective: float
@@ -65,25 +41,30 @@ class RootGaussian:
         self._root = root
         self.log_determinant, self.n_effective = log_determinant, n_effective
 
-    def floats_per_row(self, outputs: Outputs, n_columns: int) -> float:
+    def floats_per_row(self, outputs: Outputs) -> float:
+        """Return the size per row of the largest array that `of_outputs` makes."""
         return outputs.floats_per_row(self._root.shape[1])
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
+        """Return the covariance Gᵢ C Gᵢᵀ of the raw outputs of rows, (m, K, K)."""
         spread = outputs.times(X, self._root)
         return spread @ spread.transpose(0, 2, 1)
 
     def variance(self, J: np.ndarray) -> np.ndarray:
+        """Return the variances Jᵢ C Jᵢᵀ of functions with gradients Jᵢ; J is (m, P)."""
         return np.square(J @ self._root).sum(axis=1)
 
     def apply(self, V: np.ndarray) -> np.ndarray:
+        """Return C V for V of shape (P, m)."""
         return self._root @ (self._root.T @ V)
 
     def root(self) -> np.ndarray:
+        """Return R with C = R Rᵀ, (P, r)."""
         return self._root
 
 
 class RowGaussian:
-    """C by the rows; `variance` (P,) is D⁻¹, with 0 for fixed parameters."""
+    """The same by the rows; `variance` (P,) is D⁻¹, with 0 for fixed parameters."""
 
     def __init__(self, A: np.ndarray, variance: np.ndarray) -> None:
         self._prior = variance
@@ -100,7 +81,7 @@ class RowGaussian:
             np.log(variance[variance > 0.0]).sum()
         )
 
-    def floats_per_row(self, outputs: Outputs, n_columns: int) -> float:
+    def floats_per_row(self, outputs: Outputs) -> float:
         return outputs.floats_per_row(len(self._reduction))
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
@@ -122,6 +103,9 @@ class RowGaussian:
     def root(self) -> np.ndarray:
         values, vectors = np.linalg.eigh(self.apply(np.eye(len(self._prior))))
         return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+Gaussian = RootGaussian | RowGaussian
 
 
 def from_precision(
