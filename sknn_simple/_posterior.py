@@ -318,5 +318,5 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             reference,
             confidence_level,
             self._alpha,
-            self._kind,
+            self._head(),
         )

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sknn_simple._inference.core import Inference
+from sknn_simple._inference.core import Inference, null_log_likelihood
 from sknn_simple._inference.hypotheses import (
     ChiSquareTest,
     chi_square_test,
     wald_test,
 )
 from sknn_simple._inference.raw import without_interval
-from sknn_simple._inference.report import Fit, listed
+from sknn_simple._inference.report import listed
 from sknn_simple._model.losses import by_output
 from sknn_simple._posterior_checks import column_numbers
 
@@ -24,51 +24,68 @@ class PosteriorFitMixin:
     model: Any
     _inference: Inference
     _alpha: float
+    _kind: str
     _names: list[str]
-
-    @cached_property
-    def _fit(self) -> Fit:
-        return Fit(self._inference)
 
     @property
     def log_likelihood(self) -> float:
         """Σ s log p(y), of the model."""
-        return self._fit.log_likelihood
+        return self._inference.log_likelihood
 
-    @property
+    @cached_property
     def null_log_likelihood(self) -> float:
         """Σ s log p(y) of a model with biases only, if the model has biases."""
-        return self._fit.null_log_likelihood
+        rows, outputs = self._inference.rows, self._inference.outputs
+        return null_log_likelihood(rows, outputs.n_outputs, outputs.network.has_bias)
 
     @property
     def deviance(self) -> float:
         """-2 log-likelihood."""
-        return self._fit.deviance
+        return -2.0 * self.log_likelihood
 
     @property
     def null_deviance(self) -> float:
         """-2 log-likelihood of a model without features."""
-        return self._fit.null_deviance
+        return -2.0 * self.null_log_likelihood
 
     @property
     def n_effective(self) -> float:
         """The number of well-determined parameters, biases included."""
-        return self._fit.n_effective
+        return self._inference.gaussian.n_effective
 
     @property
     def aic(self) -> float:
         """Deviance + 2 · effective parameters."""
-        return self._fit.aic
+        return self.deviance + 2.0 * self.n_effective
 
     @property
     def bic(self) -> float:
         """Deviance + log(n) · effective parameters, with n the sum of the weights."""
-        return self._fit.bic
+        return self.deviance + float(np.log(self._inference.n_rows)) * self.n_effective
 
     @property
     def log_evidence(self) -> float:
         """log p(y | alpha); -∞ with alpha=0."""
         return self._inference.log_evidence
+
+    def _head(self) -> dict[str, Any]:
+        """Return what a summary says of the fit."""
+        n_rows, weight = len(self._inference.rows.weight), self._inference.n_rows
+        counts: dict[str, Any] = {"rows": str(n_rows)}
+        if not np.isclose(weight, n_rows):
+            counts["sum of weights"] = weight
+        return counts | {
+            "alpha": self._alpha,
+            "effective parameters": self.n_effective,
+            "covariance": self._kind,
+            "log-likelihood": self.log_likelihood,
+            "deviance": self.deviance,
+            "null deviance": self.null_deviance,
+            # NaN if no label varies.
+            "McFadden's R²": 1.0 - self.deviance / (self.null_deviance or np.nan),
+            "AIC": self.aic,
+            "BIC": self.bic,
+        }
 
     def wald_test(self, features: Any) -> ChiSquareTest:
         """Test whether all coefficients of some columns are 0, for LogisticNN.

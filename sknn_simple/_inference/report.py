@@ -1,11 +1,11 @@
-"""What a summary says: the coefficients, the head, and the notes."""
+"""What a summary says: the coefficients and the notes."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sknn_simple._inference.core import Inference, null_log_likelihood
+from sknn_simple._inference.core import Inference
 from sknn_simple._inference.raw import contrasts, norms
 from sknn_simple._inference.summary import Summary, interval_table
 
@@ -19,22 +19,6 @@ def listed(names: Sequence[str]) -> str:
     return f"{some} and {rest} more" if rest > 0 else some
 
 
-class Fit:
-    """The measures of fit of an inference."""
-
-    def __init__(self, inference: Inference) -> None:
-        outputs = inference.outputs
-        self.log_likelihood = inference.log_likelihood
-        self.null_log_likelihood = null_log_likelihood(
-            inference.rows, outputs.n_outputs, outputs.network.has_bias
-        )
-        self.deviance = -2.0 * self.log_likelihood
-        self.null_deviance = -2.0 * self.null_log_likelihood
-        self.n_effective = inference.gaussian.n_effective
-        self.aic = self.deviance + 2.0 * self.n_effective
-        self.bic = self.deviance + float(np.log(inference.n_rows)) * self.n_effective
-
-
 def summarize(
     inference: Inference,
     classes: np.ndarray,
@@ -42,9 +26,9 @@ def summarize(
     reference: Any,
     confidence_level: float,
     alpha: float,
-    covariance: str,
+    head: dict[str, Any],
 ) -> Summary:
-    """Return the summary of a linear network. `covariance` is its kind, as text."""
+    """Return the summary of a linear network."""
     found = contrasts(inference, classes, reference)
     std_error = norms(found.root)
     std_error[~found.has_interval] = np.nan
@@ -66,7 +50,7 @@ def summarize(
     fixed, open_ = found.fixed[0], found.open[0]
     return Summary(
         title,
-        _head(inference, alpha, covariance),
+        head,
         names * len(found.labels),
         [k for k in found.labels for _ in names] if several else None,
         "label" if multilabel else "class",
@@ -74,25 +58,6 @@ def summarize(
         confidence_level,
         _notes(inference, alpha, names, fixed, open_),
     )
-
-
-def _head(inference: Inference, alpha: float, covariance: str) -> dict[str, Any]:
-    fit, rows = Fit(inference), inference.rows
-    head: dict[str, Any] = {"rows": str(len(rows.weight))}
-    if not np.isclose(inference.n_rows, len(rows.weight)):
-        head["sum of weights"] = inference.n_rows
-    return head | {
-        "alpha": alpha,
-        "effective parameters": fit.n_effective,
-        "covariance": covariance,
-        "log-likelihood": fit.log_likelihood,
-        "deviance": fit.deviance,
-        "null deviance": fit.null_deviance,
-        # NaN if no label varies.
-        "McFadden's R²": 1.0 - fit.deviance / (fit.null_deviance or np.nan),
-        "AIC": fit.aic,
-        "BIC": fit.bic,
-    }
 
 
 def _notes(
