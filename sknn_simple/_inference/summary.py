@@ -107,15 +107,8 @@ class Summary:
             columns[self._label_name] = self.labels
         return pd.DataFrame({**columns, **self.table})
 
-    def __str__(self) -> str:
-        """Return the table as text."""
-        return "\n".join(self._text())
-
     def __repr__(self) -> str:
         """Return the table as text."""
-        return str(self)
-
-    def _text(self) -> list[str]:
         header, groups = self._cells()
         rows = [row for _, part in groups for row in part]
         widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
@@ -136,7 +129,7 @@ class Summary:
             found.append("=" * width)
         for note in self.notes:
             found += textwrap.wrap(note, width)
-        return found
+        return "\n".join(found)
 
     def _head_lines(self, width: int) -> list[str]:
         """Return the head in two columns."""
