@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-COLUMNS = ("coef", "std_error", "z", "p_value", "lower", "upper", "odds_ratio")
-
 
 def import_pandas(what: str) -> Any:
     """Return pandas, or raise an error that says how to install it."""
@@ -148,7 +146,7 @@ class Summary:
         header = ["", "coef", "std error", "z", "p value", f"lower {tail}"]
         header += [f"upper {tail}", "odds ratio"]
         rows = [
-            [name, *(_cell(column, self.table[column][i]) for column in COLUMNS)]
+            [name, *(_cell(column, values[i]) for column, values in self.table.items())]
             for i, name in enumerate(self.names)
         ]
         if self.labels is None:
@@ -172,9 +170,7 @@ class Summary:
                 body += f"<tr><th colspan='8' style='text-align:left'>{text}</th></tr>"
             for name, *cells in rows:
                 data = "".join(f"<td>{cell}</td>" for cell in cells)
-                body += (
-                    f"<tr><th style='text-align:left'>{escape(name)}</th>{data}</tr>"
-                )
+                body += f"<tr>{_row_title(name)}{data}</tr>"
         titles = "".join(f"<th>{title}</th>" for title in header)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return (
