@@ -193,8 +193,9 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
                 UserWarning,
                 stacklevel=3,
             )
-        dependent = self._dependent_columns
-        if dependent:
+        open_ = undetermined(self._inference)[: len(self._names)]
+        if open_.any():
+            dependent = self._named(np.flatnonzero(open_))
             warnings.warn(
                 f"{listed(dependent)}: a linear combination of these columns (and the "
                 "intercept) is 0 in all rows, and alpha=0. They have no interval.",
@@ -210,11 +211,6 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         if given is None:
             return [f"x{i}" for i in range(self.model.n_features_in_)]
         return [str(name) for name in given]
-
-    @property
-    def _dependent_columns(self) -> list[str]:
-        open_ = undetermined(self._inference)[: len(self._names)]
-        return self._named(np.flatnonzero(open_))
 
     @property
     def parameter_names(self) -> list[str]:
@@ -269,7 +265,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             arrays = [fitted["coef"].T, fitted["intercept"][:, None]]
             value = np.hstack(arrays[: 1 + self._has_intercept]).ravel()
         else:
-            layout, arrays = self._inference.outputs.network.layout, {}
+            layout = self._inference.outputs.network.layout
             value = layout.pack(self.model._parameters())
         return np.column_stack([value - width, value + width])
 

@@ -47,9 +47,8 @@ def check_parameters(
                 "The parameters of model were changed after fit: they need "
                 f"{model._attribute_of[name]} of shape {shape}. Fit it again."
             )
-    intercept = parameters.get("intercept")
-    lacks_bias = "intercept" not in spec.network.layout.shapes
-    if spec.network.is_linear and lacks_bias and np.any(intercept):
+    has_bias = "intercept" in spec.network.layout.shapes
+    if not has_bias and np.any(parameters.get("intercept", 0.0)):
         raise ValueError(
             "The parameters of model were changed after fit: fit_intercept is False, "
             "but intercept_ is not 0. Fit it again."

@@ -103,16 +103,13 @@ class PosteriorFitMixin:
         """
         self._need_linear("wald_test")
         columns = column_numbers(self._names, features)
-        missing = without_interval(self._inference).reshape(-1, self._n_per_output)
+        n_outputs = self._inference.outputs.n_outputs
+        missing = without_interval(self._inference).reshape(n_outputs, -1)
         fixed = columns[missing[:, columns].any(axis=0)]
         if len(fixed):
             names = listed(self._named(fixed))
             raise ValueError(f"features has columns without an interval: {names}.")
         return wald_test(self._inference, self.model.classes_, columns)
-
-    @property
-    def _n_per_output(self) -> int:
-        return len(self._names) + self._has_intercept
 
     def lr_test(self, other: Any) -> ChiSquareTest:
         """Test a model against one with fewer columns, by the likelihood ratio.

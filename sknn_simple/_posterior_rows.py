@@ -70,9 +70,7 @@ class PosteriorRowsMixin:
         pd = import_pandas("Posterior.marginal_effects")
         found = self._effects(X)
         classes = self.model.classes_
-        labels = classes[1:] if found.effect.shape[1] == 1 else classes
-        if self._inference.rows.multilabel:
-            labels = classes
+        labels = classes[1:] if self._is_binary else classes
         effect, std_error = found.effect.ravel(), found.std_error.ravel()
         return pd.DataFrame(
             {
