@@ -68,11 +68,6 @@ class Contrasts(NamedTuple):
     # (n_equations, q, r).
     root: np.ndarray
 
-    @property
-    def has_interval(self) -> np.ndarray:
-        """Whether a coefficient has a standard error."""
-        return ~(self.fixed | self.open)
-
 
 def contrasts(
     inference: Inference, classes: np.ndarray, reference: object = None

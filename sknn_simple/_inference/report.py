@@ -1,6 +1,7 @@
 """What a summary says: the coefficients and the notes."""
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def summarize(
     """Return the summary of a linear network."""
     found = contrasts(inference, classes, reference)
     std_error = norms(found.root)
-    std_error[~found.has_interval] = np.nan
+    std_error[found.fixed | found.open] = np.nan
     names = [*columns, *["intercept"] * inference.outputs.has_intercept]
     coef = found.coef.ravel()
     with np.errstate(over="ignore"):
@@ -43,20 +44,16 @@ def summarize(
     multilabel = inference.rows.multilabel
     several = multilabel or len(classes) > 2
     base = classes[0] if reference is None else reference
-    title = f"LogisticNN: log odds of {found.labels[0]} against {base}"
-    if several:
-        what = "each label" if multilabel else f"each class against {base}"
-        title = f"LogisticNN: log odds of {what}"
-    fixed, open_ = found.fixed[0], found.open[0]
+    what = f"{'each class' if several else found.labels[0]} against {base}"
     return Summary(
-        title,
+        f"LogisticNN: log odds of {'each label' if multilabel else what}",
         head,
         names * len(found.labels),
         [k for k in found.labels for _ in names] if several else None,
         "label" if multilabel else "class",
         table,
         confidence_level,
-        _notes(inference, alpha, names, fixed, open_),
+        _notes(inference, alpha, names, found.fixed[0], found.open[0]),
     )
 
 
@@ -74,19 +71,15 @@ def _notes(
             "towards 0, and intervals are Bayesian, those of a Gaussian prior. "
             "p-values and tests are approximate."
         )
-    bounded = inference.held.any()
     if fixed.any():
         reason = "is constant"
-        if bounded:
+        if inference.held.any():
             reason = "is held at its bound by monotonic_cst, or its column is constant"
-        which = [name for name, is_fixed in zip(names, fixed, strict=True) if is_fixed]
         notes.append(
-            f"No interval: the weight of {listed(which)} {reason}. The other intervals "
-            "are those of a fit in which it is fixed."
+            f"No interval: the weight of {listed([*compress(names, fixed)])} {reason}. "
+            "The other intervals are those of a fit in which it is fixed."
         )
     if open_.any():
-        which = [name for name, is_open in zip(names, open_, strict=True) if is_open]
-        notes.append(
-            f"No interval: a linear combination of {listed(which)} is 0 in all rows."
-        )
+        which = listed([*compress(names, open_)])
+        notes.append(f"No interval: a linear combination of {which} is 0 in all rows.")
     return notes
