@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import Gaussian
@@ -63,8 +63,7 @@ def averaged(loss: Loss, raw: np.ndarray, V: np.ndarray) -> np.ndarray:
     # 1 / Σ_j exp(-d_kj), from the smallest exponent: no overflow.
     least = odds.min(axis=2, keepdims=True)
     logs = least[:, :, 0] - np.log(np.exp(least - odds).sum(axis=2))
-    chance = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return chance / chance.sum(axis=1, keepdims=True)
+    return softmax(logs, axis=1)
 
 
 def _shrinkage(variance: np.ndarray) -> np.ndarray:

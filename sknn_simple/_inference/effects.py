@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.special import softmax
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.outputs import Cotangents
@@ -129,21 +130,20 @@ def _derivatives(is_softmax: bool, weight: np.ndarray) -> Cotangents:
     """
 
     def probabilities(raw: np.ndarray) -> np.ndarray:
-        shifted = raw - raw.max(axis=1, keepdims=True)
-        P = np.exp(shifted)
-        return P / P.sum(axis=1, keepdims=True)
+        if is_softmax:
+            return softmax(raw, axis=1)
+        return 0.5 * (1.0 + np.tanh(raw / 2.0))
 
     def value(raw: np.ndarray, t: np.ndarray) -> np.ndarray:
-        if not is_softmax:
-            P = 0.5 * (1.0 + np.tanh(raw / 2.0))
-            return weight @ (P * (1.0 - P) * t)
         P = probabilities(raw)
+        if not is_softmax:
+            return weight @ (P * (1.0 - P) * t)
         return weight @ (P * (t - (P * t).sum(axis=1, keepdims=True)))
 
     def derivatives(
         raw: np.ndarray, t: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        P = probabilities(raw) if is_softmax else 0.5 * (1.0 + np.tanh(raw / 2.0))
+        P = probabilities(raw)
         mean = (P * t).sum(axis=1)
         for c, by_tangent in enumerate(_rows_of_curvature(P, is_softmax, weight)):
             if not is_softmax:
