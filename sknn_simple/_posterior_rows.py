@@ -117,7 +117,7 @@ class PosteriorRowsMixin:
 
     @cached_property
     def _two_valued(self) -> TwoValued:
-        return two_valued_columns(self._inference.rows.X)
+        return two_valued_columns(self._inference.rows)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         r"""Return the probability of each class, averaged over the posterior.

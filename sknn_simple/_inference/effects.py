@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.special import softmax
 
-from sknn_simple._inference.core import Inference
+from sknn_simple._data.row_blocks import RowBlocks
+from sknn_simple._data.threads import Workers
+from sknn_simple._data.two_valued import two_values
+from sknn_simple._inference.core import Inference, Rows
 from sknn_simple._inference.outputs import Cotangents
 
 
@@ -38,24 +40,12 @@ class TwoValued(NamedTuple):
     high: np.ndarray
 
 
-def two_valued_columns(X: Any) -> TwoValued:
-    """Return the columns of X with exactly two values; those not stored are 0."""
-    low, high = (
-        np.asarray(a.todense()).ravel() if sparse.issparse(a) else a
-        for a in (X.min(axis=0), X.max(axis=0))
-    )
-    if sparse.issparse(X):
-        stored = sparse.csc_array(X)
-        column = np.repeat(np.arange(X.shape[1]), np.diff(stored.indptr))
-        known = (stored.data == low[column]) | (stored.data == high[column])
-        others = np.zeros(X.shape[1], bool)
-        others[column[~known]] = True
-        # A zero that is not stored must be one of both values.
-        has_zero = np.diff(stored.indptr) < X.shape[0]
-        others |= has_zero & (low != 0.0) & (high != 0.0)
-    else:
-        others = ~((low == X) | (high == X)).all(axis=0)
-    columns = np.flatnonzero(~others & (low < high))
+def two_valued_columns(rows: Rows) -> TwoValued:
+    """Return the columns with exactly two values; those not stored are 0."""
+    row_bytes = 8.0 * rows.X.shape[1]
+    blocks = RowBlocks(rows.X, rows.codes, rows.weight, row_bytes=row_bytes, work=1.0)
+    low, high = two_values(blocks, Workers(1))
+    columns = np.flatnonzero(low < high)
     return TwoValued(columns, low[columns], high[columns])
 
 
