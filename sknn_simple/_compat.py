@@ -13,12 +13,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.fixes import parse_version
-from sklearn.utils.validation import (
-    _check_monotonic_cst as check_monotonic_cst,
-)
-from sklearn.utils.validation import (
-    _check_sample_weight,
-)
+from sklearn.utils.validation import _check_monotonic_cst as check_monotonic_cst
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -66,14 +62,8 @@ def drop_callbacks(state: dict[str, Any]) -> None:
 
 # scikit-learn ≥ 1.9 raises an error for weights that are all zero; its message does not
 # name sample_weight, and that of ``_validation`` does.
-_ZEROS_ARE_CHECKED = (
-    "allow_all_zero_weights" in signature(_check_sample_weight).parameters
-)
-check_sample_weight = (
-    partial(_check_sample_weight, allow_all_zero_weights=True)
-    if _ZEROS_ARE_CHECKED
-    else _check_sample_weight
-)
+if "allow_all_zero_weights" in signature(check_sample_weight).parameters:
+    check_sample_weight = partial(check_sample_weight, allow_all_zero_weights=True)
 
 __all__ = [
     "CallbackSupportMixin",
