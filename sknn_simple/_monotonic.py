@@ -15,10 +15,8 @@ def linear_signs(
     estimator: Any, network: LinearNetwork, data: TrainingSet
 ) -> np.ndarray:
     """Return 1, 0 or -1 per parameter of a linear network."""
-    signs = np.zeros(network.layout.size)
-    coef = network.layout.views(signs)["coef"]
-    coef[...] = feature_signs(estimator, data)[:, None]
-    return signs
+    coef = feature_signs(estimator, data)[:, None]
+    return network.layout.pack({"coef": coef, "intercept": 0.0})
 
 
 def hidden_signs(
