@@ -94,14 +94,10 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
         X = self._validated(X)
         # Underflow to 0 is expected; silence it even after np.seterr(under="warn").
         with np.errstate(under="ignore"):
-            return _in_precision(link(self._loss, self._class_outputs(X)), X.dtype)
-
-    def _class_outputs(self, X: Any) -> np.ndarray:
-        """Return one raw output per class or label: both logits for two classes."""
-        raw = self._raw_outputs(X)
-        if raw.shape[1] == 1 and not self._multilabel:
-            return np.hstack([-raw, raw])
-        return raw
+            raw = self._raw_outputs(X)
+            if raw.shape[1] == 1 and not self._multilabel:  # both logits
+                raw = np.hstack([-raw, raw])
+            return _in_precision(link(self._loss, raw), X.dtype)
 
     def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -256,9 +252,8 @@ def _shorter(X: Any) -> Any:
     size = np.abs(X).max(axis=1)
     size = size.toarray().ravel() if sparse.issparse(size) else size
     factor = np.minimum(1.0, np.finfo(X.dtype).max ** 0.25 / size)
-    if sparse.issparse(X):
-        return X.multiply(factor[:, None].astype(X.dtype)).tocsr()
-    return X * factor[:, None].astype(X.dtype)
+    factor = factor[:, None].astype(X.dtype)
+    return X.multiply(factor).tocsr() if sparse.issparse(X) else X * factor
 
 
 def _within_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
