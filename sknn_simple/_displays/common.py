@@ -117,20 +117,9 @@ def column_units(
 
 def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
     """Return one name per feature: the given ones, those of ``fit``, or x0, x1, …."""
-    n_features = estimator.n_features_in_
-    if feature_names is None:
-        if hasattr(estimator, "feature_names_in_"):
-            return np.array(
-                [escape_dollars(name) for name in estimator.feature_names_in_]
-            )
-        return np.array([f"x{i}" for i in range(n_features)])
-    names = np.array([str(name) for name in feature_names])
-    if len(names) != n_features:
-        raise ValueError(
-            f"feature_names must contain one name per feature: it has {len(names)} "
-            f"names and the model {n_features} features."
-        )
-    return names
+    numbered = [f"x{i}" for i in range(estimator.n_features_in_)]
+    own = getattr(estimator, "feature_names_in_", numbered)
+    return _names("feature", "features", feature_names, own)
 
 
 def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
@@ -145,15 +134,18 @@ def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
 
 def class_labels(estimator: Any, class_names: Any) -> np.ndarray:
     """Return one name per class or label: the given ones, or the labels."""
-    classes = estimator.classes_
-    if class_names is None:
-        names = np.array([escape_dollars(label) for label in classes])
-    else:
-        names = np.array([str(name) for name in class_names])
-    if len(names) != len(classes):
+    return _names("class", "classes", class_names, estimator.classes_)
+
+
+def _names(one: str, several: str, given: Any, own: Any) -> np.ndarray:
+    """Return the given names, or the model's own ones, one per feature or class."""
+    if given is None:
+        return np.array([escape_dollars(name) for name in own])
+    names = np.array([str(name) for name in given])
+    if len(names) != len(own):
         raise ValueError(
-            f"class_names must contain one name per class: it has {len(names)} names "
-            f"and the model {len(classes)} classes."
+            f"{one}_names must contain one name per {one}: it has {len(names)} names "
+            f"and the model {len(own)} {several}."
         )
     return names
 
