@@ -160,12 +160,20 @@ class LossCurveDisplay(Display):
         ax = self._set_axes(self._import_pyplot(), ax)
         name = self.name if name is None else name
         line_kw = line_kw or {}
-        self.line_ = self._plot_training(ax, name, line_kw)
+        before = "" if name is None else f"{name}, "
+        validates = self.validation_loss_curve is not None
+        label = f"{before}training: {_J}" if validates or name is None else name
+        (self.line_,) = ax.plot(self.loss_curve, **{"label": label, **line_kw})
         self.validation_line_: Any = None
-        if self.validation_loss_curve is not None:
-            self.validation_line_ = self._plot_validation(
-                ax, name, {**line_kw, **(validation_line_kw or {})}
-            )
+        if validates:
+            style = {
+                "label": f"{before}validation: log-loss",
+                "color": self.line_.get_color(),
+                "linestyle": "--",
+                **line_kw,
+                **(validation_line_kw or {}),
+            }
+            (self.validation_line_,) = ax.plot(self.validation_loss_curve, **style)
         self._mark(ax)
         _scale_axes(ax, yscale)
         loss = _J if self.validation_line_ is None else "Loss"
@@ -199,27 +207,6 @@ class LossCurveDisplay(Display):
                 alpha=0.6,
                 label="ends of other starts",
             )
-
-    def _plot_training(self, ax: Any, name: str | None, line_kw: dict[str, Any]) -> Any:
-        alone = self.validation_loss_curve is None and name is not None
-        label = name if alone else _label(name, f"training: {_J}")
-        (line,) = ax.plot(self.loss_curve, **{"label": label, **line_kw})
-        return line
-
-    def _plot_validation(
-        self, ax: Any, name: str | None, line_kw: dict[str, Any]
-    ) -> Any:
-        style = {
-            "label": _label(name, "validation: log-loss"),
-            "color": self.line_.get_color(),
-            "linestyle": "--",
-        }
-        (line,) = ax.plot(self.validation_loss_curve, **{**style, **line_kw})
-        return line
-
-
-def _label(name: str | None, curve: str) -> str:
-    return curve if name is None else f"{name}, {curve}"
 
 
 def _scale_axes(ax: Any, yscale: str | None) -> None:
