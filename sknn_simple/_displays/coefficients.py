@@ -231,9 +231,10 @@ class CoefficientDisplay(Display):
         else:
             values, error = _effects(posterior)
         values = unit[:, None] * values
-        half = None
+        lower = upper = None
         if error is not None:
             half = normal_quantile(confidence_level) * unit[:, None] * error
+            lower, upper = values - half, values + half
         series = None
         if values.shape[1] > 1 or len(classes) == 1:
             against = is_linear and not model._multilabel
@@ -241,8 +242,8 @@ class CoefficientDisplay(Display):
         display = cls(
             values=values,
             feature_names=names,
-            lower=None if half is None else values - half,
-            upper=None if half is None else values + half,
+            lower=lower,
+            upper=upper,
             series_names=series,
             value_name=_value_name(model, labels, base, series is not None) + per_unit,
         )
@@ -279,8 +280,9 @@ class CoefficientDisplay(Display):
         size = np.abs(values).max(axis=1)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
         names = np.asarray(self.feature_names)[self.features_]
+        series = [] if self.series_names is None else list(self.series_names)
         row = 0.16 + 0.1 * n_series
-        beside = max(map(len, names)) + max(map(len, self._legend), default=0)
+        beside = max(map(len, names)) + max(map(len, series), default=0)
         inches = (4.5 + 0.08 * beside, 1.0 + row * len(names))
         ax = self._set_axes(plt, ax, inches)
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
@@ -295,7 +297,7 @@ class CoefficientDisplay(Display):
             )
             for k in range(n_series)
         ]
-        for points, name in zip(self.points_, self._legend, strict=False):
+        for points, name in zip(self.points_, series, strict=False):
             points.set_label(name)
         ax.set(xlabel=self.value_name, ylim=(len(names) - 0.4, -0.6))
         ax.set_yticks(places, names)
@@ -306,7 +308,7 @@ class CoefficientDisplay(Display):
         if len(names) < n_features:
             title = f"{len(names)} of {n_features} columns: the largest values"
             ax.set_title(title, loc="left", fontsize="small")
-        if self._legend:
+        if series:
             # Beside the axes: intervals may be anywhere in them.
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return self
@@ -319,10 +321,6 @@ class CoefficientDisplay(Display):
         value = np.asarray(self.values)[drawn]
         limits = np.asarray(self.lower)[drawn], np.asarray(self.upper)[drawn]
         return np.abs(np.array(limits) - value)
-
-    @property
-    def _legend(self) -> list[str]:
-        return [] if self.series_names is None else list(self.series_names)
 
 
 def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:
