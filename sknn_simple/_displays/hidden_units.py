@@ -172,11 +172,14 @@ class HiddenUnitsDisplay(Display):
         if importances:
             weights, outgoing = connection_weights(estimator), []
         unit, is_scaled = column_units(estimator, X, per_deviation)
-        of_outputs = importances or isinstance(estimator, LogisticNN)
+        titles = [f"Unit {j}" for j in range(weights.shape[1])]
+        if importances or isinstance(estimator, LogisticNN):
+            outputs = output_names(estimator)
+            titles = outputs if len(outputs) > 1 else [f"Log odds of {outputs[0]}"]
         display = cls(
             weights=weights * unit,
             feature_names=names,
-            unit_names=_unit_names(estimator, None if of_outputs else len(weights.T)),
+            unit_names=np.array(titles),
             strength=np.linalg.norm(outgoing[0], axis=1) if outgoing else None,
             image_shape=image_shape,
             per_deviation=is_scaled,
@@ -351,14 +354,6 @@ class HiddenUnitsDisplay(Display):
             panels.append(self.figure_.add_subplot(place, sharex=first, sharey=first))
         self.axes_ = np.array(panels, dtype=object)
         return n_rows, n_columns
-
-
-def _unit_names(estimator: Any, n_hidden: int | None) -> np.ndarray:
-    """Return the titles: numbers of hidden units; None for the names of outputs."""
-    if n_hidden is not None:
-        return np.array([f"Unit {j}" for j in range(n_hidden)])
-    names = output_names(estimator)
-    return names if len(names) > 1 else np.array([f"Log odds of {names[0]}"])
 
 
 def _grid_shape(n: int) -> tuple[int, int]:
