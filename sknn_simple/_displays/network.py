@@ -227,12 +227,11 @@ class NetworkDisplay(Display):
             drawing.draw_lines(i, weights[np.ix_(self.units_[i], self.units_[i + 1])])
             for i, weights in enumerate(self.weights)
         ]
-        biases: list[Any] = [None] * len(columns)
-        if self.biases is not None:
-            drawn_units = zip(self.biases, self.units_[1:], strict=True)
-            biases[1:] = [bias[units] for bias, units in drawn_units]
-        for i, names in enumerate(self.unit_names):
-            drawing.draw_units(i, np.asarray(names)[self.units_[i]], biases[i])
+        for i, units in enumerate(self.units_):
+            bias = None
+            if self.biases is not None and i > 0:
+                bias = self.biases[i - 1][units]
+            drawing.draw_units(i, np.asarray(self.unit_names[i])[units], bias)
         drawing.finish(self.layer_names, self.per_deviation)
         if is_given:
             drawing.fit_into_axes()

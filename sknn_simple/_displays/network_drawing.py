@@ -99,10 +99,9 @@ class NetworkDrawing:
             fill = 1.0 - strength[:, None] * (1.0 - colours)
         x = np.full(len(column.y), column.x)
         self.ax.scatter(x, column.y, s=230, facecolor=fill, edgecolor="0.2", zorder=2)
-        inside = 0 < i < last
         side = {0: -1, last: 1}.get(i, 0)
+        size = "medium" if side else "x-small"
         for y, name in zip(column.y, names, strict=True):
-            size = "x-small" if inside else "medium"
             self._write(column.x, y, shorten(name), side, size)
         if column.n_more:
             more = f"… {column.n_more} more"
@@ -161,11 +160,9 @@ class NetworkDrawing:
         for length in range(MAX_NAME, 4, -2):
             if sum(self._widths()) <= 2.0 / 3.0 * box.width:
                 return
-            for text in self._beside():
-                text.set_text(shorten(text.get_text(), length))
-
-    def _beside(self) -> list[Any]:
-        return [text for text in self.ax.texts if text.get_ha() != "center"]
+            for text in self.ax.texts:
+                if text.get_ha() != "center":
+                    text.set_text(shorten(text.get_text(), length))
 
     def _widths(self) -> tuple[float, float]:
         """Return how far texts reach beyond the first and the last layer, in pixels."""
