@@ -18,7 +18,7 @@ class Chunk(NamedTuple):
     X: Lazy
     y: Lazy
     # None without weights.
-    weight: Lazy
+    weight: Lazy = None
 
 
 def is_collection(value: Any) -> bool:
@@ -110,15 +110,10 @@ def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]
     the arguments in messages.
     """
     X = checked_collection(X, f"X{suffix}")
-    y = _aligned(X, y, f"y{suffix}")
+    parts = [X, _aligned(X, y, f"y{suffix}")]
     if weight is not None:
-        weight = _aligned(X, weight, f"sample_weight{suffix}")
-    parts = [part for part in (X, y, weight) if part is not None]
-    lists = dict(zip(("X", "y", "weight"), _lazy_lists(parts), strict=False))
-    n_chunks = len(lists["X"])
-    none = [None] * n_chunks
-    columns = lists["X"], lists["y"], lists.get("weight", none)
-    return [Chunk(*row) for row in zip(*columns, strict=True)]
+        parts.append(_aligned(X, weight, f"sample_weight{suffix}"))
+    return [Chunk(*row) for row in zip(*_lazy_lists(parts), strict=True)]
 
 
 def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
@@ -135,12 +130,10 @@ def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
     lists = []
     for part in collections:
         if is_array(part):
-            delayed = next(shared).to_delayed(optimize_graph=False)
-            lists.append(list(delayed.ravel()))
-        else:
-            if is_dataframe(part):
-                part = part.simplify().to_delayed(optimize_graph=False)
-            lists.append(part)
+            part = list(next(shared).to_delayed(optimize_graph=False).ravel())
+        elif is_dataframe(part):
+            part = part.simplify().to_delayed(optimize_graph=False)
+        lists.append(part)
     return lists
 
 
