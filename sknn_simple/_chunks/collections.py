@@ -95,12 +95,11 @@ def dtype_of(X: Any) -> np.dtype:
     As scikit-learn chooses for rows in memory: small integers fit, booleans do not.
     """
     dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [X.dtype]
-    are_plain = all(getattr(dtype, "kind", "") in "iuf" for dtype in dtypes)
-    if are_plain and all(isinstance(dtype, np.dtype) for dtype in dtypes):
-        return np.dtype(
-            np.float32 if np.result_type(*dtypes) == np.float32 else np.float64
-        )
-    return np.dtype(np.float64)
+    are_plain = all(
+        isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in dtypes
+    )
+    fit = are_plain and np.result_type(*dtypes) == np.float32
+    return np.dtype(np.float32 if fit else np.float64)
 
 
 def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]:
