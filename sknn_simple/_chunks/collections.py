@@ -149,24 +149,20 @@ def _aligned(X: Any, other: Any, name: str) -> Any:
         return _aligned_frame(X, other, name)
     if other.ndim > 1 and other.numblocks[1] > 1:
         other = other.rechunk({1: -1})
-    if is_dataframe(X):
+    if is_dataframe(X) or np.isnan([*X.chunks[0], *other.chunks[0]]).any():
         _check_count(X.npartitions, other.numblocks[0], name)
         return other
     rows, other_rows = X.chunks[0], other.chunks[0]
-    if np.isnan([*rows, *other_rows]).any():
-        _check_count(len(rows), len(other_rows), name)
-        return other
     if sum(rows) != sum(other_rows):
         raise ValueError(_other_length(name, sum(other_rows), sum(rows)))
     return other if rows == other_rows else other.rechunk({0: rows})
 
 
 def _aligned_frame(X: Any, other: Any, name: str) -> Any:
-    n_chunks = X.npartitions if is_dataframe(X) else X.numblocks[0]
     both_known = is_dataframe(X) and X.known_divisions and other.known_divisions
     if both_known and other.divisions != X.divisions:
         return other.repartition(divisions=X.divisions)
-    _check_count(n_chunks, other.npartitions, name)
+    _check_count(X.npartitions, other.npartitions, name)
     return other
 
 
