@@ -174,17 +174,19 @@ def plan_chunks(
     """Choose the solver and the phases over chunks."""
     if problem.linear is None or spec.is_bounded:
         return plan_solve(spec, problem, start)
-    return _plan_linear(spec, problem)
+    return _plan_linear(spec, problem, spec.solver)
 
 
 def _plan_linear(
-    spec: TrainSpec, problem: TrainingProblem, hessian: np.ndarray | None = None
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    solver: str,
+    hessian: np.ndarray | None = None,
 ) -> SolvePlan:
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
     J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
     assert isinstance(J, ChunkedLinearObjective)
     sample = problem.data.in_memory()
-    solver = spec.solver
     if solver == "auto":
         is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
         solver = "newton-cg" if is_tight else "lbfgs"
@@ -195,24 +197,11 @@ def _plan_linear(
         phases = [by_sample]
         if shape.n_params <= thresholds.subsample_params:
             first = by_sample._replace(criteria=spec.criteria.until(SAMPLE_ITERATIONS))
-            phases = [first, exact._replace(precondition=_by_all_rows(problem))]
+            by_all_rows = partial(hessian_preconditioner, J, problem.diagonal)
+            phases = [first, exact._replace(precondition=by_all_rows)]
             if hessian is None and not resembles(spec, sample, problem):
                 phases = phases[1:]
-    return SolvePlan(solver, phases, next_round=_next_round)
-
-
-def _next_round(
-    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
-) -> SolvePlan:
-    return _plan_linear(spec._replace(solver=solver), problem, hessian)
-
-
-def _by_all_rows(
-    problem: TrainingProblem,
-) -> Callable[[np.ndarray], Preconditioner | None]:
-    J = problem.linear
-    assert J is not None
-    return lambda theta: hessian_preconditioner(J, problem.diagonal, theta)
+    return SolvePlan(solver, phases, next_round=_plan_linear)
 
 
 def _by_sample(
