@@ -182,9 +182,9 @@ def _infer_outputs(operator: Any) -> None:
         other.type == "SklearnZipMap" and probabilities in other.inputs
         for other in operator.scope_inst.operators.values()
     )
-    kind = data_types.guess_tensor_type(X.type)
-    kind = data_types.FloatTensorType() if as_dicts else kind
-    probabilities.set_type(type(kind)(shape))
+    as_input = type(data_types.guess_tensor_type(X.type))
+    kind = data_types.FloatTensorType if as_dicts else as_input
+    probabilities.set_type(kind(shape))
 
 
 def _check_numbers(operator: Any) -> None:
@@ -193,8 +193,8 @@ def _check_numbers(operator: Any) -> None:
     from skl2onnx.common.utils import check_input_and_output_types
 
     names = ("Float", "Double", "Boolean", "Int64", "Int32", "Int16", "Int8", "UInt8")
-    kinds = [getattr(data_types, f"{name}TensorType", None) for name in names]
-    check_input_and_output_types(operator, [kind for kind in kinds if kind])
+    kinds = [getattr(data_types, f"{name}TensorType") for name in names]
+    check_input_and_output_types(operator, kinds)
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -295,13 +295,10 @@ class Graph:
         kind = {"f": self.types.DOUBLE, "i": self.types.INT64}.get(
             array.dtype.kind, self.types.STRING
         )
-        values = array.ravel()
-        content = (
-            [text.encode() for text in values.tolist()]
-            if kind == self.types.STRING
-            else values
-        )
-        self._container.add_initializer(name, kind, array.shape, content)
+        values: Any = array.ravel()
+        if kind == self.types.STRING:
+            values = [text.encode() for text in values.tolist()]
+        self._container.add_initializer(name, kind, array.shape, values)
         return name
 
     def float64(self, value: str) -> str:
