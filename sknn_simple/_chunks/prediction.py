@@ -25,19 +25,15 @@ def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     if is_dataframe(X):
         meta = _framed(some[:0], empty, method, names)
         return X.map_partitions(_predict_frame, local, method, names, meta=meta)
-    chunks, new_axis, drop_axis = (X.chunks[0],), None, None
-    if some.ndim == 2:
-        chunks = (X.chunks[0], (some.shape[1],))
-    else:
-        drop_axis = 1
+    has_columns = some.ndim == 2
+    columns = ((some.shape[1],),) if has_columns else ()
     return X.map_blocks(
         _predict_array,
         local,
         method,
         dtype=some.dtype,
-        chunks=chunks,
-        drop_axis=drop_axis,
-        new_axis=new_axis,
+        chunks=(X.chunks[0], *columns),
+        drop_axis=None if has_columns else 1,
         meta=some[:0],
     )
 
@@ -65,18 +61,14 @@ def _count_right(local: Any, X: Any, y: Any, weight: Any) -> tuple[float, float]
 
 def _one_row(empty: Any) -> Any:
     """Return a row of zeros with the columns and the precision of X."""
-    if isinstance(empty, np.ndarray):
-        return np.zeros((1, empty.shape[1]), empty.dtype)
-    return type(empty)(
-        np.zeros((1, empty.shape[1]), dtype_of(empty)), columns=empty.columns
-    )
+    row = np.zeros((1, empty.shape[1]), dtype_of(empty))
+    is_frame = hasattr(empty, "columns")
+    return type(empty)(row, columns=empty.columns) if is_frame else row
 
 
 def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
-    if X.shape[0]:
-        return _values(local, method, X)
-    row = np.zeros((1, X.shape[1]), X.dtype)
-    return _values(local, method, row)[:0]
+    rows = X if X.shape[0] else _one_row(X)
+    return _values(local, method, rows)[: X.shape[0]]
 
 
 def _predict_frame(X: Any, local: Any, method: str, names: list[Any]) -> Any:
