@@ -153,9 +153,9 @@ def _numbers(parts: Sequence[Lazy], numbers: list[int]) -> list[list[int]]:
 def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
     # As of rows in memory.
     step = max(Thresholds().subsample_step, n_params)
-    wanted = max(SEARCH_ROWS, n_rows / step)
     row_bytes = source.n_features * source.dtype.itemsize
-    return min(n_rows, max(SEARCH_ROWS, min(wanted, SAMPLE_BYTES / row_bytes)))
+    wanted = min(n_rows / step, SAMPLE_BYTES / row_bytes)
+    return min(n_rows, max(SEARCH_ROWS, wanted))
 
 
 def _groups(source: Source, target: Target, n_params: int) -> list[list[int]]:
@@ -185,13 +185,9 @@ def _lazy_rows(
     keeps = persist and engine.client is not None
     sets = []
     for reader in readers:
-        size = 8 * len(reader.target.n_rows)
-        sent = engine.send(reader, size)
+        sent = engine.send(reader, 8 * len(reader.target.n_rows))
         read = [
-            [
-                engine.call(_read, sent, *source.chunks[number], number)
-                for number in numbers
-            ]
+            [engine.call(_read, sent, *source.chunks[i], i) for i in numbers]
             for numbers in groups
         ]
         sets.append([[engine.call(_joined, *rows)] for rows in read] if keeps else read)
