@@ -172,30 +172,28 @@ def target_of(
     )
 
 
-def target_of_validation(
-    training: Target, chunks: Sequence[ChunkLabels], suffix: str = "_val"
-) -> Target:
+def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Target:
     """Return what the labels of validation rows say, with the classes of training."""
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
-        raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
+        raise ValueError("X_val has no rows: all of its chunks are empty.")
     multilabel = _is_multilabel(filled)
     _check_kinds_agree([*filled, training])
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     unknown = classes[~np.isin(classes, training.classes)]
     if multilabel and training.multilabel and len(classes) != len(training.classes):
         raise ValueError(
-            f"y{suffix} must have a column for each of the {len(training.classes)} "
+            f"y_val must have a column for each of the {len(training.classes)} "
             f"labels of y; it has {len(classes)}."
         )
     if multilabel != training.multilabel or unknown.size:
         raise ValueError(
-            f"y{suffix} holds {unknown.tolist() or 'another kind of labels'}, which y "
+            f"y_val holds {unknown.tolist() or 'another kind of labels'}, which y "
             f"does not have. The classes of y are {training.classes.tolist()}."
         )
     largest = max(chunk.largest for chunk in filled)
     if largest == 0.0:
-        raise ValueError(f"sample_weight{suffix} must not be zero for every sample.")
+        raise ValueError("sample_weight_val must not be zero for every sample.")
     totals = _merged(filled, training.classes, largest, "totals")
     return training._replace(
         largest=largest,
