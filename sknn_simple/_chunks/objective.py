@@ -108,10 +108,6 @@ def _loss_value(J: Objective, theta: np.ndarray, change: np.ndarray) -> float:
     return J.loss_value(theta, *change.tolist())
 
 
-def _loss_and_gradient(J: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
-    return J.loss_and_gradient(theta)
-
-
 def _product(J: Objective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
     return J.curvature(theta).product(v)
 
@@ -136,7 +132,7 @@ class ChunkedObjective(Objective):
         return self.blocks.sum(_loss_value, theta, np.array(change))
 
     def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        return self.blocks.sum(_loss_and_gradient, theta)
+        return self.blocks.sum(Objective.loss_and_gradient, theta)
 
     def curvature(self, theta: np.ndarray) -> Any:
         """Return the second derivatives at θ."""
