@@ -250,10 +250,9 @@ class NetworkDisplay(Display):
 
 def _biases(estimator: Any, X: Any) -> list[np.ndarray]:
     """Return the biases of each layer; those after the inputs at the mean of X."""
-    if isinstance(estimator, OneHiddenMLP):
-        first, *others = (np.asarray(b, np.float64) for b in estimator.intercepts_)
-    else:
-        first, others = np.asarray(estimator.intercept_, np.float64), []
+    is_hidden = isinstance(estimator, OneHiddenMLP)
+    given = estimator.intercepts_ if is_hidden else [estimator.intercept_]
+    first, *others = (np.asarray(bias, np.float64) for bias in given)
     if X is None:
         return [first, *others]
     mean, _ = column_moments(estimator, X)
