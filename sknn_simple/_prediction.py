@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,12 +81,8 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
     def _raw_outputs(self, X: Any) -> np.ndarray:
         """Return Z, (n_samples, n_outputs) in float64."""
         network, params = self._fitted_network(X)
-        return map_rows(
-            X,
-            network,
-            lambda rows, work: network.forward(params, rows, work),
-            np.empty((X.shape[0], network.n_outputs)),
-        )
+        out = np.empty((X.shape[0], network.n_outputs))
+        return map_rows(X, network, partial(network.forward, params), out)
 
     def _with_loss(
         self, X: Any, link: Callable[[Loss, np.ndarray], np.ndarray]
