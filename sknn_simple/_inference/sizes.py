@@ -3,9 +3,6 @@
 import os
 from typing import NamedTuple
 
-# On systems that do not tell their memory.
-UNKNOWN_BYTES = 2**32
-
 
 class Sizes(NamedTuple):
     """The sizes on which the memory depends."""
@@ -34,11 +31,11 @@ class Sizes(NamedTuple):
 
 
 def usable_bytes() -> int:
-    """Return half of the physical memory of this machine."""
+    """Return half of the physical memory of this machine; 4 GiB if it is unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):  # Windows
-        return UNKNOWN_BYTES
+        return 2**32
 
 
 def check_size(sizes: Sizes, usable: int) -> None:
