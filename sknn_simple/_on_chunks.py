@@ -330,8 +330,7 @@ class OnChunks(BaseNN):
         check_is_fitted(self)
         parts = count_right(self.to_local(), X, y, sample_weight)
         engine = Engine(self._used_client(), self.worker_patience)
-        counts = np.array(engine.collect(parts))
-        right, total = counts.sum(axis=0)
+        right, total = np.sum(engine.collect(parts), axis=0)
         if total == 0.0:
             raise ValueError("sample_weight must not be zero for every sample.")
         return float(right / total)

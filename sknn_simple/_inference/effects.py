@@ -57,9 +57,7 @@ def marginal_effects(
     p, C, size = X.shape[1], outputs.n_outputs, outputs.size
     share = frequency / frequency.sum()
     effect, J = np.zeros((p, C)), np.zeros((p, C, size))
-    values = dict(
-        zip(two_valued.columns, zip(*two_valued[1:], strict=True), strict=True)
-    )
+    values = {j: both for j, *both in zip(*two_valued, strict=True)}
     center, scale = outputs.transform.center, outputs.transform.scale
     for block in outputs.blocks(X, getattr(outputs.network, "n_hidden", 1)):
         weight = share[block.rows]
