@@ -1,6 +1,5 @@
 """From Dask collections to a training set: two passes, over labels and over rows."""
 
-from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -131,9 +130,10 @@ def _training_set(
     n_rows = sum(target.n_rows)
     wanted = _sample_rows(n_rows, n_params, source) / n_rows
     tasks = [
-        engine.call(measure_columns, part, wanted, source.precision, numbers)
+        engine.call(measure_columns, part, wanted, source.precision, each)
         for parts, numbers in zip(rows, groups, strict=True)
-        for part, numbers in zip(parts, _numbers(parts, numbers), strict=True)
+        # A group is one part, or each of its chunks is.
+        for part, each in zip(parts, np.array_split(numbers, len(parts)), strict=True)
     ]
     measured = list(chain.from_iterable(engine.collect(tasks)))
     columns = merged_columns(measured, source.precision or source.dtype)
@@ -143,11 +143,6 @@ def _training_set(
     # Rows of weight 0 do not count.
     n_kept = sum(chunk.n_rows for chunk in measured)
     return sample._replace(chunks=ChunkedRows(engine, rows, n_kept, columns))
-
-
-def _numbers(parts: Sequence[Lazy], numbers: list[int]) -> list[list[int]]:
-    """Return the numbers of the chunks in each part of a group."""
-    return [numbers] if len(parts) == 1 else [[number] for number in numbers]
 
 
 def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
