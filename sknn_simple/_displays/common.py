@@ -178,8 +178,6 @@ def shorten(name: str, length: int = MAX_NAME) -> str:
 
 def indices_of_largest(strength: np.ndarray, n: int | None) -> np.ndarray:
     """Return the ascending indices of the ``n`` largest entries; None for all."""
-    if n is None or n >= len(strength):
-        return np.arange(len(strength))
     return np.sort(np.argsort(-strength, kind="stable")[:n])
 
 
