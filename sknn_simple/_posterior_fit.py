@@ -142,9 +142,7 @@ class PosteriorFitMixin:
             and np.allclose(by_output(mine.rows.weight), by_output(theirs.rows.weight))
         ):
             raise ValueError("other must have the same rows: labels or weights differ.")
-        larger, smaller = (
-            (self, other) if self.n_effective >= other.n_effective else (other, self)
-        )
+        smaller, larger = sorted((other, self), key=lambda each: each.n_effective)
         unknown = [name for name in smaller._names if name not in larger._names]
         if unknown:
             raise ValueError(
