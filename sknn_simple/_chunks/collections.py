@@ -68,16 +68,12 @@ def checked_collection(X: Any, name: str = "X") -> Any:
 
 def _check_columns(X: Any, name: str) -> None:
     """Raise ValueError if columns of a dataframe hold text or dates."""
-    kinds = {column: str(dtype) for column, dtype in X.dtypes.items()}
-    refused = {
-        column: kind
-        for column, kind in kinds.items()
-        if kind.startswith(("str", "datetime", "timedelta"))
-    }
-    if refused:
+    kinds = X.dtypes.astype(str)
+    refused = kinds[kinds.str.startswith(("str", "datetime", "timedelta"))]
+    if refused.size:
         raise ValueError(
-            f"{name} has columns that do not hold numbers: {refused}. Encode them as "
-            "numbers, or leave them out."
+            f"{name} has columns that do not hold numbers: {refused.to_dict()}. Encode "
+            "them as numbers, or leave them out."
         )
 
 
