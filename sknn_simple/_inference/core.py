@@ -110,7 +110,7 @@ def infer(
                 gaussian, null = _linear(outputs, rows, problem, prior, free)
         # The BLAS may use all threads again: large products need them.
         if isinstance(outputs, HiddenOutputs):
-            prior = penalty + ~_weights(outputs)
+            prior = np.where(penalty > 0.0, penalty, 1.0)
             gaussian = gauss_newton(
                 outputs, rows.X, rows.weight, prior, free, sizes.by_rows
             )
@@ -196,12 +196,6 @@ def _likelihood(outputs: Outputs, rows: Rows) -> tuple[float, np.ndarray]:
         delta = row_deltas(block.probability, codes, weight)
         gradient += outputs.gradient(block.X, delta)
     return value, gradient
-
-
-def _weights(outputs: Outputs) -> np.ndarray:
-    """Return which parameters are weights, not biases, (P,)."""
-    layout = outputs.network.layout
-    return layout.pack({n: n.endswith("coef") for n in layout.shapes}) > 0.0
 
 
 def _of_constant_columns(outputs: Outputs) -> np.ndarray:
