@@ -74,10 +74,6 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
         n_classes = len(self.classes_)
         return 1 if n_classes == 2 and not self._multilabel else n_classes
 
-    @property
-    def _loss(self) -> Loss:
-        return LOSSES[out_activation(len(self.classes_), self._multilabel)]
-
     def _raw_outputs(self, X: Any) -> np.ndarray:
         """Return Z, (n_samples, n_outputs) in float64."""
         network, params = self._fitted_network(X)
@@ -94,7 +90,8 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
             raw = self._raw_outputs(X)
             if raw.shape[1] == 1 and not self._multilabel:  # both logits
                 raw = np.hstack([-raw, raw])
-            return _in_precision(link(self._loss, raw), X.dtype)
+            loss = LOSSES[out_activation(len(self.classes_), self._multilabel)]
+            return _in_precision(link(loss, raw), X.dtype)
 
     def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
