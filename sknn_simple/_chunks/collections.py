@@ -81,8 +81,7 @@ def meta_of(X: Any) -> Any:
     """Return an empty array or dataframe with the columns and dtypes of X."""
     if is_dataframe(X):
         return X._meta
-    dtype = X.dtype if X.dtype is not None else np.float64
-    return np.empty((0, int(X.shape[1])), dtype)
+    return np.empty((0, int(X.shape[1])), X.dtype)
 
 
 def dtype_of(X: Any) -> np.dtype:
