@@ -265,9 +265,7 @@ class HiddenUnitsDisplay(Display):
         height, width = self.image_shape or (1, 1)
         pixel = 1.6 / max(width, height)
         inches = (pixel * width + 0.1, pixel * height + 0.25)
-        n_rows, n_columns = self._make_panels(
-            plt, ax, inches, (0.9, 0.2), share_axes=False
-        )
+        n_rows, n_columns = self._make_panels(plt, ax, inches, (0.9, 0.2))
         self.features_ = np.arange(len(self.weights))
         drawn = self.weights[:, self.units_]
         limit = np.abs(drawn).max() or 1.0
@@ -303,7 +301,7 @@ class HiddenUnitsDisplay(Display):
         labels = self._bar_labels()
         inches = (1.9, 0.17 * len(labels) + 0.45)
         margin = (0.08 * min(max(map(len, labels)), 30) + 0.3, 0.4)
-        _, n_columns = self._make_panels(plt, ax, inches, margin, share_axes=True)
+        _, n_columns = self._make_panels(plt, ax, inches, margin)
         self.artists_ = [
             panel.barh(
                 np.arange(len(weights)),
@@ -338,10 +336,11 @@ class HiddenUnitsDisplay(Display):
         ax: Any,
         inches: tuple[float, float],
         margin: tuple[float, float],
-        *,
-        share_axes: bool,
     ) -> tuple[int, int]:
-        """Make a panel per unit, set ``axes_``; return the shape of the grid."""
+        """Make a panel per unit, set ``axes_``; return the shape of the grid.
+
+        Panels with bars share their axes.
+        """
         n_rows, n_columns = _grid_shape(len(self.units_))
         width, height = np.multiply(inches, (n_columns, n_rows)) + margin
         ax = self._set_axes(plt, ax, (max(width, 4.0), max(height, 1.7)))
@@ -349,7 +348,7 @@ class HiddenUnitsDisplay(Display):
         grid = _grid_in_place_of(ax, n_rows, n_columns)
         panels: list[Any] = []
         for i in range(len(self.units_)):
-            first = panels[0] if share_axes and panels else None
+            first = panels[0] if panels and self.image_shape is None else None
             place = grid[divmod(i, n_columns)]
             panels.append(self.figure_.add_subplot(place, sharex=first, sharey=first))
         self.axes_ = np.array(panels, dtype=object)
