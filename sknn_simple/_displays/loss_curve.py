@@ -158,6 +158,8 @@ class LossCurveDisplay(Display):
             The display.
         """
         ax = self._set_axes(self._import_pyplot(), ax)
+        from matplotlib.ticker import MaxNLocator
+
         name = self.name if name is None else name
         line_kw = line_kw or {}
         before = "" if name is None else f"{name}, "
@@ -175,7 +177,8 @@ class LossCurveDisplay(Display):
             }
             (self.validation_line_,) = ax.plot(self.validation_loss_curve, **style)
         self._mark(ax)
-        _scale_axes(ax, yscale)
+        ax.set_yscale(yscale or ("log" if ax.dataLim.y0 > 0.0 else "linear"))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         loss = _J if self.validation_line_ is None else "Loss"
         # Another display may have drawn other losses on the same axes.
         ax.set(
@@ -207,12 +210,3 @@ class LossCurveDisplay(Display):
                 alpha=0.6,
                 label="ends of other starts",
             )
-
-
-def _scale_axes(ax: Any, yscale: str | None) -> None:
-    """Set the scale of the loss axis from all curves; label whole iterations only."""
-    from matplotlib.ticker import MaxNLocator
-
-    positive = ax.dataLim.y0 > 0.0
-    ax.set_yscale(yscale or ("log" if positive else "linear"))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
