@@ -84,6 +84,8 @@ def test_weights_of_a_table_with_few_distinct_rows(params):
     rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(Y)), WEIGHTS))
     weighted = fit(model, Z, Y, sample_weight=WEIGHTS)
     assert_alike(weighted, fit(model, Z[rows], Y[rows]), Z)
+    one, small = fit(model, Z, Y), fit(model, Z, Y, sample_weight=np.full(len(Y), 0.01))
+    assert_allclose(small.alpha_, 0.01 * one.alpha_, rtol=1e-9)
 
 
 @ignores_max_iter

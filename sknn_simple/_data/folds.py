@@ -52,15 +52,14 @@ def observations(
     row of a whole weight w becomes w rows, or fewer, if they would be more than `most`.
     """
     strata, weight = _strata(data), whole(data.sample_weight())
-    n_distinct = numbers.max() + 1
-    of_group = np.bincount(numbers, weight)
-    lowest = np.full(n_distinct, strata.max())
+    times = weight if np.all(weight == np.round(weight)) else np.ones(len(weight))
+    of_group = np.bincount(numbers, times)
+    lowest = np.full(len(of_group), strata.max())
     highest = np.zeros_like(lowest)
     np.minimum.at(lowest, numbers, strata)
     np.maximum.at(highest, numbers, strata)
     if of_group[lowest < highest].sum() <= 0.5 * of_group[of_group > 1.0].sum():
         return data, numbers
-    times = weight if np.all(weight == np.round(weight)) else np.ones(len(weight))
     times = np.maximum(times * min(1.0, most / times.sum()), 1.0).astype(np.intp)
     rows = np.repeat(np.arange(len(numbers)), times)
     # The numbers must not depend on the order of the rows.

@@ -173,15 +173,17 @@ def test_weights_are_repeated_rows(rng):
     assert_array_equal(repeated, np.repeat(weighted, times))
 
 
+@pytest.mark.parametrize("scale", [1.0, 1.0 / 200.0, 2.5])
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.6, 1.0])
-def test_equal_rows_of_several_classes_are_dealt_out_one_by_one(rng, share):
+def test_equal_rows_of_several_classes_are_dealt_out_one_by_one(rng, share, scale):
     # 20 groups of 10 equal rows; in a share of the groups classes differ.
     group = np.repeat(np.arange(20), 10)
     X = rng.normal(size=(20, 3))[group]
     mixed = group < 20 * share
     y = np.where(mixed, np.arange(200) % 2, group % 2)
-    data, shared = observations(numbers_of(X), training_set(X, y), 10**6)
-    assert data.total_weight == pytest.approx(200.0)
+    rows = training_set(X, y, np.full(200, scale))
+    data, shared = observations(numbers_of(X), rows, 10**6)
+    assert data.total_weight == pytest.approx(200.0 * scale)
     assert len(np.unique(shared)) == (200 if share > 0.5 else 20)
 
 
