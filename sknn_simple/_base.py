@@ -330,7 +330,7 @@ class BaseNN(
         attributes = {
             **self._predictor(data, network, trained.parameters),
             "alpha_": trained.alpha,
-            # alpha_ is proportional to it.
+            # The next warm start measures alpha_ in it.
             "_mean_weight": data.mean_weight,
             "scale_": trained.unit,
             "loss_": trained.loss,

@@ -298,6 +298,7 @@ def validate_validation_set(
         check_consistent_length(X, codes)
     with _renamed("sample_weight"):
         weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
+    mean_weight = _mean_weight(weight)
     if data.class_weight is not None:
         with _renamed("X"):
             weight = times_class_weight(
@@ -305,7 +306,7 @@ def validate_validation_set(
             )
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
-    )._replace(class_weight=data.class_weight)
+    )._replace(class_weight=data.class_weight, mean_weight=mean_weight)
     _check_size(rows.X)
     return rows
 

@@ -11,6 +11,7 @@ from sklearn.ensemble import AdaBoostClassifier
 from checks import assert_same_search, assert_search_is_consistent
 from models import (
     CHOOSING,
+    LINEAR,
     SHORT_NETWORK,
     assert_same_bits,
     classes,
@@ -103,6 +104,18 @@ def test_the_scale_of_small_weights(scale):
     losses = [m.cv_results_["mean_log_loss"] for m in (one, other)]
     assert_allclose(losses[1], losses[0], rtol=1e-6)
     assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-7)
+
+
+@ignores_max_iter
+@pytest.mark.parametrize("model", [SHORT, LINEAR], ids=["network", "linear"])
+@pytest.mark.parametrize("scale", [1e-6, 0.01])
+def test_the_scale_of_small_weights_of_validation_rows(model, scale):
+    rest, val = slice(0, 100), slice(100, None)
+    rows = {"X_val": X[val], "y_val": Y[val]}
+    one = fit(model, X[rest], Y[rest], **rows)
+    weight = np.full(50, scale)
+    other = fit(model, X[rest], Y[rest], **rows, sample_weight_val=weight)
+    assert_alike(one, other, X)
 
 
 @ignores_max_iter

@@ -198,6 +198,7 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     return training._replace(
         largest=largest,
         share=_share(totals, training.class_weight, training.multilabel),
+        mean_weight=_mean_weight(filled, largest),
         n_rows=tuple(chunk.n_rows for chunk in chunks),
     )
 

@@ -92,7 +92,9 @@ def training_rows(
     if data is None:
         wider = source._replace(dtype=np.dtype(np.float64), precision=source.dtype)
         return training_rows(engine, wider, target, n_params, aside, persist=persist)
-    return data, None if aside is None else _behind(engine, data, sets[1], target)
+    if aside is None:
+        return data, None
+    return data, _behind(engine, data, sets[1], readers[1].target)
 
 
 def validation_rows(
@@ -114,8 +116,11 @@ def validation_rows(
 def _behind(
     engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: Target
 ) -> TrainingSet:
-    chunks = ChunkedRows(engine, rows, sum(target.n_rows))
-    return data.without_rows()._replace(chunks=chunks)
+    return data.without_rows()._replace(
+        total_weight=target.total_weight,
+        mean_weight=target.mean_weight,
+        chunks=ChunkedRows(engine, rows, sum(target.n_rows)),
+    )
 
 
 def _training_set(

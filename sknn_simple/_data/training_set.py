@@ -129,7 +129,7 @@ class TrainingSet(NamedTuple):
     def sample_weight(self) -> np.ndarray:
         """Return the weights as passed to fit; relative if their sum is not finite."""
         total = self.total_weight if np.isfinite(self.total_weight) else 1.0
-        weight = self.weight * total
+        weight = self.weight * (total * len(self.weight) / self.n_rows)
         if self.multilabel or self.class_weight is None:
             return weight
         return weight / self.class_weight[self.y.reshape(-1).astype(np.intp)]

@@ -93,7 +93,7 @@ class Objective:
         self, theta: np.ndarray, largest: float = np.inf, smoothing: float = 0.0
     ) -> float:
         """Return Σᵢ wᵢ ℓ(yᵢ, zᵢ(θ)), changed as in ``Loss.value``."""
-        if self.kept_points and largest == np.inf:
+        if self.kept_points and largest == np.inf and smoothing == 0.0:
             return self.loss_and_gradient(theta)[0]
         return self._loss_value(theta, largest, smoothing)
 

@@ -23,11 +23,14 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from sknn_simple._data.distinct_rows import whole
 from sknn_simple._data.folds import (
     assign_folds,
+    dealt_rows,
     distinct_rows,
     lost_classes,
     observations,
+    strata_of,
 )
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
@@ -60,10 +63,10 @@ class Fold(NamedTuple):
 
     data: TrainingSet
     validation: TrainingSet
-    # S of `data` over S of the rows that were split. alpha is multiplied by it: a fold
-    # has the penalty per row, alpha/S, of the fit of all rows, as in glmnet (Friedman,
-    # Hastie and Tibshirani 2010). Without it log-losses are 1.004 times as high (22
-    # tables, four draws of the test rows; 19 generated tables, two draws).
+    # S of `data` over S of all rows. alpha is multiplied by it: a fold has the penalty
+    # per row, alpha/S, of the fit of all rows, as in glmnet (Friedman, Hastie and
+    # Tibshirani 2010). Without it log-losses are 1.004 times as high (22 tables, four
+    # draws of the test rows; 19 generated tables, two draws).
     share: float = 1.0
 
 
@@ -112,6 +115,9 @@ class FoldTraining(NamedTuple):
         533 rows.
         """
         held_out = sum(fold.validation.counted_rows for fold in folds)
+        # Repeated splits hold out each row several times.
+        most = max((sum(s.counted_rows for s in fold[:2]) for fold in folds), default=1)
+        held_out = min(held_out, most)
         spec = self.spec._replace(smoothing=1.0 / (1.0 + held_out))
         return self._replace(spec=spec)
 
@@ -179,23 +185,23 @@ def cross_validation_folds(
         problem = build_problem(spec, data, workers)
         blocks = cut(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
-    data, shared = observations(numbers, data, SEARCH_ROWS)
+    strata, total = strata_of(data), data.total_weight
+    rows, shared = observations(numbers, strata, whole(data.sample_weight()))
     if shared.max() + 1 < n_folds:
         return []
-    part = assign_folds(shared, data, n_folds, SEARCH_ROWS)
-    if part.min() < 0:
-        used = np.flatnonzero(part >= 0)
-        data, part = data.rows(used), part[used]
+    part = assign_folds(shared, strata[rows], data.weight[rows], n_folds, SEARCH_ROWS)
+    data, part = dealt_rows(data, rows, part)
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
     if any(lost_classes(data, rest) for rest, _ in splits):
         return []
-    return [_split(data, *map(np.flatnonzero, split)) for split in splits]
+    return [_split(data, total, *map(np.flatnonzero, split)) for split in splits]
 
 
-def _split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> Fold:
-    rows, held_out = data.rows(rest), data.rows(aside)
-    total = rows.total_weight + held_out.total_weight
-    return Fold(rows, held_out, rows.total_weight / total)
+def _split(
+    data: TrainingSet, total: float, rest: np.ndarray, aside: np.ndarray
+) -> Fold:
+    rows = data.rows(rest)
+    return Fold(rows, data.rows(aside), rows.total_weight / total)
 
 
 def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
@@ -216,7 +222,7 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
         for split in check_cv(cv, labels, classifier=True).split(data.X, labels):
             rest, aside = map(chosen, split)
             _check_split(data, rest, aside)
-            folds.append(_split(data, rest, aside))
+            folds.append(_split(data, data.total_weight, rest, aside))
     except (IndexError, TypeError, ValueError) as error:
         name = f"cv={cv}" if hasattr(cv, "split") else "cv"
         raise ValueError(f"{name}: split {len(folds)}: {error}") from error

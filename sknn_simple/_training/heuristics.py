@@ -119,8 +119,7 @@ START_ALPHA = 1.0
 # 0.92 of the evaluations, and 20,000 texts with 50,000 words 0.6 of the time.
 PRIOR_VARIANCE = 20.0
 # The alphas of a validation: the first one in units of S, the factor between two, and
-# the largest number of them. At the first one, 0.3 of S of one of five folds, most
-# networks are constant.
+# the largest number of them. At the first one most networks are constant.
 PATH_START, PATH_FACTOR, PATH_LENGTH = 0.375, 10.0**0.5, 12
 # The accuracy of the fits whose loss is only compared: of the gradient, and of the
 # decrease over ten iterations. With 5e-3 a default fit takes 1.15 times the work, for

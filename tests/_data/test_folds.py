@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
+from sknn_simple._data.distinct_rows import whole
 from sknn_simple._data.folds import (
     assign_folds,
+    dealt_rows,
     distinct_rows,
     lost_classes,
     observations,
+    strata_of,
 )
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, RowBlocks
 from sknn_simple._data.threads import Workers
@@ -46,11 +49,29 @@ def rng():
     return np.random.default_rng(0)
 
 
-def dealt(X, y, weight=None, most=10**6):
-    """The rows to deal out, as sorted triples: the row, its class, its number."""
-    data, shared = observations(numbers_of(X), training_set(X, y, weight), most)
-    weight = np.round(data.weight * data.total_weight, 9)
-    return sorted(zip(data.X[:, 0], data.y[:, 0], weight, shared, strict=True))
+def folds_of(numbers, data, n_folds, most=np.inf):
+    return assign_folds(numbers, strata_of(data), data.weight, n_folds, most)
+
+
+def observed(X, data):
+    """The rows of the observations, and their numbers."""
+    weight = whole(data.sample_weight())
+    return observations(numbers_of(X), strata_of(data), weight)
+
+
+def held_out(X, y, weight=None):
+    """The weight of each row and class that each of four folds holds out."""
+    data = training_set(X, y, weight)
+    rows, shared = observed(X, data)
+    fold = assign_folds(shared, strata_of(data)[rows], data.weight[rows], 4)
+    data, fold = dealt_rows(data, rows, fold)
+    total = {}
+    for x, code, each, one in zip(
+        data.X[:, 0], data.y[:, 0], data.weight, fold, strict=True
+    ):
+        key = x, code, one
+        total[key] = total.get(key, 0.0) + each * data.total_weight
+    return {key: round(weight, 9) for key, weight in total.items()}
 
 
 # Distinct rows ------------------------------------------------------------------------
@@ -129,7 +150,7 @@ def test_folds_are_balanced_and_equal_rows_share_one(
     if len(np.unique(y)) < 2:
         return
     data = training_set(numbers[:, None].astype(float), y)
-    fold = assign_folds(numbers, data, n_folds)
+    fold = folds_of(numbers, data, n_folds)
     assert fold.min() >= 0
     assert fold.max() < n_folds
     for number in range(n_distinct):
@@ -138,7 +159,7 @@ def test_folds_are_balanced_and_equal_rows_share_one(
     assert np.ptp(one_each) <= 1
 
     order = rng.permutation(len(numbers))
-    moved = assign_folds(numbers[order], training_set(data.X[order], y[order]), n_folds)
+    moved = folds_of(numbers[order], training_set(data.X[order], y[order]), n_folds)
     assert_array_equal(moved, fold[order])
 
 
@@ -147,7 +168,7 @@ def test_folds_are_balanced_and_equal_rows_share_one(
 def test_every_class_is_dealt_out_evenly(rng, n_classes, n_folds):
     y = rng.choice(n_classes, 200, p=rng.dirichlet(np.ones(n_classes)))
     y[:n_classes] = np.arange(n_classes)
-    fold = assign_folds(np.arange(200), training_set(np.eye(200), y), n_folds)
+    fold = folds_of(np.arange(200), training_set(np.eye(200), y), n_folds)
     for label in range(n_classes):
         counts = np.bincount(fold[y == label], minlength=n_folds)
         assert np.ptp(counts) <= 1
@@ -155,7 +176,7 @@ def test_every_class_is_dealt_out_evenly(rng, n_classes, n_folds):
 
 def test_combinations_of_labels_are_dealt_out_evenly(rng):
     y = rng.integers(2, size=(150, 2))
-    fold = assign_folds(np.arange(150), training_set(np.eye(150), y), 3)
+    fold = folds_of(np.arange(150), training_set(np.eye(150), y), 3)
     for combination in np.unique(y, axis=0):
         rows = (y == combination).all(axis=1)
         assert np.ptp(np.bincount(fold[rows], minlength=3)) <= 1
@@ -167,9 +188,9 @@ def test_weights_are_repeated_rows(rng):
     X[40:] = X[:20]
     times = rng.integers(1, 5, 60)
     numbers = numbers_of(X)
-    weighted = assign_folds(numbers, training_set(X, y, times), 4)
+    weighted = folds_of(numbers, training_set(X, y, times), 4)
     again = training_set(np.repeat(X, times, axis=0), np.repeat(y, times))
-    repeated = assign_folds(np.repeat(numbers, times), again, 4)
+    repeated = folds_of(np.repeat(numbers, times), again, 4)
     assert_array_equal(repeated, np.repeat(weighted, times))
 
 
@@ -181,10 +202,9 @@ def test_equal_rows_of_several_classes_are_dealt_out_one_by_one(rng, share, scal
     X = rng.normal(size=(20, 3))[group]
     mixed = group < 20 * share
     y = np.where(mixed, np.arange(200) % 2, group % 2)
-    rows = training_set(X, y, np.full(200, scale))
-    data, shared = observations(numbers_of(X), rows, 10**6)
-    assert data.total_weight == pytest.approx(200.0 * scale)
-    assert len(np.unique(shared)) == (200 if share > 0.5 else 20)
+    rows, shared = observed(X, training_set(X, y, np.full(200, scale)))
+    assert_array_equal(rows, np.arange(200))
+    assert len(np.unique(shared)) == (200 if share > 0.0 else 20)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.3])
@@ -192,20 +212,20 @@ def test_whole_weights_of_observations_are_repeated_rows(rng, factor):
     group, y = rng.integers(5, size=60), rng.integers(2, size=60)
     X, weight = rng.normal(size=(5, 3))[group], rng.integers(1, 4, size=60)
     rows = rng.permutation(np.repeat(np.arange(60), weight))
-    expected = dealt(X[rows], y[rows], np.full(len(rows), factor))
-    found = dealt(X, y, factor * weight)
-    if factor == 1.0:
-        assert found == expected
-    else:  # each row is one observation
-        assert len(found) == 60 < len(expected)
-    assert sum(row[2] for row in found) == pytest.approx(factor * weight.sum())
+    found = held_out(X, y, factor * weight)
+    repeated = held_out(X[rows], y[rows], np.full(len(rows), factor))
+    assert (found == repeated) == (factor == 1.0)
+    assert sum(found.values()) == pytest.approx(factor * weight.sum())
 
 
-def test_huge_weights_of_observations_become_a_limited_number_of_rows(rng):
-    X = rng.normal(size=(4, 2)).repeat(2, axis=0)
-    found = dealt(X, np.arange(8) % 2, np.full(8, 1e6), most=1000)
-    assert 900 < len(found) <= 1000
-    assert sum(row[2] for row in found) == pytest.approx(8e6)
+@pytest.mark.parametrize("weight", [1e6, 1e15, 1e18])
+def test_huge_weights_of_observations(rng, weight):
+    X, y = rng.normal(size=(4, 2)).repeat(2, axis=0), np.arange(8) % 2
+    rows, _ = observed(X, training_set(X, y, np.full(8, weight)))
+    # Larger ones are no counts.
+    assert len(rows) == (10**6 if weight < 2.0**53 else 8)
+    found = held_out(X, y, np.full(8, weight))
+    assert sum(found.values()) == pytest.approx(8.0 * weight)
 
 
 def test_the_heavier_class_of_equal_rows_decides():
@@ -214,7 +234,7 @@ def test_the_heavier_class_of_equal_rows_decides():
     y = np.array([0, 1, 1, 0, 0])
     X = numbers[:, None].astype(float)
     for weight, heavier in (([1, 3, 1, 1, 1], 1), ([3, 1, 1, 1, 1], 0)):
-        fold = assign_folds(numbers, training_set(X, y, weight), 2)
+        fold = folds_of(numbers, training_set(X, y, weight), 2)
         alike = [2] if heavier == 1 else [3, 4]
         counts = np.bincount(fold[[0, *alike]], minlength=2)
         assert np.ptp(counts) <= 1
@@ -229,15 +249,13 @@ def test_the_heavier_class_decides_in_every_order(rng, size):
     weight = np.column_stack([lighter, np.tile([0.1, 0.2, 0.3], (60, 1))]).ravel()
     weight[1:] *= size
     X = numbers[:, None].astype(float)
-    fold = assign_folds(numbers, training_set(X, y, weight), 4)
+    fold = folds_of(numbers, training_set(X, y, weight), 4)
     heavier = np.repeat([0, 1, 0], 20)
     for label in range(2):
         counts = np.bincount(fold[::4][heavier == label], minlength=4)
         assert np.ptp(counts) <= 1
     order = rng.permutation(len(y))
-    moved = assign_folds(
-        numbers[order], training_set(X[order], y[order], weight[order]), 4
-    )
+    moved = folds_of(numbers[order], training_set(X[order], y[order], weight[order]), 4)
     assert_array_equal(moved, fold[order])
 
 
@@ -250,7 +268,7 @@ def test_a_rare_class_of_a_large_table_remains(rng, rare):
     y[10_000:] = 1
     y[rng.choice(20_000, rare, replace=False)] = 2
     data = training_set(np.arange(20_000.0)[:, None], y)
-    part = assign_folds(np.arange(20_000), data, 5, 1000)
+    part = folds_of(np.arange(20_000), data, 5, 1000)
     assert 900 <= (part >= 0).sum() <= 1100
     for fold in range(5):
         assert not lost_classes(data, (part >= 0) & (part != fold))
@@ -262,7 +280,7 @@ def test_a_rare_class_of_a_large_table_remains(rng, rare):
 def test_many_combinations_of_labels_do_not_use_more_rows(rng):
     y = rng.integers(2, size=(20_000, 14))
     data = training_set(np.arange(20_000.0)[:, None], y)
-    part = assign_folds(np.arange(20_000), data, 5, 1000)
+    part = folds_of(np.arange(20_000), data, 5, 1000)
     assert 900 <= (part >= 0).sum() <= 1100
     assert np.ptp(np.bincount(part[part >= 0])) <= 1
 

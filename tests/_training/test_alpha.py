@@ -199,6 +199,15 @@ def test_a_fold_has_the_penalty_per_row_of_the_last_fit(data, spec):
     assert alone.share == 1.0
 
 
+def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):
+    training = FoldTraining(spec, start_of(spec), *_NO_CALLBACKS)
+    n_rows = len(data.weight)
+    folds = cross_validation_folds(spec, data, 3)
+    for several, n_held_out in ((folds, n_rows), (4 * folds, n_rows), (folds[:1], 40)):
+        smoothing = training.smoothed(several).spec.smoothing
+        assert smoothing == pytest.approx(1.0 / (n_held_out + 1.0))
+
+
 def test_the_weights_may_have_any_scale(data, spec, search):
     folds = cross_validation_folds(spec, data, 3)
     scale = 1.0 / 128.0
