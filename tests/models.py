@@ -37,6 +37,7 @@ SKIPPING = clone(NETWORK).set_params(skip_connections=True)
 # that networks are compared after a few. The caller ignores ConvergenceWarning.
 EXACT_LINEAR = LogisticNN(tol=1e-9)
 SHORT_NETWORK = OneHiddenMLP(6, "tanh", alpha=1.0, max_iter=25, tol=0.0, random_state=0)
+SHORT_CHOOSING = clone(SHORT_NETWORK).set_params(alpha="auto", cv=3)
 SHORT_SKIPPING = clone(SHORT_NETWORK).set_params(
     activation="softplus", skip_connections=True
 )

@@ -12,16 +12,13 @@ from checks import assert_same_search, assert_search_is_consistent
 from models import (
     CHOOSING,
     LINEAR,
-    SHORT_NETWORK,
+    SHORT_CHOOSING,
     assert_same_bits,
     classes,
     fit,
     ignores_max_iter,
     labels,
 )
-
-# Compared after few iterations, because a nonconvex path amplifies rounding.
-SHORT = clone(SHORT_NETWORK).set_params(alpha="auto", cv=3)
 
 X, Y = classes(2, 150, flip_y=0.3)
 WEIGHTS = np.random.default_rng(0).integers(0, 4, len(Y))
@@ -40,7 +37,7 @@ def assert_alike(one, other, X, Z=None):
 def test_the_order_of_the_rows(target):
     X, y = labels(150) if target == "labels" else classes(target, 150, flip_y=0.3)
     order = np.random.default_rng(0).permutation(len(y))
-    assert_alike(fit(SHORT, X, y), fit(SHORT, X[order], y[order]), X)
+    assert_alike(fit(SHORT_CHOOSING, X, y), fit(SHORT_CHOOSING, X[order], y[order]), X)
 
 
 @ignores_max_iter
@@ -49,7 +46,7 @@ def test_units_and_origins(seed):
     rng = np.random.default_rng(seed)
     factor = 10.0 ** rng.integers(-6, 7, X.shape[1])
     Z = (X + 3.0 * rng.normal(size=X.shape[1])) * factor
-    assert_alike(fit(SHORT, X, Y), fit(SHORT, Z, Y), X, Z)
+    assert_alike(fit(SHORT_CHOOSING, X, Y), fit(SHORT_CHOOSING, Z, Y), X, Z)
 
 
 def test_powers_of_two_change_no_bit():
@@ -65,7 +62,7 @@ def test_powers_of_two_change_no_bit():
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}], ids=str)
 def test_weights_instead_of_repeated_rows(container, params):
-    model = clone(SHORT).set_params(**params)
+    model = clone(SHORT_CHOOSING).set_params(**params)
     weighted = fit(model, container(X), Y, sample_weight=WEIGHTS)
     rows = np.repeat(np.arange(len(Y)), WEIGHTS)
     repeated = fit(model, container(X[rows]), Y[rows])
@@ -81,7 +78,7 @@ def test_weights_instead_of_repeated_rows(container, params):
 def test_weights_of_a_table_with_few_distinct_rows(params):
     # Equal rows of both classes.
     codes = np.random.default_rng(0).integers(4, size=len(Y))
-    Z, model = np.eye(4)[codes], clone(SHORT).set_params(**params)
+    Z, model = np.eye(4)[codes], clone(SHORT_CHOOSING).set_params(**params)
     rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(Y)), WEIGHTS))
     weighted = fit(model, Z, Y, sample_weight=WEIGHTS)
     assert_alike(weighted, fit(model, Z[rows], Y[rows]), Z)
@@ -92,14 +89,16 @@ def test_weights_of_a_table_with_few_distinct_rows(params):
 @ignores_max_iter
 def test_sparse_or_dense():
     Z = X * (X > 0.3)
-    assert_alike(fit(SHORT, Z, Y), fit(SHORT, sparse.csr_array(Z), Y), Z)
+    assert_alike(
+        fit(SHORT_CHOOSING, Z, Y), fit(SHORT_CHOOSING, sparse.csr_array(Z), Y), Z
+    )
 
 
 @ignores_max_iter
 @pytest.mark.parametrize("scale", [1e-200, 1e-6, 1.0 / len(Y)])
 def test_the_scale_of_small_weights(scale):
-    one = fit(SHORT, X, Y)
-    other = fit(SHORT, X, Y, sample_weight=np.full(len(Y), scale))
+    one = fit(SHORT_CHOOSING, X, Y)
+    other = fit(SHORT_CHOOSING, X, Y, sample_weight=np.full(len(Y), scale))
     assert_allclose(other.alpha_, scale * one.alpha_, rtol=1e-9)
     losses = [m.cv_results_["mean_log_loss"] for m in (one, other)]
     assert_allclose(losses[1], losses[0], rtol=1e-6)
@@ -107,7 +106,7 @@ def test_the_scale_of_small_weights(scale):
 
 
 @ignores_max_iter
-@pytest.mark.parametrize("model", [SHORT, LINEAR], ids=["network", "linear"])
+@pytest.mark.parametrize("model", [SHORT_CHOOSING, LINEAR], ids=["network", "linear"])
 @pytest.mark.parametrize("scale", [1e-6, 0.01])
 def test_the_scale_of_small_weights_of_validation_rows(model, scale):
     rest, val = slice(0, 100), slice(100, None)
@@ -122,8 +121,8 @@ def test_the_scale_of_small_weights_of_validation_rows(model, scale):
 @pytest.mark.parametrize("scale", [3.0, 1e200])
 def test_large_weights_count_as_more_rows(scale):
     # One row more of another class then weighs less.
-    one = fit(SHORT, X, Y)
-    other = fit(SHORT, X, Y, sample_weight=np.full(len(Y), scale))
+    one = fit(SHORT_CHOOSING, X, Y)
+    other = fit(SHORT_CHOOSING, X, Y, sample_weight=np.full(len(Y), scale))
     tried, losses = (
         [m.cv_results_[name][:2] for m in (one, other)]
         for name in ("alpha", "mean_log_loss")
@@ -133,7 +132,7 @@ def test_large_weights_count_as_more_rows(scale):
     assert_allclose(losses[1], losses[0], rtol=0.1)
     if scale == 3.0:
         rows = np.repeat(np.arange(len(Y)), 3)
-        assert_alike(other, fit(SHORT, X[rows], Y[rows]), X)
+        assert_alike(other, fit(SHORT_CHOOSING, X[rows], Y[rows]), X)
 
 
 def test_single_precision_chooses_alike():
