@@ -234,13 +234,20 @@ class BaseNN(
         data: TrainingSet,
         folds: list[Fold],
         start: np.ndarray,
-        task: Any,
+        context: Any,
         callbacks: FitCallbacks,
+        number: int | None = None,
     ) -> Search:
-        """Return the alpha that the log-loss on the held-out rows of folds chooses."""
+        """Return the alpha that the log-loss on the held-out rows of folds chooses.
+
+        The search is a task of the fit, with a `number` if tasks are not sequential.
+        """
+        task = callbacks.open(context, "alphas", task_id=number, max_subtasks=None)
         training = FoldTraining(spec, start, task, callbacks)
-        n_jobs = getattr(self, "n_jobs", 1)
-        return search_alpha(training, folds, data.total_weight, n_jobs, self._announce)
+        total, n_jobs = data.total_weight, getattr(self, "n_jobs", 1)
+        search = search_alpha(training, folds, total, n_jobs, self._announce)
+        callbacks.end(task)
+        return search
 
     def _announce(self, text: str) -> None:
         if self.verbose:

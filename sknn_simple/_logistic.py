@@ -275,9 +275,7 @@ class LogisticNN(BaseNN):
         if by_validation:
             spec = spec._replace(by_evidence=False)
             folds = [Fold(data, validation)]
-            task = callbacks.open(context, "alphas", max_subtasks=None)
-            search = self._search_alpha(spec, data, folds, zeros, task, callbacks)
-            callbacks.end(task)
+            search = self._search_alpha(spec, data, folds, zeros, context, callbacks)
             spec = spec._replace(alpha=search.alpha)
         observers = partial(self._observers, callbacks, 1, 0, context)
         start = zeros if previous is None else previous
@@ -289,13 +287,17 @@ class LogisticNN(BaseNN):
         if self.alpha == "auto" and previous > 0.0:
             if self.max_iter == 0:  # the last model is evaluated
                 return previous
-            alpha = previous / getattr(self, "_mean_weight", data.mean_weight)
             most = LARGEST_ALPHA * data.counted_rows
-            return float(np.clip(alpha, SMALLEST_ALPHA, most)) * data.mean_weight
+            alpha = np.clip(self._last_alpha(data), SMALLEST_ALPHA, most)
+            return float(alpha) * data.mean_weight
         if self.alpha == "auto" and self.standardize:
             first = first_alpha(data.X.shape[1], data.counted_rows)
             return first * data.mean_weight
         return super()._initial_alpha(data)
+
+    def _last_alpha(self, data: TrainingSet) -> float:
+        """Return that of the last fit, for rows of an average weight of 1."""
+        return self.alpha_ / getattr(self, "_mean_weight", data.mean_weight)
 
     def _lost_weights(self, data: TrainingSet) -> float | None:
         """Return what the equation for alpha lacked at the end of the last fit."""
@@ -304,7 +306,7 @@ class LogisticNN(BaseNN):
         coef = self._parameters()["coef"].copy()
         if data.own_intercept is not None:
             coef[data.own_intercept[0]] = 0.0
-        alpha = self.alpha_ / getattr(self, "_mean_weight", data.mean_weight)
+        alpha = self._last_alpha(data)
         return lost_weights(self.n_effective_, alpha, coef, self.scale_)
 
     def densify(self) -> Self:

@@ -361,11 +361,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if context is None:  # do not send X and y to other processes
             callbacks = callbacks.without_data()
         if chooses:
-            task = callbacks.open(
-                context, "alphas", task_id=len(starts), max_subtasks=None
+            search = self._search(
+                spec, data, folds, seeds[0], context, callbacks, len(starts)
             )
-            search = self._search(spec, data, folds, seeds[0], task, callbacks)
-            callbacks.end(task)
             spec = spec._replace(alpha=search.alpha)
         training = RestartTraining(
             spec,
@@ -386,8 +384,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         data: TrainingSet,
         folds: list[Fold],
         seed: int,
-        task: Any,
+        context: Any,
         callbacks: FitCallbacks,
+        number: int,
     ) -> Search:
         """Search for alpha with coarse fits of a network with at most 30 units."""
         if not folds:
@@ -399,7 +398,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         signs = hidden_signs(self, network, data)
         spec = coarse(spec)._replace(network=network, signs=signs)
         start = self._draw(network, seed)
-        return self._search_alpha(spec, data, folds, start, task, callbacks)
+        return self._search_alpha(spec, data, folds, start, context, callbacks, number)
 
     def _initial_alpha(self, data: TrainingSet) -> float:
         if self.alpha == "auto" and self.early_stopping:

@@ -129,10 +129,13 @@ class TrainingSet(NamedTuple):
     def sample_weight(self) -> np.ndarray:
         """Return the weights as passed to fit; relative if their sum is not finite."""
         total = self.total_weight if np.isfinite(self.total_weight) else 1.0
-        weight = self.weight * (total * len(self.weight) / self.n_rows)
+        return self.frequency() * (total * len(self.weight) / self.n_rows)
+
+    def frequency(self) -> np.ndarray:
+        """Return `weight` without the weights of the classes."""
         if self.multilabel or self.class_weight is None:
-            return weight
-        return weight / self.class_weight[self.y.reshape(-1).astype(np.intp)]
+            return self.weight
+        return self.weight / self.class_weight[self.y.reshape(-1).astype(np.intp)]
 
     def labels(self) -> np.ndarray:
         """Return y as passed to fit: labels (n_samples,) or an indicator matrix."""

@@ -123,11 +123,9 @@ def infer(
             n_params /= outputs.n_outputs if data.multilabel else 1
             spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
     gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
-    log_evidence = -np.inf  # a flat prior on weights has no density
-    if spec.alpha > 0.0:
-        log_evidence = _log_evidence(
-            log_likelihood, penalty, prior, free, outputs, gaussian
-        )
+    log_evidence = _log_evidence(
+        spec.alpha, log_likelihood, penalty, prior, free, outputs, gaussian
+    )
     return Inference(
         rows,
         outputs,
@@ -150,12 +148,9 @@ def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
 
 
 def _rows(data: TrainingSet) -> Rows:
-    weight, frequency = data.loss_weight, data.weight
-    if data.class_weight is not None and not data.multilabel:
-        codes = data.y.astype(np.intp).reshape(len(data.y))
-        frequency = weight / data.class_weight[codes]
     n = data.counted_rows
-    return Rows(data.X, data.y, n * weight, n * frequency, data.multilabel)
+    weight, frequency = n * data.loss_weight, n * data.frequency()
+    return Rows(data.X, data.y, weight, frequency, data.multilabel)
 
 
 def _linear(
@@ -209,6 +204,7 @@ def _of_constant_columns(outputs: Outputs) -> np.ndarray:
 
 
 def _log_evidence(
+    alpha: float,
     log_likelihood: float,
     penalty: np.ndarray,
     prior: np.ndarray,
@@ -216,7 +212,12 @@ def _log_evidence(
     outputs: Outputs,
     gaussian: Gaussian,
 ) -> float:
-    """Return log p(y | α), with a flat prior on the biases of a linear network."""
+    """Return log p(y | α), with a flat prior on the biases of a linear network.
+
+    -∞ if α is 0: a flat prior on weights has no density.
+    """
+    if alpha == 0.0:
+        return -np.inf
     joint = log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
     volume = float(np.log(prior[free & (prior > 0.0)]).sum()) - gaussian.log_determinant
     n_flat = (
