@@ -144,8 +144,7 @@ class OnChunks(BaseNN):
             of_validation = self._source(*given, suffix="_val")
             counted = count_labels(engine, of_validation, suffix="_val")
             validation = of_validation, target_of_validation(target, counted)
-        n_outputs = 1 if len(target.classes) == 2 else len(target.classes)
-        n_params = self._n_params(source.n_features, n_outputs)
+        n_params = self._n_params(source.n_features, target.n_outputs)
         data, set_aside = training_rows(
             engine, source, target, n_params, aside, persist=self.persist
         )

@@ -129,6 +129,11 @@ class Target(NamedTuple):
     n_rows: tuple[int, ...]
 
     @property
+    def n_outputs(self) -> int:
+        """1 for two classes, else about the number of classes or labels."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    @property
     def total_weight(self) -> float:
         """S, of the rows that are not set aside."""
         with np.errstate(over="ignore"):

@@ -12,6 +12,7 @@ from sknn_simple._displays.common import (
     column_moments,
     input_names,
     layer_weights,
+    open_frame,
     shorten,
 )
 from sknn_simple._inference.summary import check_level, normal_quantile
@@ -215,16 +216,10 @@ class CoefficientDisplay(Display):
         class_names: Any = None,
         **drawing: Any,
     ) -> Self:
-        names, classes = input_names(model, feature_names), model.classes_
+        names = input_names(model, feature_names)
         labels = class_labels(model, class_names)
         is_linear = isinstance(model, LogisticNN)
-        if reference is not None and not is_linear:
-            raise ValueError(
-                "reference is for LogisticNN, because a network has an effect on every "
-                f"class; got {reference!r}."
-            )
-        check_reference(reference, classes, model._multilabel)
-        base = 0 if reference is None else classes.tolist().index(reference)
+        base = _base(model, reference)
         unit, per_unit = _units(model, posterior)
         if is_linear:
             values, error = _coefficients(model, base, posterior)
@@ -236,7 +231,7 @@ class CoefficientDisplay(Display):
             half = normal_quantile(confidence_level) * unit[:, None] * error
             lower, upper = values - half, values + half
         series = None
-        if values.shape[1] > 1 or len(classes) == 1:
+        if values.shape[1] > 1 or len(labels) == 1:
             against = is_linear and not model._multilabel
             series = np.delete(labels, base) if against else labels
         display = cls(
@@ -281,30 +276,24 @@ class CoefficientDisplay(Display):
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
         names = np.asarray(self.feature_names)[self.features_]
         series = [] if self.series_names is None else list(self.series_names)
-        row = 0.16 + 0.1 * n_series
         beside = max(map(len, names)) + max(map(len, series), default=0)
-        inches = (4.5 + 0.08 * beside, 1.0 + row * len(names))
+        inches = (4.5 + 0.08 * beside, 1.0 + (0.16 + 0.1 * n_series) * len(names))
         ax = self._set_axes(plt, ax, inches)
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
         places = np.arange(len(names))
         offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
-        self.points_ = [
-            ax.errorbar(
-                values[self.features_, k],
-                places + 0.7 * offsets[k],
-                xerr=self._distances(k),
-                **{"fmt": "o", "markersize": 4, **(point_kw or {})},
-            )
-            for k in range(n_series)
-        ]
+        style = {"fmt": "o", "markersize": 4, **(point_kw or {})}
+        self.points_ = []
+        for k in range(n_series):
+            drawn, height = values[self.features_, k], places + 0.7 * offsets[k]
+            points = ax.errorbar(drawn, height, xerr=self._distances(k), **style)
+            self.points_.append(points)
         for points, name in zip(self.points_, series, strict=False):
             points.set_label(name)
         ax.set(xlabel=self.value_name, ylim=(len(names) - 0.4, -0.6))
         ax.set_yticks(places, names)
-        ax.tick_params(axis="y", length=0)
         ax.grid(alpha=0.25)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right", "left"]].set_visible(False)
+        open_frame(ax)
         if len(names) < n_features:
             title = f"{len(names)} of {n_features} columns: the largest values"
             ax.set_title(title, loc="left", fontsize="small")
@@ -321,6 +310,17 @@ class CoefficientDisplay(Display):
         value = np.asarray(self.values)[drawn]
         limits = np.asarray(self.lower)[drawn], np.asarray(self.upper)[drawn]
         return np.abs(np.array(limits) - value)
+
+
+def _base(model: Any, reference: Any) -> int:
+    """Return the number of the reference; raise ValueError if it cannot be one."""
+    if reference is not None and not isinstance(model, LogisticNN):
+        raise ValueError(
+            "reference is for LogisticNN, because a network has an effect on every "
+            f"class; got {reference!r}."
+        )
+    check_reference(reference, model.classes_, model._multilabel)
+    return 0 if reference is None else model.classes_.tolist().index(reference)
 
 
 def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:

@@ -190,6 +190,13 @@ def check_limit(name: str, limit: Any) -> None:
         )
 
 
+def open_frame(ax: Any) -> None:
+    """Draw the lower edge of the axes only, and the grid below what is plotted."""
+    ax.tick_params(axis="y", length=0)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
 def sign_colours(plt: Any, cmap: Any) -> np.ndarray:
     """Return the colours of negative and of positive weights, (2, 4).
 

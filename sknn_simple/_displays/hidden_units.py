@@ -14,6 +14,7 @@ from sknn_simple._displays.common import (
     indices_of_largest,
     input_names,
     layer_weights,
+    open_frame,
     output_names,
     shorten,
     sign_colours,
@@ -166,22 +167,14 @@ class HiddenUnitsDisplay(Display):
         """
         estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
         names = input_names(estimator, feature_names)
-        if image_shape is not None:
-            image_shape = _check_image_shape(image_shape, len(names))
-        weights, *outgoing = layer_weights(estimator)
-        if importances:
-            weights, outgoing = connection_weights(estimator), []
+        weights, strength = _weights(estimator, importances)
         unit, is_scaled = column_units(estimator, X, per_deviation)
-        titles = [f"Unit {j}" for j in range(weights.shape[1])]
-        if importances or isinstance(estimator, LogisticNN):
-            outputs = output_names(estimator)
-            titles = outputs if len(outputs) > 1 else [f"Log odds of {outputs[0]}"]
         display = cls(
             weights=weights * unit,
             feature_names=names,
-            unit_names=np.array(titles),
-            strength=np.linalg.norm(outgoing[0], axis=1) if outgoing else None,
-            image_shape=image_shape,
+            unit_names=_unit_names(estimator, importances),
+            strength=strength,
+            image_shape=_checked_shape(image_shape, len(names)),
             per_deviation=is_scaled,
             weight_name="Importance" if importances else "Weight",
         )
@@ -355,6 +348,21 @@ class HiddenUnitsDisplay(Display):
         return n_rows, n_columns
 
 
+def _weights(estimator: Any, importances: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return weights or importances, and the strength of hidden units, if any."""
+    if importances:
+        return connection_weights(estimator), None
+    weights, *outgoing = layer_weights(estimator)
+    return weights, np.linalg.norm(outgoing[0], axis=1) if outgoing else None
+
+
+def _unit_names(estimator: Any, importances: bool) -> np.ndarray:
+    if importances or isinstance(estimator, LogisticNN):
+        outputs = output_names(estimator)
+        return outputs if len(outputs) > 1 else np.array([f"Log odds of {outputs[0]}"])
+    return np.array([f"Unit {j}" for j in range(estimator.coefs_[0].shape[1])])
+
+
 def _grid_shape(n: int) -> tuple[int, int]:
     """Return the numbers of rows and columns: nearly square, with few empty places."""
     least = ceil(sqrt(n))
@@ -365,10 +373,8 @@ def _grid_shape(n: int) -> tuple[int, int]:
 def _style_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
     panel.axvline(0.0, color="0.3", linewidth=0.8)
     panel.grid(axis="x", color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(labelsize="small", labelleft=leftmost, labelbottom=lowest)
-    panel.tick_params(axis="y", length=0)
+    open_frame(panel)
 
 
 def _grid_in_place_of(ax: Any, n_rows: int, n_columns: int) -> Any:
@@ -386,7 +392,9 @@ def _grid_in_place_of(ax: Any, n_rows: int, n_columns: int) -> Any:
     )
 
 
-def _check_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
+def _checked_shape(image_shape: Any, n_features: int) -> tuple[int, int] | None:
+    if image_shape is None:
+        return None
     shape = np.asarray(image_shape)
     are_integers = np.issubdtype(shape.dtype, np.integer)
     if not (are_integers and shape.shape == (2,) and (shape > 0).all()):

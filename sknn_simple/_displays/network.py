@@ -164,17 +164,14 @@ class NetworkDisplay(Display):
         skip = getattr(estimator, "skip_coef_", None)
         if importances:
             weights, skip = [connection_weights(estimator)], None
-        names = [
-            input_names(estimator, feature_names),
-            *(np.arange(hidden.shape[1]).astype(str) for hidden in weights[:-1]),
-            output_names(estimator, class_names),
-        ]
+        hidden = [np.arange(layer.shape[1]).astype(str) for layer in weights[:-1]]
         layers = ["Inputs", "Importances for" if importances else "Outputs"]
-        if len(weights) > 1:
+        if hidden:
             layers.insert(1, f"Hidden units ({estimator._fitted_activation})")
+        inputs = input_names(estimator, feature_names)
         display = cls(
             weights=[weights[0] * unit, *weights[1:]],
-            unit_names=names,
+            unit_names=[inputs, *hidden, output_names(estimator, class_names)],
             layer_names=layers,
             skip_weights=None if skip is None else skip * unit,
             per_deviation=is_scaled,

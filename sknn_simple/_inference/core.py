@@ -77,6 +77,19 @@ class Inference(NamedTuple):
         return float(self.rows.frequency.sum())
 
 
+class _Parts(NamedTuple):
+    """The parts of an ``Inference`` that come before the likelihood."""
+
+    outputs: Outputs
+    penalty: np.ndarray
+    # (P,): `penalty`, or that of the Gaussian.
+    prior: np.ndarray
+    free: np.ndarray
+    held: np.ndarray
+    null: np.ndarray
+    gaussian: Gaussian
+
+
 def infer(
     spec: TrainSpec,
     data: TrainingSet,
@@ -95,26 +108,8 @@ def infer(
     check_size(sizes, usable_bytes())
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with np.errstate(under="ignore"):
-        with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
-            problem = build_problem(spec, data, workers)
-            make = LinearOutputs if network.is_linear else HiddenOutputs
-            loss = LOSSES[data.out_activation]
-            outputs = make(
-                network, loss, problem.transform, parameters, data.own_intercept
-            )
-            penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
-            held = (spec.signs != 0.0) & (outputs.theta == 0.0)
-            free = ~held & ~_of_constant_columns(outputs)
-            gaussian, prior, null = None, penalty, np.zeros((0, 0))
-            if isinstance(outputs, LinearOutputs):
-                gaussian, null = _linear(outputs, rows, problem, prior, free)
-        # The BLAS may use all threads again: large products need them.
-        if isinstance(outputs, HiddenOutputs):
-            prior = np.where(penalty > 0.0, penalty, 1.0)
-            gaussian = gauss_newton(
-                outputs, rows.X, rows.weight, prior, free, sizes.by_rows
-            )
-        assert gaussian is not None
+        parts = _parts(spec, data, parameters, rows, sizes.by_rows)
+        outputs, gaussian, free = parts.outputs, parts.gaussian, parts.free
         log_likelihood, gradient = _likelihood(outputs, rows)
         spread = gaussian
         if robust:
@@ -122,23 +117,46 @@ def infer(
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
             spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
-    gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
-    log_evidence = _log_evidence(
-        spec.alpha, log_likelihood, penalty, prior, free, outputs, gaussian
-    )
+    gradient = np.where(free, gradient + parts.penalty * outputs.theta, 0.0)
     return Inference(
         rows,
         outputs,
-        penalty,
+        parts.penalty,
         free,
-        held,
-        null,
+        parts.held,
+        parts.null,
         gaussian,
         spread,
         log_likelihood,
-        log_evidence,
+        _log_evidence(spec.alpha, log_likelihood, parts),
         _in_standard_errors(gradient, gaussian),
     )
+
+
+def _parts(
+    spec: TrainSpec,
+    data: TrainingSet,
+    parameters: dict[str, np.ndarray],
+    rows: Rows,
+    by_rows: bool,
+) -> _Parts:
+    """Return the Gaussian around θ; `by_rows` gives that of a hidden layer its form."""
+    network, loss = spec.network, LOSSES[data.out_activation]
+    with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+        problem = build_problem(spec, data, workers)
+        make = LinearOutputs if network.is_linear else HiddenOutputs
+        outputs = make(network, loss, problem.transform, parameters, data.own_intercept)
+        penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
+        held = (spec.signs != 0.0) & (outputs.theta == 0.0)
+        free = ~held & ~_of_constant_columns(outputs)
+        if isinstance(outputs, LinearOutputs):
+            gaussian, null = _linear(outputs, rows, problem, penalty, free)
+            return _Parts(outputs, penalty, penalty, free, held, null, gaussian)
+    # The BLAS may use all threads again: large products need them.
+    prior = np.where(penalty > 0.0, penalty, 1.0)
+    gaussian = gauss_newton(outputs, rows.X, rows.weight, prior, free, by_rows)
+    none = np.zeros((0, 0))
+    return _Parts(outputs, penalty, prior, free, held, none, gaussian)
 
 
 def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
@@ -203,23 +221,17 @@ def _of_constant_columns(outputs: Outputs) -> np.ndarray:
     )
 
 
-def _log_evidence(
-    alpha: float,
-    log_likelihood: float,
-    penalty: np.ndarray,
-    prior: np.ndarray,
-    free: np.ndarray,
-    outputs: Outputs,
-    gaussian: Gaussian,
-) -> float:
+def _log_evidence(alpha: float, log_likelihood: float, parts: _Parts) -> float:
     """Return log p(y | α), with a flat prior on the biases of a linear network.
 
     -∞ if α is 0: a flat prior on weights has no density.
     """
     if alpha == 0.0:
         return -np.inf
-    joint = log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
-    volume = float(np.log(prior[free & (prior > 0.0)]).sum()) - gaussian.log_determinant
+    outputs, prior, free = parts.outputs, parts.prior, parts.free
+    joint = log_likelihood - 0.5 * float(parts.penalty @ outputs.theta**2)
+    volume = float(np.log(prior[free & (prior > 0.0)]).sum())
+    volume -= parts.gaussian.log_determinant
     n_flat = (
         int(np.sum(free & (prior == 0.0)))
         - (outputs.loss.shift_invariant and outputs.network.is_linear)

@@ -97,10 +97,7 @@ def maximize_evidence(
     bounds, found, posterior = sign_bounds(spec.signs), None, None
     # Rounding of the mean weight must not make two values of one alpha.
     alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
-    limits = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
-    many = problem.objective.size > spec.thresholds.evidence_params
-    share = SHARE_OF_MANY if many else SHARE_OF_VOLUME
-    search = _Search(limits, share, spec.lost_weights)
+    search = _Search(spec, problem)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
@@ -117,10 +114,9 @@ def maximize_evidence(
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
                 return found
-            if history.asked_to_stop:
-                return found._replace(outcome="observer")
-            if history.n_iter >= spec.criteria.max_iter:
-                return found._replace(outcome="max_iter")
+            if history.asked_to_stop or history.n_iter >= spec.criteria.max_iter:
+                outcome = "observer" if history.asked_to_stop else "max_iter"
+                return found._replace(outcome=outcome)
             alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
             history.announce(_named(problem))
@@ -136,12 +132,11 @@ def maximize_evidence(
 class _Search:
     """The search for a root of F(log α), the change of log α to the best alpha."""
 
-    def __init__(
-        self, bounds: tuple[float, float], share: float, lost: float | None
-    ) -> None:
-        self._bounds = bounds
-        self._share = share
-        self._lost = lost
+    def __init__(self, spec: TrainSpec, problem: TrainingProblem) -> None:
+        self._bounds = SMALLEST_ALPHA, LARGEST_ALPHA * problem.data.counted_rows
+        many = problem.objective.size > spec.thresholds.evidence_params
+        self._share = SHARE_OF_MANY if many else SHARE_OF_VOLUME
+        self._lost = spec.lost_weights
         # From each alpha that was tried to the best alpha of its approximation.
         self._best: dict[float, float] = {}
         self._last: list[tuple[float, Laplace]] = []

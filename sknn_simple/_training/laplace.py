@@ -27,6 +27,7 @@ quadrature. SIAM Journal on Matrix Analysis and Applications 38(4), 1075-1099.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
 
 from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.objective import Curvature
 from sknn_simple._training.heuristics import (
     LANCZOS_PROBES,
     LANCZOS_STEPS,
@@ -185,75 +187,117 @@ def laplace(
     is_zero = J.penalty_root > LARGEST_ROOT
     if is_zero.any():
         J = J.over(J.blocks, np.where(is_zero, 0.0, J.penalty_root))
-    value, gradient = J.value_and_grad(theta)
+    loss, gradient = _loss_and_gradient(J, theta, total)
     curvature, penalty = J.curvature(theta), J.penalty_root**2
-    loss = total * (value - 0.5 * float(penalty @ theta**2))
-    gradient = total * (gradient - penalty * theta)
     free = np.flatnonzero((penalty_unit > 0.0) & ~held & ~is_zero)
     unit = np.maximum(penalty_unit[free], SMALLEST_UNIT)
     places = np.arange(J.size)[J.network.layout.slices.get("intercept", slice(0))]
-
-    def product(v: np.ndarray) -> np.ndarray:
-        return total * (curvature.product(v) - penalty * v)
-
+    product = partial(_loss_product, curvature, penalty, total)
     if hessian is None and J.size <= max_size:
         hessian = curvature.matrix() - np.diag(penalty)
-    if hessian is not None:
-        rows = total * hessian[places]
-    else:
-        rows = np.zeros((len(places), J.size))
-        rows[np.arange(len(places)), places] = 1.0
-        rows = np.array([product(row) for row in rows]).reshape(-1, J.size)
+    rows = (
+        _rows(product, places, J.size) if hessian is None else total * hessian[places]
+    )
     H_bw = rows[:, free] / unit
-    shift = J.loss.shift_invariant
-    biases = _eliminate(places, rows[:, places], H_bw, gradient[places], shift=shift)
+    biases = _eliminate(places, rows, H_bw, gradient, J.loss.shift_invariant)
     reduced = gradient[free] / unit - biases.coupling.T @ gradient[places]
     weights = unit * theta[free]
-
-    def A_product(v: np.ndarray) -> np.ndarray:
-        full = np.zeros(J.size)
-        full[free] = v / unit
-        full = product(full)
-        return full[free] / unit - biases.coupling.T @ full[places]
-
-    if hessian is None:
-        target = A_product(weights) - reduced
-        basis, values, first = lanczos(A_product, target, steps)
-        coordinates = np.linalg.norm(target) * first
-        spectrum = _estimated_spectrum(A_product, len(free), steps, probes)
-    else:
+    if hessian is not None:
         A = total * hessian[np.ix_(free, free)] / unit / unit[:, None]
-        values, basis = np.linalg.eigh(A - H_bw.T @ biases.coupling)
-        values = np.maximum(values, 0.0)
-        coordinates = values * (weights @ basis) - reduced @ basis
-        spectrum = Spectrum(values, np.ones_like(values))
-        hessian = None if is_zero.any() else hessian
-    return Laplace(
-        theta, hessian, loss, free, unit, biases, spectrum, basis, coordinates, values
-    )
+        modes = _from_matrix(A - H_bw.T @ biases.coupling, weights, reduced)
+    else:
+        reduce = partial(_reduced_product, product, J.size, free, unit, biases)
+        modes = _from_products(reduce, weights, reduced, steps, probes)
+    hessian = None if is_zero.any() else hessian
+    return Laplace(theta, hessian, loss, free, unit, biases, *modes)
+
+
+def _loss_and_gradient(
+    J: LinearObjective, theta: np.ndarray, total: float
+) -> tuple[float, np.ndarray]:
+    """Return S L(θ) and its gradient, without the penalty."""
+    value, gradient = J.value_and_grad(theta)
+    penalty = J.penalty_root**2
+    loss = total * (value - 0.5 * float(penalty @ theta**2))
+    return loss, total * (gradient - penalty * theta)
+
+
+def _loss_product(
+    curvature: Curvature, penalty: np.ndarray, total: float, v: np.ndarray
+) -> np.ndarray:
+    """Return H v, with the Hessian H of S L."""
+    return total * (curvature.product(v) - penalty * v)
+
+
+def _rows(
+    product: Callable[[np.ndarray], np.ndarray], places: np.ndarray, size: int
+) -> np.ndarray:
+    """Return rows of a matrix that is known by its products, (n_places, size)."""
+    units = (places[:, None] == np.arange(size)).astype(np.float64)
+    return np.array([product(unit) for unit in units]).reshape(units.shape)
+
+
+# The spectrum, basis, coordinates and values of a ``Laplace``.
+_Modes = tuple[Spectrum, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _from_matrix(A: np.ndarray, weights: np.ndarray, reduced: np.ndarray) -> _Modes:
+    """Return the modes of a matrix, from all its eigenvalues."""
+    values, basis = np.linalg.eigh(A)
+    values = np.maximum(values, 0.0)
+    coordinates = values * (weights @ basis) - reduced @ basis
+    return Spectrum(values, np.ones_like(values)), basis, coordinates, values
+
+
+def _reduced_product(
+    product: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    free: np.ndarray,
+    unit: np.ndarray,
+    biases: _Biases,
+    v: np.ndarray,
+) -> np.ndarray:
+    """Return A v, from products with the Hessian of all parameters."""
+    full = np.zeros(size)
+    full[free] = v / unit
+    full = product(full)
+    return full[free] / unit - biases.coupling.T @ full[biases.places]
+
+
+def _from_products(
+    product: Callable[[np.ndarray], np.ndarray],
+    weights: np.ndarray,
+    reduced: np.ndarray,
+    steps: int,
+    probes: int,
+) -> _Modes:
+    """Return modes of a matrix that is known by its products, by Lanczos' method."""
+    target = product(weights) - reduced
+    basis, values, first = lanczos(product, target, steps)
+    spectrum = _estimated_spectrum(product, len(weights), steps, probes)
+    return spectrum, basis, np.linalg.norm(target) * first, values
 
 
 def _eliminate(
     places: np.ndarray,
-    H_bb: np.ndarray,
+    rows: np.ndarray,
     H_bw: np.ndarray,
-    g_b: np.ndarray,
-    *,
-    shift: bool,
+    gradient: np.ndarray,
+    shift_invariant: bool,
 ) -> _Biases:
-    """Return the elimination of biases.
+    """Return the elimination of biases; `rows` are theirs of the Hessian, (b, size).
 
-    With `shift` H_bb is singular along an equal shift of all outputs, which J does not
-    determine. That direction is left out: it has the smallest eigenvalue, a rounding
-    error that may exceed the threshold if all rows are saturated.
+    H_bb is singular along an equal shift of all outputs, if the loss is invariant under
+    it. That direction is left out: it has the smallest eigenvalue, a rounding error
+    that may exceed the threshold if all rows are saturated.
     """
-    values, vectors = np.linalg.eigh(H_bb)
+    values, vectors = np.linalg.eigh(rows[:, places])
     kept = values > NO_CURVATURE * values.max(initial=0.0)
-    kept[: int(shift)] = False
+    kept[: int(shift_invariant)] = False
     values, vectors = values[kept], vectors[:, kept]
     inverse = (vectors / values) @ vectors.T
     log_volume = 0.5 * float(np.log(2.0 * np.pi / values).sum())
-    return _Biases(places, inverse @ H_bw, inverse @ g_b, log_volume)
+    return _Biases(places, inverse @ H_bw, inverse @ gradient[places], log_volume)
 
 
 def lanczos(
