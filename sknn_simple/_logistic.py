@@ -17,7 +17,6 @@ from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
-from sknn_simple._training.evidence import lost_weights
 from sknn_simple._training.heuristics import (
     FLOAT32_TOL,
     LARGEST_ALPHA,
@@ -27,7 +26,6 @@ from sknn_simple._training.heuristics import (
 )
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
-from sknn_simple._warm_start import continues_converged_fit
 
 
 class LogisticNN(BaseNN):
@@ -70,11 +68,11 @@ class LogisticNN(BaseNN):
     with :math:`\gamma`, between 0 and d, the number of weights that the data
     determine, and :math:`\kappa` the derivative of
     :math:`\log \left|A + \alpha I\right|` by :math:`\log \alpha` that is due to the
-    change of A. c is 0.6, or 0.8 for more than 300 parameters (measured). With c = 0
-    this is the condition of MacKay (1992; Bishop 2006, sections 4.4 and 5.7). J is
-    minimised for one alpha after the other until alpha changes by less than 3 %, which
-    takes two to six rounds on most tables; alpha then has two digits. If ``fit`` is
-    given ``X_val``, these rows choose alpha instead.
+    change of A. c is :math:`0.4 + 0.6 \min(d, S) / (S + 20)` (measured). With c = 1 the
+    evidence has its maximum; c = 0 is the condition of MacKay (1992; Bishop 2006,
+    sections 4.4 and 5.7). J is minimised for one alpha after the other until alpha
+    changes by less than 3 %, which takes two to six rounds on most tables; alpha then
+    has two digits. If ``fit`` is given ``X_val``, these rows choose alpha instead.
 
     Read more in the :ref:`User Guide <guide_logistic>`.
 
@@ -196,9 +194,9 @@ class LogisticNN(BaseNN):
     >>> model.score(X, y)
     1.0
     >>> model.alpha_  # chosen from the data
-    0.41
+    0.51
     >>> round(model.n_effective_, 1)  # of 39 weights
-    15.9
+    15.8
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -253,7 +251,6 @@ class LogisticNN(BaseNN):
             network=network,
             alpha=self._initial_alpha(data),
             by_evidence=self.alpha == "auto",
-            lost_weights=self._lost_weights(data),
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -298,16 +295,6 @@ class LogisticNN(BaseNN):
     def _last_alpha(self, data: TrainingSet) -> float:
         """Return that of the last fit, for rows of an average weight of 1."""
         return self.alpha_ / getattr(self, "_mean_weight", data.mean_weight)
-
-    def _lost_weights(self, data: TrainingSet) -> float | None:
-        """Return what the equation for alpha lacked at the end of the last fit."""
-        if not (continues_converged_fit(self) and hasattr(self, "n_effective_")):
-            return None
-        coef = self._parameters()["coef"].copy()
-        if data.own_intercept is not None:
-            coef[data.own_intercept[0]] = 0.0
-        alpha = self._last_alpha(data)
-        return lost_weights(self.n_effective_, alpha, coef, self.scale_)
 
     def densify(self) -> Self:
         """Store ``coef_`` as an array again, after ``sparsify``.

@@ -22,9 +22,9 @@ from models import (
     independent_classes,
     labels,
 )
-from sknn_simple import LogisticNN
+from sknn_simple import LogisticNN, Posterior
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._training.heuristics import SHARE_OF_VOLUME
+from sknn_simple._training.heuristics import FEW_ROWS, LEAST_SHARE
 
 AUTO = LogisticNN("auto")
 EXACT = LogisticNN("auto", tol=1e-9)
@@ -111,6 +111,12 @@ CASES = {
 }
 
 
+def share(model, n_rows):
+    """Return c, the share of κ."""
+    per_row = min(model.coef_.size, n_rows) / (n_rows + FEW_ROWS)
+    return LEAST_SHARE + (1.0 - LEAST_SHARE) * per_row
+
+
 def growth(model, X, y, step=0.05):
     """Return κ, the derivative of log|H + alpha R| by log alpha with alpha R fixed."""
     sides = []
@@ -131,7 +137,7 @@ def test_alpha_solves_its_equation(name):
     assert_allclose(model.log_evidence_, log_p, rtol=1e-5, atol=1e-4)
     assert_allclose(model.n_effective_, gamma, rtol=1e-3)
     # Within the accuracy of the search.
-    found = gamma - SHARE_OF_VOLUME * growth(model, X, y)
+    found = gamma - share(model, len(X)) * growth(model, X, y)
     assert_allclose(model.alpha_ * square, found, rtol=0.1)
 
 
@@ -158,7 +164,7 @@ def test_the_search_ends_at_a_solution(seed, signal, monotonic, capsys):
     assert sum(line.startswith("alpha=") for line in printed) < 16
     square = (model.coef_**2 @ X.var(axis=0)).item()
     if 1e-4 < model.alpha_ < 99 * n and not monotonic:
-        found = model.n_effective_ - SHARE_OF_VOLUME * growth(model, X, y)
+        found = model.n_effective_ - share(model, n) * growth(model, X, y)
         assert_allclose(model.alpha_ * square, found, rtol=0.1)
 
 
@@ -365,6 +371,16 @@ def test_more_columns_than_rows():
     model = fit(AUTO, X, y)
     assert model.converged_
     assert 0.0 < model.n_effective_ < 40.0
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("shape", [(200, 300), (240, 250)])
+def test_with_more_weights_than_rows_the_evidence_is_largest(n_classes, shape):
+    X, y = classes(n_classes, *shape)
+    chosen = fit(EXACT, X, y)
+    for factor in (0.5, 0.8, 1.25, 2.0):
+        model = LogisticNN(factor * chosen.alpha_, tol=1e-9).fit(X, y)
+        assert Posterior(model, X, y).log_evidence <= chosen.log_evidence_ + 0.2
 
 
 def test_sparse_text_with_more_columns_than_the_hessian_is_formed_for():

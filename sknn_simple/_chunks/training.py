@@ -31,7 +31,6 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
 from sknn_simple._training.alpha import coarse
-from sknn_simple._training.evidence import lost_weights
 from sknn_simple._training.heuristics import SAMPLE_ITERATIONS, blocks_pay
 from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
 from sknn_simple._training.preconditioners import (
@@ -161,10 +160,7 @@ def _from_sample(
     if trained.outcome in ENDED:
         raise KeyboardInterrupt
     if trained.evidence is not None:
-        coef = spec.network.layout.views(trained.parameters)["coef"]
-        gamma, alpha = trained.evidence.n_effective, trained.alpha / data.mean_weight
-        lost = lost_weights(gamma, alpha, coef, trained.unit)
-        spec = spec._replace(alpha=trained.alpha, lost_weights=lost)
+        spec = spec._replace(alpha=trained.alpha)
     return spec, trained.parameters
 
 

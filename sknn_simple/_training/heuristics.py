@@ -158,19 +158,19 @@ SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
 # Largest change of log(alpha) in a round of the evidence, largest number of rounds, and
 # the number of rounds after which intervals are halved. 22 tables took 2 to 6 rounds.
 MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
-# The share of the derivative of log|H| that counts, and that for more parameters than
-# ``evidence_params``; measured in evidence.py.
-SHARE_OF_VOLUME, SHARE_OF_MANY = 0.6, 0.8
+# The share of the growth of log|H| that counts if there are many rows per weight, and
+# the number of rows that halves what is added to it for fewer. Measured in evidence.py.
+LEAST_SHARE, FEW_ROWS = 0.4, 20
+# The growth is a difference over this change of log(alpha).
+GROWTH_STEP = 0.01
 # If the mean squared change of the raw outputs, weighted by their curvature, is less,
-# the Hessian changes by two parts in a thousand, and is not formed again.
+# the Hessian changes by two parts in a thousand: it is not formed again.
 SAME_OUTPUTS = 4e-6
-# The search ends if log(alpha) would change by less.
-CLOSE = 0.03
-# The factor from the first to the second alpha if the first is the best one without κ,
-# for which two alphas are needed.
-SMALL_STEP = 1.1
-# A secant with a smaller slope is not used: it would lead too far.
-LEAST_SLOPE = 0.2
+# The search ends if log(alpha) would change by less, and if traces are estimated.
+CLOSE, CLOSE_ESTIMATE = 0.03, 0.1
+# A secant with a smaller slope is not used: it would lead too far. With 0.2 a text took
+# 8 rounds, with 0.05 it takes 3.
+LEAST_SLOPE = 0.05
 # Without the Hessian, traces come from this number of random probes and this number of
 # steps of Lanczos' method each. 40 steps and 4 probes choose the same alphas for text
 # and digits; one probe chose one that is 17 % larger for digits.

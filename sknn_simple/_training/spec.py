@@ -26,9 +26,6 @@ class TrainSpec(NamedTuple):
     criteria: StoppingCriteria
     # Whether alpha is chosen by the evidence; for linear networks.
     by_evidence: bool = False
-    # The share of κ in the equation for alpha at the end of the last fit; None without
-    # a warm start. See ``evidence``.
-    lost_weights: float | None = None
     # Early stopping ends the fit after this number of iterations without improvement.
     patience: int | None = None
     # Label smoothing of held-out rows: the other classes share this part of a weight.
