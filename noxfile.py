@@ -32,6 +32,7 @@ ON_NEWEST_ONLY = (
     "benchmarks",
     "benchmarks_defaults",
     "benchmarks_inference",
+    "benchmarks_rdatasets",
     "contributing",
     "examples",
 )

@@ -44,6 +44,8 @@ class Settings(NamedTuple):
         Its limit of the rows of a set, 0 for all of them, None for its own.
     speed : bool
         Whether it times fits of large sets as well.
+    alone : bool
+        Whether it leaves the bundled sets out.
     """
 
     data: Path | None = None
@@ -55,6 +57,7 @@ class Settings(NamedTuple):
     models: str = ""
     rows: int | None = None
     speed: bool = False
+    alone: bool = False
 
 
 # The objective, written once more and apart from the package -------------------------

@@ -5,9 +5,10 @@
   LogisticRegression and LogisticRegressionCV are behind a StandardScaler unless "raw"
   is written; all others get the columns as they are. RealMLP-TD takes part if pytabkit
   is installed, on as many threads as the others.
-- The sets are those bundled with scikit-learn and the tables of a folder, with at most
-  800 rows each, drawn by class. A column of words becomes one column of zeros and ones
-  per value. A missing word is a value of its own; a missing number is the median.
+- The sets are those bundled with scikit-learn (unless ``--alone``) and the tables of a
+  folder, with at most 800 rows each, drawn by class. A column of words becomes one
+  column of zeros and ones per value. A missing word is a value of its own; a missing
+  number is the median.
 - Log-loss and accuracy are means over three shuffled folds by class, of their test
   rows. The seconds are the sum of the three fits; in a fold the models take turns.
 - In ratios of log-losses those below 0.05 count as 0.05. Means of ratios are geometric,
@@ -105,7 +106,7 @@ def sets(settings: Settings) -> dict[str, Callable[[], DataSet]]:
     """Return how to load each set: the bundled ones and those of the folder."""
     files = tables(settings.data) if settings.data else {}
     found: dict[str, Callable[[], DataSet]] = {
-        **{name: partial(load, name) for name in BUNDLED},
+        **{name: partial(load, name) for name in BUNDLED if not settings.alone},
         **{name: partial(read_csv, path) for name, path in files.items()},
     }
     return {

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", type=parts, help="defaults: parts of their names")
     parser.add_argument("--rows", type=int, help="defaults: rows of a set; 0 for all")
     parser.add_argument("--speed", action="store_true", help="defaults: large sets too")
+    parser.add_argument("--alone", action="store_true", help="defaults: only --data")
     parser.add_argument(
         "--output",
         type=Path,
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         models=options.models or "",
         rows=options.rows,
         speed=options.speed,
+        alone=options.alone,
     )
     for which in WHICH if options.which == "all" else [options.which]:
         path = options.output

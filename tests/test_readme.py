@@ -63,6 +63,21 @@ def test_table_of_log_losses_is_that_of_the_stored_results(page):
         assert seconds == f"{np.exp(np.log(taken[:, 1] / taken[:, 0]).mean()):.2f}"
 
 
+@pytest.mark.parametrize("page", [README, ROOT / "README.zh-CN.md"], ids=str)
+def test_numbers_of_other_tables_are_those_of_the_stored_results(page):
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/ is not part of this tree")
+    found = json.loads(RESULTS.with_name("rdatasets.json").read_text("utf-8"))
+    text = page.read_text("utf-8")
+    assert f"{len(found['log-loss'])} " in text
+    text = text[text.index("performance_rdatasets") :]
+    rows = {row["pair"].split(" / ")[1]: row for row in found["comparisons"][:7]}
+    for peer in ("MLPClassifier", "HistGradientBoosting", "RealMLP-TD"):
+        ratio, lower = (f"{rows[peer][what]:.2f}" for what in ("log-loss", "lower on"))
+        assert ratio in text
+        assert f"{100 * float(lower):.0f} %" in text
+
+
 def test_seconds_of_the_page_why_are_those_of_the_stored_results():
     if not RESULTS.exists():
         pytest.skip("benchmarks/ is not part of this tree")
