@@ -28,8 +28,9 @@ at random, often got the smallest alpha. From 100 rows on it did no harm to nois
 κ is the difference of log|H + αR| at θ and at a point ahead, to which the minimum moves
 if α grows by 1 %.
 
-The rounds end if alpha would change by less than 3 %. The data determine it to tens of
-per cent only. Its two digits are the same for every solver and every order of the rows.
+The rounds end if alpha would change by less than 3 %, or 10 % if traces are estimated,
+for more parameters than ``Thresholds.evidence_params``. The data determine it to tens
+of per cent only. Its two digits are the same for every solver and every order of rows.
 """
 
 from typing import NamedTuple
@@ -266,11 +267,11 @@ def _growth(
 ) -> float:
     """Return κ: how log|H + α R| changes with log α because the minimum moves."""
     step = posterior.mode(alpha * np.exp(GROWTH_STEP)) - posterior.mode(alpha)
-    if _same_outputs(posterior, step / GROWTH_STEP):
-        return 0.0
-    ahead = _around(spec, problem, posterior.theta + step)
     # Extreme raw columns, of 1e90, may overflow.
     with np.errstate(over="ignore", invalid="ignore"):
+        if _same_outputs(posterior, step / GROWTH_STEP):
+            return 0.0
+        ahead = _around(spec, problem, posterior.theta + step)
         change = log_determinant(*ahead, alpha) - posterior.log_determinant(alpha)
     return change / GROWTH_STEP if np.isfinite(change) else 0.0
 
