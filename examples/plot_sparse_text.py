@@ -209,8 +209,9 @@ assert gap < 1e-3
 assert loss["LogisticNN, raw"] < 0.6 * loss["LogisticRegression"]
 assert -0.003 < min(differences) < 0.003 < max(differences) < 0.015
 assert messages["LogisticNN, raw"] > 5 * messages["LogisticNN, standardised"]
-assert all(lowest[name] < loss[name] < 1.25 * lowest[name] for name in lowest)
-assert loss["LogisticRegression, 5 folds"] < loss["LogisticNN, raw"]
+assert all(loss[name] < 1.05 * lowest[name] for name in lowest)
+assert loss["LogisticNN, raw"] < loss["LogisticRegression, 5 folds"] + 0.001
+assert seconds["LogisticNN, raw"] < seconds["LogisticRegression, 5 folds"]
 assert abs(loss["OneHiddenMLP, raw"] - loss["LogisticRegression, 5 folds"]) < 0.005
 
 # %%
@@ -222,9 +223,9 @@ assert abs(loss["OneHiddenMLP, raw"] - loss["LogisticRegression, 5 folds"]) < 0.
 #   one, and such words get the largest weights. With an ``alpha`` of its own it does
 #   little harm: on the three splits it is a little worse, or level. For tf-idf take
 #   ``standardize=False``.
-# - ``alpha="auto"`` costs ``LogisticNN`` several fits, here a fraction of a second. Its
-#   choice is not the best one: raw or standardised, a weaker penalty does better. Five
-#   folds found one, and took longer.
+# - ``alpha="auto"`` costs ``LogisticNN`` several fits, here a fraction of a second. Raw
+#   or standardised, hardly any other ``alpha`` does better. Five folds found one as
+#   good, and took longer.
 # - ``OneHiddenMLP`` chooses by cross-validation, which costs it seconds. The hidden
 #   layer gains nothing over ``LogisticRegression`` with the strength of five folds:
 #   spam is close to a weighted sum of words.
