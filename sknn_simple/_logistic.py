@@ -285,16 +285,13 @@ class LogisticNN(BaseNN):
             if self.max_iter == 0:  # the last model is evaluated
                 return previous
             most = LARGEST_ALPHA * data.counted_rows
-            alpha = np.clip(self._last_alpha(data), SMALLEST_ALPHA, most)
-            return float(alpha) * data.mean_weight
+            # For rows of an average weight of 1.
+            last = previous / getattr(self, "_mean_weight", data.mean_weight)
+            return float(np.clip(last, SMALLEST_ALPHA, most)) * data.mean_weight
         if self.alpha == "auto" and self.standardize:
             first = first_alpha(data.X.shape[1], data.counted_rows)
             return first * data.mean_weight
         return super()._initial_alpha(data)
-
-    def _last_alpha(self, data: TrainingSet) -> float:
-        """Return that of the last fit, for rows of an average weight of 1."""
-        return self.alpha_ / getattr(self, "_mean_weight", data.mean_weight)
 
     def densify(self) -> Self:
         """Store ``coef_`` as an array again, after ``sparsify``.

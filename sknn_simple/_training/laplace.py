@@ -54,6 +54,10 @@ class Spectrum(NamedTuple):
     values: np.ndarray
     multiplicity: np.ndarray
 
+    def log_determinant(self, alpha: float) -> float:
+        """Return log|A + α I|."""
+        return float(self.multiplicity @ np.log(self.values + alpha))
+
 
 class Laplace(NamedTuple):
     """The Gaussian around the mode for every α.
@@ -94,8 +98,7 @@ class Laplace(NamedTuple):
 
     def log_determinant(self, alpha: float) -> float:
         """Return log|A + α I| + log|H_bb| - b log 2π."""
-        values, multiplicity = self.spectrum
-        return float(multiplicity @ np.log(values + alpha)) - 2 * self.biases.log_volume
+        return self.spectrum.log_determinant(alpha) - 2 * self.biases.log_volume
 
     def mode(self, alpha: float) -> np.ndarray:
         """Return θ for another α, by a Newton step."""
@@ -233,8 +236,8 @@ def log_determinant(
     H = _curvature(J, theta, penalty_unit, held, total, max_size)
     if H.A is None:
         size, options = len(H.free), (LANCZOS_STEPS, LANCZOS_PROBES)
-        values, multiplicity = _estimated_spectrum(H.product, size, *options)
-        volume = float(multiplicity @ np.log(values + alpha))
+        spectrum = _estimated_spectrum(H.product, size, *options)
+        volume = spectrum.log_determinant(alpha)
     else:
         volume = float(np.linalg.slogdet(H.A + alpha * np.eye(len(H.A)))[1])
     return volume - 2 * H.log_volume
