@@ -47,8 +47,8 @@ network = models["OneHiddenMLP"]
 # --------------------------------
 #
 # Ink on red pixels raises the probability of the digit, ink on blue ones lowers it.
-# With ``X`` each weight is shown per standard deviation of its pixel. Otherwise pixels
-# that are nearly always white would dominate the picture.
+# Each weight is shown per standard deviation of its pixel. With ``per_deviation=False``
+# pixels that are nearly always white would dominate the picture.
 
 display = HiddenUnitsDisplay.from_estimator(
     models["LogisticNN"], X_train, image_shape=(8, 8)

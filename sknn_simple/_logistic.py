@@ -106,8 +106,8 @@ class LogisticNN(BaseNN):
     tol : float, default=1e-5
         The fit has converged if no entry of the gradient of J, in the optimiser's
         scaled coordinates, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as
-        1e-6: if the classes are separable and alpha is 0, J and its gradient fall
-        towards 0 together. For float32 data tol is at least √ε = 3.5e-4.
+        1e-6. It has also converged if no step lowers J, and what its gradient promises
+        is below rounding. For float32 data tol is at least √ε = 3.5e-4.
     class_weight : dict, list of dicts or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``; 1 for a class that the
         dict lacks. "balanced" is S / (n_classes · weight of the class). For a
@@ -165,7 +165,8 @@ class LogisticNN(BaseNN):
         Largest absolute entry of the gradient at the fitted parameters, in the
         optimiser's coordinates.
     converged_ : bool
-        Whether the fit ended for the reason given at ``tol``.
+        Whether the fit ended for a reason given at ``tol``. False if alpha is 0 and the
+        classes can be separated: J then has no minimum.
     solver_ : str
         The solver that was used.
 

@@ -28,7 +28,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     and one sum of gradients comes back. A fit makes one pass over the labels, one over
     the rows for the moments and a sample of them, and two to six for the optimum,
     because the optimum of the sample is the start and its Hessian the preconditioner.
-    With alpha="auto" each round adds two passes for Hessians and one or two more.
+    With alpha="auto" each round adds one to five passes.
 
     Read more in the :ref:`User Guide <guide_dask>`.
 
