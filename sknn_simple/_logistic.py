@@ -22,7 +22,7 @@ from sknn_simple._training.heuristics import (
     LARGEST_ALPHA,
     SMALLEST_ALPHA,
     first_alpha,
-    most_rows,
+    row_space_limit,
 )
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained, train
@@ -243,7 +243,7 @@ class LogisticNN(BaseNN):
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
         bounded, (n_rows, n_columns) = bool(signs.any()), data.X.shape
-        few_rows = data.chunks is None and n_rows <= most_rows(n_columns)
+        few_rows = data.chunks is None and n_rows <= row_space_limit(n_columns)
         in_row_space = few_rows and not bounded
         n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
         check_solver(self.solver, n_weights, bounded=bounded)

@@ -21,7 +21,7 @@ from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import Fold, Search, coarse, make_folds
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.early_stopping import split
-from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, SEARCH_UNITS
+from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, search_units
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained
@@ -394,7 +394,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
                 f"alpha={spec.alpha:.3g}, because there are too few rows in a class to "
                 "cross-validate"
             )
-        network = self._network(data, SEARCH_UNITS)
+        most = search_units(data.X.shape[1], data.n_outputs)
+        network = self._network(data, most)
         signs = hidden_signs(self, network, data)
         spec = coarse(spec)._replace(network=network, signs=signs)
         start = self._draw(network, seed)

@@ -42,7 +42,7 @@ from sknn_simple._training.heuristics import (
     ROW_SPACE_ROWS,
     ROW_SPACE_SPREAD,
     SAME_VALUE,
-    most_rows,
+    row_space_limit,
 )
 from sknn_simple._training.problem import Columns, TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
@@ -61,7 +61,7 @@ def few_distinct_rows(
         return None
     if not (is_linear or spec.standardize):
         return None
-    return equal_rows(X, most_rows(X.shape[1], is_linear=is_linear))
+    return equal_rows(X, row_space_limit(X.shape[1], is_linear=is_linear))
 
 
 def in_row_space(

@@ -8,6 +8,7 @@ from sknn_simple._training.heuristics import (
     Thresholds,
     blocks_pay,
     has_many_sparse_columns,
+    search_units,
     select_solver,
     subsample_size,
 )
@@ -141,6 +142,25 @@ def test_subsample_size(found, expected):
 def test_subsampling_begins_at_an_amount_of_work():
     assert subsample_size(shape(10_500, 19), THRESHOLDS) == 1000
     assert subsample_size(shape(10_499, 19), THRESHOLDS) == 0
+
+
+# The search for alpha -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "n_outputs", "units"),
+    [
+        (1, 1, 30),
+        (10_000, 1, 30),
+        (15_000, 1, 20),
+        (10**6, 1, 5),
+        (10**6, 12, 12),  # one per output
+        (10**6, 100, 30),
+        (20, 100, 30),
+    ],
+)
+def test_units_of_a_search(n_columns, n_outputs, units):
+    assert search_units(n_columns, n_outputs) == units
 
 
 # Thresholds are arguments -------------------------------------------------------------
