@@ -42,13 +42,15 @@ def on_evaluation(monkeypatch):
     """
 
     def follow(before):
-        monkeypatch.setattr(Objective, "value_and_grad", _preceded(Objective, before))
+        monkeypatch.setattr(
+            Objective, "loss_and_gradient", _preceded(Objective, before)
+        )
 
     return follow
 
 
 def _preceded(kind, before):
-    evaluate = kind.value_and_grad
+    evaluate = kind.loss_and_gradient
 
     def evaluated(self, theta):
         before(self)

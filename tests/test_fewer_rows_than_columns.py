@@ -86,6 +86,8 @@ def test_weak_penalties_of_collinear_columns_converge(noise, n, p):
     X, y = wide(5, n, p, noise)
     model = LogisticNN(1e-4).fit(X, y)  # a ConvergenceWarning would be an error
     assert model.converged_
+    # Newton's method ends what L-BFGS has not ended by then.
+    assert model.n_iter_ <= 100 or model.solver_ == "newton-cholesky"
     exact = LogisticNN(1e-4, tol=1e-9, solver="newton-cholesky").fit(X, y)
     assert model.loss_ <= exact.loss_ * (1.0 + 1e-5)
 

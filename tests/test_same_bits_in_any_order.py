@@ -15,7 +15,7 @@ from models import (
     independent_classes,
     labels,
 )
-from sknn_simple._data.distinct_rows import in_canonical_order
+from sknn_simple._data.canonical_order import in_canonical_order
 from sknn_simple._data.training_set import TrainingSet
 
 pytestmark = ignores_max_iter

@@ -63,6 +63,8 @@ class History:
         Whether an observer asked to stop.
     moved : bool
         Whether the start of the next run is a new iterate, not the last one.
+    solver : str
+        The solver of the last run.
     """
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -73,6 +75,7 @@ class History:
         self.rejected = 0
         self.asked_to_stop = False
         self.moved = False
+        self.solver = ""
 
     @property
     def n_iter(self) -> int:
@@ -81,9 +84,9 @@ class History:
 
     def add(self, theta: np.ndarray, value: float, norm: float, target: float) -> None:
         """Record the start or the end of an iteration."""
-        lowest = self.values[-1] if self.values else np.inf
-        self.rejected = 0 if value < lowest else self.rejected + 1
-        value = _without_rounding_rise(lowest, value)
+        before = self.values[-1] if self.values else np.inf
+        self.rejected = 0 if value < before else self.rejected + 1
+        value = _without_rounding_rise(before, value)
         iterate = Iterate(len(self.values), theta, value, norm, target)
         self.values.append(value)
         self.grad_norm = norm

@@ -110,7 +110,7 @@ class Line:
             if self.satisfies_armijo(trial):
                 return trial
             trial = self.at(0.5 * trial.length)
-        return None
+        return trial if self.satisfies_armijo(trial) else None
 
     def search(self, trial: Point) -> Point | None:
         """Return a point that satisfies the strong Wolfe conditions.

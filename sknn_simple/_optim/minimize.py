@@ -93,6 +93,7 @@ def minimize(
     outcome : str
         A key of ``OUTCOMES``.
     """
+    history.solver = solver
     run = _Run(problem, theta, preconditioner, criteria, history, bounds)
     try:
         run.start()

@@ -23,7 +23,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from sknn_simple._data.distinct_rows import whole
+from sknn_simple._data.canonical_order import whole
 from sknn_simple._data.folds import (
     assign_folds,
     dealt_rows,
@@ -116,7 +116,9 @@ class FoldTraining(NamedTuple):
         """
         held_out = sum(fold.validation.counted_rows for fold in folds)
         # Repeated splits hold out each row several times.
-        most = max((sum(s.counted_rows for s in fold[:2]) for fold in folds), default=1)
+        most = max(
+            (f.data.counted_rows + f.validation.counted_rows for f in folds), default=1
+        )
         held_out = min(held_out, most)
         spec = self.spec._replace(smoothing=1.0 / (1.0 + held_out))
         return self._replace(spec=spec)
@@ -214,7 +216,8 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
     from sklearn.model_selection import check_cv
 
     labels = data.labels()
-    # A splitter sees the rows of positive weight, splits name those passed to fit.
+    # A splitter numbers the rows of positive weight. An iterable of splits numbers the
+    # rows that were passed to fit.
     own = np.arange(data.X.shape[0]).__getitem__
     chosen = own if hasattr(cv, "split") else data.present
     folds = []

@@ -37,7 +37,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._optim.bounds import Bounds, sign_bounds, within
 from sknn_simple._optim.history import History
 from sknn_simple._optim.stopping import ENDED, ENDINGS, EvaluationLost, ended_by
@@ -47,6 +46,7 @@ from sknn_simple._training.heuristics import (
     FEW_ROWS,
     GROWTH_STEP,
     LARGEST_ALPHA,
+    LARGEST_ROOT,
     LEAST_SHARE,
     LEAST_SLOPE,
     MAX_ROUNDS,
@@ -56,7 +56,12 @@ from sknn_simple._training.heuristics import (
     SAME_VALUE,
     SMALLEST_ALPHA,
 )
-from sknn_simple._training.laplace import Laplace, laplace, log_determinant
+from sknn_simple._training.laplace import (
+    Laplace,
+    Likelihood,
+    laplace,
+    log_determinant,
+)
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_round
 from sknn_simple._training.problem import TrainingProblem
@@ -80,11 +85,11 @@ class Round(NamedTuple):
     problem: TrainingProblem
     theta: np.ndarray
     outcome: str
-    # None if alpha was given.
+    # None if alpha was given, or if J was lost before there was an evidence.
     evidence: Evidence | None = None
 
 
-def maximize_evidence(
+def minimize_by_evidence(
     spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
@@ -211,8 +216,8 @@ def _with_evidence(
 ) -> tuple[Round, Laplace | None]:
     """Return the round with its evidence, also if Ctrl-C comes meanwhile.
 
-    `before` and `last` are those of the last round, if any. The evidence is None if J
-    can no longer be evaluated.
+    `before` and `last` are those of the last round, if any. The second value is None if
+    J can no longer be evaluated.
     """
     try:
         try:
@@ -228,15 +233,19 @@ def _with_evidence(
     return Round(problem, theta, outcome, evidence), posterior
 
 
-def _around(
+def _likelihood(
     spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray
-) -> tuple[LinearObjective, np.ndarray, np.ndarray, np.ndarray, float, int]:
-    """Return the arguments of ``laplace``; weights that a bound holds do not count."""
-    held = (spec.signs != 0.0) & (theta == 0.0)
+) -> Likelihood:
+    """Return the likelihood; weights that a bound or a penalty holds at 0 are out."""
     J = problem.linear
     assert J is not None  # the spec asks for the evidence of linear networks only
-    total, most = problem.data.counted_rows, spec.thresholds.evidence_params
-    return J, theta, problem.penalty_unit, held, total, most
+    held = (spec.signs != 0.0) & (theta == 0.0) | (J.penalty_root > LARGEST_ROOT)
+    return Likelihood(
+        J.over(J.blocks, np.zeros(J.size)),
+        problem.data.counted_rows,
+        np.where(held, 0.0, problem.penalty_unit),
+        spec.thresholds.evidence_params,
+    )
 
 
 def _posterior(
@@ -245,7 +254,7 @@ def _posterior(
     """Return the Laplace approximation; the last Hessian is used again if it may be."""
     same = last is not None and _same_outputs(last, theta - last.theta)
     known = last.hessian if last is not None and same else None
-    return laplace(*_around(spec, problem, theta), hessian=known)
+    return laplace(_likelihood(spec, problem, theta), theta, hessian=known)
 
 
 def _same_outputs(posterior: Laplace, step: np.ndarray) -> bool:
@@ -271,8 +280,9 @@ def _growth(
     with np.errstate(over="ignore", invalid="ignore"):
         if _same_outputs(posterior, step / GROWTH_STEP):
             return 0.0
-        ahead = _around(spec, problem, posterior.theta + step)
-        change = log_determinant(*ahead, alpha) - posterior.log_determinant(alpha)
+        ahead = posterior.theta + step
+        volume = log_determinant(_likelihood(spec, problem, ahead), ahead, alpha)
+        change = volume - posterior.log_determinant(alpha)
     return change / GROWTH_STEP if np.isfinite(change) else 0.0
 
 

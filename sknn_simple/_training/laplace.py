@@ -27,7 +27,6 @@ quadrature. SIAM Journal on Matrix Analysis and Applications 38(4), 1075-1099.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +34,6 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
 
 from sknn_simple._model.linear_objective import LinearObjective
-from sknn_simple._model.objective import Curvature
 from sknn_simple._training.heuristics import (
     LANCZOS_PROBES,
     LANCZOS_STEPS,
@@ -43,9 +41,31 @@ from sknn_simple._training.heuristics import (
     NO_CURVATURE,
 )
 
-# Squares of larger and of smaller numbers leave the range of float64. A weight with a
-# larger penalty is 0, and one with a smaller unit has practically no penalty.
-LARGEST_ROOT, SMALLEST_UNIT = 1e140, 1e-100
+# The square of a smaller unit may be too small for float64. Such a weight has nearly no
+# penalty.
+SMALLEST_UNIT = 1e-100
+
+
+class Likelihood(NamedTuple):
+    """The likelihood exp(-S L(θ)), and the weights that have a prior.
+
+    Attributes
+    ----------
+    loss : LinearObjective
+        L: J without a penalty.
+    total : float
+        S, the number of rows that the evidence counts.
+    unit : ndarray of shape (size,)
+        The units in which the prior measures the weights. 0 for biases, and for weights
+        that do not count because they are held at 0.
+    max_size : int
+        With more parameters Lanczos' method is used, without the Hessian.
+    """
+
+    loss: LinearObjective
+    total: float
+    unit: np.ndarray
+    max_size: int
 
 
 class Spectrum(NamedTuple):
@@ -67,7 +87,7 @@ class Laplace(NamedTuple):
     theta : ndarray of shape (size,)
         The point of the Taylor polynomial.
     hessian : ndarray of shape (size, size) or None
-        The Hessian of L at θ; None if it is too large, or a penalty is extreme.
+        The Hessian of L at θ; None if it is too large.
     """
 
     theta: np.ndarray
@@ -172,40 +192,21 @@ class _Curvature(NamedTuple):
 
 
 def laplace(
-    J: LinearObjective,
+    likelihood: Likelihood,
     theta: np.ndarray,
-    penalty_unit: np.ndarray,
-    held: np.ndarray,
-    total: float,
-    max_size: int,
     *,
     hessian: np.ndarray | None = None,
     steps: int = LANCZOS_STEPS,
     probes: int = LANCZOS_PROBES,
 ) -> Laplace:
-    """Return the Laplace approximation at θ.
+    """Return the Laplace approximation at θ, near the minimum of J.
 
-    Parameters
-    ----------
-    J : LinearObjective
-        The objective.
-    theta : ndarray of shape (size,)
-        Near the minimum of J.
-    penalty_unit : ndarray of shape (size,)
-        Per parameter, its factor in the penalty; 0 for biases.
-    held : ndarray of shape (size,), bool
-        Whether a bound holds the parameter at 0; it does not count then.
-    total : float
-        S, the number of rows that the evidence counts.
-    max_size : int
-        With more parameters Lanczos' method is used, without the Hessian.
-    hessian : ndarray of shape (size, size), optional
-        The Hessian of L, if it is known.
-    steps, probes : int
-        The steps of Lanczos' method, and the number of random probes for traces.
+    `hessian` is that of L at θ, (size, size), if it is known. `steps` and `probes` are
+    the steps of Lanczos' method, and the number of random probes for traces.
     """
-    H = _curvature(J, theta, penalty_unit, held, total, max_size, hessian)
-    loss, gradient = _loss_and_gradient(_without_extremes(J), theta, total)
+    H = _curvature(likelihood, theta, hessian)
+    loss, gradient = likelihood.loss.loss_and_gradient(theta)
+    gradient *= likelihood.total
     g_b, weights = gradient[H.places], H.unit * theta[H.free]
     reduced = gradient[H.free] / H.unit - H.coupling.T @ g_b
     if H.A is not None:
@@ -219,21 +220,13 @@ def laplace(
         coordinates = np.linalg.norm(target) * first
         spectrum = _estimated_spectrum(H.product, len(weights), steps, probes)
     biases = _Biases(H.places, H.coupling, H.inverse @ g_b, H.log_volume)
-    of_theta = theta, H.hessian, loss, H.free, H.unit, biases
+    of_theta = theta, H.hessian, likelihood.total * loss, H.free, H.unit, biases
     return Laplace(*of_theta, spectrum, basis, coordinates, values)
 
 
-def log_determinant(
-    J: LinearObjective,
-    theta: np.ndarray,
-    penalty_unit: np.ndarray,
-    held: np.ndarray,
-    total: float,
-    max_size: int,
-    alpha: float,
-) -> float:
+def log_determinant(likelihood: Likelihood, theta: np.ndarray, alpha: float) -> float:
     """Return ``Laplace.log_determinant`` of the approximation at θ, in less time."""
-    H = _curvature(J, theta, penalty_unit, held, total, max_size)
+    H = _curvature(likelihood, theta)
     if H.A is None:
         size, options = len(H.free), (LANCZOS_STEPS, LANCZOS_PROBES)
         spectrum = _estimated_spectrum(H.product, size, *options)
@@ -244,63 +237,35 @@ def log_determinant(
 
 
 def _curvature(
-    J: LinearObjective,
-    theta: np.ndarray,
-    penalty_unit: np.ndarray,
-    held: np.ndarray,
-    total: float,
-    max_size: int,
-    hessian: np.ndarray | None = None,
+    likelihood: Likelihood, theta: np.ndarray, hessian: np.ndarray | None = None
 ) -> _Curvature:
-    is_zero = J.penalty_root > LARGEST_ROOT
-    J = _without_extremes(J)
-    curvature, penalty = J.curvature(theta), J.penalty_root**2
-    free = np.flatnonzero((penalty_unit > 0.0) & ~held & ~is_zero)
-    unit = np.maximum(penalty_unit[free], SMALLEST_UNIT)
-    places = np.arange(J.size)[J.network.layout.slices.get("intercept", slice(0))]
-    product = partial(_loss_product, curvature, penalty, total)
+    L, total, unit, max_size = likelihood
+    curvature = L.curvature(theta)
+    free = np.flatnonzero(unit > 0.0)
+    unit = np.maximum(unit[free], SMALLEST_UNIT)
+    places = np.arange(L.size)[L.network.layout.slices.get("intercept", slice(0))]
     A = None
-    if hessian is None and J.size <= max_size:
-        hessian = curvature.matrix() - np.diag(penalty)
+    if hessian is None and L.size <= max_size:
+        hessian = curvature.matrix()
     if hessian is not None:
         rows = total * hessian[places]
     else:
-        rows = _rows(product, places, J.size)
-    inverse, log_volume = _inverse(rows[:, places], J.loss.shift_invariant)
+        rows = total * _rows(curvature.product, places, L.size)
+    inverse, log_volume = _inverse(rows[:, places], L.loss.shift_invariant)
     H_bw = rows[:, free] / unit
     coupling = inverse @ H_bw
     if hessian is not None:
         A = total * hessian[np.ix_(free, free)] / unit / unit[:, None]
         A -= H_bw.T @ coupling
-        hessian = None if is_zero.any() else hessian
-    reduced = partial(_reduced_product, product, J.size, free, unit, places, coupling)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        full = np.zeros(L.size)
+        full[free] = v / unit
+        full = total * curvature.product(full)
+        return full[free] / unit - coupling.T @ full[places]
+
     of_biases = places, inverse, coupling, log_volume
-    return _Curvature(hessian, free, unit, *of_biases, A, reduced)
-
-
-def _without_extremes(J: LinearObjective) -> LinearObjective:
-    """Return J without the largest penalties: their weights are 0."""
-    is_zero = J.penalty_root > LARGEST_ROOT
-    if not is_zero.any():
-        return J
-    return J.over(J.blocks, np.where(is_zero, 0.0, J.penalty_root))
-
-
-def _loss_and_gradient(
-    J: LinearObjective, theta: np.ndarray, total: float
-) -> tuple[float, np.ndarray]:
-    """Return S L(θ) and its gradient, without the penalty."""
-    value, gradient = J.value_and_grad(theta)
-    penalty = J.penalty_root**2
-    loss = total * (value - 0.5 * float(penalty @ theta**2))
-    return loss, total * (gradient - penalty * theta)
-
-
-def _loss_product(
-    curvature: Curvature, penalty: np.ndarray, total: float, v: np.ndarray
-) -> np.ndarray:
-    """Return H v, with the Hessian H of S L."""
-    return total * (curvature.product(v) - penalty * v)
+    return _Curvature(hessian, free, unit, *of_biases, A, product)
 
 
 def _rows(
@@ -309,22 +274,6 @@ def _rows(
     """Return rows of a matrix that is known by its products, (n_places, size)."""
     units = (places[:, None] == np.arange(size)).astype(np.float64)
     return np.array([product(unit) for unit in units]).reshape(units.shape)
-
-
-def _reduced_product(
-    product: Callable[[np.ndarray], np.ndarray],
-    size: int,
-    free: np.ndarray,
-    unit: np.ndarray,
-    places: np.ndarray,
-    coupling: np.ndarray,
-    v: np.ndarray,
-) -> np.ndarray:
-    """Return A v, from products with the Hessian of all parameters."""
-    full = np.zeros(size)
-    full[free] = v / unit
-    full = product(full)
-    return full[free] / unit - coupling.T @ full[places]
 
 
 def _inverse(H_bb: np.ndarray, shift_invariant: bool) -> tuple[np.ndarray, float]:

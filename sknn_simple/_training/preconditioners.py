@@ -22,6 +22,7 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import (
     BLOCK_CURVATURE,
+    LARGEST_ROOT,
     NO_CURVATURE,
     RIDGE,
     SEPARABLE_CURVATURE,
@@ -30,11 +31,11 @@ from sknn_simple._training.heuristics import (
 
 
 class DiagonalPreconditioner:
-    """θ = T u with T diagonal, apart from the centring of hidden units.
+    """θ = T u with T diagonal, apart from the centring of inputs.
 
     Centring at m subtracts mᵀ W from the biases, as ``InputMap`` does for features.
     `scale` (size,) is the positive diagonal of T; `centred` holds the places of weights
-    on hidden units and the units' centres (h,).
+    and the centres of their inputs, which are hidden units or columns.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class DiagonalPreconditioner:
         return pulled
 
     def congruence(self, hessian: np.ndarray) -> np.ndarray:
-        """Return Tᵀ H T; for networks without hidden units."""
+        """Return Tᵀ H T, if nothing is centred."""
         scaled = hessian * self.scale
         scaled *= self.scale[:, None]
         return scaled
@@ -177,6 +178,8 @@ def known_hessian_preconditioner(
     objective: LinearObjective, base: DiagonalPreconditioner, hessian: np.ndarray
 ) -> BlockPreconditioner | None:
     """Return the map for a Hessian of the loss that was formed already, or None."""
+    if objective.penalty_root.max() > LARGEST_ROOT:
+        return None
     matrix = hessian + np.diag(objective.penalty_root**2)
     return _inverting(objective, base, matrix[None])
 

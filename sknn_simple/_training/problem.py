@@ -1,8 +1,9 @@
 """The objective J of a data set, and the map from θ to parameters for raw features.
 
-θ acts on transformed features, which are centred and scaled to unit variance. J, the
-penalty, solvers and observers use θ. Fitted attributes act on raw features. Only
-``TrainingProblem.to_raw`` and ``from_raw`` convert between the two.
+θ acts on transformed features: centred and divided by their deviation or, without a
+bias, divided by their root mean square. J, the penalty, solvers and observers use θ.
+Fitted attributes act on raw features. In a fit only ``TrainingProblem.to_raw`` and
+``from_raw`` convert between the two.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def separating_columns(
 ) -> tuple[int, ...] | None:
     """Return the columns that separate the classes; None if J has a minimum.
 
-    There are none if they cannot be told: many columns together separate the classes.
+    The tuple is empty if many columns together separate them: none can be named.
     Of linear networks with many parameters, and without `by_steps`, only the first
     condition is tested.
     """

@@ -58,12 +58,12 @@ def draw_subsample(
         return None
     n_rows = problem.data.X.shape[0]
     rows = problem.data.rows(np.arange(wanted) * n_rows // wanted)
-    if not _has_every_class(rows):
+    if not _has_enough_of_each_class(rows):
         return None
     represents = resembles(spec, rows, problem)
     if not represents:
         by_leverage = _draw_by_leverage(wanted, spec, problem, J)
-        represents = _has_every_class(by_leverage) and resembles(
+        represents = _has_enough_of_each_class(by_leverage) and resembles(
             spec, by_leverage, problem
         )
         rows = by_leverage if represents else rows
@@ -146,7 +146,7 @@ def _capped(share: np.ndarray, wanted: int) -> np.ndarray:
     return np.minimum(share * ((wanted - n_capped) / rest[n_capped]), 1.0)
 
 
-def _has_every_class(data: TrainingSet) -> bool:
+def _has_enough_of_each_class(data: TrainingSet) -> bool:
     """Return whether each class, or each value of each label, has enough rows."""
     if data.y.ndim == 1:
         rows = np.bincount(data.y, minlength=len(data.classes))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._data.distinct_rows import in_canonical_order
+from sknn_simple._data.canonical_order import in_canonical_order
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds, within
@@ -20,7 +20,7 @@ from sknn_simple._training.early_stopping import (
     early_stopping,
     validation_objective,
 )
-from sknn_simple._training.evidence import Evidence, Round, maximize_evidence
+from sknn_simple._training.evidence import Evidence, Round, minimize_by_evidence
 from sknn_simple._training.heuristics import LARGEST_LOSS, TIGHT_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
@@ -58,7 +58,7 @@ class Trained(NamedTuple):
     solver: str
     # Log-loss on the validation set at the start and after each iteration.
     validation_curve: list[float] | None
-    # None if alpha was given.
+    # None if alpha was given, or if J was lost before there was an evidence.
     evidence: Evidence | None = None
     # Without a penalty: the columns that separate the classes, so that J has no
     # minimum; empty if they cannot be told, None if J has one.
@@ -149,7 +149,7 @@ def descend(
     observers = make_observers(problem, stopping)
     history = History([stopping, *observers] if stopping else observers)
     found = _minimize(spec, problem, plan, theta, history)
-    trained = _trained(found, plan.solver, history)
+    trained = _trained(found, history)
     if stopping is not None:
         return _best_of(trained, problem, stopping)
     if problem.alpha == 0.0 and spec.criteria.max_iter > 0:
@@ -209,11 +209,11 @@ def _minimize(
     theta: np.ndarray,
     history: History,
 ) -> Round:
-    """Minimise J, for a given alpha or the one with the largest evidence."""
+    """Minimise J, for the given alpha or for the one that the evidence chooses."""
     outcome = "interrupted"  # passed to the observers if a phase raises an error
     try:
         if spec.by_evidence:
-            found = maximize_evidence(spec, problem, plan, theta, history)
+            found = minimize_by_evidence(spec, problem, plan, theta, history)
         else:
             bounds = sign_bounds(spec.signs)
             run = run_phases(plan, problem.diagonal, bounds, theta, history)
@@ -224,7 +224,7 @@ def _minimize(
     return found
 
 
-def _trained(found: Round, solver: str, history: History) -> Trained:
+def _trained(found: Round, history: History) -> Trained:
     problem, theta, outcome, evidence = found
     return Trained(
         problem.to_raw(theta),
@@ -234,7 +234,7 @@ def _trained(found: Round, solver: str, history: History) -> Trained:
         history.values,
         history.grad_norm,
         outcome,
-        solver,
+        history.solver,
         None,
         evidence,
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from sknn_simple._data.distinct_rows import whole
+from sknn_simple._data.canonical_order import whole
 from sknn_simple._data.folds import (
     assign_folds,
     dealt_rows,

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification, make_multilabel_classification
 
-from sknn_simple._training.laplace import lanczos, laplace
+from sknn_simple._training.laplace import Likelihood, lanczos, laplace
 
 BOUNDS = (1e-4, 1e5)
 ALPHAS = [1e-3, 0.3, 20.0, 4e3]
@@ -107,7 +107,9 @@ def case(request, training_set, linear_spec, problem_of):
 def at(case, max_size=1000, **options):
     """The approximation: by the Hessian, or for max_size=0 by Lanczos' method."""
     J, theta, penalty_unit, held, total = case
-    return laplace(J, theta, penalty_unit, held, total, max_size, **options)
+    loss = J.over(J.blocks, np.zeros(J.size))
+    unit = np.where(held, 0.0, penalty_unit)
+    return laplace(Likelihood(loss, total, unit, max_size), theta, **options)
 
 
 def both(case, max_size=1000):
@@ -173,7 +175,7 @@ def test_softmax_does_not_depend_on_an_equal_shift_of_all_outputs(
         problem.objective.network.layout.views(shifted)["intercept"][...] += 3.0
         none = np.zeros(len(theta), bool)
         one, other = (
-            laplace(problem.linear, t, problem.penalty_unit, none, 400.0, 1000)
+            at((problem.linear, t, problem.penalty_unit, none, 400.0))
             for t in (theta, shifted)
         )
         for alpha in ALPHAS:
