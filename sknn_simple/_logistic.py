@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._base import BaseNN
-from sknn_simple._data.moments import constant_column
+from sknn_simple._data.moments import constant_column, first_constant
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import feature_signs, linear_signs
@@ -168,7 +168,7 @@ class LogisticNN(BaseNN):
         Whether the fit ended for a reason given at ``tol``. False if alpha is 0 and the
         classes can be separated: J then has no minimum.
     solver_ : str
-        The solver that was used.
+        The solver that was used; the last one if there were several.
 
     See Also
     --------
@@ -236,7 +236,11 @@ class LogisticNN(BaseNN):
         if self.fit_intercept or not self.standardize:
             return data
         free = feature_signs(self, data) == 0.0
-        return data._replace(own_intercept=constant_column(data.X, free))
+        if data.chunks is None:
+            return data._replace(own_intercept=constant_column(data.X, free))
+        columns = data.chunks.columns
+        first = first_constant(columns.mean, columns.deviation == 0.0, free)
+        return data._replace(own_intercept=first)
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         has_bias = self.fit_intercept or data.own_intercept is not None

@@ -28,9 +28,7 @@ from sknn_simple._chunks.preparing import (
     validation_rows,
 )
 from sknn_simple._compat import HasMethods, clone_parametrized
-from sknn_simple._data.moments import LARGEST
-from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._monotonic import feature_signs
+from sknn_simple._data.training_set import TrainingSet, n_outputs
 from sknn_simple._validation import validate_validation_set
 
 
@@ -144,7 +142,9 @@ class OnChunks(BaseNN):
             of_validation = self._source(*given, suffix="_val")
             counted = count_labels(engine, of_validation, suffix="_val")
             validation = of_validation, target_of_validation(target, counted)
-        n_params = self._n_params(source.n_features, target.n_outputs)
+        n_params = self._n_params(
+            source.n_features, n_outputs(len(target.classes), target.multilabel)
+        )
         data, set_aside = training_rows(
             engine, source, target, n_params, aside, persist=self.persist
         )
@@ -327,28 +327,14 @@ class OnChunks(BaseNN):
         if not is_collection(X):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
-        parts = count_right(self.to_local(), X, y, sample_weight)
         engine = Engine(self._used_client(), self.worker_patience)
+        parts = count_right(engine, self.to_local(), X, y, sample_weight)
         right, total = np.sum(engine.collect(parts), axis=0)
         if total == 0.0:
             raise ValueError("sample_weight must not be zero for every sample.")
         return float(right / total)
 
     # Conventions of scikit-learn ------------------------------------------------------
-
-    def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
-        if data.chunks is None:
-            return super()._with_own_intercept(data)
-        if getattr(self, "fit_intercept", True) or not self.standardize:
-            return data
-        columns = data.chunks.columns
-        free = feature_signs(self, data) == 0.0
-        constant = (columns.deviation == 0.0) & (np.abs(columns.mean) > 1.0 / LARGEST)
-        places = np.flatnonzero(constant & free)
-        if not places.size:
-            return data
-        first = int(places[0])
-        return data._replace(own_intercept=(first, float(columns.mean[first])))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to store, without the client."""

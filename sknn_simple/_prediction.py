@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._data.row_blocks import Workspace, block_edges
 from sknn_simple._data.threads import Workers, limit_blas_threads
-from sknn_simple._data.training_set import out_activation
+from sknn_simple._data.training_set import n_outputs, out_activation
 from sknn_simple._model.losses import LOSSES, Loss
 from sknn_simple._model.networks import Network
 from sknn_simple._validation import plain_labels, validate_features
@@ -71,8 +71,7 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
 
     @property
     def _n_raw_outputs(self) -> int:
-        n_classes = len(self.classes_)
-        return 1 if n_classes == 2 and not self._multilabel else n_classes
+        return n_outputs(len(self.classes_), self._multilabel)
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         """Return Z, (n_samples, n_outputs) in float64."""

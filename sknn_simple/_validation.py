@@ -23,7 +23,7 @@ from sknn_simple._class_weights import (
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
-from sknn_simple._data.moments import LARGEST
+from sknn_simple._data.moments import LARGEST_VALUE
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._kinds import check_kind
 
@@ -380,12 +380,11 @@ def _as_kind_of(training: Any, X: Any) -> Any:
 
 def _check_size(X: Any) -> None:
     """Raise ValueError for a value that training would refuse in X, too."""
-    values = X.data if sparse.issparse(X) else X
-    largest = max(
-        float(values.max(initial=0.0)), float(values.min(initial=0.0)), key=abs
-    )
-    if abs(largest) > LARGEST:
+    size = abs(X)
+    if float(size.max()) > LARGEST_VALUE:
+        row, column = np.unravel_index(size.argmax(), X.shape)
         raise ValueError(
-            f"X_val has the value {largest:g}. Absolute values above {LARGEST:g} are "
-            "too large: use another unit for this column, or remove it."
+            f"Column {column} of X_val has the value {X[row, column]:g}. Absolute "
+            f"values above {LARGEST_VALUE:g} are too large: use another unit for this "
+            "column, or remove it."
         )

@@ -119,8 +119,9 @@ class DaskLogisticNN(OnChunks, LogisticNN):
 class Transforming(OnChunks):
     """Has the method `transform`.
 
-    scikit-learn wraps that of a transformer, for ``set_output``, and would compute what
-    is lazy. What `OneHiddenMLP` returns for rows in memory is wrapped there.
+    It is not defined in the class of the estimator, because scikit-learn would wrap it
+    there for ``set_output``, and compute what is lazy. For rows in memory it calls the
+    method of `OneHiddenMLP`, which is wrapped.
     """
 
     def transform(self, X: Any) -> Any:

@@ -236,6 +236,10 @@ def test_all_chunks_are_empty(model):
         ({"y_val": chunked(Y[:200] + 1)}, r"y_val holds \[3\], which y does not have"),
         ({"y_val": chunked(LABELS[:200])}, "y_val holds .*kind of labels"),
         (
+            {"y_val": chunked(np.array(["a", "b", "c"])[Y[:200]])},
+            "y_val holds text as labels, but y holds numbers",
+        ),
+        (
             {"X_val": chunked(with_value(X[:200], np.nan, (150, 0)))},
             "X_val, chunk 1: .*contains NaN",
         ),

@@ -355,7 +355,7 @@ BAD_SETS = {
         with_value(X_VAL, -1e200),
         Y_VAL,
         None,
-        r"^X_val has the value -1e\+200.*above 1e\+100",
+        r"^Column \d of X_val has the value -1e\+200.*above 1e\+100",
     ),
     "no rows": (X_VAL[:0], Y_VAL[:0], None, r"^X_val: Found array with 0 sample\(s\)"),
     "one dimension": (X_VAL[0], Y_VAL, None, "^X_val: Expected 2D array, got 1D"),

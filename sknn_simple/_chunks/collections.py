@@ -50,7 +50,9 @@ def checked_collection(X: Any, name: str = "X") -> Any:
         )
     if is_dataframe(X):
         if X.ndim != 2:
-            raise ValueError(f"{name} must have columns; got a series: to_frame().")
+            raise ValueError(
+                f"{name} must have columns; got a series. Use its method to_frame()."
+            )
         _check_columns(X, name)
     elif X.ndim != 2:
         raise ValueError(
@@ -162,16 +164,21 @@ def _aligned_frame(X: Any, other: Any, name: str) -> Any:
 
 
 def _other_length(name: str, n_others: int, n_rows: int) -> str:
-    X = "X_val" if name.endswith("_val") else "X"
-    return f"{name} has {n_others} rows, but {X} has {n_rows}."
+    return f"{name} has {n_others} rows, but {_features_of(name)} has {n_rows}."
+
+
+def _features_of(name: str) -> str:
+    """Return the name of the features that belong to labels or weights."""
+    return "X_val" if name.endswith("_val") else "X"
 
 
 def _check_count(n_chunks: int, n_others: int, name: str) -> None:
     if n_chunks != n_others:
         raise ValueError(
-            f"{name} has {n_others} chunks, but X has {n_chunks}, and the number of "
-            "rows of some of them is unknown, so that they cannot be aligned. Give "
-            "both the same chunks, or call compute_chunk_sizes() of the arrays first."
+            f"{name} has {n_others} chunks, but {_features_of(name)} has {n_chunks}, "
+            "and the number of rows of some of them is unknown, so that they cannot be "
+            "aligned. Give both the same chunks, or call compute_chunk_sizes() of the "
+            "arrays first."
         )
 
 
@@ -188,9 +195,10 @@ def _in_memory(other: Any, name: str) -> np.ndarray:
 def _cut_array(X: Any, array: np.ndarray, name: str) -> list[np.ndarray]:
     """Return an array in memory, cut as X is."""
     if is_dataframe(X) or np.isnan(X.chunks[0]).any():
+        features = _features_of(name)
         raise TypeError(
-            f"{name} is in memory, but the number of rows in the chunks of X is "
-            f"unknown: make {name} a Dask collection with the chunks of X."
+            f"{name} is in memory, but the number of rows in the chunks of {features} "
+            f"is unknown: make {name} a Dask collection with the chunks of {features}."
         )
     rows = X.chunks[0]
     if array.ndim == 0:  # one weight for all rows

@@ -56,7 +56,7 @@ class Engine:
         return dask.delayed(value, pure=False, traverse=False)
 
     def keep(self, value: Any, size: int) -> Any:
-        """Return the same for a value that later calls need as well."""
+        """Return the same, kept on the workers: later calls need the value, too."""
         sent = self.send(value, size)
         return sent if sent is value else self.persist([sent])[0]
 
@@ -83,7 +83,7 @@ class Engine:
 
         if self.client is None:
             return list(dask.compute(*values))
-        return self._with_workers(lambda client: client.compute(list(values)))
+        return self._with_workers(values)
 
     def persist(self, values: Sequence[Lazy]) -> list[Lazy]:
         """Compute all values and keep them on the workers; they stay lazy."""
@@ -91,15 +91,15 @@ class Engine:
             return list(values)
         return self.client.persist(list(values))
 
-    def _with_workers(self, submit: Callable[[Any], list[Any]]) -> list[Any]:
-        """Return the results of futures; a worker that dies is replaced by another."""
+    def _with_workers(self, values: Sequence[Lazy]) -> list[Any]:
+        """Compute all values; a worker that dies is replaced by another."""
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
         client: Any = self.client
         futures: list[Any] = []
         try:
-            futures = submit(client)
+            futures = client.compute(list(values))
             self._wait(client, futures)
             return client.gather(futures)
         except KeyboardInterrupt:

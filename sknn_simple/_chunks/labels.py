@@ -123,21 +123,16 @@ class Target(NamedTuple):
     # The largest weight, and, relative to it, the sums of the weights times class
     # weights: of the rows to train on, and of those that are set aside.
     largest: float
-    share: float
-    share_aside: float
+    weight_sum: float
+    weight_sum_aside: float
     mean_weight: float
     n_rows: tuple[int, ...]
-
-    @property
-    def n_outputs(self) -> int:
-        """1 for two classes, else about the number of classes or labels."""
-        return 1 if len(self.classes) == 2 else len(self.classes)
 
     @property
     def total_weight(self) -> float:
         """S, of the rows that are not set aside."""
         with np.errstate(over="ignore"):
-            return float(np.float64(self.share) * self.largest)
+            return float(np.float64(self.weight_sum) * self.largest)
 
 
 def target_of(
@@ -147,8 +142,8 @@ def target_of(
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
         raise ValueError("X has no rows: all of its chunks are empty.")
-    multilabel = _is_multilabel(filled)
-    _check_kinds_agree(filled)
+    multilabel = _is_multilabel(filled, "y")
+    _check_kinds_agree(filled, "y")
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     if not multilabel:
         check_two_classes(classes)
@@ -170,8 +165,8 @@ def target_of(
         multilabel,
         factors,
         largest,
-        _share(totals - apart, factors, multilabel),
-        _share(apart, factors, multilabel),
+        _weight_sum(totals - apart, factors, multilabel),
+        _weight_sum(apart, factors, multilabel),
         _mean_weight(filled, largest),
         tuple(chunk.n_rows for chunk in chunks),
     )
@@ -182,9 +177,13 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
         raise ValueError("X_val has no rows: all of its chunks are empty.")
-    multilabel = _is_multilabel(filled)
-    _check_kinds_agree([*filled, training])
+    multilabel = _is_multilabel(filled, "y_val")
+    _check_kinds_agree(filled, "y_val")
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
+    is_text, is_text_in_y = map(_holds_text, (classes, training.classes))
+    if multilabel == training.multilabel and is_text != is_text_in_y:
+        kinds = ("text", "numbers") if is_text else ("numbers", "text")
+        raise ValueError("y_val holds {} as labels, but y holds {}.".format(*kinds))
     unknown = classes[~np.isin(classes, training.classes)]
     if multilabel and training.multilabel and len(classes) != len(training.classes):
         raise ValueError(
@@ -202,13 +201,15 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     totals = _merged(filled, training.classes, largest, "totals")
     return training._replace(
         largest=largest,
-        share=_share(totals, training.class_weight, training.multilabel),
+        weight_sum=_weight_sum(totals, training.class_weight, training.multilabel),
         mean_weight=_mean_weight(filled, largest),
         n_rows=tuple(chunk.n_rows for chunk in chunks),
     )
 
 
-def _share(totals: np.ndarray, factors: np.ndarray | None, multilabel: bool) -> float:
+def _weight_sum(
+    totals: np.ndarray, factors: np.ndarray | None, multilabel: bool
+) -> float:
     """Return the sum of weights times class weights; labels share their rows."""
     if multilabel:
         return float(totals[0].sum())
@@ -221,21 +222,27 @@ def _mean_weight(chunks: list[ChunkLabels], largest: float) -> float:
     return min(1.0, total / sum(chunk.positive[1] for chunk in chunks) * largest)
 
 
-def _is_multilabel(chunks: list[ChunkLabels]) -> bool:
-    """Return whether y is an indicator matrix; raise if the chunks disagree."""
+def _is_multilabel(chunks: list[ChunkLabels], name: str) -> bool:
+    """Return whether labels are an indicator matrix; raise if the chunks disagree."""
     kinds = {chunk.multilabel and len(chunk.classes) for chunk in chunks}
     if len(kinds) > 1:
         raise ValueError(
-            "y must hold one label per sample, or the same labels in every chunk of a "
-            "multilabel indicator matrix; its chunks differ."
+            f"{name} must hold one label per sample, or the same labels in every chunk "
+            "of a multilabel indicator matrix; its chunks differ."
         )
     return chunks[0].multilabel
 
 
-def _check_kinds_agree(chunks: Sequence[Any]) -> None:
+def _check_kinds_agree(chunks: list[ChunkLabels], name: str) -> None:
     """Raise ValueError if some chunks hold text and others numbers as labels."""
-    if len({chunk.classes.dtype.kind in "OSTU" for chunk in chunks}) > 1:
-        raise ValueError("y holds text in some of its chunks and numbers in others.")
+    if len({_holds_text(chunk.classes) for chunk in chunks}) > 1:
+        raise ValueError(
+            f"{name} holds text in some of its chunks and numbers in others."
+        )
+
+
+def _holds_text(classes: np.ndarray) -> bool:
+    return classes.dtype.kind in "OSTU"
 
 
 def _merged(

@@ -21,7 +21,7 @@ from sknn_simple._training.problem import objective_over
 from sknn_simple._training.spec import TrainSpec
 
 
-class Recipe(NamedTuple):
+class LocalObjective(NamedTuple):
     """What an evaluation needs beside the rows; it is sent to them."""
 
     spec: TrainSpec
@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
 
 def measured(
     rows: Sequence[TrainingSet],
-    recipe: Recipe,
+    local: LocalObjective,
     measure: Callable[..., Any],
     *arguments: Any,
 ) -> list[Any]:
@@ -49,7 +49,7 @@ def measured(
     arguments = tuple(map(aligned, arguments))
     with np.errstate(all="ignore"), limit_blas_threads():
         return [
-            measure(recipe.objective(aligned(each)), *arguments)
+            measure(local.objective(aligned(each)), *arguments)
             for each in rows
             if each.n_rows
         ]
@@ -60,7 +60,7 @@ def summed(*arguments: Any) -> Any:
     return added(*measured(*arguments))
 
 
-class Chunked:
+class ChunkSums:
     """The rows behind an objective, as groups of chunks.
 
     Parameters
@@ -70,16 +70,16 @@ class Chunked:
     groups : list of list of Lazy
         Each value is a sequence of `TrainingSet`. A group is added first: its values
         are one if its chunks are kept together, and one per chunk if they are not.
-    recipe : Recipe
+    local : LocalObjective
         Makes the objective of a chunk.
     """
 
     def __init__(
-        self, engine: Engine, groups: list[list[Lazy]], recipe: Recipe
+        self, engine: Engine, groups: list[list[Lazy]], local: LocalObjective
     ) -> None:
         self._engine = engine
         self._groups = groups
-        self._recipe = engine.keep(recipe, 8 * recipe.spec.network.layout.size)
+        self._local = engine.keep(local, 8 * local.spec.network.layout.size)
 
     def sum(self, measure: Callable[..., Any], *arguments: Any) -> Any:
         """Return the sum of ``measure(J, *arguments)`` over all chunks."""
@@ -101,7 +101,7 @@ class Chunked:
     ) -> Callable[[Lazy], Lazy]:
         engine = self._engine
         sent = [engine.send(each, each.nbytes) for each in arguments]
-        return lambda part: engine.call(function, part, self._recipe, measure, *sent)
+        return lambda part: engine.call(function, part, self._local, measure, *sent)
 
 
 def _loss_value(J: Objective, theta: np.ndarray, change: np.ndarray) -> float:
@@ -121,7 +121,7 @@ def _diagonal_blocks(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
 
 
 class ChunkedObjective(Objective):
-    """J over chunks; `blocks` is a ``Chunked``."""
+    """J over chunks; `blocks` is a ``ChunkSums``."""
 
     blocks: Any
 

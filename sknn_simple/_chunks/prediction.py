@@ -11,6 +11,7 @@ from sknn_simple._chunks.collections import (
     is_dataframe,
     meta_of,
 )
+from sknn_simple._chunks.engine import Engine, Lazy
 
 
 def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
@@ -38,12 +39,12 @@ def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     )
 
 
-def count_right(local: Any, X: Any, y: Any, sample_weight: Any) -> list[Any]:
+def count_right(
+    engine: Engine, local: Any, X: Any, y: Any, sample_weight: Any
+) -> list[Lazy]:
     """Return the lazy (right, all) weights of the rows of each chunk."""
-    import dask
-
     return [
-        dask.delayed(_count_right, pure=False)(local, *chunk)
+        engine.call(_count_right, local, *chunk)
         for chunk in aligned_chunks(X, y, sample_weight)
     ]
 

@@ -84,8 +84,8 @@ def training_rows(
     """
     readers = [Reader(target, source.n_features, source.dtype, aside)]
     if aside is not None:
-        apart = target._replace(share=target.share_aside)
-        readers.append(Reader(apart, *readers[0][1:4], reads_aside=True))
+        apart = target._replace(weight_sum=target.weight_sum_aside)
+        readers.append(readers[0]._replace(target=apart, reads_aside=True))
     groups = _groups(source, target, n_params)
     sets = _lazy_rows(engine, source, readers, groups, persist=persist)
     data = _training_set(engine, source, target, sets[0], groups, n_params)
@@ -94,7 +94,7 @@ def training_rows(
         return training_rows(engine, wider, target, n_params, aside, persist=persist)
     if aside is None:
         return data, None
-    return data, _behind(engine, data, sets[1], readers[1].target)
+    return data, _set_of_chunks(engine, data, sets[1], readers[1].target)
 
 
 def validation_rows(
@@ -110,10 +110,10 @@ def validation_rows(
     reader = Reader(target, source.n_features, data.X.dtype, suffix="_val")
     groups = _groups(source, target, n_params)
     [rows] = _lazy_rows(engine, source, [reader], groups, persist=persist)
-    return _behind(engine, data, rows, target)
+    return _set_of_chunks(engine, data, rows, target)
 
 
-def _behind(
+def _set_of_chunks(
     engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: Target
 ) -> TrainingSet:
     return data.without_rows()._replace(
@@ -133,9 +133,9 @@ def _training_set(
 ) -> TrainingSet | None:
     """Return the sample with all rows behind it; None if float32 loses digits."""
     n_rows = sum(target.n_rows)
-    wanted = _sample_rows(n_rows, n_params, source) / n_rows
+    fraction = _sample_rows(n_rows, n_params, source) / n_rows
     tasks = [
-        engine.call(measure_columns, part, wanted, source.precision, each)
+        engine.call(measure_columns, part, fraction, source.precision, each)
         for parts, numbers in zip(rows, groups, strict=True)
         # A group is one part, or each of its chunks is.
         for part, each in zip(parts, np.array_split(numbers, len(parts)), strict=True)

@@ -17,7 +17,7 @@ from sknn_simple._chunks.labels import (
 from sknn_simple._data.moments import ROUNDING, column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers, limit_blas_threads
-from sknn_simple._data.training_set import SMALLEST, TrainingSet
+from sknn_simple._data.training_set import SMALLEST_WEIGHT, TrainingSet
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._kinds import check_kind
 from sknn_simple._training.problem import Columns
@@ -59,18 +59,20 @@ class Reader(NamedTuple):
         labels, weight = checked_labels(y, weight, number, self.suffix)
         with naming_the_chunk(number, f"y{self.suffix}"):
             if X.shape[0] != len(labels):
-                raise ValueError(f"it has {len(labels)} rows, but X has {X.shape[0]}.")
+                raise ValueError(
+                    f"it has {len(labels)} rows, but X{self.suffix} has {X.shape[0]}."
+                )
             codes = self._codes(labels)
         weight = weight / self.target.largest
         factors = self.target.class_weight
         if factors is not None and codes.ndim == 1:
             weight = weight * factors[codes]
-        kept = weight > SMALLEST * max(sum(self.target.n_rows), 1)
+        kept = weight > SMALLEST_WEIGHT * max(sum(self.target.n_rows), 1)
         if self.aside is not None and len(labels):
             kept &= self.aside.rows(labels, number) == self.reads_aside
         if not kept.all():
             X, codes, weight = X[kept], codes[kept], weight[kept]
-        return self._rows(X, codes, weight / self.target.share)
+        return self._rows(X, codes, weight / self.target.weight_sum)
 
     def _features(self, X: Any) -> Any:
         check_kind("X", X)
@@ -120,7 +122,7 @@ class ChunkColumns(NamedTuple):
 
     n_rows: int
     # The sum of the weights.
-    share: float
+    weight_sum: float
     mean: np.ndarray
     deviation: np.ndarray
     # The values of columns with at most two; NaN for others.
@@ -131,13 +133,13 @@ class ChunkColumns(NamedTuple):
 
 def measure_columns(
     rows: Sequence[TrainingSet],
-    wanted: float,
+    fraction: float,
     precision: np.dtype | None,
     numbers: Sequence[int],
 ) -> list[ChunkColumns]:
     """Measure the columns of chunks that have rows, and draw a share of their rows.
 
-    `wanted` is that share, `precision` the dtype of the features before they were
+    `fraction` is that share, `precision` the dtype of the features before they were
     converted, if they were, and `numbers` are those of the chunks.
     """
     measured = []
@@ -145,25 +147,25 @@ def measure_columns(
         for each, number in zip(rows, numbers, strict=True):
             if each.n_rows:
                 with naming_the_chunk(number, "X"):
-                    measured.append(_measure(aligned(each), wanted, precision))
+                    measured.append(_measure(aligned(each), fraction, precision))
     return measured
 
 
 def _measure(
-    rows: TrainingSet, wanted: float, precision: np.dtype | None
+    rows: TrainingSet, fraction: float, precision: np.dtype | None
 ) -> ChunkColumns:
-    X, share, workers = rows.X, float(rows.weight.sum()), Workers(1)
-    weight = rows.weight / share
+    X, weight_sum, workers = rows.X, float(rows.weight.sum()), Workers(1)
+    weight = rows.weight / weight_sum
     blocks = RowBlocks(X, rows.y, weight, row_bytes=8.0 * X.shape[1], work=1.0)
     mean, deviation = column_moments(blocks, workers, precision)
     low, high = two_values(blocks, workers)
     n_rows = rows.n_rows
-    n_drawn = min(n_rows, int(np.ceil(wanted * n_rows)))
+    n_drawn = min(n_rows, int(np.ceil(fraction * n_rows)))
     drawn = np.arange(n_drawn) * n_rows // n_drawn
     sample = rows._replace(
         X=X[drawn], y=rows.y[drawn], weight=rows.weight[drawn] * (n_rows / n_drawn)
     )
-    return ChunkColumns(n_rows, share, mean, deviation, low, high, sample)
+    return ChunkColumns(n_rows, weight_sum, mean, deviation, low, high, sample)
 
 
 def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
@@ -172,7 +174,7 @@ def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
     The variance is the mean of the variances of the chunks, plus the variance of their
     means (Chan, Golub and LeVeque 1983, as in ``moments``).
     """
-    share = np.array([chunk.share for chunk in chunks])
+    share = np.array([chunk.weight_sum for chunk in chunks])
     share = share / share.sum()
     means = np.array([chunk.mean for chunk in chunks])
     deviations = np.array([chunk.deviation for chunk in chunks])

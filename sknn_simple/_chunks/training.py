@@ -15,10 +15,10 @@ import numpy as np
 
 from sknn_simple._chunks.engine import Engine, Lazy
 from sknn_simple._chunks.objective import (
-    Chunked,
     ChunkedLinearObjective,
     ChunkedObjective,
-    Recipe,
+    ChunkSums,
+    LocalObjective,
 )
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers
@@ -56,14 +56,14 @@ from sknn_simple._training.train import (
 
 
 class ChunkedRows:
-    """Rows in chunks, behind the rows of a training set that are a sample of them.
+    """All rows, in chunks. The training set that holds it has a sample of them.
 
     Parameters
     ----------
     engine : Engine
         Computes lazy values.
     groups : list of list of Lazy
-        As of ``Chunked``.
+        As of ``ChunkSums``.
     n_rows : int
         The number of rows.
     columns : Columns or None
@@ -140,8 +140,8 @@ class ChunkedRows:
         root: np.ndarray,
         dtype: np.dtype | None = None,
     ) -> Objective:
-        recipe = Recipe(spec, explicit, folded, dtype)
-        blocks: Any = Chunked(self._engine, self._groups, recipe)
+        local = LocalObjective(spec, explicit, folded, dtype)
+        blocks: Any = ChunkSums(self._engine, self._groups, local)
         is_linear = spec.network.is_linear
         kind = ChunkedLinearObjective if is_linear else ChunkedObjective
         loss = LOSSES[data.out_activation]
@@ -151,7 +151,10 @@ class ChunkedRows:
 def _from_sample(
     spec: TrainSpec, data: TrainingSet, start: np.ndarray
 ) -> tuple[TrainSpec, np.ndarray]:
-    """Return the optimum of the sample for raw features, and the alpha it chooses."""
+    """Return the spec with the alpha that the sample chooses, and its optimum.
+
+    The optimum is for raw features.
+    """
     rough = spec  # alpha needs a converged fit
     if not spec.by_evidence:
         is_linear = spec.network.is_linear

@@ -115,7 +115,7 @@ def equal_rows(
 
 
 def _row_keys(X: Features) -> Iterator[bytes]:
-    """Yield the bytes of each row: equal for equal rows."""
+    """Yield the bytes of each row: the same for rows that are stored alike."""
     if not sparse.issparse(X):
         yield from (row.tobytes() for row in X)
         return

@@ -19,9 +19,9 @@ from sknn_simple._data.threads import Workers
 
 # Squares of values up to this size, and of columns scaled to deviation 1, stay in the
 # range of float64. No measurement has larger values.
-LARGEST = 1e100
+LARGEST_VALUE = 1e100
 # Squares of smaller deviations, times weights of rows, would underflow.
-SMALLEST = 1e-140
+SMALLEST_DEVIATION = 1e-140
 # If |shift - mean| is more than this number of σ, σ² has lost two digits.
 FAR = 10.0
 # If deviation / |mean| is smaller, the deviation may be a rounding error.
@@ -64,7 +64,7 @@ def column_moments(
         if np.any(~constant & (np.abs(mean - shift) > FAR * deviation)):
             mean, deviation = _shifted_moments(blocks, mean, workers)
             _settle_constant_columns(blocks, mean, deviation, rounding)
-    deviation[deviation < SMALLEST] = 0.0
+    deviation[deviation < SMALLEST_DEVIATION] = 0.0
     return mean, deviation
 
 
@@ -145,23 +145,23 @@ def _weight_of_zeros(X: Features, weight: np.ndarray) -> np.ndarray:
 def _refuse_huge_values(
     blocks: RowBlocks, shift: np.ndarray, mean: np.ndarray, deviation: np.ndarray
 ) -> None:
-    """Raise ValueError if the absolute value of an entry is above LARGEST.
+    """Raise ValueError if the absolute value of an entry is above LARGEST_VALUE.
 
     Every row has wᵢ (xᵢ - c)² ≤ σ² + δ², which bounds its values. Columns are searched
-    only if this bound is above LARGEST or not finite: searching all columns would take
-    a third of the time of the moments.
+    only if this bound is above LARGEST_VALUE or not finite: searching all columns would
+    take a third of the time of the moments.
     """
     bound = np.hypot(deviation, mean - shift) / np.sqrt(blocks.weight.min())
-    suspect = np.flatnonzero(~(np.abs(shift) + bound <= LARGEST))
+    suspect = np.flatnonzero(~(np.abs(shift) + bound <= LARGEST_VALUE))
     low, high = extremes(blocks, suspect)
     largest = np.where(high > -low, high, low)
-    huge = np.abs(largest) > LARGEST
+    huge = np.abs(largest) > LARGEST_VALUE
     if huge.any():
         first = np.argmax(huge)
         raise ValueError(
             f"Column {suspect[first]} of X has the value {largest[first]:g}. Absolute "
-            f"values above {LARGEST:g} are too large to fit: use another unit for this "
-            "column, or remove it."
+            f"values above {LARGEST_VALUE:g} are too large to fit: use another unit "
+            "for this column, or remove it."
         )
 
 
@@ -194,15 +194,21 @@ def extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def constant_column(X: Features, free: np.ndarray) -> tuple[int, float] | None:
-    """Return the number and the value of the first constant column that is `free`.
+    """Return the number and the value of the first constant column that is `free`."""
+    low, high = (_dense(row) for row in (X.min(axis=0), X.max(axis=0)))
+    rounding = ROUNDING[X.dtype] * np.abs(low)
+    return first_constant(low, high - low <= rounding, free)
+
+
+def first_constant(
+    value: np.ndarray, constant: np.ndarray, free: np.ndarray
+) -> tuple[int, float] | None:
+    """Return the number and the value of the first column that is constant and free.
 
     A bias divided by its value must not overflow: a column of zeros is none.
     """
-    low, high = (_dense(row) for row in (X.min(axis=0), X.max(axis=0)))
-    rounding = ROUNDING[X.dtype] * np.abs(low)
-    constant = (high - low <= rounding) & (np.abs(low) > 1.0 / LARGEST)
-    places = np.flatnonzero(constant & free)
-    return (int(places[0]), float(low[places[0]])) if places.size else None
+    places = np.flatnonzero(constant & free & (np.abs(value) > 1.0 / LARGEST_VALUE))
+    return (int(places[0]), float(value[places[0]])) if places.size else None
 
 
 def _dense(row: Any) -> np.ndarray:

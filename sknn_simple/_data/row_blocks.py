@@ -199,10 +199,10 @@ class RowBlocks:
         workers: Workers,
         work: float | None = None,
     ) -> tuple[float, np.ndarray]:
-        """Return the sums of a number and of a float64 array over all blocks, in order.
+        """Return the sums of a scalar and of a float64 array over all blocks, in order.
 
-        ``term(block, total)`` adds the array of a block to `total`, of the given shape,
-        and returns the number of the block. `work` is the multiply-adds over all rows,
+        ``term(block, total)`` adds the block's array to `total`, of the given shape,
+        and returns the block's scalar. `work` is the multiply-adds over all rows,
         if they differ from those of an evaluation.
         """
         if len(self.blocks) == 1:  # fits of small tables take 0.95 of the time

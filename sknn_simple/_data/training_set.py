@@ -7,12 +7,17 @@ import numpy as np
 
 # The smallest float64 of full precision. A smaller weight, relative to the sum of all,
 # would lose digits.
-SMALLEST = float(np.finfo(np.float64).tiny)
+SMALLEST_WEIGHT = float(np.finfo(np.float64).tiny)
 
 
 def out_activation(n_classes: int, multilabel: bool) -> str:
     """Return the inverse link: "logistic" for two classes and labels, or "softmax"."""
     return "logistic" if multilabel or n_classes == 2 else "softmax"
+
+
+def n_outputs(n_classes: int, multilabel: bool) -> int:
+    """Return the number of raw outputs: of two classes 1, else 1 per class or label."""
+    return 1 if n_classes == 2 and not multilabel else n_classes
 
 
 class Chunks(Protocol):
@@ -29,7 +34,7 @@ class Chunks(Protocol):
 
     @property
     def objective(self) -> Callable[..., Any]:
-        """Make the loss over these rows; see ``early_stopping``."""
+        """Make the loss over these rows; see ``validation_objective``."""
         ...
 
 
@@ -53,7 +58,7 @@ class TrainingSet(NamedTuple):
     # The factor of each class, or of each label's two values (n_labels, 2); None
     # without class weights.
     class_weight: np.ndarray | None = None
-    # The mean of sample_weight, at most 1.
+    # The mean of the positive sample weights, at most 1.
     mean_weight: float = 1.0
     # Whether each row that was passed to fit is among these; None if all are.
     kept: np.ndarray | None = None
@@ -74,7 +79,7 @@ class TrainingSet(NamedTuple):
         largest = float(weight.max())
         # Dividing first avoids overflow of the sum.
         weight = weight / largest
-        kept = weight > SMALLEST * len(weight)
+        kept = weight > SMALLEST_WEIGHT * len(weight)
         all_kept = bool(kept.all())
         if not all_kept:
             X, codes, weight = X[kept], codes[kept], weight[kept]
@@ -101,9 +106,9 @@ class TrainingSet(NamedTuple):
 
     @property
     def counted_rows(self) -> float:
-        """S, as if a row of an average weight below 1 had weight 1.
+        """S divided by the mean weight if that is below 1.
 
-        The number of observations for a choice of alpha: weights may sum to 1.
+        A choice of alpha counts so many observations, because weights may sum to 1.
         """
         return self.total_weight / self.mean_weight
 
@@ -117,9 +122,8 @@ class TrainingSet(NamedTuple):
 
     @property
     def n_outputs(self) -> int:
-        """1 for two classes, else the number of classes or labels."""
-        n_classes = len(self.classes)
-        return 1 if n_classes == 2 and not self.multilabel else n_classes
+        """The number of raw outputs."""
+        return n_outputs(len(self.classes), self.multilabel)
 
     @property
     def out_activation(self) -> str:
@@ -144,9 +148,9 @@ class TrainingSet(NamedTuple):
         return self.classes[self.y.reshape(-1).astype(np.intp)]
 
     def present(self, rows: Any) -> np.ndarray:
-        """Return the numbers of some rows that were passed to fit, without lost ones.
+        """Return where rows that were passed to fit are in this set.
 
-        `rows` are row numbers or a mask.
+        `rows` are row numbers or a mask. Rows of weight 0 are left out.
         """
         n_rows = len(self.weight) if self.kept is None else len(self.kept)
         rows = np.arange(n_rows)[rows]
