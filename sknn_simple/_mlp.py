@@ -198,7 +198,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     converged_ : bool
         Whether the fit ended for a reason given at ``tol``, or by early stopping.
     solver_ : str
-        The solver that was used.
+        The solver that was used; the last one if there were several.
 
     See Also
     --------
@@ -353,8 +353,11 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-        drawn = [self._draw(self._network(data), seed) for seed in seeds]
-        starts, search = drawn if previous is None else [previous], None
+        search = None
+        if previous is None:
+            starts = [self._draw(self._network(data), seed) for seed in seeds]
+        else:
+            starts = [previous]
         context = callbacks.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         )

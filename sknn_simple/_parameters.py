@@ -1,4 +1,4 @@
-"""Names and options of parameters: what a wrong one is called here, or was meant as."""
+"""Hints for wrong names and values of parameters."""
 
 import difflib
 from collections.abc import Callable, Iterable

@@ -15,14 +15,15 @@ class PersistenceMixin(BaseEstimator):
 
     # The attributes that every fitted model has.
     _model_attributes: ClassVar[tuple[str, ...]]
-    # Fitted attributes in whose place earlier versions read a parameter.
+    # Fitted attributes that earlier versions did not store, and the parameters that
+    # they used instead.
     _once_parameters: ClassVar[dict[str, str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to store, and the version of sknn_simple.
 
-        A copy that is made during a fit, as hooks are given it, has no callbacks: they
-        may keep it, and would hold themselves.
+        During a fit hooks are given copies. A copy has no callbacks: a callback may
+        keep it, and would then hold itself.
         """
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state["_sknn_simple_version"] = __version__

@@ -25,6 +25,7 @@ from sknn_simple._posterior_checks import (
 )
 from sknn_simple._posterior_fit import PosteriorFitMixin
 from sknn_simple._posterior_rows import PosteriorRowsMixin
+from sknn_simple._training.heuristics import TAKES_PART
 from sknn_simple._validation import validate_known_rows
 
 # As ``LARGE_GRADIENT``. OneHiddenMLP stops earlier than LogisticNN: on the same tables
@@ -161,7 +162,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         self.model = model
         self._alpha = spec.alpha
         self._kind = "clustered" if groups is not None else covariance
-        self._left_out = None if data.kept is None else (all_X, all_codes, ~data.kept)
+        self._all_rows = None if data.kept is None else (all_X, all_codes, ~data.kept)
         robust = covariance == "robust" or groups is not None
         try:
             self._inference = infer(spec, data, parameters, robust, numbers)
@@ -171,7 +172,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
 
     def _separation(self, error: SeparationError) -> str:
         size = error.size
-        takes_part = size > 0.01 * size.max(initial=0.0)
+        takes_part = size > TAKES_PART * size.max(initial=0.0)
         # Weights of dependent columns can be exchanged: which ones separate is open.
         names = self._named(np.flatnonzero(takes_part & ~error.is_dependent))
         columns = f" (columns that separate them: {listed(names)})" if names else ""

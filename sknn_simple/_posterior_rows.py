@@ -29,7 +29,7 @@ class PosteriorRowsMixin:
     model: Any
     _inference: Inference
     # X and the codes of all rows, and the mask of those with weight 0; None if none is.
-    _left_out: tuple[Any, np.ndarray, np.ndarray] | None
+    _all_rows: tuple[Any, np.ndarray, np.ndarray] | None
     _names: list[str]
 
     def marginal_effects(self, X: Any = None, confidence_level: float = 0.95) -> Any:
@@ -246,19 +246,19 @@ class PosteriorRowsMixin:
         3
         """
         trained = left_out.leave_one_out(self._inference)
-        if self._left_out is None:
+        if self._all_rows is None:
             return trained
-        X, codes, is_out = self._left_out
-        found = np.empty(len(is_out))
-        found[~is_out] = trained
-        codes = codes[is_out]
+        X, codes, has_no_weight = self._all_rows
+        found = np.empty(len(has_no_weight))
+        found[~has_no_weight] = trained
+        codes = codes[has_no_weight]
         if self._is_binary:
             codes = codes[:, None].astype(np.float64)
         losses = [
             left_out.row_losses(self._inference, block.raw, codes[block.rows])
-            for block in self._inference.outputs.blocks(X[is_out])
+            for block in self._inference.outputs.blocks(X[has_no_weight])
         ]
-        found[is_out] = np.concatenate(losses)
+        found[has_no_weight] = np.concatenate(losses)
         return found
 
     @cached_property
@@ -268,8 +268,8 @@ class PosteriorRowsMixin:
         They sum to ``n_effective``. A row of weight 0 determines nothing.
         """
         trained = left_out.leverage(self._inference)
-        if self._left_out is None:
+        if self._all_rows is None:
             return trained
-        found = np.zeros(len(self._left_out[2]))
-        found[~self._left_out[2]] = trained
+        found = np.zeros(len(self._all_rows[2]))
+        found[~self._all_rows[2]] = trained
         return found

@@ -85,7 +85,9 @@ def test_covariance_is_that_of_the_formula(model, target):
     prior = np.where(parts.penalty > 0.0, parts.penalty, 1.0)
     precision = data_part + np.diag(prior)
     covariance = np.linalg.inv(precision)
-    assert_allclose(parts.spread.apply(np.eye(len(prior))), covariance, atol=1e-9)
+    assert_allclose(
+        parts.interval_gaussian.apply(np.eye(len(prior))), covariance, atol=1e-9
+    )
     assert_allclose(parts.gaussian.n_effective, np.trace(data_part @ covariance))
     determinant = np.linalg.slogdet(precision)[1]
     assert_allclose(parts.gaussian.log_determinant, determinant)

@@ -81,7 +81,7 @@ def probability_intervals(
     """
     lower = np.empty((X.shape[0], inference.outputs.n_outputs))
     upper = np.empty_like(lower)
-    for block, V in with_covariance(inference, inference.spread, X):
+    for block, V in with_covariance(inference, inference.interval_gaussian, X):
         logit, variance = block.raw, np.diagonal(V, axis1=1, axis2=2)
         if inference.outputs.loss.shift_invariant:
             logit, variance = _of_softmax(block.raw, V)

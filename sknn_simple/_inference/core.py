@@ -9,11 +9,11 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
 from sknn_simple._inference.linear import (
     MOVES,
-    Estimable,
-    classical,
-    escape,
+    Unpenalised,
+    find_separation,
+    gaussian_with_penalty,
+    gaussian_without_penalty,
     gram_matrix,
-    penalised,
 )
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import row_deltas, sandwich
@@ -63,9 +63,9 @@ class Inference(NamedTuple):
     held: np.ndarray
     # (q, d), for linear networks: combinations of columns that are 0 in every row.
     null: np.ndarray
-    # That of the model, and that of the intervals; they differ for a sandwich.
+    # That of the model, and that of the intervals, a sandwich if covariance="robust".
     gaussian: Gaussian
-    spread: Gaussian
+    interval_gaussian: Gaussian
     log_likelihood: float
     log_evidence: float
     # The root mean square of the gradient, in standard errors.
@@ -183,17 +183,17 @@ def _linear(
     assert J is not None
     if problem.alpha > 0.0:
         hessian = total * J.curvature(outputs.theta).matrix()
-        return penalised(outputs, hessian, prior, free), np.zeros((0, 0))
+        return gaussian_with_penalty(outputs, hessian, prior, free), np.zeros((0, 0))
     gram = gram_matrix(outputs, rows.X, rows.weight)
     # All outputs of a column are free, or none.
     free_rows = free[:: outputs.n_outputs]
 
-    def at(theta: np.ndarray) -> tuple[Estimable, np.ndarray]:
+    def at(theta: np.ndarray) -> tuple[Unpenalised, np.ndarray]:
         hessian = total * J.curvature(theta).matrix()
-        found = classical(outputs, hessian, gram, free_rows)
+        found = gaussian_without_penalty(outputs, hessian, gram, free_rows)
         return found, np.where(free, total * J.value_and_grad(theta)[1], 0.0)
 
-    found, direction = escape(outputs, rows.X, at)
+    found, direction = find_separation(outputs, rows.X, at)
     if direction is not None:
         weights = outputs.network.layout.views(direction)["coef"]
         raise SeparationError(weights, found.null)
@@ -232,11 +232,9 @@ def _log_evidence(alpha: float, log_likelihood: float, parts: _Parts) -> float:
     joint = log_likelihood - 0.5 * float(parts.penalty @ outputs.theta**2)
     volume = float(np.log(prior[free & (prior > 0.0)]).sum())
     volume -= parts.gaussian.log_determinant
-    n_flat = (
-        int(np.sum(free & (prior == 0.0)))
-        - (outputs.loss.shift_invariant and outputs.network.is_linear)
-        * outputs.network.has_bias
-    )
+    n_flat = int(np.sum(free & (prior == 0.0)))
+    if outputs.network.is_linear and outputs.network.has_bias:
+        n_flat -= outputs.loss.shift_invariant  # an equal shift of all biases
     return joint + 0.5 * volume + 0.5 * n_flat * float(np.log(2.0 * np.pi))
 
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._inference.core import Inference, Rows
-from sknn_simple._inference.outputs import Cotangents
+from sknn_simple._inference.outputs import OutputFunctions
+from sknn_simple._model.losses import Loss
 
 
 class Effects(NamedTuple):
@@ -61,12 +61,12 @@ def marginal_effects(
     center, scale = outputs.transform.center, outputs.transform.scale
     for block in outputs.blocks(X, getattr(outputs.network, "n_hidden", 1)):
         weight = share[block.rows]
-        cotangents = _derivatives(outputs.loss.shift_invariant, weight)
+        functions = _derivatives(outputs.loss, weight)
         for j in range(p):
             if scale[j] == 0.0:
                 continue
             if j not in values:
-                by_column, gradient = outputs.slope(block.X, j, cotangents)
+                by_column, gradient = outputs.slope(block.X, j, functions)
                 effect[j] += scale[j] * by_column
                 J[j] += scale[j] * gradient
                 continue
@@ -77,7 +77,7 @@ def marginal_effects(
                 effect[j] += sign * mean
                 J[j] += sign * gradient
             block.X[:, j] = own
-    variance = inference.spread.variance(J.reshape(-1, size)).reshape(p, C)
+    variance = inference.interval_gaussian.variance(J.reshape(-1, size)).reshape(p, C)
     return Effects(effect, np.sqrt(variance))
 
 
@@ -90,27 +90,23 @@ def _mean_probability(
     outputs.loss.probabilities(P)
     gradients = [
         outputs.gradient(X, delta)
-        for delta in _rows_of_curvature(P, outputs.loss.shift_invariant, weight)
+        for delta in _rows_of_curvature(outputs.loss, P, weight)
     ]
     return weight @ P, np.array(gradients)
 
 
 def _rows_of_curvature(
-    P: np.ndarray, is_softmax: bool, weight: np.ndarray
+    loss: Loss, P: np.ndarray, weight: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yield wᵢ ∂p_c/∂zᵢ for each c, (m, K)."""
     for c in range(P.shape[1]):
-        own = weight * P[:, c]
-        delta = np.zeros(P.shape)
-        if is_softmax:
-            delta -= own[:, None] * P
-            delta[:, c] += own
-        else:
-            delta[:, c] = own * (1.0 - P[:, c])
+        delta = np.zeros_like(P)
+        delta[:, c] = 1.0
+        loss.curvature_product(P, weight, delta)
         yield delta
 
 
-def _derivatives(is_softmax: bool, weight: np.ndarray) -> Cotangents:
+def _derivatives(loss: Loss, weight: np.ndarray) -> OutputFunctions:
     """Return the functions e_c = Σ_k ∂p_c/∂z_k t_k = ∂p_c/∂x, times the weight.
 
     Of softmax it is p_c (t_c - τ) with τ = Σ p_k t_k, so that ∂e_c/∂z_k is
@@ -118,23 +114,22 @@ def _derivatives(is_softmax: bool, weight: np.ndarray) -> Cotangents:
     """
 
     def probabilities(raw: np.ndarray) -> np.ndarray:
-        if is_softmax:
-            return softmax(raw, axis=1)
-        return 0.5 * (1.0 + np.tanh(raw / 2.0))
+        P = raw.copy(order="F")
+        loss.probabilities(P)
+        return P
 
     def value(raw: np.ndarray, t: np.ndarray) -> np.ndarray:
-        P = probabilities(raw)
-        if not is_softmax:
-            return weight @ (P * (1.0 - P) * t)
-        return weight @ (P * (t - (P * t).sum(axis=1, keepdims=True)))
+        slopes = t.copy(order="F")
+        loss.curvature_product(probabilities(raw), weight, slopes)
+        return slopes.sum(axis=0)
 
     def derivatives(
         raw: np.ndarray, t: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         P = probabilities(raw)
         mean = (P * t).sum(axis=1)
-        for c, by_tangent in enumerate(_rows_of_curvature(P, is_softmax, weight)):
-            if not is_softmax:
+        for c, by_tangent in enumerate(_rows_of_curvature(loss, P, weight)):
+            if not loss.shift_invariant:
                 yield by_tangent * (1.0 - 2.0 * P) * t, by_tangent
                 continue
             own = weight * P[:, c]
@@ -142,4 +137,4 @@ def _derivatives(is_softmax: bool, weight: np.ndarray) -> Cotangents:
             by_raw[:, c] += own * (t[:, c] - mean)
             yield by_raw, by_tangent
 
-    return Cotangents(value, derivatives)
+    return OutputFunctions(value, derivatives)

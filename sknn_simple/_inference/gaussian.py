@@ -76,7 +76,7 @@ class RowGaussian:
             factor, A * variance, lower=True, overwrite_b=True, check_finite=False
         )
         inverse, _ = lapack.dtrtri(factor, lower=1)
-        self.n_effective = len(A) - float(np.square(np.tril(inverse)).sum())
+        self.n_effective = len(A) - float(np.square(inverse).sum())
         self.log_determinant = 2.0 * float(np.log(np.diag(factor)).sum()) - float(
             np.log(variance[variance > 0.0]).sum()
         )

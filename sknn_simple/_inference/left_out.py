@@ -80,8 +80,8 @@ def leave_one_out(inference: Inference) -> np.ndarray:
             thetas = outputs.theta + inference.gaussian.apply(G.T).T
             for i, theta in enumerate(thetas):
                 theta = _second_step(inference, theta, block.rows.start + i)
-                by_output = theta.reshape(-1, outputs.n_outputs)
-                moved[i] = outputs.with_ones(block.X[[i]]) @ by_output
+                weights = theta.reshape(-1, outputs.n_outputs)
+                moved[i] = outputs.with_ones(block.X[[i]]) @ weights
         found[block.rows] = row_losses(inference, moved, codes)
     return found
 
@@ -120,10 +120,8 @@ def _second_step(inference: Inference, theta: np.ndarray, row: int) -> np.ndarra
 
 def row_losses(inference: Inference, raw: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the log-loss of each row, (m,); summed over labels."""
-    logs = inference.outputs.loss.log_probabilities
-    if codes.ndim == 1:
-        return -logs(raw.copy())[np.arange(len(codes)), codes]
-    return -logs(raw * (2.0 * codes - 1.0)).sum(axis=1)
+    losses = inference.outputs.loss.losses(raw.copy(order="F"), codes)
+    return losses if losses.ndim == 1 else losses.sum(axis=1)
 
 
 def leverage(inference: Inference) -> np.ndarray:

@@ -34,7 +34,7 @@ MOVES = 1e-6
 LARGE_GRADIENT = 0.1
 
 
-class Estimable(NamedTuple):
+class Unpenalised(NamedTuple):
     """The Gaussian, and the directions that the data leave open."""
 
     gaussian: RootGaussian
@@ -44,7 +44,7 @@ class Estimable(NamedTuple):
     is_flat: bool
 
 
-def penalised(
+def gaussian_with_penalty(
     outputs: LinearOutputs, hessian: np.ndarray, prior: np.ndarray, free: np.ndarray
 ) -> RootGaussian:
     """Return the Gaussian with a prior on all weights.
@@ -70,9 +70,9 @@ def penalised(
     )
 
 
-def classical(
+def gaussian_without_penalty(
     outputs: LinearOutputs, hessian: np.ndarray, gram: np.ndarray, free: np.ndarray
-) -> Estimable:
+) -> Unpenalised:
     """Return the Gaussian without a penalty.
 
     `gram` (q, q) is Σᵢ wᵢ x̃ᵢ x̃ᵢᵀ, `free` (q,) the rows of θ that are not fixed. The
@@ -104,7 +104,7 @@ def classical(
     root = (basis @ root.reshape(r, -1)).reshape(q * K, -1)
     _remove_mean(root, np.arange(q) if n_shifts else np.zeros(0, np.intp), K)
     gaussian = RootGaussian(root, np.nan, float(r * K - n_shifts))
-    return Estimable(gaussian, null, is_flat)
+    return Unpenalised(gaussian, null, is_flat)
 
 
 def _remove_mean(root: np.ndarray, rows: np.ndarray, n_outputs: int) -> None:
@@ -118,7 +118,7 @@ def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarra
 
     If labels have weights of their own, w is their mean.
     """
-    q = outputs.n_rows_of_theta
+    q = outputs.n_per_output
     total = np.zeros((q, q))
     for block in outputs.blocks(X, q):
         root = np.sqrt(by_output(weight[block.rows]).mean(axis=1, keepdims=True))
@@ -127,17 +127,17 @@ def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarra
     return total
 
 
-def escape(
+def find_separation(
     outputs: LinearOutputs,
     X: Any,
-    at: Callable[[np.ndarray], tuple[Estimable, np.ndarray]],
-) -> tuple[Estimable, np.ndarray | None]:
+    at: Callable[[np.ndarray], tuple[Unpenalised, np.ndarray]],
+) -> tuple[Unpenalised, np.ndarray | None]:
     """Return the Gaussian at θ, and a direction along which J falls for ever.
 
     The direction is the last of several Newton steps that do not shrink: classes are
     separable, and J has no minimum (Albert and Anderson 1984; see ``separation``). It
     is None if steps shrink, and also if the first one is so large that θ is no minimum
-    in any case. If the curvature is lost, it is θ.
+    in any case. If the curvature is only rounding, the direction is θ.
     `at` returns the Gaussian and the gradient of S J at a θ.
     """
     found, gradient = at(outputs.theta)

@@ -126,15 +126,15 @@ class Outputs(ABC):
 
     @abstractmethod
     def slope(
-        self, X: np.ndarray, column: int, cotangents: "Cotangents"
+        self, X: np.ndarray, column: int, functions: "OutputFunctions"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return Σᵢ of the derivative of functions of z by a column, and its gradient.
 
-        See ``Cotangents``. Returns (C,) and (C, P).
+        See ``OutputFunctions``. Returns (C,) and (C, P).
         """
 
 
-class Cotangents(NamedTuple):
+class OutputFunctions(NamedTuple):
     """C functions e_c(z, t) of raw outputs z and their derivative t = ∂z/∂x̃ⱼ.
 
     Both members take z and t, (m, K). `value` returns Σᵢ e_c, (C,). `derivatives`
@@ -149,16 +149,16 @@ class LinearOutputs(Outputs):
     """z = Wᵀ x̃ + b: the Jacobian is x̃ beside 1, for each output."""
 
     @property
-    def n_rows_of_theta(self) -> int:
-        """The number of weights per output, and its bias."""
+    def n_per_output(self) -> int:
+        """The number of parameters of one output: its weights, and its bias."""
         return self.size // self.n_outputs
 
     def with_ones(self, X: np.ndarray) -> np.ndarray:
         """Return the features and, if there are biases, a column of ones."""
-        return np.hstack([X, np.ones((len(X), self.n_rows_of_theta - X.shape[1]))])
+        return np.hstack([X, np.ones((len(X), self.n_per_output - X.shape[1]))])
 
     def times(self, X: np.ndarray, root: np.ndarray) -> np.ndarray:
-        by_output = root.reshape(self.n_rows_of_theta, -1)
+        by_output = root.reshape(self.n_per_output, -1)
         return (self.with_ones(X) @ by_output).reshape(len(X), self.n_outputs, -1)
 
     def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
@@ -166,20 +166,20 @@ class LinearOutputs(Outputs):
         return (wide[:, :, None] * delta[:, None, :]).reshape(len(X), -1)
 
     def floats_per_row(self, n_columns: int) -> float:
-        return self.n_outputs * max(n_columns, self.n_rows_of_theta)
+        return self.n_outputs * max(n_columns, self.n_per_output)
 
     def slope(
-        self, X: np.ndarray, column: int, cotangents: Cotangents
+        self, X: np.ndarray, column: int, functions: OutputFunctions
     ) -> tuple[np.ndarray, np.ndarray]:
         raw = self.raw(X)
         tangent = np.broadcast_to(self.params["coef"][column], raw.shape)
         gradients = []
-        for by_raw, by_tangent in cotangents.derivatives(raw, tangent):
+        for by_raw, by_tangent in functions.derivatives(raw, tangent):
             gradient = self.gradient(X, by_raw)
             views = self.network.layout.views(gradient)
             views["coef"][column] += by_tangent.sum(axis=0)
             gradients.append(gradient)
-        return cotangents.value(raw, tangent), np.array(gradients)
+        return functions.value(raw, tangent), np.array(gradients)
 
 
 class HiddenOutputs(Outputs):
@@ -218,7 +218,7 @@ class HiddenOutputs(Outputs):
         return self.n_outputs * max(n_columns, self.size)
 
     def slope(
-        self, X: np.ndarray, column: int, cotangents: Cotangents
+        self, X: np.ndarray, column: int, functions: OutputFunctions
     ) -> tuple[np.ndarray, np.ndarray]:
         # A step along a column is a step of the biases along the column's weights: t is
         # the tangent in that direction. It depends on θ, too.
@@ -231,7 +231,7 @@ class HiddenOutputs(Outputs):
             moved["skip_coef"] = "output_intercept"
         raw, tangent, _ = self._tangent(direction, X)
         gradients = []
-        for by_raw, by_tangent in cotangents.derivatives(raw, tangent):
+        for by_raw, by_tangent in functions.derivatives(raw, tangent):
             gradient = np.zeros(self.size)
             _, _, kept = self._tangent(direction, X)
             views = layout.views(gradient)
@@ -242,7 +242,7 @@ class HiddenOutputs(Outputs):
             for weights, biases in moved.items():
                 views[weights][column] += by_direction[biases]
             gradients.append(gradient)
-        return cotangents.value(raw, tangent), np.array(gradients)
+        return functions.value(raw, tangent), np.array(gradients)
 
     def _tangent(self, direction: Any, X: np.ndarray) -> Any:
         return self.network.tangent(self.params, direction, X, self.workspace)

@@ -78,7 +78,7 @@ def contrasts(
     """
     outputs, K = inference.outputs, inference.outputs.n_outputs
     theta = to_raw(outputs, outputs.theta[:, None])[:, 0].reshape(K, -1)
-    root = to_raw(outputs, inference.spread.root()).reshape(*theta.shape, -1)
+    root = to_raw(outputs, inference.interval_gaussian.root()).reshape(*theta.shape, -1)
     fixed = ~inference.free[public_order(outputs)].reshape(K, -1)
     open_ = undetermined(inference).reshape(K, -1)
     if inference.rows.multilabel:
@@ -106,7 +106,7 @@ def norms(root: np.ndarray) -> np.ndarray:
 
 def raw_std_errors(inference: Inference) -> np.ndarray:
     """Return the standard error of each public parameter, NaN without an interval."""
-    outputs, spread = inference.outputs, inference.spread
+    outputs, spread = inference.outputs, inference.interval_gaussian
     order = public_order(outputs)
     if isinstance(spread, RootGaussian):
         errors = norms(to_raw(outputs, spread.root()))
@@ -126,7 +126,7 @@ def raw_std_errors(inference: Inference) -> np.ndarray:
 
 def raw_covariance(inference: Inference) -> np.ndarray:
     """Return the covariance of the public parameters, NaN without an interval."""
-    outputs, spread = inference.outputs, inference.spread
+    outputs, spread = inference.outputs, inference.interval_gaussian
     if isinstance(spread, RootGaussian):
         root = to_raw(outputs, spread.root())
         found = root @ root.T
