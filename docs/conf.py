@@ -96,6 +96,8 @@ sphinx_gallery_conf = {
     "doc_module": ("sknn_simple",),
     "reference_url": {"sknn_simple": None},
     "inspect_global_variables": True,
+    # Two examples at a time: they are most of the time of a build.
+    "parallel": 2,
     "remove_config_comments": True,
     "download_all_examples": False,
     # The page of running times would fetch scripts from the network.
