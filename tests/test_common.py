@@ -73,16 +73,15 @@ SETTINGS = [
     OneHiddenMLP(random_state=0),
     *[SmallMLP(name, **o) for name, o in with_options(ACTIVATIONS, NETWORK_OPTIONS)],
     *[SmallMLP("tanh", solver=name) for name in NETWORK_SOLVERS],
-    *[SmallMLP("gelu", solver=name) for name in NETWORK_SOLVERS],
     SmallMLP("tanh", alpha="auto", cv=3),
     SmallMLP("identity", alpha=0, tol=1e-1),
-    OneHiddenMLP(2, "tanh", alpha=1.0, random_state=0),
     SmallMLP(alpha=0, tol=1e-2),
-    SmallMLP("tanh", alpha=0, tol=1e-1),
 ]
 
 
-# Some data of the checks are separable, which a fit with alpha=0 says.
+# Some data of the checks are separable, which a fit with alpha=0 says. Measuring
+# coverage would take half of the time again; others reach the same lines.
+@pytest.mark.no_cover
 @expects_separation
 @parametrize_with_checks(SETTINGS)
 def test_check_estimator(estimator, check):
