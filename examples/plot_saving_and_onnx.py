@@ -159,7 +159,7 @@ if onnxruntime is not None:
     for size, times in zip(SIZES, ratio, strict=True):
         print(f"{size:>5} rows: scikit-learn takes {times:.1f} times as long")
     assert ratio[0] > 2.0
-# Other work on the machine may slow one of both.
+# Other work on the machine may slow one of the two.
 assert microseconds["scikit-learn"][2] < 5.0 * microseconds["scikit-learn"][0]
 
 # %%

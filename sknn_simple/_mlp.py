@@ -198,7 +198,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     converged_ : bool
         Whether the fit ended for a reason given at ``tol``, or by early stopping.
     solver_ : str
-        The solver that was used; the last one if there were several.
+        The solver that was used.
 
     See Also
     --------

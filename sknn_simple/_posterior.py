@@ -25,12 +25,14 @@ from sknn_simple._posterior_checks import (
 )
 from sknn_simple._posterior_fit import PosteriorFitMixin
 from sknn_simple._posterior_rows import PosteriorRowsMixin
-from sknn_simple._training.heuristics import TAKES_PART
 from sknn_simple._validation import validate_known_rows
 
 # As ``LARGE_GRADIENT``. OneHiddenMLP stops earlier than LogisticNN: on the same tables
 # the gradient was at most 0.6 at the rows of the fit.
 LARGE_NETWORK_GRADIENT = 0.8
+# A column is named if the weights that separate the classes have at least this part of
+# the largest one in it.
+NAMED_PART = 0.01
 
 
 class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
@@ -172,7 +174,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
 
     def _separation(self, error: SeparationError) -> str:
         size = error.size
-        takes_part = size > TAKES_PART * size.max(initial=0.0)
+        takes_part = size > NAMED_PART * size.max(initial=0.0)
         # Weights of dependent columns can be exchanged: which ones separate is open.
         names = self._named(np.flatnonzero(takes_part & ~error.is_dependent))
         columns = f" (columns that separate them: {listed(names)})" if names else ""

@@ -380,9 +380,8 @@ def _as_kind_of(training: Any, X: Any) -> Any:
 
 def _check_size(X: Any) -> None:
     """Raise ValueError for a value that training would refuse in X, too."""
-    size = abs(X)
-    if float(size.max()) > LARGEST_VALUE:
-        row, column = np.unravel_index(size.argmax(), X.shape)
+    if max(float(X.max()), -float(X.min())) > LARGEST_VALUE:
+        row, column = np.unravel_index(abs(X).argmax(), X.shape)
         raise ValueError(
             f"Column {column} of X_val has the value {X[row, column]:g}. Absolute "
             f"values above {LARGEST_VALUE:g} are too large: use another unit for this "

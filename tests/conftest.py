@@ -38,7 +38,8 @@ def large():
 def on_evaluation(monkeypatch):
     """Return a function that has another called before every evaluation of J.
 
-    It is given the objective.
+    It is given the objective. The loss without a penalty, and points whose loss was
+    kept, count as well.
     """
 
     def follow(before):

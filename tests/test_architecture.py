@@ -39,7 +39,7 @@ class Layer(NamedTuple):
     forbidden: frozenset[str] = frozenset()
 
 
-# Floors, from the ground up: each imports only itself and what stands before it.
+# Layers, from the lowest up: each imports only itself and what stands before it.
 LAYERS = {
     f"{PACKAGE}._data": Layer(
         allowed=frozenset({"numpy", "scipy", "threadpoolctl", f"{PACKAGE}._data"}),

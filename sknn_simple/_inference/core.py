@@ -111,12 +111,12 @@ def infer(
         parts = _parts(spec, data, parameters, rows, sizes.by_rows)
         outputs, gaussian, free = parts.outputs, parts.gaussian, parts.free
         log_likelihood, gradient = _likelihood(outputs, rows)
-        spread = gaussian
+        interval_gaussian = gaussian
         if robust:
             # Those of a label, as of separate fits.
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
-            spread = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
+            interval_gaussian = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
     gradient = np.where(free, gradient + parts.penalty * outputs.theta, 0.0)
     return Inference(
         rows,
@@ -126,7 +126,7 @@ def infer(
         parts.held,
         parts.null,
         gaussian,
-        spread,
+        interval_gaussian,
         log_likelihood,
         _log_evidence(spec.alpha, log_likelihood, parts),
         _in_standard_errors(gradient, gaussian),

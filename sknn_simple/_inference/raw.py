@@ -106,10 +106,10 @@ def norms(root: np.ndarray) -> np.ndarray:
 
 def raw_std_errors(inference: Inference) -> np.ndarray:
     """Return the standard error of each public parameter, NaN without an interval."""
-    outputs, spread = inference.outputs, inference.interval_gaussian
+    outputs, intervals = inference.outputs, inference.interval_gaussian
     order = public_order(outputs)
-    if isinstance(spread, RootGaussian):
-        errors = norms(to_raw(outputs, spread.root()))
+    if isinstance(intervals, RootGaussian):
+        errors = norms(to_raw(outputs, intervals.root()))
     else:
         # The rows of F are what Fᵀ makes of unit vectors.
         pull, size = outputs.input_map.pull_back, outputs.size
@@ -119,19 +119,19 @@ def raw_std_errors(inference: Inference) -> np.ndarray:
             units = np.zeros((len(rows), size))
             units[np.arange(len(rows)), rows] = 1.0
             J = np.apply_along_axis(pull, 1, units)
-            errors[start : start + len(rows)] = np.sqrt(spread.variance(J))
+            errors[start : start + len(rows)] = np.sqrt(intervals.variance(J))
     errors[without_interval(inference)] = np.nan
     return errors
 
 
 def raw_covariance(inference: Inference) -> np.ndarray:
     """Return the covariance of the public parameters, NaN without an interval."""
-    outputs, spread = inference.outputs, inference.interval_gaussian
-    if isinstance(spread, RootGaussian):
-        root = to_raw(outputs, spread.root())
+    outputs, intervals = inference.outputs, inference.interval_gaussian
+    if isinstance(intervals, RootGaussian):
+        root = to_raw(outputs, intervals.root())
         found = root @ root.T
     else:
-        half = to_raw(outputs, spread.apply(np.eye(outputs.size)))
+        half = to_raw(outputs, intervals.apply(np.eye(outputs.size)))
         found = to_raw(outputs, np.ascontiguousarray(half.T))
     missing = without_interval(inference)
     found[missing] = np.nan

@@ -133,9 +133,9 @@ SEARCH_TOL = 1e-2
 LARGEST_LOSS = log(1000.0)
 # The fits of a search have at most this number of hidden units: on 22 tables they take
 # 0.76 of the time of 100 units, and choose alphas with the same log-loss (0.772, 0.776
-# of MLPClassifier's). A network with more than SEARCH_WEIGHTS input weights gets fewer,
-# but at least 5, and one per output up to 30. 2,400 texts with 37,000 words take 0.36
-# of the time, for the same alpha.
+# of MLPClassifier's). A network with more than SEARCH_WEIGHTS weights on the columns
+# gets fewer, but at least 5, and one per output up to 30. 2,400 texts with 37,000 words
+# take 0.36 of the time, for the same alpha.
 SEARCH_UNITS, LEAST_UNITS, SEARCH_WEIGHTS = 30, 5, 300_000
 # From this number of rows × parameters on, threads share the folds. Two threads take
 # 1.8 times as long as one at 3e5, and 0.7 at 4e6.

@@ -57,7 +57,7 @@ class Likelihood(NamedTuple):
         S, the number of rows that the evidence counts.
     unit : ndarray of shape (size,)
         The units in which the prior measures the weights. 0 for biases, and for weights
-        that do not count because they are held at 0.
+        that do not count: of constant columns, and those held at 0.
     max_size : int
         With more parameters Lanczos' method is used, without the Hessian.
     """

@@ -22,7 +22,6 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import (
     BLOCK_CURVATURE,
-    LARGEST_ROOT,
     NO_CURVATURE,
     RIDGE,
     SEPARABLE_CURVATURE,
@@ -178,8 +177,6 @@ def known_hessian_preconditioner(
     objective: LinearObjective, base: DiagonalPreconditioner, hessian: np.ndarray
 ) -> BlockPreconditioner | None:
     """Return the map for a Hessian of the loss that was formed already, or None."""
-    if objective.penalty_root.max() > LARGEST_ROOT:
-        return None
     matrix = hessian + np.diag(objective.penalty_root**2)
     return _inverting(objective, base, matrix[None])
 
