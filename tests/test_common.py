@@ -79,9 +79,7 @@ SETTINGS = [
 ]
 
 
-# Some data of the checks are separable, which a fit with alpha=0 says. Measuring
-# coverage would take half of the time again; others reach the same lines.
-@pytest.mark.no_cover
+# Some data of the checks are separable, which a fit with alpha=0 says.
 @expects_separation
 @parametrize_with_checks(SETTINGS)
 def test_check_estimator(estimator, check):

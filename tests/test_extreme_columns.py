@@ -13,9 +13,6 @@ from checks import X, Y, assert_sound
 from models import each_activation, each_class, each_solver
 from sknn_simple import LogisticNN, OneHiddenMLP
 
-# As in test_common.py: other tests reach the same lines.
-pytestmark = pytest.mark.no_cover
-
 
 def odd_columns():
     n = len(X)
