@@ -119,6 +119,7 @@ def _plan_round(
     if J is None or spec.is_bounded or by_matrix:
         return SolvePlan(solver, [exact])
     if hessian is None or J.penalty_root.max() > LARGEST_ROOT:
+        # The square of a larger root of the penalty may be too large for float64.
         # The last of the phases: θ is near the minimum, and blocks are formed once.
         first_order = SOLVERS[solver].first_order
         phases = _renewed_phases(spec, problem, J)[-1:] if first_order else [exact]
