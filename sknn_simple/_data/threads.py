@@ -11,8 +11,9 @@ result of a fit then does not depend on the number of threads either.
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 import numpy as np
@@ -97,7 +98,7 @@ def _set_num_threads(library: Any, n_threads: int) -> None:
 
 
 class Workers:
-    """The threads of one fit: the calling thread, and a pool of `n_threads` - 1.
+    """The threads of one fit: the calling thread, and `n_threads` - 1 helpers.
 
     If no more threads can be started, because of a limit of the process or at the end
     of the program, those that there are do the work.
@@ -105,15 +106,16 @@ class Workers:
 
     def __init__(self, n_threads: int) -> None:
         self._n_threads = n_threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._helpers: list[threading.Thread] = []
+        self._tasks: SimpleQueue[_Indices | None] = SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-            self._executor = None
+        self._tasks.put(None)
+        while self._helpers:
+            self._helpers.pop().join()
 
     def run(self, work: Callable[[int], None], count: int) -> None:
         """Call ``work(0)`` … ``work(count - 1)``, each once, in any order."""
@@ -121,46 +123,94 @@ class Workers:
             for index in range(count):
                 work(index)
             return
-        indices = deque(range(count))  # which threads may change at the same time
-        # NumPy's error state belongs to a thread.
-        errors = np.geterr()
-
-        def work_off() -> None:
-            with np.errstate(**errors):
-                while True:
-                    try:
-                        index = indices.popleft()
-                    except IndexError:  # all are taken
-                        return
-                    work(index)
-
+        indices = _Indices(work, count)
         # The calling thread works as well, so that one thread less must be woken.
-        helpers = min(self._n_threads, count) - 1
-        futures: list[Future[None]] = []
+        n_helpers = self._start(min(self._n_threads, count) - 1)
+        interrupts = []
         try:
-            self._submit(work_off, helpers, futures)
-            work_off()
+            for _ in range(n_helpers):
+                self._tasks.put(indices)
+            indices.work_off()
         finally:
-            # After Ctrl-C in the calling thread no other thread may go on writing.
-            indices.clear()
-            wait(futures)
-        for future in futures:
-            future.result()
+            # After Ctrl-C in the calling thread, now or before, no other thread may go
+            # on writing.
+            while True:
+                try:
+                    self._withdraw()
+                    indices.end()
+                    break
+                except BaseException as interrupt:
+                    interrupts.append(interrupt)
+        if failures := [*interrupts, *indices.failures]:
+            raise failures[0]
 
-    def _submit(
-        self, task: Callable[[], None], count: int, futures: list[Future[None]]
-    ) -> None:
-        """Add `count` futures, or fewer if no more threads can be started."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._n_threads - 1)
+    def _start(self, count: int) -> int:
+        """Start helpers until there are `count`; return how many there are."""
         try:
-            while len(futures) < count:
-                futures.append(self._executor.submit(task))
-        except RuntimeError:
-            # The pool has queued the task for which it could start no thread. Another
-            # of its threads might take it at any time, so that the pool must end.
-            self._executor.shutdown(cancel_futures=True)
-            self._executor = None
-            self._n_threads = 1 + len(futures)
-            # `wait` would wait for a cancelled future.
-            futures[:] = [future for future in futures if not future.cancelled()]
+            while len(self._helpers) < count:
+                helper = threading.Thread(target=_help, args=(self._tasks,))
+                helper.start()
+                self._helpers.append(helper)
+        except RuntimeError:  # no more can be started: do not try again
+            self._n_threads = 1 + len(self._helpers)
+        return min(count, len(self._helpers))
+
+    def _withdraw(self) -> None:
+        """Take back the work that no helper has begun: it would only look for it."""
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
+
+
+class _Indices:
+    """The indices of one `Workers.run`, which its threads take and work on.
+
+    Ctrl-C may come between any two steps of the calling thread, also within the `wait`
+    of ``concurrent.futures``, which then never unlocks its futures, so that their
+    threads hang. Here threads share only locks, lists and deques, whose steps cannot be
+    interrupted.
+    """
+
+    def __init__(self, work: Callable[[int], None], count: int) -> None:
+        self._work = work
+        self._left = deque(range(count))
+        self._busy: list[threading.Lock] = []  # each locked by a helper at work
+        self._error_state = np.geterr()  # which belongs to a thread
+        self.failures: list[BaseException] = []
+
+    def work_off(self) -> None:
+        """Take an index and work on it, until all are taken."""
+        while True:
+            try:
+                index = self._left.popleft()
+            except IndexError:
+                return
+            self._work(index)
+
+    def help(self) -> None:
+        """Work in another thread than the calling one."""
+        lock = threading.Lock()
+        with lock, np.errstate(**self._error_state):
+            self._busy.append(lock)
+            try:
+                self.work_off()
+            except BaseException as failure:
+                self.failures.append(failure)
+
+    def end(self) -> None:
+        """Leave the other indices, and wait for the helpers that have begun.
+
+        A helper that begins later finds no index. After Ctrl-C, call this again.
+        """
+        self._left.clear()
+        for lock in self._busy:
+            with lock:
+                pass
+
+
+def _help(tasks: SimpleQueue[_Indices | None]) -> None:
+    while (task := tasks.get()) is not None:
+        task.help()
+        del task  # its arrays may be large
+    # For the next helper: Ctrl-C may have kept the fit from knowing how many there are.
+    tasks.put(None)

@@ -1,6 +1,11 @@
 """The limit of BLAS threads during a fit, and the threads that work for a fit."""
 
+import gc
+import itertools
+import signal
+import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -286,6 +291,78 @@ def test_an_interrupt_of_the_caller_waits_for_the_helpers():
         with pytest.raises(KeyboardInterrupt):
             workers.run(work, 50)
         assert len(finished) == 1  # the call in progress, and none after it
+
+
+def test_work_is_not_kept_for_helpers_that_come_too_late():
+    class Work:
+        def __call__(self, index):
+            pass
+
+    with Workers(2) as workers:
+        kept = []
+        for _ in range(1000):
+            work = Work()
+            kept.append(weakref.ref(work))
+            workers.run(work, 2)
+        del work
+        # A helper may look at the last one now.
+        assert sum(each() is not None for each in kept) <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its threads get no signals")
+def test_an_interrupt_of_the_caller_that_waits_for_the_helpers():
+    caller, busy, finished = threading.get_ident(), threading.Event(), []
+
+    def work(index):
+        if threading.get_ident() == caller:
+            assert busy.wait(PATIENCE)
+        else:
+            busy.set()
+            threading.Event().wait(0.05)
+            signal.pthread_kill(caller, signal.SIGINT)
+            threading.Event().wait(0.05)
+            finished.append(index)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Workers(2) as workers:
+            with pytest.raises(KeyboardInterrupt):
+                workers.run(work, 2)
+            assert len(finished) == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_at_any_step_of_the_caller_ends():
+    def use(step):
+        """Return whether there is such a step."""
+        steps = itertools.count()
+
+        def trace(frame, event, argument):
+            frame.f_trace_opcodes = True
+            if next(steps) == step:
+                raise KeyboardInterrupt
+            return trace
+
+        with Workers(3) as workers:
+            workers.run(lambda _: None, 3)  # so that its threads have started
+            before = sys.gettrace()
+            gc.disable()  # what its callbacks raise would be dropped
+            sys.settrace(trace)
+            try:
+                workers.run(lambda _: None, 3)
+                return False
+            except KeyboardInterrupt:
+                return True
+            finally:
+                sys.settrace(before)
+                gc.enable()
+
+    threads = set(threading.enumerate())
+    n_steps = next(step for step in itertools.count() if not use(step))
+    assert n_steps > 50
+    assert set(threading.enumerate()) <= threads
 
 
 def test_an_error_in_one_helper_waits_for_the_others():
