@@ -59,6 +59,17 @@ def test_a_column_of_zeros_is_no_intercept():
     assert_allclose(model.predict_proba(np.zeros((1, 7))), np.full((1, 3), 1 / 3))
 
 
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+@each_solver
+def test_a_raw_column_too_small_to_be_squared_is_zero(solver, alpha):
+    tiny, zero = (
+        fitted(with_column(X, value), Y, alpha=alpha, solver=solver, standardize=False)
+        for value in (1e-200, 0.0)
+    )
+    assert_array_equal(tiny.coef_, zero.coef_)
+    assert tiny.alpha_ == zero.alpha_
+
+
 def test_raw_weights_are_penalised_as_those_of_logistic_regression():
     model = fitted(with_column(X), Y, alpha=100.0, standardize=False)
     free = fitted(with_column(X), Y, alpha=100.0)

@@ -46,7 +46,6 @@ from sknn_simple._training.heuristics import (
     FEW_ROWS,
     GROWTH_STEP,
     LARGEST_ALPHA,
-    LARGEST_ROOT,
     LEAST_SHARE,
     LEAST_SLOPE,
     MAX_ROUNDS,
@@ -236,10 +235,10 @@ def _with_evidence(
 def _likelihood(
     spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray
 ) -> Likelihood:
-    """Return the likelihood; weights that a bound or a penalty holds at 0 are out."""
+    """Return the likelihood; weights that a bound holds at 0 are out."""
     J = problem.linear
     assert J is not None  # the spec asks for the evidence of linear networks only
-    held = (spec.signs != 0.0) & (theta == 0.0) | (J.penalty_root > LARGEST_ROOT)
+    held = (spec.signs != 0.0) & (theta == 0.0)
     return Likelihood(
         J.over(J.blocks, np.zeros(J.size)),
         problem.data.counted_rows,

@@ -215,9 +215,6 @@ SAMPLE_BYTES = 2.0**26
 # Iterations after which the Hessian of all rows in chunks replaces that of the sample.
 # With a good sample four to ten are enough.
 SAMPLE_ITERATIONS = 12
-# A weight with a larger root of the penalty is 0. The square of such a root may be too
-# large for float64.
-LARGEST_ROOT = 1e140
 # Larger dense Hessians are an error: forming and factorising one takes three arrays of
 # its size.
 MAX_HESSIAN_BYTES = 2**31

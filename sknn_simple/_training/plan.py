@@ -20,7 +20,6 @@ from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.heuristics import (
     FLOAT32_TOL,
-    LARGEST_ROOT,
     blocks_pay,
     newton_takes_over,
     select_solver,
@@ -118,8 +117,7 @@ def _plan_round(
     by_matrix = "hess" in SOLVERS[solver].derivatives
     if J is None or spec.is_bounded or by_matrix:
         return SolvePlan(solver, [exact])
-    if hessian is None or J.penalty_root.max() > LARGEST_ROOT:
-        # The square of a larger root of the penalty may be too large for float64.
+    if hessian is None:
         # The last of the phases: θ is near the minimum, and blocks are formed once.
         first_order = SOLVERS[solver].first_order
         phases = _renewed_phases(spec, problem, J)[-1:] if first_order else [exact]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._data.features import Features, FeatureTransform
-from sknn_simple._data.moments import column_moments
+from sknn_simple._data.moments import SMALLEST_DEVIATION, column_moments
 from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -254,6 +254,7 @@ def _transform(
     spread = rounded if network.has_bias else np.hypot(deviation, mean)
     if spec.standardize:
         spread = np.where(deviation == 0.0, 0.0, spread)
+    spread = np.where(spread < SMALLEST_DEVIATION, 0.0, spread)
     rounds = spec.standardize and not network.is_linear and dtype == np.float64
     # Rounded to the precision of the features, so that `to_raw` and `from_raw` use the
     # numbers that are applied to the features.
