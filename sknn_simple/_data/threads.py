@@ -105,20 +105,29 @@ class Workers:
     """
 
     def __init__(self, n_threads: int) -> None:
-        self._n_threads = n_threads
-        self._helpers: list[threading.Thread] = []
         self._tasks: SimpleQueue[_Indices | None] = SimpleQueue()
+        self._helpers: list[threading.Thread] = []
+        self._n_threads = n_threads
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._n_threads = 1
         self._tasks.put(None)
         while self._helpers:
             self._helpers.pop().join()
 
+    def __del__(self) -> None:
+        # Ctrl-C may have come before the end of `__exit__`.
+        self._tasks.put(None)
+
     def run(self, work: Callable[[int], None], count: int) -> None:
-        """Call ``work(0)`` … ``work(count - 1)``, each once, in any order."""
+        """Call ``work(0)`` … ``work(count - 1)``, each once, in any order.
+
+        An error of any call is raised, or Ctrl-C. No thread is at work any more then,
+        unless Ctrl-C came twice within microseconds.
+        """
         if count == 1 or self._n_threads == 1:
             for index in range(count):
                 work(index)
@@ -126,37 +135,45 @@ class Workers:
         indices = _Indices(work, count)
         # The calling thread works as well, so that one thread less must be woken.
         n_helpers = self._start(min(self._n_threads, count) - 1)
-        interrupts = []
+        interrupt = None
         try:
             for _ in range(n_helpers):
                 self._tasks.put(indices)
             indices.work_off()
         finally:
-            # After Ctrl-C in the calling thread, now or before, no other thread may go
-            # on writing.
             while True:
                 try:
                     self._withdraw()
                     indices.end()
                     break
-                except BaseException as interrupt:
-                    interrupts.append(interrupt)
-        if failures := [*interrupts, *indices.failures]:
-            raise failures[0]
+                except BaseException as error:
+                    interrupt = error
+            try:
+                if interrupt is not None:
+                    raise interrupt
+            finally:
+                interrupt = None  # its traceback would keep the arrays of this frame
+        indices.raise_failure()
 
     def _start(self, count: int) -> int:
         """Start helpers until there are `count`; return how many there are."""
         try:
             while len(self._helpers) < count:
-                helper = threading.Thread(target=_help, args=(self._tasks,))
+                # A daemon: Ctrl-C within `start` may leave a thread that cannot begin.
+                helper = threading.Thread(
+                    target=_help, args=(self._tasks,), daemon=True
+                )
                 helper.start()
                 self._helpers.append(helper)
-        except RuntimeError:  # no more can be started: do not try again
+        except RuntimeError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # within `start`
+                raise error.__context__ from None
+            # No more can be started: do not try again.
             self._n_threads = 1 + len(self._helpers)
         return min(count, len(self._helpers))
 
     def _withdraw(self) -> None:
-        """Take back the work that no helper has begun: it would only look for it."""
+        """Drop the work that no helper has taken: it would keep its arrays."""
         with suppress(Empty):
             while True:
                 self._tasks.get_nowait()
@@ -167,16 +184,18 @@ class _Indices:
 
     Ctrl-C may come between any two steps of the calling thread, also within the `wait`
     of ``concurrent.futures``, which then never unlocks its futures, so that their
-    threads hang. Here threads share only locks, lists and deques, whose steps cannot be
-    interrupted.
+    threads hang. Here threads share only locks, lists, deques and a SimpleQueue, whose
+    operations are single steps.
     """
 
     def __init__(self, work: Callable[[int], None], count: int) -> None:
         self._work = work
         self._left = deque(range(count))
-        self._busy: list[threading.Lock] = []  # each locked by a helper at work
+        # Each is locked by a helper at work. After Ctrl-C within `end` the calling
+        # thread may hold one, and must be able to lock it again.
+        self._busy: list[Any] = []
         self._error_state = np.geterr()  # which belongs to a thread
-        self.failures: list[BaseException] = []
+        self._failures: list[BaseException] = []
 
     def work_off(self) -> None:
         """Take an index and work on it, until all are taken."""
@@ -189,16 +208,16 @@ class _Indices:
 
     def help(self) -> None:
         """Work in another thread than the calling one."""
-        lock = threading.Lock()
+        lock = threading.RLock()
         with lock, np.errstate(**self._error_state):
             self._busy.append(lock)
             try:
                 self.work_off()
             except BaseException as failure:
-                self.failures.append(failure)
+                self._failures.append(failure)
 
     def end(self) -> None:
-        """Leave the other indices, and wait for the helpers that have begun.
+        """Drop the indices not yet taken, and wait for the helpers that have begun.
 
         A helper that begins later finds no index. After Ctrl-C, call this again.
         """
@@ -207,8 +226,16 @@ class _Indices:
             with lock:
                 pass
 
+    def raise_failure(self) -> None:
+        """Raise the first error of a helper, if there is one."""
+        try:
+            if self._failures:
+                raise self._failures[0]
+        finally:
+            self._failures.clear()  # their tracebacks would keep the arrays
 
-def _help(tasks: SimpleQueue[_Indices | None]) -> None:
+
+def _help(tasks: "SimpleQueue[_Indices | None]") -> None:
     while (task := tasks.get()) is not None:
         task.help()
         del task  # its arrays may be large

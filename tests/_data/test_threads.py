@@ -5,6 +5,7 @@ import itertools
 import signal
 import sys
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -333,6 +334,27 @@ def test_an_interrupt_of_the_caller_that_waits_for_the_helpers():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its threads get no signals")
+def test_an_interrupt_is_raised_although_the_work_of_the_caller_failed():
+    caller, busy = threading.get_ident(), threading.Event()
+
+    def work(index):
+        if threading.get_ident() == caller:
+            assert busy.wait(PATIENCE)
+            raise ZeroDivisionError
+        busy.set()
+        threading.Event().wait(0.05)
+        signal.pthread_kill(caller, signal.SIGINT)
+        threading.Event().wait(0.05)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Workers(2) as workers, pytest.raises(KeyboardInterrupt):
+            workers.run(work, 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.timeout(120)
 def test_an_interrupt_at_any_step_of_the_caller_ends():
     def use(step):
@@ -340,29 +362,64 @@ def test_an_interrupt_at_any_step_of_the_caller_ends():
         steps = itertools.count()
 
         def trace(frame, event, argument):
+            # Python drops an exception of a callback of weak references, for example.
+            if frame.f_globals["__name__"] not in {Workers.__module__, "threading"}:
+                return None
             frame.f_trace_opcodes = True
             if next(steps) == step:
                 raise KeyboardInterrupt
             return trace
 
-        with Workers(3) as workers:
-            workers.run(lambda _: None, 3)  # so that its threads have started
-            before = sys.gettrace()
-            gc.disable()  # what its callbacks raise would be dropped
-            sys.settrace(trace)
-            try:
+        workers, before = Workers(3), sys.gettrace()
+        workers.run(lambda _: None, 3)  # so that its threads have started
+        sys.settrace(trace)
+        try:
+            with workers:
                 workers.run(lambda _: None, 3)
-                return False
-            except KeyboardInterrupt:
-                return True
-            finally:
-                sys.settrace(before)
-                gc.enable()
+            return False
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
 
     threads = set(threading.enumerate())
     n_steps = next(step for step in itertools.count() if not use(step))
     assert n_steps > 50
+    end = time.monotonic() + PATIENCE
+    while not set(threading.enumerate()) <= threads and time.monotonic() < end:
+        time.sleep(0.01)
     assert set(threading.enumerate()) <= threads
+
+
+@pytest.mark.parametrize("fails", ["caller", "helper"])
+def test_nothing_of_failed_work_is_kept(fails):
+    class Work:
+        def __init__(self):
+            self.caller, self.busy = threading.get_ident(), threading.Event()
+
+        def __call__(self, index):
+            is_caller = threading.get_ident() == self.caller
+            if is_caller:
+                assert self.busy.wait(PATIENCE)
+            self.busy.set()
+            if is_caller == (fails == "caller"):
+                raise ZeroDivisionError
+
+    def use(workers):
+        work = Work()
+        try:
+            workers.run(work, 2)
+        except ZeroDivisionError:
+            return weakref.ref(work)
+
+    gc.disable()
+    try:
+        with Workers(2) as workers:
+            kept = use(workers)
+            workers.run(lambda _: None, 2)
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_an_error_in_one_helper_waits_for_the_others():
