@@ -16,7 +16,7 @@ from sknn_simple._inference.linear import (
     gram_matrix,
 )
 from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
-from sknn_simple._inference.sandwich import row_deltas, sandwich
+from sknn_simple._inference.sandwich import sandwich
 from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
 from sknn_simple._training.problem import TrainingProblem, build_problem
@@ -205,8 +205,8 @@ def _likelihood(outputs: Outputs, rows: Rows) -> tuple[float, np.ndarray]:
     value, gradient = 0.0, np.zeros(outputs.size)
     for block in outputs.blocks(rows.X):
         codes, weight = rows.codes[block.rows], rows.weight[block.rows]
-        value -= outputs.loss.value(block.raw, codes, weight)
-        delta = row_deltas(block.probability, codes, weight)
+        delta = block.raw.copy(order="F")
+        value -= outputs.loss.value_and_gradient(delta, codes, weight)
         gradient += outputs.gradient(block.X, delta)
     return value, gradient
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import cholesky, lapack, solve_triangular
 
 from sknn_simple._inference.outputs import Block, HiddenOutputs, Outputs
-from sknn_simple._model.losses import Loss, by_output
+from sknn_simple._model.losses import Loss
 
 
 class RootGaussian:
@@ -139,13 +139,12 @@ def weighted_rows(
 ) -> np.ndarray:
     """Return the rows √w Bᵀ G of a block, (m K, P)."""
     G = outputs.jacobian(block.X)
-    P, weight = block.probability[:, :, None], by_output(weight)[:, :, None]
-    if outputs.loss.shift_invariant:
+    P = block.probability
+    diagonal, root = outputs.loss.covariance_factors(P, weight)
+    if root is not None:
         # With B = diag(√p) - p √pᵀ is Λ = diag(p) - p pᵀ = B Bᵀ.
-        G -= (P * G).sum(axis=1, keepdims=True)
-        G *= np.sqrt(P * weight)
-    else:
-        G *= np.sqrt(P * (1.0 - P) * weight)
+        G -= (P[:, :, None] * G).sum(axis=1, keepdims=True)
+    G *= np.sqrt(diagonal)[:, :, None]
     return G.reshape(-1, outputs.size)
 
 

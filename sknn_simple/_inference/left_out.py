@@ -57,7 +57,7 @@ def left_out(inference: Inference, removed: np.ndarray) -> Iterator[LeftOut]:
     rows, outputs = inference.rows, inference.outputs
     for block, V in with_covariance(inference, inference.gaussian, rows.X):
         codes, weight = rows.codes[block.rows], removed[block.rows]
-        delta = row_deltas(block.probability, codes, weight)[:, :, None]
+        delta = row_deltas(outputs.loss, block.raw, codes, weight)[:, :, None]
         curvature = output_curvature(outputs.loss, block.probability, weight)
         system = np.eye(outputs.n_outputs) - curvature @ V
         pull = np.linalg.solve(system, delta)
@@ -98,8 +98,9 @@ def _second_step(inference: Inference, theta: np.ndarray, row: int) -> np.ndarra
     for block in outputs.blocks(rows.X, outputs.size):
         X, w = outputs.with_ones(block.X), weight[block.rows]
         P = np.asfortranarray(X @ theta.reshape(-1, K))
+        delta = row_deltas(outputs.loss, P, rows.codes[block.rows], w)
+        gradient += (X.T @ delta).reshape(-1)
         outputs.loss.probabilities(P)
-        gradient += (X.T @ row_deltas(P, rows.codes[block.rows], w)).reshape(-1)
         curvature = output_curvature(outputs.loss, P, w)
         precision += np.einsum("na,nkl,nb->akbl", X, curvature, X, optimize=True)
     if outputs.loss.shift_invariant:

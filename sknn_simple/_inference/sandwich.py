@@ -23,19 +23,15 @@ import numpy as np
 
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian
 from sknn_simple._inference.outputs import Outputs
-from sknn_simple._model.losses import by_output
+from sknn_simple._model.losses import Loss
 
 
 def row_deltas(
-    probability: np.ndarray, codes: np.ndarray, weight: np.ndarray
+    loss: Loss, raw: np.ndarray, codes: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Return wᵢ ∂ℓ/∂zᵢ = wᵢ (pᵢ - yᵢ), (m, K); `codes` as in ``TrainingSet``."""
-    delta = probability.copy()
-    if codes.ndim == 1:
-        delta[np.arange(len(codes)), codes] -= 1.0
-    else:
-        delta -= codes
-    delta *= by_output(weight)
+    """Return wᵢ ∂ℓ/∂zᵢ, (m, K); `codes` as in ``TrainingSet``."""
+    delta = raw.copy(order="F")
+    loss.value_and_gradient(delta, codes, weight)
     return delta
 
 
@@ -70,7 +66,7 @@ def sandwich(
     size = outputs.n_outputs * outputs.size
     for block in outputs.blocks(X, size):
         rows = block.rows
-        delta = row_deltas(block.probability, codes[rows], per_row[rows])
+        delta = row_deltas(outputs.loss, block.raw, codes[rows], per_row[rows])
         scores = outputs.row_gradients(block.X, delta) @ root
         if groups is None:
             middle += scores.T @ scores
