@@ -7,6 +7,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Set
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -265,6 +266,29 @@ def _is_facade(node: ast.stmt) -> bool:
 def test_module_keeps_to_its_layer(module):
     source = (ROOT / module).read_text(encoding="utf-8")
     assert violations(source, module.as_posix()) == []
+
+
+def module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, known: Set[str]) -> set[str]:
+    """The modules of the package that the one at `path` names, also in functions."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    found = set()
+    for name, _, _ in uses(tree, ".".join(path.parts[:-1])):
+        while name and name not in known:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {"", PACKAGE, module_name(path)}
+
+
+def test_no_module_imports_itself_through_others():
+    known = set(map(module_name, MODULES))
+    graph = {module_name(path): imported_modules(path, known) for path in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+    assert graph[f"{PACKAGE}._base"]
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -23,7 +23,7 @@ from sknn_simple._chunks.objective import (
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.linear_objective import is_linear
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.bounds import sign_bounds, within
@@ -184,7 +184,7 @@ def _plan_linear(
 ) -> SolvePlan:
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
     J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
-    assert isinstance(J, ChunkedLinearObjective)
+    assert J is not None  # asked before
     sample = problem.data.in_memory()
     if solver == "auto":
         is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
@@ -216,7 +216,7 @@ def _by_sample(
         if hessian is not None:
             return known_hessian_preconditioner(J, diagonal, hessian)
         local = objective_over(spec, sample, Workers(1), *parts)
-        assert isinstance(local, LinearObjective)
+        assert is_linear(local)  # as J is
         if shape.n_params <= spec.thresholds.subsample_params:
             return hessian_preconditioner(local, diagonal, theta)
         if blocks_pay(shape, spec.thresholds):

@@ -6,6 +6,7 @@ loses a factor (mean/deviation)² of its precision.
 """
 
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -34,6 +35,11 @@ class LinearObjective(Objective):
     def dense(self, X: Features) -> np.ndarray:
         """Return the transformed features of a block as a dense array."""
         return X if self.folded is None else self.folded.dense(X)
+
+
+def is_linear(objective: Objective) -> TypeGuard[LinearObjective]:
+    """Return whether J is that of the linear network."""
+    return objective.network.is_linear
 
 
 class LinearCurvature(Curvature):

@@ -20,7 +20,7 @@ from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._data.two_valued import half_distances
 from sknn_simple._model.input_map import InputMap, layer_slices
-from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.linear_objective import LinearObjective, is_linear
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.networks import Network
 from sknn_simple._model.objective import Objective
@@ -68,8 +68,6 @@ class TrainingProblem(NamedTuple):
     data: TrainingSet
     make: MakeObjective
     objective: Objective
-    # The same if the network is linear.
-    linear: LinearObjective | None
     # From raw features to those that θ acts on.
     transform: FeatureTransform
     # (n_features,): the unit of each column in which the penalty measures weights; 1 if
@@ -90,15 +88,19 @@ class TrainingProblem(NamedTuple):
     def with_alpha(self, alpha: float) -> "TrainingProblem":
         """Return the same problem with another strength of the penalty."""
         root = np.sqrt(alpha / self.data.total_weight) * self.penalty_unit
-        linear = self.linear and self.linear.over(self.linear.blocks, root)
-        J = linear or self.objective.over(self.objective.blocks, root)
-        diagonal = _diagonal(J)
-        return self._replace(objective=J, linear=linear, diagonal=diagonal, alpha=alpha)
+        J = self.objective.over(self.objective.blocks, root)
+        return self._replace(objective=J, diagonal=_diagonal(J), alpha=alpha)
 
     def in_precision(self, dtype: np.dtype) -> Objective:
         """Return J with features in another precision."""
         J = self.objective
         return self.make(self.explicit, J.folded, J.penalty_root, dtype)
+
+    @property
+    def linear(self) -> LinearObjective | None:
+        """The objective if the network is linear."""
+        J = self.objective
+        return J if is_linear(J) else None
 
     @property
     def shape(self) -> ProblemShape:
@@ -188,7 +190,6 @@ def problem_over(
         data,
         make,
         objective,
-        objective if isinstance(objective, LinearObjective) else None,
         transform,
         np.where((unit > 0.0) & spec.standardize, unit, 1.0),
         explicit,

@@ -279,7 +279,8 @@ def test_ctrl_c_while_a_preconditioner_is_renewed_keeps_the_iterate(case, record
     J = WithoutCurvature(
         J.network, J.loss, J.blocks, J.penalty_root, J.workers, J.folded
     )
-    problem, theta, observer = case.problem._replace(linear=J), case.start(), recorder()
+    problem = case.problem._replace(objective=J)
+    theta, observer = case.start(), recorder()
     plan = plan_solve(case.spec, problem, theta)
     trained = descend(
         case.spec, problem, plan, theta, None, lambda *_: [observer], whole=problem
