@@ -42,6 +42,21 @@ def class_totals(codes: np.ndarray, weight: np.ndarray, n_classes: int) -> np.nd
     return np.stack([weight.sum() - of_one, of_one], axis=1)
 
 
+def mean_factor(totals: np.ndarray, factors: np.ndarray | None) -> float:
+    """Return the mean factor of the rows whose class has one that is positive.
+
+    `totals` are the weights of the classes, as of ``class_totals``. It is 1 without
+    factors, and for labels, whose factors leave the weights of the rows as they are.
+    """
+    if factors is None or factors.ndim == 2:
+        return 1.0
+    counted = (factors > 0.0) & (totals > 0.0)
+    with np.errstate(over="ignore"):
+        mean = np.average(factors[counted], weights=totals[counted] / totals.max())
+    # Rounding would make "balanced" differ from 1.
+    return float(f"{mean:.12g}")
+
+
 def class_factors(
     totals: np.ndarray, classes: np.ndarray, class_weight: Any
 ) -> np.ndarray:

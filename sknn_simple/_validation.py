@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 from sknn_simple._class_weights import (
     class_factors,
     class_totals,
+    mean_factor,
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
@@ -100,13 +101,17 @@ def _weighted_rows(
 ) -> TrainingSet:
     """Return checked rows with their weights and those of their classes."""
     weight = _sample_weight(X, weight, "sample_weight")
-    mean_weight, factors = _mean_weight(weight), None
+    of_samples, factors = _mean_weight(weight), None
+    mean = of_samples
     if class_weight is not None:
         totals = class_totals(codes, weight, len(classes))
         factors = class_factors(totals, classes, class_weight)
         weight = times_class_weight(weight, codes, factors, class_weight)
+        mean = min(1.0, of_samples * mean_factor(totals, factors))
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
-    return data._replace(class_weight=factors, mean_weight=mean_weight)
+    return data._replace(
+        class_weight=factors, mean_sample_weight=of_samples, mean_weight=mean
+    )
 
 
 def check_no_label_is_missing(y: Any) -> None:
@@ -298,15 +303,15 @@ def validate_validation_set(
         check_consistent_length(X, codes)
     with _renamed("sample_weight"):
         weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
-    mean_weight = _mean_weight(weight)
-    if data.class_weight is not None:
+    mean, factors = _mean_weight(weight), data.class_weight
+    if factors is not None:
+        totals = class_totals(codes, weight, len(data.classes))
         with _renamed("X"):
-            weight = times_class_weight(
-                weight, codes, data.class_weight, estimator.class_weight
-            )
+            weight = times_class_weight(weight, codes, factors, estimator.class_weight)
+        mean = min(1.0, mean * mean_factor(totals, factors))
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
-    )._replace(class_weight=data.class_weight, mean_weight=mean_weight)
+    )._replace(class_weight=factors, mean_weight=mean)
     _check_size(rows.X)
     return rows
 

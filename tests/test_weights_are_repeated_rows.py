@@ -14,6 +14,7 @@ from models import (
     ignores_max_iter,
     labels,
 )
+from sknn_simple import LogisticNN, OneHiddenMLP
 
 # The comparable networks stop at max_iter, on purpose.
 pytestmark = ignores_max_iter
@@ -77,6 +78,31 @@ def test_class_weights_are_sample_weights(model, n_classes):
     by_class.fit(X, labels, sample_weight=s)
     by_row = fit(model, X, labels, sample_weight=s * [weights[k] for k in labels])
     assert_same_bits(by_class, by_row, X)
+
+
+CHOOSING = [LogisticNN(tol=1e-9), OneHiddenMLP(5, "tanh", cv=3, random_state=0)]
+
+
+@pytest.mark.parametrize("weights", [{0: 0.3, 1: 0.05}, {0: 2.0, 1: 5.0}, {0: 0.1}])
+@pytest.mark.parametrize("mean", [1.0, 0.1])
+@pytest.mark.parametrize("model", CHOOSING, ids=lambda m: type(m).__name__)
+def test_class_weights_are_sample_weights_in_the_choice_of_alpha(model, mean, weights):
+    X, y = classes(2, 150)
+    s = np.full(len(y), mean)
+    by_class = clone(model).set_params(class_weight=weights).fit(X, y, sample_weight=s)
+    by_row = fit(model, X, y, sample_weight=s * [weights.get(k, 1.0) for k in y])
+    assert_allclose(by_class.alpha_, by_row.alpha_, rtol=1e-6)
+    assert_allclose(by_class.predict_proba(X), by_row.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.01, 1e-6])
+@pytest.mark.parametrize("model", CHOOSING, ids=lambda m: type(m).__name__)
+def test_small_equal_class_weights_are_none(model, factor):
+    X, y = classes(2, 150)
+    expected = fit(model, X, y)
+    model = clone(model).set_params(class_weight={0: factor, 1: factor}).fit(X, y)
+    assert_allclose(model.alpha_, factor * expected.alpha_, rtol=1e-6)
+    assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
 
 
 @each_comparable_model

@@ -9,6 +9,7 @@ import numpy as np
 from sknn_simple._class_weights import (
     class_factors,
     class_totals,
+    mean_factor,
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
@@ -167,7 +168,7 @@ def target_of(
         largest,
         _weight_sum(totals - apart, factors, multilabel),
         _weight_sum(apart, factors, multilabel),
-        _mean_weight(filled, largest),
+        min(1.0, _mean_weight(filled, largest) * mean_factor(totals, factors)),
         tuple(chunk.n_rows for chunk in chunks),
     )
 
@@ -199,10 +200,11 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     if largest == 0.0:
         raise ValueError("sample_weight_val must not be zero for every sample.")
     totals = _merged(filled, training.classes, largest, "totals")
+    mean = _mean_weight(filled, largest)
     return training._replace(
         largest=largest,
         weight_sum=_weight_sum(totals, training.class_weight, training.multilabel),
-        mean_weight=_mean_weight(filled, largest),
+        mean_weight=min(1.0, mean * mean_factor(totals, training.class_weight)),
         n_rows=tuple(chunk.n_rows for chunk in chunks),
     )
 

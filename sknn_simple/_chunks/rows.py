@@ -113,7 +113,7 @@ class Reader(NamedTuple):
             target.classes,
             target.multilabel,
             target.class_weight,
-            target.mean_weight,
+            mean_weight=target.mean_weight,
         )
 
 

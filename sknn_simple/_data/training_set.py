@@ -58,7 +58,10 @@ class TrainingSet(NamedTuple):
     # The factor of each class, or of each label's two values (n_labels, 2); None
     # without class weights.
     class_weight: np.ndarray | None = None
-    # The mean of the positive sample weights, at most 1.
+    # The mean of the positive sample weights, at most 1. Weights of a larger mean count
+    # rows: 2 is as two equal rows. Of a smaller one they are relative.
+    mean_sample_weight: float = 1.0
+    # The same times the mean factor of the classes, at most 1.
     mean_weight: float = 1.0
     # Whether each row that was passed to fit is among these; None if all are.
     kept: np.ndarray | None = None
@@ -108,7 +111,7 @@ class TrainingSet(NamedTuple):
     def counted_rows(self) -> float:
         """S divided by the mean weight if that is below 1.
 
-        A choice of alpha counts so many observations, because weights may sum to 1.
+        A choice of alpha counts this many observations, because weights may sum to 1.
         """
         return self.total_weight / self.mean_weight
 

@@ -166,8 +166,8 @@ def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
 
 
 def _rows(data: TrainingSet) -> Rows:
-    n = data.counted_rows
-    weight, frequency = n * data.loss_weight, n * data.frequency()
+    weight = data.counted_rows * data.loss_weight
+    frequency = data.total_weight / data.mean_sample_weight * data.frequency()
     return Rows(data.X, data.y, weight, frequency, data.multilabel)
 
 
