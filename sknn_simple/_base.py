@@ -22,6 +22,7 @@ from sknn_simple._compat import (
     with_callbacks,
 )
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._fit_warnings import fit_warnings
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
@@ -143,8 +144,9 @@ class BaseNN(
                 )
         except HookStopped as stopped:
             raise stopped.error from None
-        self._warn_unless_finished(search)
-        self._warn_unless_converged(trained, criteria)
+        for text in fit_warnings(self, search, trained, criteria):
+            stacklevel = 2 + self._frames_of_fit
+            warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
         return self
 
     @with_callbacks
@@ -348,69 +350,16 @@ class BaseNN(
             "solver_": trained.solver,
         }
         if trained.evidence is not None:
-            log_evidence, n_effective, path = trained.evidence
-            attributes["log_evidence_"] = log_evidence
-            attributes["n_effective_"] = n_effective
-            columns = zip(("alpha", "log_evidence"), np.array(path).T, strict=True)
+            attributes["log_evidence_"] = trained.evidence.log_evidence
+            attributes["n_effective_"] = trained.evidence.n_effective
+            path = np.array(trained.evidence.path).T
+            columns = zip(("alpha", "log_evidence"), path, strict=True)
             attributes["evidence_path_"] = dict(columns)
         if search is not None:
             attributes["cv_results_"] = search.table()
         if trained.validation_curve is not None:
             attributes["validation_loss_curve_"] = trained.validation_curve
         return attributes
-
-    def _warn_unless_finished(self, search: Search | None) -> None:
-        if search is None or search.outcome == "lowest":
-            return
-        cause = "a callback" if search.outcome == "observer" else "an interrupt"
-        tried = len(search.tried)
-        chosen = f"the best of {tried} values" if tried else "because none was tried"
-        warnings.warn(
-            f"{type(self).__name__}: {cause} ended the search for alpha. The model was "
-            f"trained with alpha={search.alpha:.3g}, {chosen}.",
-            ConvergenceWarning,
-            stacklevel=3 + self._frames_of_fit,
-        )
-
-    def _warn_unless_converged(
-        self, trained: Trained, criteria: StoppingCriteria
-    ) -> None:
-        if trained.separating is not None:
-            self._warn_of_separation(trained.separating)
-            return
-        outcome = OUTCOMES[trained.outcome]
-        if not outcome.explanation:
-            return
-        reason = outcome.explanation.format(max_iter=self.max_iter, solver=self.solver_)
-        advice = outcome.advice
-        if trained.outcome == "max_iter" and self.alpha != "auto":
-            advice += (
-                " If J falls only slowly, use a larger alpha, or alpha='auto', which "
-                "chooses it from the data."
-            )
-        warnings.warn(
-            f"{type(self).__name__} stopped after {self.n_iter_} iterations because "
-            f"{reason}: the largest entry of the gradient is {trained.grad_norm:.2g}, "
-            f"but tol={criteria.tol:g} asks for at most "
-            f"{criteria.threshold(trained.loss):.2g}. {advice}",
-            ConvergenceWarning,
-            stacklevel=3 + self._frames_of_fit,
-        )
-
-    def _warn_of_separation(self, columns: tuple[int, ...]) -> None:
-        names = getattr(self, "feature_names_in_", None)
-        listed = ", ".join(
-            f"column {c}" if names is None else repr(str(names[c])) for c in columns
-        )
-        remove = f", or remove the columns that separate them: {listed}"
-        warnings.warn(
-            f"{type(self).__name__} with alpha=0 has no optimum, because the classes "
-            "can be separated: weights grow until tol ends the fit, and their size "
-            "means nothing. Use alpha='auto' or another alpha > 0"
-            f"{remove if columns else ''}.",
-            ConvergenceWarning,
-            stacklevel=4 + self._frames_of_fit,
-        )
 
     @abstractmethod
     def _attributes(

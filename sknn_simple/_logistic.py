@@ -81,8 +81,8 @@ class LogisticNN(BaseNN):
     alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
         penalised. "auto" chooses it by the evidence (see above). The evidence counts S
-        rows; sample weights that are less than 1 in the mean count as 1 in the mean,
-        so that only their ratios matter.
+        rows; weights that are less than 1 in the mean, those of classes included,
+        count as 1 in the mean, so that only their ratios matter.
     fit_intercept : bool, default=True
         Whether there is a bias b. Without it the raw output is 0 at x = 0. If it is
         False and X has a constant column, as design matrices of formulas have, the
@@ -132,7 +132,8 @@ class LogisticNN(BaseNN):
         The alpha that was used.
     log_evidence_ : float
         The natural logarithm of the evidence at ``alpha_``, to compare models of the
-        same labels; only if alpha is "auto".
+        same labels; only if alpha is "auto". For more than 300 parameters it comes from
+        random probes; ``Posterior.log_evidence`` is exact.
     n_effective_ : float
         The number of weights that the data determine, γ; only if alpha is "auto".
     evidence_path_ : dict of ndarrays of shape (n_rounds,)
@@ -273,9 +274,13 @@ class LogisticNN(BaseNN):
         zeros = np.zeros(spec.network.layout.size)
         search, warm_start = None, previous is not None
         by_validation = spec.by_evidence and validation is not None
-        context = callbacks.begin_fit(max_subtasks=self.max_iter + by_validation)
+        chooses = (
+            by_validation and self.max_iter > 0
+        )  # else it evaluates the last model
+        context = callbacks.begin_fit(max_subtasks=self.max_iter + chooses)
         if by_validation:
             spec = spec._replace(by_evidence=False)
+        if validation is not None and chooses:
             folds = [Fold(data, validation)]
             search = self._search_alpha(spec, data, folds, zeros, context, callbacks)
             spec = spec._replace(alpha=search.alpha)

@@ -394,8 +394,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         """Search for alpha with coarse fits of a network with at most 30 units."""
         if not folds:
             self._announce(
-                f"alpha={spec.alpha:.3g}, because there are too few rows in a class to "
-                "cross-validate"
+                f"alpha={spec.alpha:.3g}, because there are too few rows to "
+                "cross-validate, in all or in a class"
             )
         most = search_units(data.X.shape[1], data.n_outputs)
         network = self._network(data, most)

@@ -177,6 +177,9 @@ REFUSED = {
     "fractions of rows": ([(REST, [0.5, 1.5])], "cv: split 0: "),
     "numbers": ([1, 2], "cv: split 0: "),
     "one side": ([(REST,)], "cv: split 0: "),
+    "a class": (KFold, r"cv=KFold is a class: pass KFold\(\)"),
+    "a column of rows": ([(REST[:, None], FIRST)], "cv: split 0: .*one-dimensional"),
+    "one row": ([(REST, 3)], "cv: split 0: .*one-dimensional"),
     "three sides": ([(REST, FIRST, FIRST)], "cv: split 0: "),
 }
 

@@ -178,9 +178,13 @@ def test_tasks_are_around_the_work(model, solver, on_evaluation):
 @each_model_and_solver
 def test_stop_is_honoured(model, solver, at):
     recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == at)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model = fitted(model, recorder, solver=solver)
+    # It is asked for, and only a search for alpha that did not end is worth a warning.
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == isinstance(model, LogisticNN)
+    assert all("search for alpha did not end" in text for text in texts)
     recorder.assert_nested()
     assert model.n_iter_ == at + 1
     assert not model.converged_
@@ -195,7 +199,7 @@ def test_stop_is_honoured(model, solver, at):
 @needs_callbacks
 def test_all_callbacks_are_told_of_the_last_iteration():
     first, second = Recorder(lambda c: c.task_name == "iteration"), Recorder()
-    fitted(LINEAR, first, second)
+    fitted(clone(LINEAR).set_params(alpha=1.0), first, second)
     assert first.events == second.events
 
 

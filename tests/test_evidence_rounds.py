@@ -205,9 +205,28 @@ def test_a_callback_that_stops_keeps_the_model(solver):
     whole = LogisticNN("auto", solver=solver).fit(X, Y)
     for at in range(whole.n_iter_):
         model = LogisticNN("auto", solver=solver).set_callbacks(Stop(at))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             model.fit(X, Y)
         assert model.n_iter_ == at + 1
         assert model.converged_ == (at + 1 == whole.n_iter_)
+        assert_is_a_model_of_its_alpha(model)
+        assert len(caught) == (at + 1 < whole.n_iter_)
+        for warning in caught:
+            assert "a callback asked to stop" in str(warning.message)
+
+
+@each_solver
+def test_a_search_that_max_iter_ends_says_so(solver):
+    whole = LogisticNN("auto", solver=solver).fit(X, Y)
+    for max_iter in range(1, whole.n_iter_):
+        model = LogisticNN("auto", solver=solver, max_iter=max_iter)
+        with pytest.warns(ConvergenceWarning, match="search for alpha") as caught:
+            model.fit(X, Y)
+        [warning] = caught
+        text = str(warning.message)
+        assert f"it reached max_iter={max_iter}" in text
+        assert f"than alpha={model.alpha_:.3g}. Raise max_iter" in text
+        # It names the gradient only if that is too large.
+        assert ("tol=" in text) == (model.grad_norm_ > model.tol * min(1, model.loss_))
         assert_is_a_model_of_its_alpha(model)

@@ -3,7 +3,7 @@
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
@@ -157,3 +157,15 @@ def test_warm_start_begins_at_the_last_model_after_a_change(model, change):
         assert_allclose(
             changed.decision_function(X), cold.decision_function(X), atol=0.02
         )
+
+
+@each_class
+def test_without_iterations_alpha_is_that_of_the_last_fit(model):
+    X, y = classes()
+    model = clone(model).set_params(alpha="auto", warm_start=True)
+    rows = {"X_val": X[::3], "y_val": y[::3]}
+    alpha = model.fit(X, y, **rows).alpha_
+    expected = model.predict_proba(X)
+    model.set_params(max_iter=0).fit(X, y, **rows)
+    assert model.alpha_ == alpha
+    assert_array_equal(model.predict_proba(X), expected)

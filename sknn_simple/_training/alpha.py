@@ -215,6 +215,8 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import check_cv
 
+    if isinstance(cv, type):
+        raise ValueError(f"cv={cv.__name__} is a class: pass {cv.__name__}().")
     labels = data.labels()
     # A splitter numbers the rows of positive weight. An iterable of splits numbers the
     # rows that were passed to fit.
@@ -235,6 +237,8 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
 
 
 def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None:
+    if rest.ndim != 1 or aside.ndim != 1:
+        raise ValueError("its rows are no one-dimensional arrays.")
     if not len(rest) or not len(aside):
         raise ValueError("it has no rows of positive weight on one side.")
     lost = lost_classes(data, rest)

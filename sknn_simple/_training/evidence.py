@@ -68,7 +68,7 @@ from sknn_simple._training.spec import TrainSpec
 
 
 class Evidence(NamedTuple):
-    """The evidence at the chosen alpha."""
+    """The evidence at the last alpha."""
 
     # The natural logarithm of the probability density of y.
     log_evidence: float
@@ -76,6 +76,8 @@ class Evidence(NamedTuple):
     n_effective: float
     # Every alpha that was tried and its evidence, in the order of the rounds.
     path: tuple[tuple[float, float], ...]
+    # Whether the search ended at this alpha by itself.
+    is_chosen: bool = False
 
 
 class Round(NamedTuple):
@@ -121,7 +123,8 @@ def minimize_by_evidence(
             proposed = search.next_alpha(alpha, posterior, growth)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
-                return found
+                assert found.evidence is not None  # as posterior is not
+                return found._replace(evidence=found.evidence._replace(is_chosen=True))
             if history.asked_to_stop or history.n_iter >= spec.criteria.max_iter:
                 outcome = "observer" if history.asked_to_stop else "max_iter"
                 return found._replace(outcome=outcome)
