@@ -103,7 +103,7 @@ def test_a_run_has_what_the_goals_need(capsys):
     assert all(any(word in what for word in left_out) for what in missing)
 
 
-def test_all_rows_of_adult_are_a_set_beside_some_of_them(folder):
+def test_all_rows_of_adult_are_a_set_of_their_own(folder):
     settings = common.Settings(
         data=folder, rows=30, speed=True, only="adult", models="LogisticNN(alpha=1)"
     )

@@ -216,7 +216,7 @@ def test_refits_in_processes_are_recorded(model, already_fitted, n_jobs):
     assert len(fits) == 2 * 2 + 1 + already_fitted
 
 
-def test_a_search_for_alpha_has_room_beside_all_iterations():
+def test_the_tasks_of_a_search_are_more_than_all_iterations():
     # A context accepts as many subtasks as it announces.
     recorder = Recorder()
     model = LogisticNN(max_iter=1).set_callbacks(recorder)

@@ -105,7 +105,6 @@ def test_more_rows_than_the_sample():
     model = fit(model, chunked(LARGE[0], 9000), chunked(LARGE[1], 9000))
     assert model.converged_
     assert model.loss_ <= MARGIN * expected.loss_
-    assert model.n_iter_ < expected.n_iter_
 
 
 def test_monotonic_constraints_hold():

@@ -114,7 +114,7 @@ def test_rounding_noise_is_no_feature(model, standardize, container, dtype):
     assert_allclose(model.predict_proba(container(data)), expected, atol=1e-5)
 
 
-def test_single_precision_noise_stays_noise_beside_a_column_that_needs_double():
+def test_single_precision_noise_stays_noise_next_to_a_column_that_needs_double():
     remote = (1e6 + X[:, 0]).astype(np.float32)
     data = np.column_stack([remote, sums_of_shares(np.float32)])
     for form in (np.asarray, sparse.csr_array):

@@ -54,7 +54,7 @@ def test_the_first_of_several_constant_columns_is_the_intercept():
     assert not model.coef_[:, 5].any()
 
 
-def test_a_column_of_zeros_is_no_intercept():
+def test_a_column_of_zeros_is_not_an_intercept():
     model = fitted(with_column(X, 0.0), Y, alpha=1.0)
     assert_allclose(model.predict_proba(np.zeros((1, 7))), np.full((1, 3), 1 / 3))
 
@@ -121,7 +121,7 @@ def test_its_table_is_that_of_a_fit_with_an_intercept(
     assert own.covariance.shape == (found.size, found.size)
 
 
-def test_dependent_columns_beside_an_own_intercept():
+def test_dependent_columns_with_an_own_intercept():
     X, y = noisy_classes(2)
     data = with_column(np.hstack([X, X[:, :1] + 3.0]), 2.0)
     model = fitted(data, y, alpha=0.0)

@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_rows_times_hidden_units(alpha, solver):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_transform_needs_little_memory_beside_what_it_returns(dtype):
+def test_transform_needs_little_memory_for_more_than_its_result(dtype):
     X, y = independent_classes(n=40_000)
     model = OneHiddenMLP(100, random_state=0).fit(X[:100], y[:100])
     X = X.astype(dtype)

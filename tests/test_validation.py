@@ -122,7 +122,7 @@ def test_labels_that_cannot_be_used_are_refused(model, case):
 @pytest.mark.parametrize("y", [LABELS, sparse.csr_array(LABELS)], ids=["dense", "csr"])
 @pytest.mark.parametrize("case", [case for case in BAD_DATA if BAD_DATA[case][1] is Y])
 @each_class
-def test_features_beside_labels_are_checked_too(model, case, y):
+def test_features_are_checked_with_labels_of_every_kind(model, case, y):
     bad_X, _, match = BAD_DATA[case]
     assert_refused(model, match, bad_X, y)
 

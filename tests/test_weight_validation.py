@@ -58,7 +58,7 @@ def test_products_of_weights_beyond_float64_are_refused(model):
 
 
 @each_class
-def test_rows_whose_weight_vanishes_beside_the_others_are_left_out(model):
+def test_rows_whose_weight_vanishes_next_to_others_are_left_out(model):
     weight = np.full(60, 1e10)
     weight[:3] = 1e-320
     model = clone(model).fit(X, Y, sample_weight=weight)
@@ -76,7 +76,7 @@ def test_weights_of_sparse_rows_are_checked_too(model, case):
 @each_y_of_labels
 @pytest.mark.parametrize("case", [c for c in BAD_WEIGHTS if c != "one class left"])
 @each_class
-def test_weights_beside_labels_are_checked_too(model, case, y):
+def test_weights_are_checked_with_labels_of_every_kind(model, case, y):
     # Labels do not exclude each other: rows of one kind are enough.
     weight, match = BAD_WEIGHTS[case]
     assert_refused(model, match, X, y, sample_weight=weight)
@@ -164,7 +164,7 @@ def test_messages_print_values_of_numpy_as_those_of_python(model, case):
 
 
 @each_class
-def test_weights_that_vanish_beside_alpha_are_refused(model):
+def test_weights_that_vanish_next_to_alpha_are_refused(model):
     """alpha divided by their sum, which is what J has, would be infinite."""
     model = clone(model).set_params(alpha=np.float64(2.0))
     match = "alpha=2 divided by the sum of the sample weights, 6e-311, leaves"

@@ -22,7 +22,7 @@ from sknn_simple._training.spec import TrainSpec
 
 
 class LocalObjective(NamedTuple):
-    """What an evaluation needs beside the rows; it is sent to them."""
+    """What an evaluation needs in addition to the rows; it is sent to them."""
 
     spec: TrainSpec
     explicit: FeatureTransform | None

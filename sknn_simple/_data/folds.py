@@ -22,7 +22,7 @@ _SAME_KEY = 1e-11
 # one half 2,000 rows of 30 categories, of which 16 have one class, were taken for
 # copies, and not learned: log-loss 0.69 instead of 0.26.
 _OF_SEVERAL = 0.1
-# Row numbers of so many observations take 8 MB.
+# The row numbers of this many observations take 8 MB.
 _MOST = 10**6
 
 

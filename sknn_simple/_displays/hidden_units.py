@@ -135,7 +135,7 @@ class HiddenUnitsDisplay(Display):
             Show the importance of the features for each output instead of the weights
             into hidden units: the sum over the hidden units of weight into the unit
             times weight out of it (Olden et al. 2004), and the skip connection. It does
-            not depend on rows, and knows nothing of saturated or inactive units.
+            not depend on rows, and ignores that units may be saturated or inactive.
         image_shape : tuple of two ints, default=None
             Height and width in pixels, if the features are the pixels of an image, row
             by row; None to draw bars.

@@ -131,7 +131,7 @@ class NetworkDisplay(Display):
             Draw the importance of each input for each output instead of the hidden
             units: the sum over the hidden units of weight into the unit times weight
             out of it (Olden et al. 2004), and the skip connection. It does not depend
-            on rows, and knows nothing of saturated or inactive units.
+            on rows, and ignores that units may be saturated or inactive.
         feature_names : array-like of str of shape (n_features,), default=None
             Names of the inputs; None for ``feature_names_in_``, or x0, x1, … if the
             model has no names.

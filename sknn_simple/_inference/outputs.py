@@ -82,7 +82,7 @@ class Outputs(ABC):
 
     @property
     def has_intercept(self) -> bool:
-        """Whether the model has a bias beside the weights of its columns."""
+        """Whether the model has a bias in addition to the weights of its columns."""
         return self.network.has_bias and self.own_intercept is None
 
     def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[Block]:
@@ -146,7 +146,7 @@ class OutputFunctions(NamedTuple):
 
 
 class LinearOutputs(Outputs):
-    """z = Wᵀ x̃ + b: the Jacobian is x̃ beside 1, for each output."""
+    """z = Wᵀ x̃ + b: the Jacobian is (x̃, 1), for each output."""
 
     @property
     def n_per_output(self) -> int:

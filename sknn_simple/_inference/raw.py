@@ -14,7 +14,7 @@ from sknn_simple._inference.gaussian import RootGaussian
 from sknn_simple._inference.linear import MOVES
 from sknn_simple._inference.outputs import Outputs
 
-# So many rows of F are used at once.
+# The number of rows of F that are used at once.
 ROWS_OF_F = 256
 
 

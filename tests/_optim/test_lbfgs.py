@@ -57,7 +57,7 @@ def test_indefinite_memory_is_forgotten():
     np.testing.assert_array_equal(inverse.descent(np.array([0.5, 0.0])), [-0.5, 0.0])
 
 
-def test_nothing_is_left_of_what_was_forgotten():
+def test_dropped_pairs_leave_nothing_behind():
     """Also not where it was nan."""
     gradient = np.array([0.5, -0.25])
     steps = [np.array([1.0, 0.5]), np.array([0.2, -1.0])]

@@ -87,7 +87,7 @@ def test_a_good_first_point_costs_nothing():
     assert not calls
 
 
-def test_where_f_is_not_finite_the_step_gets_shorter():
+def test_a_step_to_a_value_that_is_not_finite_is_shortened():
     line = line_of(*FUNCTIONS["wall"])
     point = line.search(line.at(1.0))
     assert point is not None
@@ -116,7 +116,7 @@ def test_at_a_kink_armijo_is_enough():
 
 
 @pytest.mark.parametrize("method", ["search", "backtrack"])
-def test_nothing_is_found_where_f_does_not_fall(method):
+def test_no_step_is_found_if_f_does_not_fall(method):
     line = line_of(lambda t: 0.0 if t == 0.0 else 1.0, lambda t: -1.0)
     assert getattr(line, method)(line.at(1.0)) is None
 

@@ -311,13 +311,13 @@ class Saturated:
 
 
 @pytest.mark.parametrize("y", [-0.03, -0.005, 0.005, 0.03])
-def test_comes_back_from_where_all_is_saturated(y):
+def test_finds_the_minimum_from_a_saturated_start(y):
     """Newton's step is 1e17 long there, too long for halvings to bring it back."""
     result = solve(Saturated(), [0.0, y])
     np.testing.assert_allclose(result.x, [1.0, 0.0], atol=1e-8)
 
 
-def test_comes_back_from_where_there_is_no_curvature_at_all():
+def test_finds_the_minimum_from_a_start_without_curvature():
     class Flat(Saturated):
         def hess(self, x):
             return super().hess(x) - np.diag([1.0, 0.0])

@@ -119,7 +119,7 @@ def test_the_default_layer_starts_in_float32_and_a_small_one_does_not(
 
 
 @pytest.mark.parametrize("settings", [{"standardize": False}, {"solver": "trust-ncg"}])
-def test_no_float32_phase_if_it_is_no_use(settings, cancer, hidden_spec, plan):
+def test_no_float32_phase_where_it_gains_nothing(settings, cancer, hidden_spec, plan):
     """Features that are not rounded; solvers that ask for products of the Hessian."""
     spec = hidden_spec(cancer, thresholds=ALWAYS_FLOAT32, **settings)
     made, problem = plan(spec, cancer)
