@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from benchmarks.data import BUNDLED, DataSet, letters, million, read_csv
+from benchmarks.data import BUNDLED, DataSet, letters, million, read_csv, text
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 SMALL = ("iris", "wine", "breast_cancer", "german", "heart", "mushroom", "twonorm")
@@ -135,6 +135,14 @@ def wide(folder: Path) -> Iterator[Case]:
         yield Case(f"network, noise, {n} x {p}", network, gaussian(n, p, 3))
     for n, p in ((100, 5000), (500, 2000)):
         yield Case(f"network, factors, {n} x {p}", network, collinear(n, p))
+
+
+def texts(folder: Path) -> Iterator[Case]:
+    """Word counts: many sparse columns."""
+    for name, data in (("topics", MADE["topics"]()), ("text", text())):
+        yield Case(name, LogisticNN(alpha=1.0), data)
+        network = OneHiddenMLP(10, alpha=1.0, max_iter=10, random_state=0)
+        yield Case(f"{name}, network", network, data)
 
 
 def networks(folder: Path) -> Iterator[Case]:

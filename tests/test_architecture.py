@@ -111,7 +111,7 @@ LAYERS = {
 # room. A word counts alone, in the plural and as a part of a name with underscores.
 FOREIGN_TO_OPTIM = re.compile(
     r"(?<![a-z])(activation|bias|classifier|feature|hidden|label|layer|network|neuron"
-    r"|softmax|weight)(e?s|ed)?(?![a-z])",
+    r"|softmax|weight)(e?s|ed)?(?![a-z])|LogisticNN|OneHiddenMLP",
     re.IGNORECASE,
 )
 

@@ -24,6 +24,11 @@ ACTS_ON = {
     # By default 59 pairs are stored.
     "lbfgs": (OneHiddenMLP(42, alpha=1.0, random_state=0, max_iter=70), FIVE_CLASSES),
     "rounding": (OneHiddenMLP(5, alpha=1.0, random_state=0, max_iter=2), FIVE_CLASSES),
+    "rescaling": (LogisticNN(alpha=0.1), mechanism_cases.topics(600, 2000, 3)),
+    "sparse_blocks": (
+        OneHiddenMLP(300, alpha=1.0, random_state=0, max_iter=2),
+        mechanism_cases.topics(1000, 3000, 3),
+    ),
     "blocks": (OneHiddenMLP(100, alpha=1.0, random_state=0, max_iter=2), MORE_ROWS),
 }
 

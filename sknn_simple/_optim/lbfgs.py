@@ -44,15 +44,14 @@ from sknn_simple._optim.iteration import iterate
 from sknn_simple._optim.line_search import Line
 
 # More pairs reduce the number of iterations, but each iteration reads all pairs twice.
-# That costs little if they fit a core's second-level cache. Time of a fit with 80 pairs
-# relative to 20 (geometric means): 0.92 for OneHiddenMLP with 10 units, 1.22 with 100
-# units, 1.08 for LogisticNN on sparse text.
+# That costs little if they fit a core's second-level cache: 80 pairs instead of 20 take
+# 0.92 of the time for some hundred variables, and 1.22 for thousands.
 _MIN_PAIRS, _MAX_PAIRS = 20, 80
 _CACHE_BYTES = 2**20
 # The initial b, the largest b, the increase after a full step, and the factor after a
-# shortened one. To reach 1.003 times the higher of both final values OneHiddenMLP needs
-# 0.70 (relu) or 0.87 (tanh) of the iterations needed with b = 0 (geometric means for 20
-# units, six starts on each of five data sets).
+# shortened one. To reach 1.003 times the higher of both final values, functions that
+# are not convex need 0.70 or 0.87 of the iterations needed with b = 0 ("What each
+# mechanism buys" in the docs).
 _SCALING_EXPONENT, _MAX_SCALING_EXPONENT = 0.2, 0.3
 _EXPONENT_INCREASE = 0.01
 _EXPONENT_DECREASE = 0.7
