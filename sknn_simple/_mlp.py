@@ -353,11 +353,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-        search = None
-        if previous is None:
-            starts = [self._draw(self._network(data), seed) for seed in seeds]
-        else:
-            starts = [previous]
+        search, starts = None, [] if previous is None else [previous]
+        starts = starts or [self._draw(self._network(data), seed) for seed in seeds]
         context = callbacks.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         )

@@ -18,7 +18,12 @@ from sknn_simple._chunks.collections import (
     meta_of,
 )
 from sknn_simple._chunks.engine import PATIENCE, Engine
-from sknn_simple._chunks.labels import Aside, target_of, target_of_validation
+from sknn_simple._chunks.labels import (
+    Aside,
+    Target,
+    target_of,
+    target_of_validation,
+)
 from sknn_simple._chunks.prediction import count_right, predict_lazily
 from sknn_simple._chunks.preparing import (
     Source,
@@ -139,9 +144,7 @@ class OnChunks(BaseNN):
             check_memory(engine.client, source, sum(target.n_rows))
         validation = None
         if is_collection(X_val):
-            of_validation = self._source(*given, suffix="_val")
-            counted = count_labels(engine, of_validation, suffix="_val")
-            validation = of_validation, target_of_validation(target, counted)
+            validation = self._counted_validation(engine, target, *given)
         n_params = self._n_params(
             source.n_features, n_outputs(len(target.classes), target.multilabel)
         )
@@ -158,6 +161,13 @@ class OnChunks(BaseNN):
         return data, validation_rows(
             engine, source, data, target, n_params, persist=self.persist
         )
+
+    def _counted_validation(
+        self, engine: Engine, target: Target, *given: Any
+    ) -> tuple[Source, Target]:
+        source = self._source(*given, suffix="_val")
+        counted = count_labels(engine, source, suffix="_val")
+        return source, target_of_validation(target, counted)
 
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
         X = checked_collection(X, f"X{suffix}")

@@ -53,6 +53,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     See Also
     --------
     sknn_simple.LogisticNN : The same model for rows in memory.
+    sklearn.linear_model.SGDClassifier : Learns batch by batch, with ``partial_fit``.
     DaskOneHiddenMLP : The network with one hidden layer for Dask collections.
 
     Notes
@@ -180,6 +181,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     See Also
     --------
     sknn_simple.OneHiddenMLP : The same model for rows in memory.
+    sklearn.neural_network.MLPClassifier : Learns batch by batch, with ``partial_fit``.
     DaskLogisticNN : Logistic and softmax regression for Dask collections.
 
     Examples

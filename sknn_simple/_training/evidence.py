@@ -123,8 +123,8 @@ def minimize_by_evidence(
             proposed = search.next_alpha(alpha, posterior, growth)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
-                assert found.evidence is not None  # as posterior is not
-                return found._replace(evidence=found.evidence._replace(is_chosen=True))
+                chosen = found.evidence and found.evidence._replace(is_chosen=True)
+                return found._replace(evidence=chosen)
             if history.asked_to_stop or history.n_iter >= spec.criteria.max_iter:
                 outcome = "observer" if history.asked_to_stop else "max_iter"
                 return found._replace(outcome=outcome)
