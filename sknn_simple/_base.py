@@ -135,7 +135,8 @@ class BaseNN(
         ConvergenceWarning
             If the solver stopped before the fit converged, or Ctrl-C came while J was
             minimised; the best iterate so far is kept. Also if Ctrl-C or a callback
-            ended the search for alpha; the best alpha so far is used.
+            ended the search for alpha; the best alpha so far is used, and by the
+            evidence the last one.
         """
         try:
             with _unchanged_on_failure(self):

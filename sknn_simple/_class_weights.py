@@ -42,19 +42,32 @@ def class_totals(codes: np.ndarray, weight: np.ndarray, n_classes: int) -> np.nd
     return np.stack([weight.sum() - of_one, of_one], axis=1)
 
 
-def mean_factor(totals: np.ndarray, factors: np.ndarray | None) -> float:
-    """Return the mean factor of the rows whose class has one that is positive.
+def mean_weights(
+    totals: np.ndarray,
+    counts: np.ndarray,
+    largest: float,
+    factors: np.ndarray | None = None,
+) -> tuple[float, float]:
+    """Return the mean of the positive sample weights, and that times class weights.
 
-    `totals` are the weights of the classes, as of ``class_totals``. It is 1 without
-    factors, and for labels, whose factors leave the weights of the rows as they are.
+    `totals` and `counts` are the weight, relative to the `largest`, and the number of
+    rows of positive weight of each class, as of ``class_totals``. Both means are at
+    most 1. Rows of a class of weight 0 do not count. The factors of labels leave the
+    weights of rows as they are, and do not count either.
     """
-    if factors is None or factors.ndim == 2:
-        return 1.0
-    counted = (factors > 0.0) & (totals > 0.0)
-    with np.errstate(over="ignore"):
-        mean = np.average(factors[counted], weights=totals[counted] / totals.max())
+    if totals.ndim == 2:  # each label has all rows
+        totals, counts, factors = totals[0], counts[0], None
+    kept = totals > 0.0 if factors is None else (totals > 0.0) & (factors > 0.0)
+    if not kept.any():
+        return 1.0, 1.0
+    totals, counts = totals[kept], counts[kept]
+    of_samples = min(1.0, float(totals.sum() / counts.sum() * largest))
+    if factors is None:
+        return of_samples, of_samples
+    with np.errstate(over="ignore", under="ignore"):
+        factor = float(np.average(factors[kept], weights=totals / totals.max()))
     # Rounding would make "balanced" differ from 1.
-    return float(f"{mean:.12g}")
+    return of_samples, min(1.0, of_samples * float(f"{factor:.12g}"))
 
 
 def class_factors(

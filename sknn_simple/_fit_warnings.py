@@ -60,15 +60,17 @@ def _of_minimisation(model: Any, trained: Trained, criteria: StoppingCriteria) -
     text = f" stopped after {model.n_iter_} iterations because "
     text += explanation.format(max_iter=model.max_iter, solver=model.solver_)
     threshold = criteria.threshold(trained.loss)
-    if not searches or trained.grad_norm > threshold:
+    if trained.grad_norm > threshold:
         text += (
             f": the largest entry of the gradient is {trained.grad_norm:.2g}, but "
             f"tol={criteria.tol:g} asks for at most {threshold:.2g}"
         )
+    elif trained.outcome == "max_iter":
+        advice = "Raise max_iter to go on."
     if searches:
         text += (
             ". The search for alpha did not end: the evidence may be larger at another "
-            f"one than alpha={trained.alpha:.3g}"
+            f"alpha than {trained.alpha:.3g}"
         )
     if trained.outcome == "max_iter" and model.alpha != "auto":
         advice += (

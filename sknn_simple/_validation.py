@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 from sknn_simple._class_weights import (
     class_factors,
     class_totals,
-    mean_factor,
+    mean_weights,
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
@@ -100,14 +100,13 @@ def _weighted_rows(
     X: Any, codes: np.ndarray, weight: Any, classes: np.ndarray, class_weight: Any
 ) -> TrainingSet:
     """Return checked rows with their weights and those of their classes."""
-    weight = _sample_weight(X, weight, "sample_weight")
-    of_samples, factors = _mean_weight(weight), None
-    mean = of_samples
+    weight, factors = _sample_weight(X, weight, "sample_weight"), None
     if class_weight is not None:
         totals = class_totals(codes, weight, len(classes))
         factors = class_factors(totals, classes, class_weight)
+    of_samples, mean = _mean_weights(codes, weight, len(classes), factors)
+    if factors is not None:
         weight = times_class_weight(weight, codes, factors, class_weight)
-        mean = min(1.0, of_samples * mean_factor(totals, factors))
     data = TrainingSet.from_weighted_rows(X, codes, weight, classes)
     return data._replace(
         class_weight=factors, mean_sample_weight=of_samples, mean_weight=mean
@@ -240,10 +239,15 @@ def check_two_classes(classes: np.ndarray) -> None:
         )
 
 
-def _mean_weight(weight: np.ndarray) -> float:
-    """Return the mean of the positive weights, at most 1; their sum may overflow."""
+def _mean_weights(
+    codes: np.ndarray, weight: np.ndarray, n_classes: int, factors: np.ndarray | None
+) -> tuple[float, float]:
+    """Return the mean sample weight, and that with class weights; both at most 1."""
     largest = float(weight.max())
-    return min(1.0, float((weight[weight > 0.0] / largest).mean() * largest))
+    relative = weight / largest
+    totals = class_totals(codes, relative, n_classes)
+    counts = class_totals(codes, (relative > 0.0).astype(np.float64), n_classes)
+    return mean_weights(totals, counts, largest, factors)
 
 
 def _sample_weight(X: Any, sample_weight: Any, name: str) -> np.ndarray:
@@ -303,12 +307,11 @@ def validate_validation_set(
         check_consistent_length(X, codes)
     with _renamed("sample_weight"):
         weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
-    mean, factors = _mean_weight(weight), data.class_weight
+    factors = data.class_weight
+    _, mean = _mean_weights(codes, weight, len(data.classes), factors)
     if factors is not None:
-        totals = class_totals(codes, weight, len(data.classes))
         with _renamed("X"):
             weight = times_class_weight(weight, codes, factors, estimator.class_weight)
-        mean = min(1.0, mean * mean_factor(totals, factors))
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
     )._replace(class_weight=factors, mean_weight=mean)

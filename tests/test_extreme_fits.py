@@ -119,7 +119,7 @@ def test_the_warning_names_alpha_only_if_one_was_given(model, alpha):
     assert ("a larger alpha, or alpha='auto'" in message) == (alpha == 1.0)
     # The search of LogisticNN has not ended, and its alpha is named.
     searches = alpha == "auto" and isinstance(model, LogisticNN)
-    assert (f"than alpha={model.alpha_:.3g}" in message) == searches
+    assert (f"another alpha than {model.alpha_:.3g}." in message) == searches
     assert message.count("alpha") == 2 * (alpha == 1.0 or searches)
 
 

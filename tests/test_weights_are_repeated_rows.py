@@ -95,6 +95,16 @@ def test_class_weights_are_sample_weights_in_the_choice_of_alpha(model, mean, we
     assert_allclose(by_class.predict_proba(X), by_row.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.parametrize("model", CHOOSING, ids=lambda m: type(m).__name__)
+def test_a_class_of_weight_0_does_not_count_in_the_choice_of_alpha(model):
+    X, y = classes(3, 150)
+    s = np.where(y == 0, 1.0, 0.01)
+    without = clone(model).set_params(class_weight={0: 0.0, 1: 1.0, 2: 1.0})
+    without.fit(X, y, sample_weight=s)
+    by_row = fit(model, X, y, sample_weight=s * (y > 0))
+    assert_allclose(without.alpha_, by_row.alpha_, rtol=1e-6)
+
+
 @pytest.mark.parametrize("factor", [0.1, 0.01, 1e-6])
 @pytest.mark.parametrize("model", CHOOSING, ids=lambda m: type(m).__name__)
 def test_small_equal_class_weights_are_none(model, factor):

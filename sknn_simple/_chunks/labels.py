@@ -9,7 +9,7 @@ import numpy as np
 from sknn_simple._class_weights import (
     class_factors,
     class_totals,
-    mean_factor,
+    mean_weights,
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
@@ -58,8 +58,8 @@ class ChunkLabels(NamedTuple):
     # that are set aside.
     totals: np.ndarray
     aside: np.ndarray
-    # The weight and the number of rows of positive weight.
-    positive: tuple[float, int]
+    # The number of rows of positive weight, likewise.
+    counts: np.ndarray
 
 
 def read_labels(
@@ -80,8 +80,8 @@ def read_labels(
     if aside is not None and n_rows:
         mask = aside.rows(labels, number)
         apart = class_totals(codes[mask], relative[mask], len(classes))
-    positive = float(relative.sum()), int(np.count_nonzero(relative))
-    return ChunkLabels(n_rows, classes, multilabel, largest, totals, apart, positive)
+    counts = class_totals(codes, (relative > 0.0).astype(np.float64), len(classes))
+    return ChunkLabels(n_rows, classes, multilabel, largest, totals, apart, counts)
 
 
 def checked_labels(
@@ -161,6 +161,7 @@ def target_of(
         if not multilabel:
             codes = np.arange(len(classes))
             times_class_weight(largest * totals, codes, factors, class_weight)
+    counts = _merged(filled, classes, None, "counts")
     return Target(
         classes,
         multilabel,
@@ -168,7 +169,7 @@ def target_of(
         largest,
         _weight_sum(totals - apart, factors, multilabel),
         _weight_sum(apart, factors, multilabel),
-        min(1.0, _mean_weight(filled, largest) * mean_factor(totals, factors)),
+        mean_weights(totals, counts, largest, factors)[1],
         tuple(chunk.n_rows for chunk in chunks),
     )
 
@@ -200,11 +201,14 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     if largest == 0.0:
         raise ValueError("sample_weight_val must not be zero for every sample.")
     totals = _merged(filled, training.classes, largest, "totals")
-    mean = _mean_weight(filled, largest)
+    counts = _merged(filled, training.classes, None, "counts")
+    factors = training.class_weight
+    if factors is not None and not (totals * factors).any():
+        raise ValueError("X_val: class_weight leaves no sample with a positive weight.")
     return training._replace(
         largest=largest,
-        weight_sum=_weight_sum(totals, training.class_weight, training.multilabel),
-        mean_weight=min(1.0, mean * mean_factor(totals, training.class_weight)),
+        weight_sum=_weight_sum(totals, factors, training.multilabel),
+        mean_weight=mean_weights(totals, counts, largest, factors)[1],
         n_rows=tuple(chunk.n_rows for chunk in chunks),
     )
 
@@ -216,12 +220,6 @@ def _weight_sum(
     if multilabel:
         return float(totals[0].sum())
     return float((totals if factors is None else totals * factors).sum())
-
-
-def _mean_weight(chunks: list[ChunkLabels], largest: float) -> float:
-    """Return the mean of the positive weights, at most 1."""
-    total = sum(chunk.positive[0] * (chunk.largest / largest) for chunk in chunks)
-    return min(1.0, total / sum(chunk.positive[1] for chunk in chunks) * largest)
 
 
 def _is_multilabel(chunks: list[ChunkLabels], name: str) -> bool:
@@ -248,13 +246,14 @@ def _holds_text(classes: np.ndarray) -> bool:
 
 
 def _merged(
-    chunks: list[ChunkLabels], classes: np.ndarray, largest: float, name: str
+    chunks: list[ChunkLabels], classes: np.ndarray, largest: float | None, name: str
 ) -> np.ndarray:
-    """Return the totals of all chunks, relative to the largest weight."""
+    """Return the sums over all chunks; of weights, relative to the largest one."""
     merged = np.zeros((len(classes), *chunks[0].totals.shape[1:]))
     for chunk in chunks:
         places = np.searchsorted(classes, chunk.classes)
-        merged[places] += getattr(chunk, name) * (chunk.largest / largest)
+        unit = 1.0 if largest is None else chunk.largest / largest
+        merged[places] += getattr(chunk, name) * unit
     return merged
 
 
