@@ -25,7 +25,7 @@ def in_canonical_order(data: TrainingSet) -> TrainingSet:
     Data with many rows are returned as they are.
     """
     n_rows, n_columns = data.X.shape
-    if n_rows > MOST_ROWS or n_rows * n_columns > MOST_VALUES:
+    if data.in_order or n_rows > MOST_ROWS or n_rows * n_columns > MOST_VALUES:
         return data
     X = data.X.toarray() if sparse.issparse(data.X) else data.X
     y = data.y.reshape(n_rows, -1)
@@ -37,7 +37,9 @@ def in_canonical_order(data: TrainingSet) -> TrainingSet:
     weight = whole(data.weight * total)
     weight = np.add.reduceat(weight[order], starts)
     first = order[starts]
-    return data._replace(X=data.X[first], y=data.y[first], weight=weight / weight.sum())
+    return data._replace(
+        X=data.X[first], y=data.y[first], weight=weight / weight.sum(), in_order=True
+    )
 
 
 def _differ(rows: np.ndarray) -> np.ndarray:

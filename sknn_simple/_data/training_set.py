@@ -63,6 +63,8 @@ class TrainingSet(NamedTuple):
     mean_sample_weight: float = 1.0
     # The same times the mean factor of the classes, at most 1.
     mean_weight: float = 1.0
+    # Whether the rows are distinct and sorted, as of ``in_canonical_order``.
+    in_order: bool = False
     # Whether each row that was passed to fit is among these; None if all are.
     kept: np.ndarray | None = None
     # A constant column that takes the place of the intercept, and its value.
@@ -187,5 +189,6 @@ class TrainingSet(NamedTuple):
             y=self.y[kept],
             weight=weight / total,
             total_weight=self.total_weight * total,
+            in_order=False,
             chunks=None,
         )

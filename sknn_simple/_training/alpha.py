@@ -21,9 +21,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.special import entr
 from sklearn.utils.parallel import Parallel, delayed
 
-from sknn_simple._data.canonical_order import whole
+from sknn_simple._data.canonical_order import in_canonical_order, whole
 from sknn_simple._data.folds import (
     assign_folds,
     dealt_rows,
@@ -202,7 +203,8 @@ def cross_validation_folds(
 def _split(
     data: TrainingSet, total: float, rest: np.ndarray, aside: np.ndarray
 ) -> Fold:
-    rows = data.rows(rest)
+    # Sorted here once, not for each alpha.
+    rows = in_canonical_order(data.rows(rest))
     return Fold(rows, data.rows(aside), rows.total_weight / total)
 
 
@@ -284,6 +286,7 @@ def search_alpha(
     tried: list[tuple[float, list[float]]] = []
     outcome = "lowest"
     training = training.smoothed(folds)
+    of_shares = float(np.mean([_loss_of_shares(fold.data) for fold in folds] or 0.0))
     try:
         for k in range(PATH_LENGTH if folds else 0):
             alpha = PATH_START * total / PATH_FACTOR**k
@@ -295,7 +298,7 @@ def search_alpha(
             if asked:
                 outcome = "observer"
                 break
-            if _is_over([losses for _, losses in tried]):
+            if _is_over([losses for _, losses in tried], of_shares):
                 break
     except ENDINGS:
         outcome = "interrupted"
@@ -323,16 +326,25 @@ def _near_minimum(alphas: np.ndarray, means: np.ndarray) -> float:
     return float(alphas[best] * PATH_FACTOR ** (-0.5 * np.round(2.0 * offset)))
 
 
-def _is_over(losses: list[list[float]]) -> bool:
+def _loss_of_shares(data: TrainingSet) -> float:
+    """Return the log-loss of a model that knows the shares of the classes only."""
+    if data.y.ndim == 1:
+        return float(entr(np.bincount(data.y, data.weight)).sum())
+    share = np.clip(data.weight @ data.y, 0.0, 1.0)
+    return float((entr(share) + entr(1.0 - share)).sum())
+
+
+def _is_over(losses: list[list[float]], of_shares: float) -> bool:
     """Return whether the lowest mean loss no longer falls.
 
     A fall counts if it is larger than its error, from the standard error of the
-    differences, fold by fold, or if it is large. While all losses are equal the weights
+    differences, fold by fold, or if it is large; but not if it is small compared with
+    `of_shares`, the loss of the class shares. While all losses are equal the weights
     are still 0. If the loss has fallen little, it must stay for several alphas: before
     a network learns what no column tells alone, it first overfits.
     """
     means = np.mean(losses, axis=1)
-    least, clear = LEAST_FALL * means[0], CLEAR_FALL * means[0]
+    least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
     if np.ptp(means) <= least:
         return False
     fell_little = means.min() > (1.0 - LITTLE) * means[0]

@@ -111,24 +111,38 @@ def search_curve(data, spec):
     return run
 
 
-@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+@pytest.fixture
+def of_shares(data):
+    """Return the log-loss of the shares of the classes."""
+    labels = data.labels()
+    shares = [data.weight[labels == c].sum() for c in np.unique(labels)]
+    return -float(np.dot(shares, np.log(shares)))
+
+
 @pytest.mark.parametrize(
-    ("losses", "n_tried"),
+    ("first", "losses", "n_tried"),
     [
-        ([1.0, 0.7, 0.6, 0.595], 4),
-        ([1.0, 0.7, 0.8], 3),
+        (1.0, [1.0, 0.7, 0.6, 0.595], 4),
+        (1.0, [1.0, 0.7, 0.8], 3),
         # Nothing is learned: the loss may fall later.
-        ([0.7, 0.71, 0.74, 0.8], 4),
-        ([0.7, 0.72, 0.71, 0.15, 0.05, 0.046], 6),
+        (1.0, [0.7, 0.71, 0.74, 0.8], 4),
+        (1.0, [0.7, 0.72, 0.71, 0.15, 0.05, 0.046], 6),
         # The loss falls by much in several steps.
-        ([0.7, 0.67, 0.665, 0.663, 0.661, 0.6, 0.62], 7),
-        ([0.7, 0.695, 0.69, 0.685, 0.684, 0.6835], 6),
+        (1.0, [0.7, 0.67, 0.665, 0.663, 0.661, 0.6, 0.62], 7),
+        (1.0, [0.7, 0.695, 0.69, 0.685, 0.684, 0.6835], 6),
         # The weights are still 0.
-        ([0.7] * PATH_LENGTH, PATH_LENGTH),
-        ([0.7] * (PATIENCE + 3) + [0.6, 0.4, 0.5], PATIENCE + 6),
+        (1.0, [0.7] * PATH_LENGTH, PATH_LENGTH),
+        (1.0, [0.7] * (PATIENCE + 3) + [0.6, 0.4, 0.5], PATIENCE + 6),
+        # The first alpha has learned nearly all.
+        (0.1, [1.0, 0.5, 0.41], 3),
+        (0.2, [1.0, 0.5, 0.41, 0.4], 4),
     ],
 )
-def test_the_path_ends_if_the_loss_no_longer_falls(losses, n_tried, unit, search_curve):
+def test_the_path_ends_if_the_loss_no_longer_falls(
+    first, losses, n_tried, search_curve, of_shares
+):
+    """`first` is the first loss, relative to that of the class shares."""
+    unit = first * of_shares / losses[0]
     after = [losses[-1] - 0.5, *[0.0] * PATH_LENGTH]
     known = [*losses, *after][:PATH_LENGTH]
     found = search_curve(lambda steps, fold: unit * known[round(steps)])
@@ -141,7 +155,7 @@ def test_the_path_ends_if_the_loss_no_longer_falls(losses, n_tried, unit, search
     [(0.03, 2.1, True), (0.03, 1.9, False), (0.06, 0.5, True), (0.009, 9.0, False)],
 )
 def test_a_small_fall_must_be_larger_than_its_error(
-    fall, in_errors, goes_on, search_curve
+    fall, in_errors, goes_on, search_curve, of_shares
 ):
     """`fall` is a part of the first loss. The next alpha ends the path in any case."""
     n_folds, error = 4, fall / in_errors
@@ -151,7 +165,8 @@ def test_a_small_fall_must_be_larger_than_its_error(
 
     def loss(steps, fold):
         is_last = round(steps) >= 2
-        return path[min(round(steps), 3)] + is_last * error * spread[fold]
+        moved = path[min(round(steps), 3)] + is_last * error * spread[fold]
+        return of_shares * moved
 
     found = search_curve(loss, n_folds)
     assert len(found.tried) == (4 if goes_on else 3)
