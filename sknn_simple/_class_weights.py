@@ -61,13 +61,17 @@ def mean_weights(
     if not kept.any():
         return 1.0, 1.0
     totals, counts = totals[kept], counts[kept]
-    of_samples = min(1.0, float(totals.sum() / counts.sum() * largest))
+    of_samples = _rounded(totals.sum() / counts.sum() * largest)
     if factors is None:
         return of_samples, of_samples
     with np.errstate(over="ignore", under="ignore"):
-        factor = float(np.average(factors[kept], weights=totals / totals.max()))
-    # Rounding would make "balanced" differ from 1.
-    return of_samples, min(1.0, of_samples * float(f"{factor:.12g}"))
+        factor = np.average(factors[kept], weights=totals / totals.max())
+    return of_samples, _rounded(of_samples * factor)
+
+
+def _rounded(mean: float) -> float:
+    """Return a mean, at most 1, to 12 digits: balanced weights have exactly 1."""
+    return min(1.0, float(f"{mean:.12g}"))
 
 
 def class_factors(
