@@ -52,7 +52,8 @@ def _of_minimisation(model: Any, trained: Trained, criteria: StoppingCriteria) -
     # With max_iter=0 a warm start evaluates the last model.
     evidence = trained.evidence if model.max_iter > 0 else None
     searches = evidence is not None and not evidence.is_chosen
-    explanation, advice = OUTCOMES[trained.outcome][2:]
+    outcome = OUTCOMES[trained.outcome]
+    explanation, advice = outcome.explanation, outcome.advice
     if searches and not explanation:
         explanation = "a callback asked to stop"
     if not explanation:

@@ -274,9 +274,8 @@ class LogisticNN(BaseNN):
         zeros = np.zeros(spec.network.layout.size)
         search, warm_start = None, previous is not None
         by_validation = spec.by_evidence and validation is not None
-        chooses = (
-            by_validation and self.max_iter > 0
-        )  # else it evaluates the last model
+        # Without iterations the last model is evaluated.
+        chooses = by_validation and self.max_iter > 0
         context = callbacks.begin_fit(max_subtasks=self.max_iter + chooses)
         if by_validation:
             spec = spec._replace(by_evidence=False)

@@ -353,8 +353,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-        search, starts = None, [] if previous is None else [previous]
-        starts = starts or [self._draw(self._network(data), seed) for seed in seeds]
+        search, starts = None, self._starts(data, seeds, previous)
         context = callbacks.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         )
@@ -377,6 +376,14 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         fits = train_each(training, starts, self.n_jobs if data.chunks is None else 1)
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits), search
+
+    def _starts(
+        self, data: TrainingSet, seeds: np.ndarray, previous: np.ndarray | None
+    ) -> list[np.ndarray]:
+        if previous is not None:
+            return [previous]
+        network = self._network(data)
+        return [self._draw(network, seed) for seed in seeds]
 
     def _search(
         self,

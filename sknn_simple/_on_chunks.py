@@ -167,7 +167,7 @@ class OnChunks(BaseNN):
     ) -> tuple[Source, Target]:
         source = self._source(*given, suffix="_val")
         counted = count_labels(engine, source, suffix="_val")
-        return source, target_of_validation(target, counted)
+        return source, target_of_validation(target, counted, self.class_weight)
 
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
         X = checked_collection(X, f"X{suffix}")

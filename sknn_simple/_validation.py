@@ -245,8 +245,11 @@ def _mean_weights(
     """Return the mean sample weight, and that with class weights; both at most 1."""
     largest = float(weight.max())
     relative = weight / largest
-    totals = class_totals(codes, relative, n_classes)
-    counts = class_totals(codes, (relative > 0.0).astype(np.float64), n_classes)
+    if factors is None:  # as if of one class: a pass over the codes is saved
+        totals, counts = relative.sum()[None], np.array([np.count_nonzero(relative)])
+    else:
+        totals = class_totals(codes, relative, n_classes)
+        counts = class_totals(codes, (relative > 0.0).astype(np.float64), n_classes)
     return mean_weights(totals, counts, largest, factors)
 
 
@@ -299,18 +302,18 @@ def validate_validation_set(
     check_kind("X_val", X_val)
     check_kind("y_val", y_val)
     # A float64 beyond float32 becomes infinite, which is refused, or 0.
-    with _renamed("X"), np.errstate(over="ignore", under="ignore"):
+    with renamed("X"), np.errstate(over="ignore", under="ignore"):
         X = _validate_data(estimator, X_val, reset=False, dtype=data.X.dtype)
     X = canonical(X)
-    with _renamed("y"):
+    with renamed("y"):
         codes = _known_codes(data.classes, data.multilabel, y_val)
         check_consistent_length(X, codes)
-    with _renamed("sample_weight"):
+    with renamed("sample_weight"):
         weight = _sample_weight(X, sample_weight_val, "sample_weight_val")
     factors = data.class_weight
     _, mean = _mean_weights(codes, weight, len(data.classes), factors)
     if factors is not None:
-        with _renamed("X"):
+        with renamed("X"):
             weight = times_class_weight(weight, codes, factors, estimator.class_weight)
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
@@ -320,7 +323,7 @@ def validate_validation_set(
 
 
 @contextmanager
-def _renamed(name: str) -> Generator[None]:
+def renamed(name: str) -> Generator[None]:
     """Make errors in the block, which check `name`, say that it is `name`_val."""
     try:
         yield

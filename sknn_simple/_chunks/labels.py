@@ -19,6 +19,7 @@ from sknn_simple._validation import (
     check_not_negative,
     check_two_classes,
     labels_or_indicator,
+    renamed,
 )
 
 
@@ -174,7 +175,9 @@ def target_of(
     )
 
 
-def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Target:
+def target_of_validation(
+    training: Target, chunks: Sequence[ChunkLabels], class_weight: Any
+) -> Target:
     """Return what the labels of validation rows say, with the classes of training."""
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
@@ -203,8 +206,11 @@ def target_of_validation(training: Target, chunks: Sequence[ChunkLabels]) -> Tar
     totals = _merged(filled, training.classes, largest, "totals")
     counts = _merged(filled, training.classes, None, "counts")
     factors = training.class_weight
-    if factors is not None and not (totals * factors).any():
-        raise ValueError("X_val: class_weight leaves no sample with a positive weight.")
+    if factors is not None:
+        codes = np.arange(totals.size)
+        weights = largest * totals.reshape(-1)
+        with renamed("X"):
+            times_class_weight(weights, codes, factors.reshape(-1), class_weight)
     return training._replace(
         largest=largest,
         weight_sum=_weight_sum(totals, factors, training.multilabel),
