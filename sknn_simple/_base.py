@@ -258,7 +258,16 @@ class BaseNN(
 
     def _initial_alpha(self, data: TrainingSet) -> float:
         """Return alpha, or for "auto" the first one of a search."""
-        return START_ALPHA * data.mean_weight if self.alpha == "auto" else self.alpha
+        if self.alpha != "auto":
+            return self.alpha
+        previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
+        if previous > 0.0 and self.max_iter == 0:  # the last model is evaluated
+            return previous
+        return self._first_alpha(data, previous)
+
+    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
+        """Return the first alpha of a search; `previous` is 0 without a warm start."""
+        return START_ALPHA * data.mean_weight
 
     def _uses_validation_set(self) -> bool:
         """Return whether the parameters give validation rows a use."""

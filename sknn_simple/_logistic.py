@@ -274,8 +274,7 @@ class LogisticNN(BaseNN):
         zeros = np.zeros(spec.network.layout.size)
         search, warm_start = None, previous is not None
         by_validation = spec.by_evidence and validation is not None
-        # Without iterations the last model is evaluated.
-        chooses = by_validation and self.max_iter > 0
+        chooses = by_validation and spec.iterates
         context = callbacks.begin_fit(max_subtasks=self.max_iter + chooses)
         if by_validation:
             spec = spec._replace(by_evidence=False)
@@ -288,19 +287,16 @@ class LogisticNN(BaseNN):
         trained = train(spec, data, None, start, observers, warm_start=warm_start)
         return trained, search
 
-    def _initial_alpha(self, data: TrainingSet) -> float:
-        previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
-        if self.alpha == "auto" and previous > 0.0:
-            if self.max_iter == 0:  # the last model is evaluated
-                return previous
+    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
+        if previous > 0.0:
             most = LARGEST_ALPHA * data.counted_rows
             # For rows of an average weight of 1.
             last = previous / getattr(self, "_mean_weight", data.mean_weight)
             return float(np.clip(last, SMALLEST_ALPHA, most)) * data.mean_weight
-        if self.alpha == "auto" and self.standardize:
+        if self.standardize:
             first = first_alpha(data.X.shape[1], data.counted_rows)
             return first * data.mean_weight
-        return super()._initial_alpha(data)
+        return super()._first_alpha(data, previous)
 
     def densify(self) -> Self:
         """Store ``coef_`` as an array again, after ``sparsify``.

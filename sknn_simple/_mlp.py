@@ -2,7 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -298,8 +298,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             φ(X W₁ + b₁), in the precision of X.
         """
         X = self._validated(X)
-        fitted, params = self._fitted_network(X)
-        network = cast(OneHiddenNetwork, fitted)
+        params = self._checked_parameters(X)
+        network = self._network_of(X.shape[1], params)
         return map_rows(
             X,
             network,
@@ -348,7 +348,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         callbacks: FitCallbacks,
     ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
-        chooses = self.alpha == "auto" and not self.early_stopping and self.max_iter > 0
+        chooses = self.alpha == "auto" and not self.early_stopping and spec.iterates
         folds = make_folds(self.cv, spec, data, validation) if chooses else []
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
@@ -408,13 +408,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, context, callbacks, number)
 
-    def _initial_alpha(self, data: TrainingSet) -> float:
-        if self.alpha == "auto" and self.early_stopping:
+    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
+        if self.early_stopping:
             return EARLY_STOPPING_ALPHA * data.mean_weight
-        evaluates = self.warm_start and self.max_iter == 0
-        if self.alpha == "auto" and evaluates and hasattr(self, "alpha_"):
-            return self.alpha_
-        return super()._initial_alpha(data)
+        return super()._first_alpha(data, previous)
 
     _validation_set_advice = (
         "set early_stopping=True or alpha='auto', or leave X_val and y_val out"

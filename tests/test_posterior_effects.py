@@ -80,7 +80,7 @@ def test_errors_are_those_of_the_delta_method(model, target):
             for place in [*(("coef", (j, k)) for j in range(4)), ("intercept", k)]
         ]
     else:
-        layout = model._fitted_network(X)[0].layout.shapes
+        layout = model._network_of(4, model._parameters()).layout.shapes
         order = [(name, i) for name, shape in layout.items() for i in np.ndindex(shape)]
     step = 1e-4
     J = [(moved(*place, step) - moved(*place, -step)) / (2 * step) for place in order]

@@ -31,7 +31,11 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
 from sknn_simple._training.alpha import coarse
-from sknn_simple._training.heuristics import SAMPLE_ITERATIONS, blocks_pay
+from sknn_simple._training.heuristics import (
+    SAMPLE_ITERATIONS,
+    START_CRITERIA,
+    blocks_pay,
+)
 from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
@@ -45,7 +49,7 @@ from sknn_simple._training.problem import (
     problem_over,
 )
 from sknn_simple._training.spec import TrainSpec
-from sknn_simple._training.subsampling import CRITERIA, resembles
+from sknn_simple._training.subsampling import resembles
 from sknn_simple._training.train import (
     MakeObservers,
     Trained,
@@ -97,8 +101,7 @@ class ChunkedRows:
         most = spec.thresholds.subsample_params
         spec = spec._replace(thresholds=spec.thresholds._replace(evidence_params=most))
         with np.errstate(under="ignore"):
-            evaluates = spec.criteria.max_iter == 0
-            if warm_start or evaluates:
+            if warm_start or not spec.iterates:
                 problem = self._problem(spec, data)
                 theta, _ = first_theta(spec, problem, start, warm_start)
             else:
@@ -115,7 +118,7 @@ class ChunkedRows:
                 make_observers,
                 whole=problem,
             )
-        if evaluates and warm_start:
+        if warm_start and not spec.iterates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained
 
@@ -158,7 +161,7 @@ def _from_sample(
     rough = spec  # alpha needs a converged fit
     if not spec.by_evidence:
         is_linear = spec.network.is_linear
-        rough = spec._replace(criteria=CRITERIA) if is_linear else coarse(spec)
+        rough = spec._replace(criteria=START_CRITERIA) if is_linear else coarse(spec)
     trained = train(rough._replace(patience=None), data.in_memory(), None, start)
     if trained.outcome in ENDED:
         raise KeyboardInterrupt

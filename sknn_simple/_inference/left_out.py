@@ -28,6 +28,7 @@ import numpy as np
 from sknn_simple._inference.averaging import averaged, with_covariance
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import output_curvature
+from sknn_simple._inference.linear import gaussian_with_penalty
 from sknn_simple._inference.outputs import Block, LinearOutputs
 from sknn_simple._inference.sandwich import row_deltas
 from sknn_simple._model.losses import by_output
@@ -94,29 +95,22 @@ def _second_step(inference: Inference, theta: np.ndarray, row: int) -> np.ndarra
     weight = rows.weight.copy()
     weight[row] = 0.0
     gradient = inference.penalty * theta
-    precision = np.diag(inference.penalty).reshape(-1, K, outputs.size // K, K)
+    hessian = np.diag(inference.penalty).reshape(-1, K, outputs.size // K, K)
     for block in outputs.blocks(rows.X, outputs.size):
         X, w = outputs.with_ones(block.X), weight[block.rows]
         P = np.asfortranarray(X @ theta.reshape(-1, K))
         delta = row_deltas(outputs.loss, P, rows.codes[block.rows], w)
-        gradient += (X.T @ delta).reshape(-1)
+        gradient += outputs.gradient(block.X, delta)
         outputs.loss.probabilities(P)
         curvature = output_curvature(outputs.loss, P, w)
-        precision += np.einsum("na,nkl,nb->akbl", X, curvature, X, optimize=True)
-    if outputs.loss.shift_invariant:
-        # The gradient is 0 in the direction of an equal shift of all outputs: what is
-        # added there does not matter.
-        for j in range(len(precision)):
-            if inference.penalty[j * K] == 0.0:
-                precision[j, :, j] += precision[j, :, j].trace() / K
-    square = precision.reshape(outputs.size, -1)[np.ix_(free, free)]
+        hessian += np.einsum("na,nkl,nb->akbl", X, curvature, X, optimize=True)
     try:
-        step = np.linalg.solve(square, gradient[free])
+        gaussian = gaussian_with_penalty(
+            outputs, hessian.reshape(outputs.size, -1), inference.penalty, free
+        )
     except np.linalg.LinAlgError:  # without the row there is no minimum
         return theta
-    moved = theta.copy()
-    moved[free] -= step
-    return moved
+    return theta - gaussian.apply(gradient[:, None])[:, 0]
 
 
 def row_losses(inference: Inference, raw: np.ndarray, codes: np.ndarray) -> np.ndarray:

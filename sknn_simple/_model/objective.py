@@ -7,7 +7,7 @@ and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw we
 """
 
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.losses import Loss
 from sknn_simple._model.networks import Arrays, Network, OneHiddenNetwork
 
+NetworkT = TypeVar("NetworkT", bound=Network)
 
-class Objective:
+
+class Objective(Generic[NetworkT]):
     """J over row blocks.
 
     Parameters
@@ -45,7 +47,7 @@ class Objective:
 
     def __init__(
         self,
-        network: Network,
+        network: NetworkT,
         loss: Loss,
         blocks: RowBlocks,
         penalty_root: np.ndarray,
@@ -135,7 +137,9 @@ class Objective:
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
         return value, self.pull_back(gradient)
 
-    def curvature(self, theta: np.ndarray) -> "Curvature":
+    def curvature(
+        self: "Objective[OneHiddenNetwork]", theta: np.ndarray
+    ) -> "Curvature":
         """Return the second derivatives at θ."""
         return Curvature(self, theta)
 
@@ -163,7 +167,9 @@ class Objective:
 class Curvature:
     """The second derivatives of J at one θ, as products with the Hessian."""
 
-    def __init__(self, objective: Objective, theta: np.ndarray) -> None:
+    def __init__(
+        self, objective: Objective[OneHiddenNetwork], theta: np.ndarray
+    ) -> None:
         self._objective = objective
         # A copy: `params` may be views, and a caller may reuse the memory of θ.
         self._params = objective.params(theta.copy())
@@ -171,7 +177,7 @@ class Curvature:
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v, exact, by the R-operator."""
         J = self._objective
-        network = cast(OneHiddenNetwork, J.network)
+        network = J.network
         params, direction = self._params, J.params(v)
 
         def term(block: Block, total: np.ndarray) -> float:

@@ -6,6 +6,8 @@ The thresholds were measured with benchmarks/shape.py, unless a line says otherw
 from math import log
 from typing import NamedTuple
 
+from sknn_simple._optim.stopping import StoppingCriteria
+
 
 class ProblemShape(NamedTuple):
     """What the choices depend on: the shape of X, of the raw outputs and of θ."""
@@ -110,6 +112,8 @@ STRICTER = 3.0
 BLOCK_CURVATURE = 0.999
 # With fewer rows of a class its weights are too uncertain.
 CLASS_ROWS = 10
+# The optimum of a subsample is only a start: it need not be accurate.
+START_CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
 # The subsample represents a column if it has the column's variance up to this factor.
 VARIANCE = 4.0
 # The first alpha of a search, and the one that is used if no search is possible.

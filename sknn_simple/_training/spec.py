@@ -34,6 +34,11 @@ class TrainSpec(NamedTuple):
     block_sizes: BlockSizes = DEFAULT_SIZES
 
     @property
+    def iterates(self) -> bool:
+        """Whether there are iterations; without any, the start is evaluated."""
+        return self.criteria.max_iter > 0
+
+    @property
     def is_bounded(self) -> bool:
         """Whether the sign of a parameter is fixed."""
         return bool(self.signs.any())

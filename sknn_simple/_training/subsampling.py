@@ -18,18 +18,15 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._optim.history import History
 from sknn_simple._optim.minimize import minimize
-from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.heuristics import (
     CLASS_ROWS,
+    START_CRITERIA,
     VARIANCE,
     select_solver,
     subsample_size,
 )
 from sknn_simple._training.problem import TrainingProblem, cut
 from sknn_simple._training.spec import TrainSpec
-
-# The optimum of the subsample is only a start and need not be accurate.
-CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
 
 
 class Subsample(NamedTuple):
@@ -86,9 +83,9 @@ def subsample_optimum(
         J.over(J.blocks, ratio * J.penalty_root),
         theta,
         problem.diagonal,
-        CRITERIA,
+        START_CRITERIA,
         History(),
-        solver=select_solver(shape, CRITERIA.tol, spec.thresholds),
+        solver=select_solver(shape, START_CRITERIA.tol, spec.thresholds),
     )
     if outcome == "interrupted":
         raise KeyboardInterrupt

@@ -109,7 +109,7 @@ def train(
         limit_blas_threads() as n_threads,
         Workers(n_threads) as workers,
     ):
-        evaluates = warm_start and spec.criteria.max_iter == 0
+        evaluates = warm_start and not spec.iterates
         is_linear = spec.network.is_linear
         if not is_linear or few_distinct_rows(spec, data.X) is not None:
             data = in_canonical_order(data)
@@ -152,7 +152,7 @@ def descend(
     trained = _trained(found, history)
     if stopping is not None:
         return _best_of(trained, problem, stopping)
-    if problem.alpha == 0.0 and spec.criteria.max_iter > 0:
+    if problem.alpha == 0.0 and spec.iterates:
         trained = _without_penalty(spec, problem, found.theta, trained)
     if validation is not None:
         theta = whole.from_raw(trained.parameters)
@@ -185,7 +185,7 @@ def first_theta(
 ) -> tuple[np.ndarray, bool]:
     """Return the initial θ, within the bounds, and whether a warm start was used."""
     J, bounds = problem.objective, sign_bounds(spec.signs)
-    if warm_start and spec.criteria.max_iter == 0:
+    if warm_start and not spec.iterates:
         return problem.from_raw(start), True
     if not warm_start:
         if problem.linear is not None:
