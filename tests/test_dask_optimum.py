@@ -21,7 +21,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from models import each_solver, fit
+from models import SOLVERS, each_solver, fit
 
 pytestmark = pytest.mark.timeout(120)
 WEIGHT = np.random.default_rng(0).gamma(1.0, size=len(Y))
@@ -217,7 +217,7 @@ def test_separable_classes(whole):
     assert not model.converged_
 
 
-@pytest.mark.parametrize("solver", ["auto", "lbfgs", "newton-cg", "newton-cholesky"])
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
 def test_collinear_columns_have_the_minimum_norm(solver):
     table = np.column_stack([X, X[:, 0] + X[:, 1], 2.0 * X[:, 2]])
     model = clone(LINEAR).set_params(alpha=0.0, solver=solver)

@@ -288,7 +288,7 @@ def test_a_warm_start_leaves_an_extreme_alpha(data, alpha):
     assert_same_choice(fit(EXACT, X, y), model.set_params(alpha="auto").fit(X, y), 0.06)
 
 
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "trust-ncg"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_number_of_threads_does_not_change_a_bit(solver, container, large):
     X, y = container(large[0][:12_000]), large[1][:12_000]

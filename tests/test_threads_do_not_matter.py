@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from models import assert_same_bits, fit, ignores_max_iter
+from models import SOLVERS, assert_same_bits, fit, ignores_max_iter
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 # The comparable networks stop at max_iter, on purpose.
@@ -18,9 +18,7 @@ pytestmark = ignores_max_iter
 
 
 LARGE = [
-    LogisticNN(solver="newton-cholesky", max_iter=4),
-    LogisticNN(solver="newton-cg", max_iter=4),
-    LogisticNN(solver="lbfgs", max_iter=10),
+    *(LogisticNN(solver=solver, max_iter=10) for solver in SOLVERS),
     OneHiddenMLP(50, alpha=1.0, max_iter=5, random_state=0),
     OneHiddenMLP(50, "tanh", alpha=1.0, solver="newton-cg", max_iter=2, random_state=0),
 ]

@@ -1,17 +1,15 @@
 """What verbose=1 prints."""
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from models import NETWORK, each_class, independent_classes
+from models import NETWORK, each_class, each_model_and_solver, independent_classes
 
 X, Y = independent_classes()
 
 
-@pytest.mark.parametrize("solver", ["auto", "newton-cg", "trust-ncg", "lbfgs"])
-@each_class
+@each_model_and_solver
 def test_the_table_is_readable(model, solver, capsys):
     model = clone(model).set_params(verbose=1, solver=solver, alpha=1.0)
     model.fit(X, Y)

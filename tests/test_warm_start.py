@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from models import (
+    SOLVERS,
     classes,
     each_class,
     each_comparable_model,
@@ -61,7 +62,7 @@ def test_warm_start_goes_on_where_the_last_fit_ended(activation, standardize, sk
 @pytest.mark.parametrize("n_samples", [150, 4200])
 @pytest.mark.parametrize("alpha", [0.0, 1e-3, 1.0])
 @pytest.mark.parametrize("unit", [1e-6, 1e-2, 10.0, 1e3, 1e6])
-@pytest.mark.parametrize("solver", ["auto", "newton-cholesky", "lbfgs"])
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
 def test_warm_start_in_other_units_ends_at_the_same_optimum(
     n_samples, alpha, unit, solver
 ):
