@@ -25,10 +25,11 @@ ENVIRONMENT = {
 # worksteal: the tests of a file stay together, so that its fits are shared.
 WORKERS = ("-n", os.environ.get("TEST_WORKERS", "auto"), "--dist", "worksteal")
 # Tests that read sources and texts, of benchmarks/, which developers run on new
-# versions, of the changes that the contributors' pages show, and of our formulas. None
-# of them asks a version of NumPy, SciPy or scikit-learn: the run on the newest versions
-# is enough.
+# versions, of the changes that the contributors' pages show, of our formulas, and of
+# threads. None of them asks a version of NumPy, SciPy or scikit-learn: the run on the
+# newest versions is enough.
 ON_NEWEST_ONLY = (
+    "_data/test_threads.py",
     "_model",
     "test_architecture.py",
     "test_benchmarks.py",
@@ -37,6 +38,8 @@ ON_NEWEST_ONLY = (
     "test_benchmarks_rdatasets.py",
     "test_contributing.py",
     "test_examples.py",
+    "test_extreme_columns.py",
+    "test_mechanisms.py",
 )
 NIGHTLY_WHEELS = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 

@@ -25,6 +25,35 @@ settings.register_profile("gate", derandomize=True, deadline=None, database=None
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("gate")
 
+# Files that hold a promise for many cases, over lines that other tests reach, or that
+# trace memory. They run without the tracer of coverage, which costs half of their time.
+NOT_COVERING = {
+    "test_alpha_search_invariants.py",
+    "test_architecture.py",
+    "test_benchmarks.py",
+    "test_benchmarks_defaults.py",
+    "test_benchmarks_inference.py",
+    "test_common.py",
+    "test_examples.py",
+    "test_extreme_columns.py",
+    "test_fuzz.py",
+    "test_mechanisms.py",
+    "test_objective.py",
+    "test_onnx_composites.py",
+    "test_record.py",
+    "test_reference.py",
+    "test_reliability.py",
+    "test_restarts.py",
+    "test_same_optimum.py",
+    "test_threads_do_not_matter.py",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in NOT_COVERING:
+            item.add_marker("no_cover")
+
 
 @pytest.fixture(scope="session")
 def large():
