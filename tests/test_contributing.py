@@ -39,7 +39,8 @@ TESTED = [
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
 def test_changes_shown_to_contributors_apply_and_pass_the_tests(tmp_path):
     """The new entries pass the tests of all entries, and models train with them."""
-    programs = {"patch": ["patch", "-p1", "--forward"], "git": ["git", "apply", "-"]}
+    patch = ["patch", "-p1", "--forward", "--fuzz=0"]
+    programs = {"patch": patch, "git": ["git", "apply", "-"]}
     command = next((c for name, c in programs.items() if shutil.which(name)), None)
     if command is None:
         pytest.skip("needs patch or git")
