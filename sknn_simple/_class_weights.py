@@ -15,12 +15,19 @@ def times_class_weight(
     The labels of a multilabel target have factors of their own, so that their rows keep
     their weights. They are only checked.
     """
+    if codes.ndim == 1:
+        return checked_product(weight, factors[codes], class_weight)
+    of_labels = factors[np.arange(codes.shape[1]), codes.astype(np.intp)]
+    checked_product(weight[:, None], of_labels, class_weight)
+    return weight
+
+
+def checked_product(
+    weight: np.ndarray, factors: np.ndarray, class_weight: Any
+) -> np.ndarray:
+    """Return weight · factors; raise if it overflows, or is 0 everywhere."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if codes.ndim == 1:
-            product = weight * factors[codes]
-        else:
-            labels = np.arange(codes.shape[1])
-            product = weight[:, None] * factors[labels, codes.astype(np.intp)]
+        product = weight * factors
     if not np.isfinite(product).all():
         raise ValueError(
             f"class_weight={_plain_keys(class_weight)!r} times sample_weight leaves "
@@ -31,7 +38,7 @@ def times_class_weight(
             f"class_weight={_plain_keys(class_weight)!r} leaves no sample with a "
             "positive weight."
         )
-    return product if codes.ndim == 1 else weight
+    return product
 
 
 def class_totals(codes: np.ndarray, weight: np.ndarray, n_classes: int) -> np.ndarray:
@@ -46,7 +53,7 @@ def mean_weights(
     totals: np.ndarray,
     counts: np.ndarray,
     largest: float,
-    factors: np.ndarray | None = None,
+    factors: np.ndarray | None,
 ) -> tuple[float, float]:
     """Return the mean of the positive sample weights, and that times class weights.
 

@@ -27,7 +27,7 @@ from sknn_simple._training.spec import TrainSpec, check_solver
 from sknn_simple._training.train import Trained
 from sknn_simple._warm_start import continues_converged_fit
 
-_SOLVERS = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
+_SOLVERS = [name for name, row in SOLVERS.items() if not row.needs_matrix]
 
 
 class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):

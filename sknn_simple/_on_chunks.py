@@ -2,12 +2,11 @@
 
 import copy
 from abc import abstractmethod
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_simple._base import BaseNN
 from sknn_simple._chunks.collections import (
@@ -17,7 +16,7 @@ from sknn_simple._chunks.collections import (
     is_collection,
     meta_of,
 )
-from sknn_simple._chunks.engine import PATIENCE, Engine
+from sknn_simple._chunks.engine import Engine
 from sknn_simple._chunks.labels import (
     Aside,
     Target,
@@ -41,7 +40,8 @@ class OnChunks(BaseNN):
     """Fits and predicts Dask collections where their rows are."""
 
     # The seconds without any worker after which they count as lost.
-    worker_patience: ClassVar[float] = PATIENCE
+    # A nanny starts a new process in two or three seconds.
+    worker_patience: ClassVar[float] = 20.0
 
     # The class of ``to_local``.
     _local: ClassVar[type[BaseNN]]
@@ -179,17 +179,6 @@ class OnChunks(BaseNN):
         is_sparse = sparse.issparse(getattr(X, "_meta", None))
         return Source(chunks, meta.shape[1], dtype_of(X), is_sparse)
 
-    def _check_folds(self, X_val: Any) -> None:
-        """Raise ValueError for splits of all rows: the sample is cross-validated."""
-        cv = getattr(self, "cv", None)
-        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
-            return
-        if self.alpha == "auto" and X_val is None:
-            raise ValueError(
-                "cv must be a number of folds or a splitter for rows in chunks, because"
-                f" a sample of them is split; got splits: {type(cv).__name__}."
-            )
-
     def _used_client(self) -> Any:
         """Return the client; without one that of this process, if there is one."""
         from distributed import default_client
@@ -207,11 +196,10 @@ class OnChunks(BaseNN):
 
     def _aside(self, X_val: Any) -> Aside | None:
         """Return the share of the rows that early stopping sets aside, if any."""
-        if X_val is not None or not getattr(self, "early_stopping", False):
-            return None
-        generator = check_random_state(getattr(self, "random_state", None))
-        seed = int(generator.randint(np.iinfo(np.int32).max))
-        return Aside(getattr(self, "validation_fraction", 0.1), seed)
+        return None
+
+    def _check_folds(self, X_val: Any) -> None:
+        """Raise ValueError if rows in chunks cannot be cross-validated as asked."""
 
     @abstractmethod
     def _n_params(self, n_features: int, n_outputs: int) -> int:

@@ -172,12 +172,7 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
             In the order of ``classes_``. Rows sum to 1, except for a multilabel target:
             there each column is the probability of its label.
         """
-
-        def probabilities(loss: Loss, raw: np.ndarray) -> np.ndarray:
-            loss.probabilities(raw)
-            return raw
-
-        return self._with_loss(X, probabilities)
+        return self._with_loss(X, lambda loss, raw: loss.probabilities(raw))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.

@@ -4,8 +4,13 @@ They need the extra ``dask``: ``pip install "sknn_simple[dask]"``.
 """
 
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
+from sklearn.utils.validation import check_random_state
+
+from sknn_simple._chunks.labels import Aside
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._on_chunks import OnChunks
@@ -253,6 +258,23 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
         )
         self.client = client
         self.persist = persist
+
+    def _check_folds(self, X_val: Any) -> None:
+        cv = self.cv
+        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+            return
+        if self.alpha == "auto" and X_val is None:
+            raise ValueError(
+                "cv must be a number of folds or a splitter for rows in chunks, because"
+                f" a sample of them is split; got splits: {type(cv).__name__}."
+            )
+
+    def _aside(self, X_val: Any) -> Aside | None:
+        if X_val is not None or not self.early_stopping:
+            return None
+        generator = check_random_state(self.random_state)
+        seed = int(generator.randint(np.iinfo(np.int32).max))
+        return Aside(self.validation_fraction, seed)
 
     def _n_params(self, n_features: int, n_outputs: int) -> int:
         return self.hidden_layer_size * (n_features + 1 + n_outputs)

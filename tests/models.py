@@ -23,7 +23,7 @@ HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn < 1.9")
 
 # A network has no Hessian: only the linear model takes the solvers that need one.
-NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]
+NETWORK_SOLVERS = [n for n, row in SOLVERS.items() if not row.needs_matrix]
 
 # Small models. The networks have a fixed alpha, because a search takes as long as ten
 # fits; CHOOSING searches.

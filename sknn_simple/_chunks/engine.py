@@ -18,9 +18,8 @@ Lazy = Any
 ADDED_PARTS = 8
 # A value of its own costs each evaluation a task and its way to the other workers.
 SMALL_BYTES = 2**16
-# Seconds between two looks at whether there are workers, and the seconds without any
-# after which they count as lost. A nanny starts a new process in two or three.
-LOOK, PATIENCE = 1.0, 20.0
+# Seconds between two looks at whether there are workers.
+LOOK = 1.0
 
 
 class Engine:
@@ -30,11 +29,11 @@ class Engine:
     ----------
     client : distributed.Client or None
         None computes with Dask's local scheduler.
-    patience : float, default=20.0
+    patience : float
         The seconds without any worker after which they count as lost.
     """
 
-    def __init__(self, client: Any | None, patience: float = PATIENCE) -> None:
+    def __init__(self, client: Any | None, patience: float) -> None:
         self.client = client
         self._patience = patience
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknn_simple._class_weights import (
+    checked_product,
     class_factors,
     class_totals,
     mean_weights,
-    times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._kinds import check_kind
@@ -141,11 +141,8 @@ def target_of(
     chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None
 ) -> Target:
     """Return what the labels of all chunks say; raise if they cannot be trained on."""
-    filled = [chunk for chunk in chunks if chunk.n_rows]
-    if not filled:
-        raise ValueError("X has no rows: all of its chunks are empty.")
-    multilabel = _is_multilabel(filled, "y")
-    _check_kinds_agree(filled, "y")
+    filled = _filled(chunks, "")
+    multilabel = filled[0].multilabel
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     if not multilabel:
         check_two_classes(classes)
@@ -160,8 +157,7 @@ def target_of(
     if class_weight is not None:
         factors = class_factors(totals, classes, class_weight)
         if not multilabel:
-            codes = np.arange(len(classes))
-            times_class_weight(largest * totals, codes, factors, class_weight)
+            checked_product(largest * totals, factors, class_weight)
     counts = _merged(filled, classes, None, "counts")
     return Target(
         classes,
@@ -179,11 +175,8 @@ def target_of_validation(
     training: Target, chunks: Sequence[ChunkLabels], class_weight: Any
 ) -> Target:
     """Return what the labels of validation rows say, with the classes of training."""
-    filled = [chunk for chunk in chunks if chunk.n_rows]
-    if not filled:
-        raise ValueError("X_val has no rows: all of its chunks are empty.")
-    multilabel = _is_multilabel(filled, "y_val")
-    _check_kinds_agree(filled, "y_val")
+    filled = _filled(chunks, "_val")
+    multilabel = filled[0].multilabel
     classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     is_text, is_text_in_y = map(_holds_text, (classes, training.classes))
     if multilabel == training.multilabel and is_text != is_text_in_y:
@@ -207,10 +200,8 @@ def target_of_validation(
     counts = _merged(filled, training.classes, None, "counts")
     factors = training.class_weight
     if factors is not None:
-        codes = np.arange(totals.size)
-        weights = largest * totals.reshape(-1)
         with renamed("X"):
-            times_class_weight(weights, codes, factors.reshape(-1), class_weight)
+            checked_product(largest * totals, factors, class_weight)
     return training._replace(
         largest=largest,
         weight_sum=_weight_sum(totals, factors, training.multilabel),
@@ -228,23 +219,21 @@ def _weight_sum(
     return float((totals if factors is None else totals * factors).sum())
 
 
-def _is_multilabel(chunks: list[ChunkLabels], name: str) -> bool:
-    """Return whether labels are an indicator matrix; raise if the chunks disagree."""
-    kinds = {chunk.multilabel and len(chunk.classes) for chunk in chunks}
-    if len(kinds) > 1:
+def _filled(chunks: Sequence[ChunkLabels], suffix: str) -> list[ChunkLabels]:
+    """Return the chunks with rows; raise if their labels are of several kinds."""
+    filled = [chunk for chunk in chunks if chunk.n_rows]
+    if not filled:
+        raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
+    if len({chunk.multilabel and len(chunk.classes) for chunk in filled}) > 1:
         raise ValueError(
-            f"{name} must hold one label per sample, or the same labels in every chunk "
-            "of a multilabel indicator matrix; its chunks differ."
+            f"y{suffix} must hold one label per sample, or the same labels in every "
+            "chunk of a multilabel indicator matrix; its chunks differ."
         )
-    return chunks[0].multilabel
-
-
-def _check_kinds_agree(chunks: list[ChunkLabels], name: str) -> None:
-    """Raise ValueError if some chunks hold text and others numbers as labels."""
-    if len({_holds_text(chunk.classes) for chunk in chunks}) > 1:
+    if len({_holds_text(chunk.classes) for chunk in filled}) > 1:
         raise ValueError(
-            f"{name} holds text in some of its chunks and numbers in others."
+            f"y{suffix} holds text in some of its chunks and numbers in others."
         )
+    return filled
 
 
 def _holds_text(classes: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknn_simple._chunks.engine import Engine, Lazy, added
-from sknn_simple._chunks.rows import aligned
+from sknn_simple._chunks.rows import at_aligned_addresses
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
@@ -46,10 +46,10 @@ def measured(
     *arguments: Any,
 ) -> list[Any]:
     """Return ``measure(J, *arguments)`` for the rows of each chunk that has any."""
-    arguments = tuple(map(aligned, arguments))
+    arguments = tuple(map(at_aligned_addresses, arguments))
     with np.errstate(all="ignore"), limit_blas_threads():
         return [
-            measure(local.objective(aligned(each)), *arguments)
+            measure(local.objective(at_aligned_addresses(each)), *arguments)
             for each in rows
             if each.n_rows
         ]

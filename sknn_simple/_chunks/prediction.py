@@ -6,7 +6,6 @@ import numpy as np
 
 from sknn_simple._chunks.collections import (
     aligned_chunks,
-    checked_collection,
     dtype_of,
     is_dataframe,
     meta_of,
@@ -20,7 +19,6 @@ def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     An array becomes an array with the chunks of X, a dataframe a dataframe or a series
     with its index. `names` are those of the columns, if there are several.
     """
-    X = checked_collection(X)
     empty = meta_of(X)
     some = _values(local, method, _one_row(empty))
     if is_dataframe(X):

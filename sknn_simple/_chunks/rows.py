@@ -24,7 +24,7 @@ from sknn_simple._training.problem import Columns
 from sknn_simple._validation import canonical
 
 
-def aligned(value: Any) -> Any:
+def at_aligned_addresses(value: Any) -> Any:
     """Return arrays at aligned addresses, copied if they are not; others as they are.
 
     What Dask sends lies anywhere in a message. NumPy multiplies arrays that are not
@@ -33,7 +33,7 @@ def aligned(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.require(value, requirements="A")
     if isinstance(value, TrainingSet):
-        X, y, weight = map(aligned, (value.X, value.y, value.weight))
+        X, y, weight = map(at_aligned_addresses, (value.X, value.y, value.weight))
         return value._replace(X=X, y=y, weight=weight)
     if sparse.issparse(value) and not value.data.flags.aligned:
         return value.copy()
@@ -85,7 +85,7 @@ class Reader(NamedTuple):
         )
         if X.shape[1] != self.n_features:
             raise ValueError(f"it has {X.shape[1]} columns, not {self.n_features}.")
-        return aligned(canonical(X))
+        return at_aligned_addresses(canonical(X))
 
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""
@@ -147,7 +147,9 @@ def measure_columns(
         for each, number in zip(rows, numbers, strict=True):
             if each.n_rows:
                 with naming_the_chunk(number, "X"):
-                    measured.append(_measure(aligned(each), fraction, precision))
+                    measured.append(
+                        _measure(at_aligned_addresses(each), fraction, precision)
+                    )
     return measured
 
 

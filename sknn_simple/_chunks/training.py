@@ -174,7 +174,7 @@ def plan_chunks(
     spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
 ) -> SolvePlan:
     """Choose the solver and the phases over chunks."""
-    if problem.linear is None or spec.is_bounded:
+    if not spec.network.is_linear or spec.is_bounded:
         return plan_solve(spec, problem, start)
     return _plan_linear(spec, problem, spec.solver)
 
@@ -187,14 +187,13 @@ def _plan_linear(
 ) -> SolvePlan:
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
     J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
-    assert J is not None  # asked before
     sample = problem.data.in_memory()
     if solver == "auto":
         is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
         solver = "newton-cg" if is_tight else "lbfgs"
     exact = Phase(lambda: J, lambda _: problem.diagonal, spec.criteria)
     phases = [exact]
-    if "hess" not in SOLVERS[solver].derivatives:
+    if not SOLVERS[solver].needs_matrix:
         by_sample = exact._replace(precondition=_by_sample(spec, problem, hessian))
         phases = [by_sample]
         if shape.n_params <= thresholds.subsample_params:
@@ -211,7 +210,6 @@ def _by_sample(
 ) -> Callable[[np.ndarray], Preconditioner | None]:
     """Return what preconditions with the sample's Hessian, or with a known one."""
     J, diagonal, sample = problem.linear, problem.diagonal, problem.data.in_memory()
-    assert J is not None
     parts = problem.explicit, J.folded, J.penalty_root
     shape = problem.shape._replace(n_rows=sample.n_rows)
 

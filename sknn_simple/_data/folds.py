@@ -128,7 +128,7 @@ def strata_of(data: TrainingSet) -> np.ndarray:
     """Return the number of each row's class or combination of labels."""
     if data.multilabel:
         return np.unique(data.y, axis=0, return_inverse=True)[1].reshape(-1)
-    return data.y.reshape(-1).astype(np.intp)
+    return data.codes()
 
 
 def _heaviest(
@@ -158,5 +158,5 @@ def lost_classes(data: TrainingSet, kept: np.ndarray) -> list[Any]:
         values = np.ptp(rest, axis=0) if len(rest) else np.zeros(data.n_outputs)
         lost = values < np.ptp(data.y, axis=0)
         return data.classes[lost].tolist()
-    codes = data.y.reshape(-1).astype(np.intp)
+    codes = data.codes()
     return data.classes[np.setdiff1d(codes, codes[kept])].tolist()

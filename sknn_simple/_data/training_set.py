@@ -144,13 +144,17 @@ class TrainingSet(NamedTuple):
         """Return `weight` without the weights of the classes."""
         if self.multilabel or self.class_weight is None:
             return self.weight
-        return self.weight / self.class_weight[self.y.reshape(-1).astype(np.intp)]
+        return self.weight / self.class_weight[self.codes()]
+
+    def codes(self) -> np.ndarray:
+        """Return the number of each row's class, if y is no indicator matrix."""
+        return self.y.reshape(-1).astype(np.intp)
 
     def labels(self) -> np.ndarray:
         """Return y as passed to fit: labels (n_samples,) or an indicator matrix."""
         if self.multilabel:
             return self.y
-        return self.classes[self.y.reshape(-1).astype(np.intp)]
+        return self.classes[self.codes()]
 
     def present(self, rows: Any) -> np.ndarray:
         """Return where rows that were passed to fit are in this set.

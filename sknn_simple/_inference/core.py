@@ -116,7 +116,8 @@ def infer(
             # Those of a label, as of separate fits.
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
-            interval_gaussian = sandwich(gaussian, outputs, *rows[:4], groups, n_params)
+            of_rows = rows.X, rows.codes, rows.weight, rows.frequency
+            interval_gaussian = sandwich(gaussian, outputs, *of_rows, groups, n_params)
     gradient = np.where(free, gradient + parts.penalty * outputs.theta, 0.0)
     return Inference(
         rows,
@@ -180,7 +181,6 @@ def _linear(
 ) -> tuple[RootGaussian, np.ndarray]:
     """Return the Gaussian of a linear network, and the dependences of its columns."""
     J, total = problem.linear, problem.data.counted_rows
-    assert J is not None
     if problem.alpha > 0.0:
         hessian = total * J.curvature(outputs.theta).matrix()
         return gaussian_with_penalty(outputs, hessian, prior, free), np.zeros((0, 0))

@@ -86,8 +86,7 @@ def _mean_probability(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Σᵢ wᵢ pᵢ, (C,), and its gradient by θ, (C, P)."""
     outputs = inference.outputs
-    P = outputs.raw(X)
-    outputs.loss.probabilities(P)
+    P = outputs.loss.probabilities(outputs.raw(X))
     gradients = [
         outputs.gradient(X, delta)
         for delta in _rows_of_curvature(outputs.loss, P, weight)
@@ -113,20 +112,16 @@ def _derivatives(loss: Loss, weight: np.ndarray) -> OutputFunctions:
     δ_ck p_c (t_c - τ) - p_c p_k (t_c + t_k - 2 τ). Of the sigmoid it is p (1 - p) t.
     """
 
-    def probabilities(raw: np.ndarray) -> np.ndarray:
-        P = raw.copy(order="F")
-        loss.probabilities(P)
-        return P
-
     def value(raw: np.ndarray, t: np.ndarray) -> np.ndarray:
         slopes = t.copy(order="F")
-        loss.curvature_product(probabilities(raw), weight, slopes)
+        P = loss.probabilities(raw.copy(order="F"))
+        loss.curvature_product(P, weight, slopes)
         return slopes.sum(axis=0)
 
     def derivatives(
         raw: np.ndarray, t: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        P = probabilities(raw)
+        P = loss.probabilities(raw.copy(order="F"))
         mean = (P * t).sum(axis=1)
         for c, by_tangent in enumerate(_rows_of_curvature(loss, P, weight)):
             if not loss.shift_invariant:

@@ -67,7 +67,7 @@ class RowGaussian:
     """The same by the rows; `variance` (P,) is D⁻¹, with 0 for fixed parameters."""
 
     def __init__(self, A: np.ndarray, variance: np.ndarray) -> None:
-        self._prior = variance
+        self._prior_variance = variance
         inner = (A * variance) @ A.T
         inner.flat[:: len(inner) + 1] += 1.0
         factor = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
@@ -90,18 +90,20 @@ class RowGaussian:
         explained = (G.reshape(-1, outputs.size) @ self._reduction.T).reshape(
             *G.shape[:2], -1
         )
-        prior = (G * self._prior) @ G.transpose(0, 2, 1)
+        prior = (G * self._prior_variance) @ G.transpose(0, 2, 1)
         return prior - explained @ explained.transpose(0, 2, 1)
 
     def variance(self, J: np.ndarray) -> np.ndarray:
         explained = np.square(J @ self._reduction.T).sum(axis=1)
-        return np.maximum(np.square(J) @ self._prior - explained, 0.0)
+        return np.maximum(np.square(J) @ self._prior_variance - explained, 0.0)
 
     def apply(self, V: np.ndarray) -> np.ndarray:
-        return self._prior[:, None] * V - self._reduction.T @ (self._reduction @ V)
+        return self._prior_variance[:, None] * V - self._reduction.T @ (
+            self._reduction @ V
+        )
 
     def root(self) -> np.ndarray:
-        values, vectors = np.linalg.eigh(self.apply(np.eye(len(self._prior))))
+        values, vectors = np.linalg.eigh(self.apply(np.eye(len(self._prior_variance))))
         return vectors * np.sqrt(np.maximum(values, 0.0))
 
 

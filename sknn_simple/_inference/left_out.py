@@ -80,29 +80,29 @@ def leave_one_out(inference: Inference) -> np.ndarray:
             G = outputs.row_gradients(block.X, pull)
             thetas = outputs.theta + inference.gaussian.apply(G.T).T
             for i, theta in enumerate(thetas):
-                theta = _second_step(inference, theta, block.rows.start + i)
+                row = block.rows.start + i
+                theta = _second_step(inference, outputs, theta, row)
                 weights = theta.reshape(-1, outputs.n_outputs)
                 moved[i] = outputs.with_ones(block.X[[i]]) @ weights
         found[block.rows] = row_losses(inference, moved, codes)
     return found
 
 
-def _second_step(inference: Inference, theta: np.ndarray, row: int) -> np.ndarray:
+def _second_step(
+    inference: Inference, outputs: LinearOutputs, theta: np.ndarray, row: int
+) -> np.ndarray:
     """Return θ after a Newton step for J without a row."""
-    rows, outputs, free = inference.rows, inference.outputs, inference.free
-    assert isinstance(outputs, LinearOutputs)
-    K = outputs.n_outputs
+    rows, free, K = inference.rows, inference.free, outputs.n_outputs
     weight = rows.weight.copy()
     weight[row] = 0.0
     gradient = inference.penalty * theta
     hessian = np.diag(inference.penalty).reshape(-1, K, outputs.size // K, K)
     for block in outputs.blocks(rows.X, outputs.size):
         X, w = outputs.with_ones(block.X), weight[block.rows]
-        P = np.asfortranarray(X @ theta.reshape(-1, K))
-        delta = row_deltas(outputs.loss, P, rows.codes[block.rows], w)
+        raw = np.asfortranarray(X @ theta.reshape(-1, K))
+        delta = row_deltas(outputs.loss, raw, rows.codes[block.rows], w)
         gradient += outputs.gradient(block.X, delta)
-        outputs.loss.probabilities(P)
-        curvature = output_curvature(outputs.loss, P, w)
+        curvature = output_curvature(outputs.loss, outputs.loss.probabilities(raw), w)
         hessian += np.einsum("na,nkl,nb->akbl", X, curvature, X, optimize=True)
     try:
         gaussian = gaussian_with_penalty(

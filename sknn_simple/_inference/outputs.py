@@ -96,8 +96,7 @@ class Outputs(ABC):
             rows = slice(start, min(start + step, X.shape[0]))
             transformed = self.transform.dense(X[rows])
             raw = self.raw(transformed)
-            probability = raw.copy(order="F")
-            self.loss.probabilities(probability)
+            probability = self.loss.probabilities(raw.copy(order="F"))
             yield Block(rows, transformed, raw, probability)
 
     def raw(self, X: np.ndarray) -> np.ndarray:

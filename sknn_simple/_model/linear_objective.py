@@ -67,9 +67,7 @@ class LinearCurvature(Curvature):
 
     def _probability_of(self, X: Features) -> np.ndarray:
         J = self._linear
-        raw = J.network.forward(self._params, X, J.workspace)
-        J.loss.probabilities(raw)
-        return raw
+        return J.loss.probabilities(J.network.forward(self._params, X, J.workspace))
 
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v: Xᵀ C (X v) + ρ² v."""

@@ -183,8 +183,7 @@ class Curvature:
         def term(block: Block, total: np.ndarray) -> float:
             X = J.blocks.features(block, J.workspace)
             raw, tangent, kept = network.tangent(params, direction, X, J.workspace)
-            probability = raw.copy()
-            J.loss.probabilities(probability)
+            probability = J.loss.probabilities(raw.copy())
             J.loss.curvature_product(probability, block.loss_weight, tangent)
             J.loss.value_and_gradient(raw, block.y, block.loss_weight)
             network.tangent_backward(

@@ -66,7 +66,6 @@ _LBFGSB_OPTIONS = {"ftol": 0.0, "gtol": 0.0, "maxls": 50, "maxfun": 10**9}
 def lbfgs(
     fun: Callable[..., Any],
     x0: np.ndarray,
-    args: tuple = (),
     *,
     jac: Callable[..., np.ndarray],
     bounds: Bounds | None = None,
@@ -83,8 +82,6 @@ def lbfgs(
         f and its gradient (size,).
     x0 : ndarray of shape (size,)
         The start.
-    args : tuple
-        Extra arguments of both.
     bounds : scipy.optimize.Bounds, optional
         If given, SciPy's L-BFGS-B minimises f.
     callback : callable, optional
@@ -107,20 +104,19 @@ def lbfgs(
         return minimize(
             fun,
             x0,
-            args,
-            "L-BFGS-B",
-            jac,
+            method="L-BFGS-B",
+            jac=jac,
             bounds=bounds,
             callback=callback,
             options={**_LBFGSB_OPTIONS, **limits},
         )
-    gradient = jac(x0, *args)
+    gradient = jac(x0)
     inverse = InverseHessian(maxcor or _n_pairs(x0.size), x0.size)
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
         nonlocal gradient
         direction = inverse.descent(gradient)
-        line = Line(fun, jac, args, x, direction, value, gradient)
+        line = Line(fun, jac, x, direction, value, gradient)
         found = line.search(line.at(1.0))
         if found is None:
             return None
@@ -129,7 +125,7 @@ def lbfgs(
         # Rounding must not accumulate into an increase of f.
         return found.x, min(found.value, value)
 
-    return iterate(advance, x0, fun(x0, *args), callback, maxiter)
+    return iterate(advance, x0, fun(x0), callback, maxiter)
 
 
 class InverseHessian:

@@ -60,21 +60,20 @@ class Point(NamedTuple):
 class Line:
     """The function f along a direction d.
 
-    `fun` and `jac`, with extra arguments `args`, return f and its gradient (size,);
-    `value` and `gradient` are those at the start x.
+    `fun` and `jac` return f and its gradient (size,); `value` and `gradient` are those
+    at the start x.
     """
 
     def __init__(
         self,
         fun: Callable[..., Any],
         jac: Callable[..., np.ndarray],
-        args: tuple,
         x: np.ndarray,
         direction: np.ndarray,
         value: float,
         gradient: np.ndarray,
     ) -> None:
-        self._fun, self._jac, self._args = fun, jac, args
+        self._fun, self._jac = fun, jac
         self._direction = direction
         slope = float(gradient @ direction)
         self.start = Point(0.0, x, value, gradient, slope)
@@ -85,7 +84,7 @@ class Line:
         If the slope is not finite, f counts as infinite, so that the point is rejected.
         """
         x = self.start.x + length * self._direction
-        value, gradient = self._fun(x, *self._args), self._jac(x, *self._args)
+        value, gradient = self._fun(x), self._jac(x)
         slope = float(gradient @ self._direction)
         value = value if np.isfinite(slope) else np.inf
         return Point(length, x, value, gradient, slope)

@@ -43,6 +43,11 @@ class Solver(NamedTuple):
         """Whether it needs no second derivatives, and so a good preconditioner."""
         return not self.derivatives
 
+    @property
+    def needs_matrix(self) -> bool:
+        """Whether it needs the Hessian as a matrix."""
+        return "hess" in self.derivatives
+
 
 SOLVERS: dict[str, Solver] = {
     "lbfgs": Solver(lbfgs, (), True, {}),

@@ -56,7 +56,6 @@ _LARGEST_PART = 1.0 / 3.0
 def newton_cholesky(
     fun: Callable[..., Any],
     x0: np.ndarray,
-    args: tuple = (),
     *,
     hess: Callable[..., np.ndarray],
     jac: Callable[..., np.ndarray],
@@ -72,8 +71,6 @@ def newton_cholesky(
         f, its gradient (size,) and its Hessian (size, size).
     x0 : ndarray of shape (size,)
         The start.
-    args : tuple
-        Extra arguments of the three functions.
     callback : callable, optional
         Called with ``intermediate_result`` after each iteration; it stops the
         minimisation by raising StopIteration.
@@ -88,16 +85,16 @@ def newton_cholesky(
     """
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:
-        gradient = jac(x, *args)
-        for step in newton_steps(hess(x, *args), gradient):
-            found = _search(Line(fun, jac, args, x, step, value, gradient))
+        gradient = jac(x)
+        for step in newton_steps(hess(x), gradient):
+            found = _search(Line(fun, jac, x, step, value, gradient))
             if found is not None:
                 return found.x, found.value
             if -float(gradient @ step) <= _LEAST_DECREASE * abs(value):
                 break
         return None
 
-    return iterate(advance, x0, fun(x0, *args), callback, maxiter)
+    return iterate(advance, x0, fun(x0), callback, maxiter)
 
 
 def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarray]:

@@ -117,9 +117,7 @@ class FoldTraining(NamedTuple):
         """
         held_out = sum(fold.validation.counted_rows for fold in folds)
         # Repeated splits hold out each row several times.
-        most = max(
-            (f.data.counted_rows + f.validation.counted_rows for f in folds), default=1
-        )
+        most = max(f.data.counted_rows + f.validation.counted_rows for f in folds)
         held_out = min(held_out, most)
         spec = self.spec._replace(smoothing=1.0 / (1.0 + held_out))
         return self._replace(spec=spec)
@@ -283,16 +281,19 @@ def search_alpha(
     announce : callable
         Called with a line of text after each alpha and at the end.
     """
+    if not folds:
+        return Search(training.spec.alpha, np.array([]), np.array([]))
     tried: list[tuple[float, list[float]]] = []
     outcome = "lowest"
     training = training.smoothed(folds)
-    of_shares = float(np.mean([_loss_of_shares(fold.data) for fold in folds] or 0.0))
+    of_shares = float(np.mean([_loss_of_shares(fold.data) for fold in folds]))
     try:
-        for k in range(PATH_LENGTH if folds else 0):
+        for k in range(PATH_LENGTH):
             alpha = PATH_START * total / PATH_FACTOR**k
             fits, asked = _fit_folds(training, folds, alpha, n_jobs)
             if any(fit.outcome in ENDED for fit in fits):
-                raise KeyboardInterrupt
+                outcome = "interrupted"
+                break
             tried.append((alpha, [fit.held_out_loss for fit in fits]))
             announce(_line(*tried[-1]))
             if asked:
@@ -406,7 +407,7 @@ def _in_threads(
     """
     results: dict[int, _Result] = {}
     with limit_blas_threads() as n_threads:
-        pass  # the fits share the limit
+        pass  # a limit that is held here would count as one more fit
     with Workers(n_threads if work >= FOLD_WORK else 1) as workers:
         workers.run(lambda number: results.update({number: fit(number)}), count)
     return [results[number] for number in range(count)]

@@ -86,13 +86,13 @@ def split(
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import train_test_split
 
-    stratify = None if data.multilabel else data.y.ravel()
+    stratify = None if data.multilabel else data.codes()
     refused = (
         f"early_stopping=True with validation_fraction={fraction} cannot set rows aside"
     )
     if stratify is not None:
         codes, counts = np.unique(stratify, return_counts=True)
-        alone = data.classes[codes[counts == 1].astype(np.intp)].tolist()
+        alone = data.classes[codes[counts == 1]].tolist()
         if alone:
             raise ValueError(
                 f"{refused}: both sides need a row of every class, but these have one "

@@ -39,7 +39,7 @@ import numpy as np
 
 from sknn_simple._optim.bounds import Bounds, sign_bounds, within
 from sknn_simple._optim.history import History
-from sknn_simple._optim.stopping import ENDED, ENDINGS, EvaluationLost, ended_by
+from sknn_simple._optim.stopping import ENDED, ENDINGS, ended_by
 from sknn_simple._training.heuristics import (
     CLOSE,
     CLOSE_ESTIMATE,
@@ -104,6 +104,7 @@ def minimize_by_evidence(
     that was reached is returned.
     """
     bounds, found, posterior = sign_bounds(spec.signs), None, None
+    path: list[tuple[float, float]] = []
     # Rounding of the mean weight must not make two values of one alpha.
     alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
     search = _Search(problem.data.counted_rows)
@@ -113,30 +114,43 @@ def minimize_by_evidence(
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
         if found is not None and outcome in ENDED and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
-        found, posterior = _with_evidence(
-            spec, problem, theta, outcome, alpha, found, posterior
-        )
-        if posterior is None or found.outcome in ENDED | {"observer", "max_iter"}:
-            return found
+        found = Round(problem, theta, outcome)
         try:
+            outcome, posterior = _approximated(spec, problem, theta, outcome, posterior)
+            path.append((problem.alpha, posterior.log_evidence(alpha)))
+            evidence = Evidence(path[-1][1], posterior.n_effective(alpha), tuple(path))
+            found = Round(problem, theta, outcome, evidence)
+            if outcome in ENDED | {"observer", "max_iter"}:
+                return found
             growth = _growth(spec, problem, posterior, alpha)
             proposed = search.next_alpha(alpha, posterior, growth)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
-                chosen = found.evidence and found.evidence._replace(is_chosen=True)
-                return found._replace(evidence=chosen)
+                return found._replace(evidence=evidence._replace(is_chosen=True))
             if history.asked_to_stop or history.n_iter >= spec.criteria.max_iter:
                 outcome = "observer" if history.asked_to_stop else "max_iter"
                 return found._replace(outcome=outcome)
             alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
-            history.announce(_named(problem))
-            history.begin_step(theta)
-            theta = _newton_step(problem, posterior, alpha, bounds)
-            plan_next = plan.next_round or plan_round
-            plan = plan_next(spec, problem, plan.solver, posterior.hessian)
+            theta, plan = _next_round(spec, problem, plan, posterior, alpha, history)
         except ENDINGS as error:
             return found._replace(outcome=ended_by(error))
+
+
+def _next_round(
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    plan: SolvePlan,
+    posterior: Laplace,
+    alpha: float,
+    history: History,
+) -> tuple[np.ndarray, SolvePlan]:
+    """Return the start and the plan for the next alpha."""
+    history.announce(_named(problem))
+    history.begin_step(posterior.theta)
+    theta = _newton_step(problem, posterior, alpha, sign_bounds(spec.signs))
+    next_round = plan.next_round or plan_round
+    return theta, next_round(spec, problem, plan.solver, posterior.hessian)
 
 
 class _Search:
@@ -152,10 +166,7 @@ class _Search:
 
     def next_alpha(self, alpha: float, posterior: Laplace, growth: float) -> float:
         """Return the next alpha, of two digits; `alpha` itself at the end."""
-        n_weights = len(posterior.free)
-        if not n_weights:
-            return alpha
-        per_row = min(n_weights, self._n_rows) / (self._n_rows + FEW_ROWS)
+        per_row = min(len(posterior.free), self._n_rows) / (self._n_rows + FEW_ROWS)
         share = LEAST_SHARE + (1.0 - LEAST_SHARE) * per_row
         self._last = [*self._last[-1:], alpha]
         gamma = posterior.n_effective(alpha)
@@ -207,32 +218,18 @@ def _named(problem: TrainingProblem) -> str:
     return f"alpha={problem.alpha:.6g}"
 
 
-def _with_evidence(
+def _approximated(
     spec: TrainSpec,
     problem: TrainingProblem,
     theta: np.ndarray,
     outcome: str,
-    alpha: float,
-    before: Round | None,
     last: Laplace | None,
-) -> tuple[Round, Laplace | None]:
-    """Return the round with its evidence, also if Ctrl-C comes meanwhile.
-
-    `before` and `last` are those of the last round, if any. The second value is None if
-    J can no longer be evaluated.
-    """
+) -> tuple[str, Laplace]:
+    """Return the outcome and the approximation, also if Ctrl-C comes meanwhile."""
     try:
-        try:
-            posterior = _posterior(spec, problem, theta, last)
-        except KeyboardInterrupt:
-            outcome, posterior = "interrupted", _posterior(spec, problem, theta, last)
-    except EvaluationLost:
-        return Round(problem, theta, "lost"), None
-    log_evidence = posterior.log_evidence(alpha)
-    path = () if before is None or before.evidence is None else before.evidence.path
-    path = (*path, (problem.alpha, log_evidence))
-    evidence = Evidence(log_evidence, posterior.n_effective(alpha), path)
-    return Round(problem, theta, outcome, evidence), posterior
+        return outcome, _posterior(spec, problem, theta, last)
+    except KeyboardInterrupt:
+        return "interrupted", _posterior(spec, problem, theta, last)
 
 
 def _likelihood(
@@ -240,7 +237,6 @@ def _likelihood(
 ) -> Likelihood:
     """Return the likelihood; weights that a bound holds at 0 are out."""
     J = problem.linear
-    assert J is not None  # the spec asks for the evidence of linear networks only
     held = (spec.signs != 0.0) & (theta == 0.0)
     return Likelihood(
         J.over(J.blocks, np.zeros(J.size)),

@@ -98,6 +98,8 @@ class Laplace(NamedTuple):
     free: np.ndarray
     unit: np.ndarray
     biases: "_Biases"
+    # H_bb⁻¹ g_b, (b,).
+    offset: np.ndarray
     spectrum: Spectrum
     # w(α) = basis @ (coordinates / (values + α)).
     basis: np.ndarray
@@ -126,7 +128,7 @@ class Laplace(NamedTuple):
         step = weights - self.unit * self.theta[self.free]
         theta = self.theta.copy()
         theta[self.free] += step / self.unit
-        theta[self.biases.places] += self.biases.step(step)
+        theta[self.biases.places] -= self.offset + self.biases.coupling @ step
         return theta
 
     def best_alpha(
@@ -163,15 +165,11 @@ class _Biases(NamedTuple):
 
     # Their places in θ, (b,).
     places: np.ndarray
-    # H_bb⁻¹ H_bw, (b, d), and H_bb⁻¹ g_b, (b,).
+    # H_bb⁻¹, (b, b), and H_bb⁻¹ H_bw, (b, d).
+    inverse: np.ndarray
     coupling: np.ndarray
-    offset: np.ndarray
     # b/2 log 2π - ½ log|H_bb|.
     log_volume: float
-
-    def step(self, step: np.ndarray) -> np.ndarray:
-        """Return the step of the biases that minimises the model after one of w."""
-        return -self.offset - self.coupling @ step
 
 
 class _Curvature(NamedTuple):
@@ -181,11 +179,7 @@ class _Curvature(NamedTuple):
     hessian: np.ndarray | None
     free: np.ndarray
     unit: np.ndarray
-    # Of the biases: their places in θ, H_bb⁻¹ (b, b), and the rest as in ``_Biases``.
-    places: np.ndarray
-    inverse: np.ndarray
-    coupling: np.ndarray
-    log_volume: float
+    biases: "_Biases"
     # A, (d, d), or None if it is too large; products with it.
     A: np.ndarray | None
     product: Callable[[np.ndarray], np.ndarray]
@@ -207,8 +201,8 @@ def laplace(
     H = _curvature(likelihood, theta, hessian)
     loss, gradient = likelihood.loss.loss_and_gradient(theta)
     gradient *= likelihood.total
-    g_b, weights = gradient[H.places], H.unit * theta[H.free]
-    reduced = gradient[H.free] / H.unit - H.coupling.T @ g_b
+    g_b, weights = gradient[H.biases.places], H.unit * theta[H.free]
+    reduced = gradient[H.free] / H.unit - H.biases.coupling.T @ g_b
     if H.A is not None:
         values, basis = np.linalg.eigh(H.A)
         values = np.maximum(values, 0.0)
@@ -219,9 +213,9 @@ def laplace(
         basis, values, first = lanczos(H.product, target, steps)
         coordinates = np.linalg.norm(target) * first
         spectrum = _estimated_spectrum(H.product, len(weights), steps, probes)
-    biases = _Biases(H.places, H.coupling, H.inverse @ g_b, H.log_volume)
-    of_theta = theta, H.hessian, likelihood.total * loss, H.free, H.unit, biases
-    return Laplace(*of_theta, spectrum, basis, coordinates, values)
+    of_theta = theta, H.hessian, likelihood.total * loss, H.free, H.unit, H.biases
+    offset = H.biases.inverse @ g_b
+    return Laplace(*of_theta, offset, spectrum, basis, coordinates, values)
 
 
 def log_determinant(likelihood: Likelihood, theta: np.ndarray, alpha: float) -> float:
@@ -233,7 +227,7 @@ def log_determinant(likelihood: Likelihood, theta: np.ndarray, alpha: float) -> 
         volume = spectrum.log_determinant(alpha)
     else:
         volume = float(np.linalg.slogdet(H.A + alpha * np.eye(len(H.A)))[1])
-    return volume - 2 * H.log_volume
+    return volume - 2 * H.biases.log_volume
 
 
 def _curvature(
@@ -264,8 +258,8 @@ def _curvature(
         full = total * curvature.product(full)
         return full[free] / unit - coupling.T @ full[places]
 
-    of_biases = places, inverse, coupling, log_volume
-    return _Curvature(hessian, free, unit, *of_biases, A, product)
+    biases = _Biases(places, inverse, coupling, log_volume)
+    return _Curvature(hessian, free, unit, biases, A, product)
 
 
 def _rows(

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from sknn_simple._data.moments import column_moments
-from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
@@ -71,8 +70,8 @@ def plan_solve(
     spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
 ) -> SolvePlan:
     """Choose solver and phases for a problem and an initial θ."""
-    if problem.linear is not None and not spec.is_bounded:
-        plan = _plan_linear(spec, problem, problem.linear)
+    if spec.network.is_linear and not spec.is_bounded:
+        plan = _plan_linear(spec, problem)
     else:
         phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
         plan = SolvePlan(_asked_or(spec, "lbfgs"), phases)
@@ -92,7 +91,7 @@ def _ended_in_float64(
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
     last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
-    if problem.linear is None:
+    if not spec.network.is_linear:
         criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
         last = last._replace(criteria=criteria, goes_on=AFTER_ROUGH)
     return plan._replace(phases=[*plan.phases[:-1], last, wider])
@@ -105,35 +104,22 @@ def plan_round(
 
     `hessian` is that of the loss at the previous minimum, if it was formed.
     """
-    plan = _plan_round(spec, problem, solver, hessian)
-    return _ended_in_float64(spec, problem, plan)
+    phase, by_matrix = _exact_phase(spec, problem), SOLVERS[solver].needs_matrix
+    if not spec.is_bounded and not by_matrix:
+        if hessian is not None:
+            known = problem.linear, problem.diagonal, hessian
+            phase = phase._replace(
+                precondition=lambda _: known_hessian_preconditioner(*known)
+            )
+        elif SOLVERS[solver].first_order:
+            # The last of the phases: θ is near the minimum, and blocks are formed once.
+            phase = _renewed_phases(spec, problem)[-1]
+    return _ended_in_float64(spec, problem, SolvePlan(solver, [phase]))
 
 
-def _plan_round(
-    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
-) -> SolvePlan:
-    J, diagonal = problem.linear, problem.diagonal
-    exact = _exact_phase(spec, problem)
-    by_matrix = "hess" in SOLVERS[solver].derivatives
-    if J is None or spec.is_bounded or by_matrix:
-        return SolvePlan(solver, [exact])
-    if hessian is None:
-        # The last of the phases: θ is near the minimum, and blocks are formed once.
-        first_order = SOLVERS[solver].first_order
-        phases = _renewed_phases(spec, problem, J)[-1:] if first_order else [exact]
-        return SolvePlan(solver, phases)
-
-    def precondition(_: np.ndarray) -> Preconditioner | None:
-        return known_hessian_preconditioner(J, diagonal, hessian)
-
-    return SolvePlan(solver, [exact._replace(precondition=precondition)])
-
-
-def _plan_linear(
-    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
-) -> SolvePlan:
+def _plan_linear(spec: TrainSpec, problem: TrainingProblem) -> SolvePlan:
     """Choose for a convex J: a subsample, blocks of the Hessian, or neither."""
-    subsample = draw_subsample(spec, problem, J)
+    subsample = draw_subsample(spec, problem)
     preconditioned = _plan_preconditioned(spec, problem, subsample)
     if preconditioned is not None:
         return preconditioned
@@ -142,7 +128,7 @@ def _plan_linear(
     first_order = SOLVERS[solver].first_order and SOLVERS[quickest].first_order
     phases = [_exact_phase(spec, problem)]
     if first_order:
-        phases = _renewed_phases(spec, problem, J)
+        phases = _renewed_phases(spec, problem)
     if solver == "lbfgs" and spec.solver == "auto":
         phases = _ended_by_newton(spec, problem, phases)
     return SolvePlan(solver, phases, subsample)
@@ -173,7 +159,7 @@ def _plan_preconditioned(
     """
     solver = _asked_or(spec, "lbfgs")
     within_reach = spec.criteria.tol >= spec.thresholds.preconditioned_lbfgs_tol
-    by_matrix = "hess" in SOLVERS[solver].derivatives
+    by_matrix = SOLVERS[solver].needs_matrix
     if subsample is None or not subsample.represents or by_matrix or not within_reach:
         return None
     J, diagonal = subsample.objective, problem.diagonal
@@ -182,15 +168,13 @@ def _plan_preconditioned(
     return SolvePlan(solver, [phase], subsample)
 
 
-def _renewed_phases(
-    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
-) -> list[Phase]:
+def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
     """Return phases between which the preconditioner is renewed.
 
     Blocks of the Hessian are formed at intervals that double, so that their cost stays
     a small fraction. If they do not pay, the diagonal is renewed once.
     """
-    thresholds, max_iter = spec.thresholds, spec.criteria.max_iter
+    J, thresholds, max_iter = problem.linear, spec.thresholds, spec.criteria.max_iter
 
     def moments(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         blocks = cut(spec, problem.data._replace(weight=weight))

@@ -97,10 +97,11 @@ class TrainingProblem(NamedTuple):
         return self.make(self.explicit, J.folded, J.penalty_root, dtype)
 
     @property
-    def linear(self) -> LinearObjective | None:
-        """The objective if the network is linear."""
+    def linear(self) -> LinearObjective:
+        """The objective of a linear network; the caller knows that it is one."""
         J = self.objective
-        return J if is_linear(J) else None
+        assert is_linear(J)
+        return J
 
     @property
     def shape(self) -> ProblemShape:

@@ -20,9 +20,9 @@ class ProgressTable(Observer):
         self,
         title: str,
         max_iter: int,
-        start: int = 1,
-        n_starts: int = 1,
-        early_stopping: EarlyStopping | None = None,
+        start: int,
+        n_starts: int,
+        early_stopping: EarlyStopping | None,
     ) -> None:
         self._begun = time.perf_counter()
         self._max_iter = max_iter
@@ -53,11 +53,6 @@ class ProgressTable(Observer):
 
     def on_stop(self, outcome: str) -> None:
         """Print why training ended."""
-        by_patience = (
-            self._early_stopping is not None and self._early_stopping.triggered
-        )
-        if outcome == "observer" and by_patience:
-            outcome = "early_stopping"
         explanation = OUTCOMES[outcome].summary.format(max_iter=self._max_iter)
         print_line(f"{self._prefix}{explanation} after {self._n_iter} iterations")
 

@@ -142,10 +142,11 @@ def minimum_norm(
     Dependent columns leave a part of the weights open, in which a solver ends anywhere.
     Its projection on the space of the rows is the smallest, in units of the penalty.
     """
-    J = problem.linear
     unit = _column_unit(problem)
-    if J is None or spec.is_bounded or len(unit) > ROW_SPACE_ROWS:
+    no_limit = spec.network.is_linear and not spec.is_bounded
+    if not no_limit or len(unit) > ROW_SPACE_ROWS:
         return theta
+    J = problem.linear
     varying = np.flatnonzero(unit)
     gram = np.sum(J.each(_gram, varying), axis=0)
     values, vectors = np.linalg.eigh(gram)

@@ -42,13 +42,12 @@ def separating_columns(
     """
     lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
     separated = np.any(lowest > 0.0)  # of labels, one is enough
-    J = problem.linear
-    if J is None or J.size > NEWTON_PARAMS or not by_steps:
-        return () if separated else None
-    direction = _lasting_step(J, theta)
+    J = problem.objective
+    by_steps = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
+    direction = _lasting_step(problem.linear, theta) if by_steps else None
     if direction is None:
         return () if separated else None
-    weights = J.network.layout.views(direction)["coef"]
+    weights = J.views(direction)["coef"]
     if len(weights) != problem.unit.size:
         return ()  # coordinates of the row space
     size = np.abs(weights).max(axis=1)

@@ -58,8 +58,8 @@ def check_solver(solver: str, size: int, bounded: bool) -> None:
             f"needs. Use solver='auto' or one of {able}."
         )
     hessian_bytes = 8 * size * size
-    if "hess" in SOLVERS[solver].derivatives and hessian_bytes > MAX_HESSIAN_BYTES:
-        able = [n for n, row in SOLVERS.items() if "hess" not in row.derivatives]
+    if SOLVERS[solver].needs_matrix and hessian_bytes > MAX_HESSIAN_BYTES:
+        able = [n for n, row in SOLVERS.items() if not row.needs_matrix]
         raise ValueError(
             f"solver='{solver}' needs the Hessian of {size} parameters, "
             f"{hessian_bytes / 2**30:.1f} GiB; the limit is "

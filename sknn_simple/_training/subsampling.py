@@ -41,9 +41,7 @@ class Subsample(NamedTuple):
     represents: bool
 
 
-def draw_subsample(
-    spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
-) -> Subsample | None:
+def draw_subsample(spec: TrainSpec, problem: TrainingProblem) -> Subsample | None:
     """Return a subsample; None if that does not pay.
 
     Evenly spaced rows usually represent the data. They may not represent a column that
@@ -59,12 +57,12 @@ def draw_subsample(
         return None
     represents = resembles(spec, rows, problem)
     if not represents:
-        by_leverage = _draw_by_leverage(wanted, spec, problem, J)
+        by_leverage = _draw_by_leverage(wanted, spec, problem)
         represents = _has_enough_of_each_class(by_leverage) and resembles(
             spec, by_leverage, problem
         )
         rows = by_leverage if represents else rows
-    objective = J.over(cut(spec, rows, problem.explicit))
+    objective = problem.linear.over(cut(spec, rows, problem.explicit))
     return Subsample(objective, rows.X.shape[0], represents)
 
 
@@ -93,7 +91,7 @@ def subsample_optimum(
 
 
 def _draw_by_leverage(
-    wanted: int, spec: TrainSpec, problem: TrainingProblem, J: LinearObjective
+    wanted: int, spec: TrainSpec, problem: TrainingProblem
 ) -> TrainingSet:
     """Return rows drawn in proportion to 1 + c Σⱼ zᵢⱼ², and weighted by the inverse.
 
@@ -103,7 +101,7 @@ def _draw_by_leverage(
     and therefore reproducible: a row is taken if the cumulative sum of the
     probabilities passes an integer.
     """
-    thresholds, n_rows = spec.thresholds, problem.data.X.shape[0]
+    J, thresholds, n_rows = problem.linear, spec.thresholds, problem.data.X.shape[0]
     most = thresholds.subsample_part * n_rows
     wanted = int(min(thresholds.subsample_leverage * wanted, most))
     curvature = J.loss.start_curvature(J.network.n_outputs)

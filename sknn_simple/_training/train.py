@@ -148,7 +148,7 @@ def descend(
     stopping = early_stopping(spec, problem, validation)
     observers = make_observers(problem, stopping)
     history = History([stopping, *observers] if stopping else observers)
-    found = _minimize(spec, problem, plan, theta, history)
+    found = _minimize(spec, problem, plan, theta, history, stopping)
     trained = _trained(found, history)
     if stopping is not None:
         return _best_of(trained, problem, stopping)
@@ -188,7 +188,7 @@ def first_theta(
     if warm_start and not spec.iterates:
         return problem.from_raw(start), True
     if not warm_start:
-        if problem.linear is not None:
+        if spec.network.is_linear:
             return np.zeros(J.size), False
         return problem.diagonal.to_theta(reflected(start, bounds)), False
     theta = within(problem.from_raw(start), bounds)
@@ -208,6 +208,7 @@ def _minimize(
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
+    stopping: EarlyStopping | None,
 ) -> Round:
     """Minimise J, for the given alpha or for the one that the evidence chooses."""
     outcome = "interrupted"  # passed to the observers if a phase raises an error
@@ -218,6 +219,8 @@ def _minimize(
             bounds = sign_bounds(spec.signs)
             run = run_phases(plan, problem.diagonal, bounds, theta, history)
             found = Round(problem, *run)
+        if stopping is not None and stopping.triggered and found.outcome == "observer":
+            found = found._replace(outcome="early_stopping")
         outcome = found.outcome
     finally:
         history.stop(outcome)
@@ -249,13 +252,11 @@ def _best_of(
         if trained.outcome == "lost":
             raise EvaluationLost("The validation rows could not be evaluated.")
         raise KeyboardInterrupt
-    by_validation = stopping.triggered and trained.outcome == "observer"
     return trained._replace(
         parameters=problem.to_raw(best.theta),
         loss=trained.loss_curve[best.n_iter],
         # After Ctrl-C the last iterate may lack a validation loss.
         loss_curve=trained.loss_curve[: len(curve)],
         grad_norm=best.grad_norm,
-        outcome="early_stopping" if by_validation else trained.outcome,
         validation_curve=curve,
     )

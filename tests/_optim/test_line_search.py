@@ -22,7 +22,6 @@ def line_of(f, slope, start=0.0):
     return Line(
         lambda x: f(x[0]),
         lambda x: np.array([slope(x[0])]),
-        (),
         x,
         direction,
         f(start),

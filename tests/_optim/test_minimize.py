@@ -11,7 +11,7 @@ from scipy import optimize
 from sknn_simple._optim.bounds import sign_bounds
 from sknn_simple._optim.minimize import SOLVERS
 
-NONCONVEX = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
+NONCONVEX = [name for name, row in SOLVERS.items() if not row.needs_matrix]
 BOUNDED = [name for name, row in SOLVERS.items() if row.bounds]
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS)

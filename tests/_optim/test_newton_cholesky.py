@@ -279,12 +279,11 @@ def test_the_start_is_left_alone():
 def test_scipy_takes_it_as_a_method():
     problem, seen = Quadratic(), Until(1)
     result = minimize(
-        lambda x, factor: factor * problem.fun(x),
+        lambda x: 2.0 * problem.fun(x),
         np.zeros(4),
-        args=(2.0,),
         method=newton_cholesky,
-        jac=lambda x, factor: factor * problem.jac(x),
-        hess=lambda x, factor: factor * problem.hess(x),
+        jac=lambda x: 2.0 * problem.jac(x),
+        hess=lambda x: 2.0 * problem.hess(x),
         callback=seen,
         options={"maxiter": 5},
     )

@@ -8,7 +8,7 @@ import pytest
 from sknn_simple._optim.history import History
 from sknn_simple._optim.minimize import SOLVERS
 
-NONCONVEX = [name for name, row in SOLVERS.items() if "hess" not in row.derivatives]
+NONCONVEX = [name for name, row in SOLVERS.items() if not row.needs_matrix]
 every_nonconvex = pytest.mark.parametrize("solver", NONCONVEX)
 every_solver = pytest.mark.parametrize("solver", SOLVERS)
 

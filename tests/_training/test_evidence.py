@@ -90,7 +90,7 @@ def test_a_round_uses_the_hessian_that_was_formed(
     assert phase.objective() is J
     assert phase.criteria == spec.criteria
     T = phase.precondition(zeros)
-    if "hess" in SOLVERS[solver].derivatives:
+    if SOLVERS[solver].needs_matrix:
         assert T is problem.diagonal
         return
     assert isinstance(T, BlockPreconditioner)

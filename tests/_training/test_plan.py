@@ -16,7 +16,7 @@ from sknn_simple._training.preconditioners import (
 
 FIRST_ORDER = [name for name, row in SOLVERS.items() if row.first_order]
 SECOND_ORDER = [name for name in SOLVERS if name not in FIRST_ORDER]
-CONVEX_ONLY = [name for name, row in SOLVERS.items() if "hess" in row.derivatives]
+CONVEX_ONLY = [name for name, row in SOLVERS.items() if row.needs_matrix]
 
 
 @pytest.fixture

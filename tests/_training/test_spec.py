@@ -29,7 +29,7 @@ def test_bounds_are_refused_by_solvers_that_would_ignore_them(solver):
 @every_solver
 def test_a_hessian_too_large_is_refused_before_it_is_formed(solver):
     check_solver(solver, LARGEST, bounded=False)
-    if "hess" not in SOLVERS[solver].derivatives:
+    if not SOLVERS[solver].needs_matrix:
         check_solver(solver, 10**9, bounded=False)
         return
     message = f"solver='{solver}'.*{LARGEST + 1} parameters.*lbfgs"

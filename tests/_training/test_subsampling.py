@@ -22,7 +22,7 @@ def draw(linear_spec, problem_of):
         fields["thresholds"] = {**ALWAYS, **fields.get("thresholds", {})}
         spec = linear_spec(data, **fields)
         problem = problem_of(spec, data)
-        return draw_subsample(spec, problem, problem.objective), spec, problem
+        return draw_subsample(spec, problem), spec, problem
 
     return make
 
