@@ -1,6 +1,7 @@
 """Posterior: how sure a fitted network is."""
 
 import warnings
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -30,9 +31,6 @@ from sknn_simple._validation import validate_known_rows
 # As ``LARGE_GRADIENT``. OneHiddenMLP stops earlier than LogisticNN: on the same tables
 # the gradient was at most 0.6 at the rows of the fit.
 LARGE_NETWORK_GRADIENT = 0.8
-# A column is named if the weights that separate the classes have at least this part of
-# the largest one in it.
-NAMED_PART = 0.01
 
 
 class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
@@ -161,7 +159,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         parameters = {k: np.asarray(v, float) for k, v in model._parameters().items()}
         spec = model._train_spec(data)._replace(alpha=model.alpha_, by_evidence=False)
         check_parameters(model, spec, parameters)
-        self.model = model
+        # The model may be fitted again: what a Posterior says stays the same.
+        self.model = copy(model)
         self._alpha = spec.alpha
         self._kind = "clustered" if groups is not None else covariance
         self._all_rows = None if data.kept is None else (all_X, all_codes, ~data.kept)
@@ -173,10 +172,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         self._warn()
 
     def _separation(self, error: SeparationError) -> str:
-        size = error.size
-        takes_part = size > NAMED_PART * size.max(initial=0.0)
         # Weights of dependent columns can be exchanged: which ones separate is open.
-        names = self._named(np.flatnonzero(takes_part & ~error.is_dependent))
+        names = self._named(np.flatnonzero(error.takes_part & ~error.is_dependent))
         columns = f" (columns that separate them: {listed(names)})" if names else ""
         return (
             "The classes are separable and alpha=0: the log-loss falls for ever as the "

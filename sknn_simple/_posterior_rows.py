@@ -13,7 +13,7 @@ from sknn_simple._inference.effects import (
     marginal_effects,
     two_valued_columns,
 )
-from sknn_simple._inference.raw import undetermined
+from sknn_simple._inference.raw import has_free_weight, undetermined
 from sknn_simple._inference.summary import (
     check_level,
     import_pandas,
@@ -53,7 +53,8 @@ class PosteriorRowsMixin:
             A row per column and class (or label), with "name", "class" (or "label"),
             "effect", "std_error", "z", "p_value", "lower" and "upper". For two classes
             only the effect on the second one: that on the first is its negative. The
-            intervals are those of the delta method.
+            intervals are those of the delta method; NaN for a column without a free
+            weight, because it is constant or a bound of ``monotonic_cst`` holds it.
 
         Examples
         --------
@@ -94,7 +95,7 @@ class PosteriorRowsMixin:
             frequency = np.ones(X.shape[0])
         found = marginal_effects(self._inference, X, frequency, self._two_valued)
         open_ = undetermined(self._inference)[: len(self._names)]
-        found.std_error[open_] = np.nan
+        found.std_error[open_ | ~has_free_weight(self._inference)] = np.nan
         return found
 
     def _known_features(self, X: Any) -> Any:

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
+from sklearn.base import clone
 
 from models import fit, labels, noisy_classes
 from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
@@ -148,3 +150,41 @@ def test_a_constant_column_has_no_effect():
     assert frame["effect"][0] == 0.0
     assert np.isnan(frame["z"][0])
     assert np.isfinite(frame["z"][1:]).all()
+
+
+@pytest.mark.filterwarnings("ignore:The gradient of J:UserWarning")
+def test_errors_of_relu_are_the_deviation_over_samples():
+    """Rows that cross a kink change the mean derivative: φ″ = 0 leaves them out."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(1000, 2))
+    probability = expit(2.0 * np.abs(X[:, 0]) - 1.5 + X[:, 1])
+    effect, error = [], []
+    for seed in range(30):
+        y = (generator.random(1000) < probability).astype(int)
+        model = fit(OneHiddenMLP(6, alpha=1.0, random_state=seed), X, y)
+        frame = Posterior(model, X, y).marginal_effects()
+        effect.append(frame["effect"])
+        error.append(frame["std_error"])
+    # A deviation over 30 samples has an error of 13 %.
+    ratio = np.mean(error, axis=0) / np.std(effect, axis=0, ddof=1)
+    assert (ratio > 0.65).all()
+    assert (ratio < 1.4).all()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LINEAR, OneHiddenMLP(3, "tanh", alpha=0.5, random_state=0)],
+    ids=["linear", "network"],
+)
+def test_no_interval_without_a_free_weight(model):
+    """A column that is constant, and one whose weights a bound holds at 0."""
+    X, y = noisy_classes(2)
+    X[:, 2] = 3.0
+    up = np.corrcoef(X[:, 3], y)[0, 1] > 0.0
+    signs = np.array([0, 0, 0, -1 if up else 1])
+    model = fit(clone(model).set_params(monotonic_cst=signs, tol=1e-8), X, y)
+    frame = Posterior(model, X, y).marginal_effects()
+    assert frame["effect"][2] == 0.0
+    held = np.flatnonzero(frame["effect"] == 0.0)
+    assert_array_equal(frame["std_error"].isna(), np.isin(np.arange(4), held))
+    assert frame["lower"].isna().sum() == len(held)

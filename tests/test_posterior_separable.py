@@ -59,6 +59,15 @@ def test_dependent_columns_are_not_named_as_separating():
     refuses(match, fit(CLASSICAL, one_hot, b), one_hot, b)
 
 
+def test_a_label_with_one_value_is_separated_by_no_column():
+    A, b = separable("complete")
+    both = np.column_stack([b, np.ones(100, int)])
+    noisy = np.random.default_rng(0).permutation(b)
+    match = r"intervals do not exist\. Fit"
+    only = np.column_stack([noisy, both[:, 1]])
+    refuses(match, fit(CLASSICAL, A, only), A, only)
+
+
 def test_rare_events_are_not_separable():
     generator = np.random.RandomState(0)
     A = generator.normal(size=(20_000, 2))

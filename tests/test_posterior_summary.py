@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from models import NETWORK, fit, labels, noisy_classes
@@ -291,3 +291,13 @@ def test_pandas_is_imported_only_for_frames(monkeypatch):
     for make in (posterior.summary().to_frame, posterior.marginal_effects):
         with pytest.raises(ImportError, match=r"sknn_simple\[pandas\]"):
             make()
+
+
+def test_another_fit_of_the_model_changes_nothing():
+    X, y = noisy_classes(2)
+    model = fit(LogisticNN(alpha=0), X, y)
+    posterior = Posterior(model, X, y)
+    before = posterior.conf_int(), posterior.summary().table["lower"]
+    model.fit(X[:, :2] * 1000.0, 1 - y)
+    assert_array_equal(posterior.conf_int(), before[0])
+    assert_array_equal(posterior.summary().table["lower"], before[1])

@@ -108,6 +108,14 @@ def test_separable_classes_end_with_one_warning(solver, case):
     LogisticNN(alpha=1e-3).fit(X, y)  # silent
 
 
+def test_a_label_with_one_value_is_separated_by_no_column():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 2)), np.arange(60) % 2
+    with pytest.warns(ConvergenceWarning, match=SEPARABLE) as caught:
+        LogisticNN(alpha=0).fit(X, np.column_stack([y, np.ones(60, int)]))
+    assert "columns" not in str(caught[0].message)
+
+
 def test_the_warning_names_columns_of_a_frame():
     pandas = pytest.importorskip("pandas")
     X, y = quasi_separated()

@@ -19,6 +19,7 @@ from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import sandwich
 from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
+from sknn_simple._training.heuristics import TAKES_PART
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.spec import TrainSpec
 
@@ -40,14 +41,13 @@ class Rows(NamedTuple):
 class SeparationError(Exception):
     """J has no minimum, because classes are separable and there is no penalty."""
 
-    def __init__(self, direction: np.ndarray, null: np.ndarray) -> None:
+    def __init__(self, direction: np.ndarray, null: np.ndarray, n_columns: int) -> None:
         super().__init__()
-        # (p,): the largest weights of standardised columns along which J falls, and
-        # whether the column is a linear combination of others.
-        self.size = np.abs(direction).max(axis=1)
-        self.is_dependent = (
-            np.abs(null[: len(direction)]).max(axis=1, initial=0) > MOVES
-        )
+        # (q,): of each standardised column, and the bias, the size along which J falls.
+        size = np.abs(direction).reshape(len(null), -1).max(axis=1)
+        # (p,): whether a column takes part, and is a linear combination of others.
+        self.takes_part = (size > TAKES_PART * size.max())[:n_columns]
+        self.is_dependent = np.abs(null).max(axis=1, initial=0)[:n_columns] > MOVES
 
 
 class Inference(NamedTuple):
@@ -195,8 +195,7 @@ def _linear(
 
     found, direction = find_separation(outputs, rows.X, at)
     if direction is not None:
-        weights = outputs.network.layout.views(direction)["coef"]
-        raise SeparationError(weights, found.null)
+        raise SeparationError(direction, found.null, len(outputs.transform.scale))
     return found.gaussian, found.null
 
 

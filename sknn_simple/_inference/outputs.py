@@ -81,6 +81,11 @@ class Outputs(ABC):
         self.__dict__.update(state, workspace=Workspace())
 
     @property
+    def has_kink(self) -> bool:
+        """Whether the slope of the activation jumps."""
+        return not self.network.is_linear and self.network.activation.has_kink
+
+    @property
     def has_intercept(self) -> bool:
         """Whether the model has a bias in addition to the weights of its columns."""
         return self.network.has_bias and self.own_intercept is None

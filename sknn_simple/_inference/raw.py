@@ -55,6 +55,14 @@ def undetermined(inference: Inference) -> np.ndarray:
     return (moves.max(axis=1) > MOVES)[order // outputs.n_outputs]
 
 
+def has_free_weight(inference: Inference) -> np.ndarray:
+    """Return for each column whether a weight on it is free, (p,)."""
+    network = inference.outputs.network
+    free = network.layout.views(inference.free)
+    on_column = [free[w].any(axis=1) for w, _ in network.input_weights if w in free]
+    return np.any(on_column, axis=0)
+
+
 class Contrasts(NamedTuple):
     """Coefficients of a linear network, each with a root of its covariance."""
 

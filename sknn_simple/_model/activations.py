@@ -44,6 +44,8 @@ class Activation(NamedTuple):
     monotone: bool
     # Whether φ′ is 0 or 1 everywhere, so that `slope` accepts a d1 of bool.
     binary_slope: bool = False
+    # Whether φ′ jumps, so that φ″ = 0 leaves out a part of the derivatives of a mean.
+    has_kink: bool = False
 
 
 def _sigmoid(z: np.ndarray, out: np.ndarray) -> None:
@@ -242,6 +244,7 @@ ACTIVATIONS: dict[str, Activation] = {
         mean=1.0 / np.sqrt(2.0 * np.pi),
         monotone=True,
         binary_slope=True,
+        has_kink=True,
     ),
     # The means of softplus and silu have no closed form.
     "softplus": Activation(

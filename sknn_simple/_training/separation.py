@@ -51,7 +51,8 @@ def separating_columns(
     if len(weights) != problem.unit.size:
         return ()  # coordinates of the row space
     size = np.abs(weights).max(axis=1)
-    columns = np.flatnonzero(size > TAKES_PART * size.max())
+    # Also compared with the biases: of a label with one value only they grow alone.
+    columns = np.flatnonzero(size > TAKES_PART * np.abs(direction).max())
     some = len(columns) == 1 or len(columns) < np.count_nonzero(problem.transform.scale)
     return tuple(columns.tolist()) if some and len(columns) <= MAX_NAMED else ()
 
