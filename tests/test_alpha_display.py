@@ -138,6 +138,16 @@ def test_options_reach_the_line_and_the_order_does_not_matter():
     assert legend(display) == ["alpha = 1"]
 
 
+def test_options_may_have_short_names():
+    display = AlphaDisplay(
+        alpha=[1, 3], criterion=[3, 1], standard_error=[0.1, 0.2], chosen_alpha=1.0
+    )
+    display.plot(line_kw={"ms": 9, "ls": ":"}, band_kw={"lw": 2})
+    assert display.line_.get_markersize() == 9
+    assert display.line_.get_linestyle() == ":"
+    assert display.band_.get_linewidth() == 2
+
+
 @pytest.mark.parametrize("last", [1.5, 5.0, 30.0, 1e4])
 def test_labels_of_alpha_are_numbers_that_do_not_overlap(last):
     values = {"alpha": [1.0, last], "criterion": [0.2, 0.1], "chosen_alpha": 1.0}

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -143,6 +144,29 @@ def test_raw_weights_are_in_deviations_of_the_rows_that_are_passed():
     assert "std" not in raw.ax_.get_xlabel()
 
 
+def test_deviations_are_weighted_and_names_are_kept():
+    X, y = data(2)
+    weight = np.where(np.arange(len(y)) < 100, 1.0, 1e-9)
+    X[100:] *= 50.0
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = fit(LogisticNN(1.0, standardize=False), frame, y, weight)
+    display = CoefficientDisplay.from_estimator(model, frame, y, weight)
+    assert_allclose(
+        display.values[:, 0], model.coef_[0] * X[:100].std(axis=0), rtol=1e-5
+    )
+
+
+def test_columns_of_two_values_alone_keep_their_unit():
+    """Of -1 and 1 it is 1, as of raw columns."""
+    generator = np.random.default_rng(0)
+    X = np.where(generator.random((400, 2)) < [0.5, 0.03], 1.0, -1.0)
+    y = (X.sum(axis=1) + generator.logistic(size=400) > 0.0).astype(int)
+    model = fit(PENALISED, X, y)
+    for rows in ([], [X, y]):
+        display = CoefficientDisplay.from_estimator(model, *rows)
+        assert_allclose(display.values[:, 0], model.coef_[0])
+
+
 def test_units_of_columns_do_not_matter():
     X, y = data()
     every = [
@@ -242,6 +266,9 @@ def test_options_reach_the_points():
     )
     assert display.points_[0].lines[0].get_marker() == "s"
     assert display.points_[0].lines[1]
+    display.plot(point_kw={"ms": 9, "marker": "d", "c": "k"})
+    assert display.points_[0].lines[0].get_markersize() == 9
+    assert display.points_[0].lines[0].get_marker() == "d"
     again = display.plot(max_features=None)
     assert again is display
 

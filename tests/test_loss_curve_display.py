@@ -77,8 +77,8 @@ def test_options_reach_the_lines():
     drawn = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=[2.0, 1.5])
     drawn.plot(
         yscale="linear",
-        line_kw={"linewidth": 3.0},
-        validation_line_kw={"linestyle": ":"},
+        line_kw={"lw": 3.0},
+        validation_line_kw={"ls": ":"},
     )
     assert drawn.ax_.get_yscale() == "linear"
     assert drawn.line_.get_linewidth() == drawn.validation_line_.get_linewidth() == 3.0

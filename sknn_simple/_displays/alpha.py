@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknn_simple._displays.common import Display
+from sknn_simple._displays.common import Display, styled
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -149,21 +149,25 @@ class AlphaDisplay(Display):
         self : AlphaDisplay
             The display.
         """
-        ax = self._set_axes(self._import_pyplot(), ax)
+        plt = self._import_pyplot()
+        ax = self._set_axes(plt, ax)
         from matplotlib import ticker
+        from matplotlib.collections import PolyCollection
 
         name = self.name if name is None else name
         order = np.argsort(self.alpha)
         alpha, criterion = np.array(self.alpha)[order], np.array(self.criterion)[order]
         chosen = f"alpha = {self.chosen_alpha:.3g}"
         label = chosen if name is None else f"{name}, {chosen}"
-        style = {"marker": "o", "markersize": 4, "label": label, **(line_kw or {})}
+        dots = {"marker": "o", "markersize": 4, "label": label}
+        style = styled(plt.Line2D, dots, line_kw)
         (self.line_,) = ax.plot(alpha, criterion, **style)
         colour = self.line_.get_color()
         self.band_: Any = None
         if self.standard_error is not None:
             error = np.array(self.standard_error)[order]
-            band = {"color": colour, "alpha": 0.2, "linewidth": 0.0, **(band_kw or {})}
+            plain = {"color": colour, "alpha": 0.2, "linewidth": 0.0}
+            band = styled(PolyCollection, plain, band_kw)
             self.band_ = ax.fill_between(
                 alpha, criterion - error, criterion + error, **band
             )

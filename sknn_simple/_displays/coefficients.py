@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 from sknn_simple._displays.common import (
     Display,
     check_limit,
     class_labels,
-    column_moments,
     input_names,
     layer_weights,
     open_frame,
     shorten,
+    styled,
 )
 from sknn_simple._inference.summary import check_level, normal_quantile
 from sknn_simple._logistic import LogisticNN
@@ -282,7 +283,9 @@ class CoefficientDisplay(Display):
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
         places = np.arange(len(names))
         offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
-        style = {"fmt": "o", "markersize": 4, **(point_kw or {})}
+        style = styled(plt.Line2D, {"markersize": 4}, point_kw)
+        if "fmt" not in style:
+            style = {"marker": "o", "linestyle": "none", **style}
         self.points_ = []
         for k in range(n_series):
             drawn, height = values[self.features_, k], places + 0.7 * offsets[k]
@@ -325,11 +328,13 @@ def _base(model: Any, reference: Any) -> int:
 
 def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:
     """Return the unit of each column, and what the axis says of it."""
-    unit = np.asarray(model.scale_)
-    if (unit == 1.0).all() and posterior is not None:
-        _, unit = column_moments(model, posterior._inference.rows.X)
-    is_raw = (unit == 1.0).all() and posterior is None
-    return unit, "" if is_raw else " per std. dev."
+    if model.standardize:
+        return np.asarray(model.scale_), " per std. dev."
+    if posterior is None:
+        return np.ones(model.n_features_in_), ""
+    rows = posterior._inference.rows
+    scaler = StandardScaler(with_mean=False).fit(rows.X, None, rows.frequency)
+    return np.sqrt(scaler.var_), " per std. dev."
 
 
 def _coefficients(

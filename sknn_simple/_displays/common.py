@@ -62,6 +62,16 @@ class Display:
         return ax
 
 
+def styled(artist: type, defaults: dict[str, Any], given: Any) -> dict[str, Any]:
+    """Return keywords for an artist of matplotlib: the given ones, or defaults.
+
+    The given ones may have short names, such as "ls" for "linestyle".
+    """
+    from matplotlib.cbook import normalize_kwargs
+
+    return {**defaults, **normalize_kwargs(given, artist)}
+
+
 def _described(estimator: Any) -> str:
     if isinstance(estimator, type):
         return f"the class {estimator.__name__}, not an instance of it."

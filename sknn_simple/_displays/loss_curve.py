@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknn_simple._displays.common import Display
+from sknn_simple._displays.common import Display, styled
 
 _J = "J (log-loss + penalty)"
 
@@ -157,11 +157,12 @@ class LossCurveDisplay(Display):
         self : LossCurveDisplay
             The display.
         """
-        ax = self._set_axes(self._import_pyplot(), ax)
+        plt = self._import_pyplot()
+        ax = self._set_axes(plt, ax)
         from matplotlib.ticker import MaxNLocator
 
         name = self.name if name is None else name
-        line_kw = line_kw or {}
+        line_kw = styled(plt.Line2D, {}, line_kw)
         before = "" if name is None else f"{name}, "
         validates = self.validation_loss_curve is not None
         label = f"{before}training: {_J}" if validates or name is None else name
@@ -173,7 +174,7 @@ class LossCurveDisplay(Display):
                 "color": self.line_.get_color(),
                 "linestyle": "--",
                 **line_kw,
-                **(validation_line_kw or {}),
+                **styled(plt.Line2D, {}, validation_line_kw),
             }
             (self.validation_line_,) = ax.plot(self.validation_loss_curve, **style)
         self._mark(ax)
