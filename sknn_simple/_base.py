@@ -101,7 +101,9 @@ class BaseNN(
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels (text, numbers, booleans), or a multilabel indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples. A row of weight 2 is the same as two equal rows.
+            Weights of the samples. A row of weight 2 is the same as two equal rows, but
+            not for the random rows that ``early_stopping`` sets aside. For
+            ``alpha="auto"`` weights with a mean below 1 count as if it were 1.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Features of validation rows, with the columns of X; they are converted to
             its dtype. With ``alpha="auto"`` their log-loss chooses alpha, in place of

@@ -346,7 +346,8 @@ class LogisticNN(BaseNN):
         intercept = arrays.get("intercept", np.zeros(data.n_outputs, coef.dtype))
         if data.own_intercept is not None:
             column, value = data.own_intercept
-            coef[:, column] = intercept / value
+            # Its weight is 0, unless the last model is only evaluated.
+            coef[:, column] += intercept / value
             intercept = np.zeros_like(intercept)
         return {"coef_": coef, "intercept_": intercept}
 

@@ -74,7 +74,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     cv : int, splitter or iterable, default=5
         The folds of ``alpha="auto"``: their number, a splitter of scikit-learn, or an
         iterable of pairs (train, test) of row numbers. If it is a number, folds are
-        stratified, do not depend on the order of the rows, and copies share one.
+        stratified, do not depend on the order of the rows, and copies share one. A
+        splitter numbers the rows of positive weight, an iterable all rows.
     standardize : bool, default=True
         Whether the penalty is on the weights of standardised features. If True,
         predictions do not depend on the unit and origin of a column, and a constant

@@ -6,7 +6,13 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    PredefinedSplit,
+    StratifiedKFold,
+    train_test_split,
+)
 
 import checks
 from checks import (
@@ -166,6 +172,7 @@ REFUSED = {
     "half a splitter": (Splitting(), "'cv' parameter"),
     "no splits": ([], r"cv=\[\] has no splits"),
     "too many folds": (KFold(500), r"cv=KFold\(n_splits=500.*500"),
+    "groups": (GroupKFold(3), r"cv=GroupKFold.*groups.*cv=list\(splitter.split"),
     "no training rows": ([([], REST)], "cv: split 0: .*no rows"),
     "no other rows": ([(REST, FIRST), (REST, [])], "cv: split 1: .*no rows"),
     "a class left out": (
@@ -182,6 +189,16 @@ REFUSED = {
     "one row": ([(REST, 3)], "cv: split 0: .*one-dimensional"),
     "three sides": ([(REST, FIRST, FIRST)], "cv: split 0: "),
 }
+
+
+def test_numbers_of_rows_that_a_splitter_does_not_get_are_refused():
+    cv = PredefinedSplit(np.arange(N) % 3)
+    weight = np.where(np.arange(N) < 10, 0.0, 1.0)
+    model = clone(CHOOSING).set_params(cv=cv)
+    match = r"rows of positive weight.*cv=list\(splitter"
+    with pytest.raises(ValueError, match=match):
+        model.fit(checks.X, checks.Y, weight)
+    model.set_params(cv=list(cv.split())).fit(checks.X, checks.Y, weight)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -58,6 +58,12 @@ def test_divisions_that_differ(expected):
     assert_same_optimum(fit(LINEAR, data, pieces), expected)
 
 
+def test_an_index_of_other_rows_is_refused():
+    match = "y has an index from 0 to .*, but that of X is from 0 to"
+    with pytest.raises(ValueError, match=match):
+        LINEAR.fit(framed(X, 100), series(Y, 100).partitions[:1])
+
+
 def test_a_column_of_the_frame_is_y(expected):
     frame = framed(np.column_stack([X, Y]), columns=[*COLUMNS, "y"])
     weight = np.linspace(1.0, 2.0, len(Y))

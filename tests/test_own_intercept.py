@@ -22,6 +22,18 @@ def fitted(X, y, **params):
     return LogisticNN(tol=1e-9, fit_intercept=False, **params).fit(X, y)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_an_evaluation_leaves_its_weight(n_classes):
+    kept = n_classes > Y
+    data, y = with_column(X[kept]), Y[kept]
+    model = fitted(data, y, alpha=1.0, warm_start=True)
+    coef, loss = model.coef_.copy(), model.loss_
+    model.set_params(max_iter=0).fit(data, y)
+    assert_allclose(model.coef_, coef, atol=1e-12)
+    assert_allclose(model.loss_, loss)
+    assert_allclose(model.score(data, y), fitted(data, y, alpha=1.0).score(data, y))
+
+
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("alpha", ["auto", 1.0, 0.0])

@@ -158,6 +158,13 @@ def _aligned(X: Any, other: Any, name: str) -> Any:
 def _aligned_frame(X: Any, other: Any, name: str) -> Any:
     both_known = is_dataframe(X) and X.known_divisions and other.known_divisions
     if both_known and other.divisions != X.divisions:
+        ends, of_X = ([each.divisions[i] for i in (0, -1)] for each in (other, X))
+        if ends != of_X:
+            raise ValueError(
+                f"{name} has an index from {ends[0]} to {ends[1]}, but that of "
+                f"{_features_of(name)} is from {of_X[0]} to {of_X[1]}: they are not of "
+                "the same rows."
+            )
         return other.repartition(divisions=X.divisions)
     _check_count(X.npartitions, other.npartitions, name)
     return other

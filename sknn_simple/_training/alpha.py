@@ -229,8 +229,14 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
             _check_split(data, rest, aside)
             folds.append(_split(data, data.total_weight, rest, aside))
     except (IndexError, TypeError, ValueError) as error:
-        name = f"cv={cv}" if hasattr(cv, "split") else "cv"
-        raise ValueError(f"{name}: split {len(folds)}: {error}") from error
+        is_splitter, advice = hasattr(cv, "split"), ""
+        if is_splitter and ("groups" in str(error) or data.kept is not None):
+            advice = (
+                " A splitter gets the rows of positive weight, and no groups. Pass its "
+                "splits: cv=list(splitter.split(X, y, groups))."
+            )
+        name = f"cv={cv}" if is_splitter else "cv"
+        raise ValueError(f"{name}: split {len(folds)}: {error}{advice}") from error
     if not folds:
         raise ValueError(f"cv={cv} has no splits.")
     return folds
