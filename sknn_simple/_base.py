@@ -39,7 +39,7 @@ from sknn_simple._training.early_stopping import EarlyStopping
 from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.progress import ProgressTable, print_line
-from sknn_simple._training.spec import TrainSpec
+from sknn_simple._training.spec import TrainSpec, column_scale
 from sknn_simple._training.train import Trained
 from sknn_simple._validation import validate_training_set, validate_validation_set
 from sknn_simple._warm_start import previous_parameters
@@ -258,18 +258,27 @@ class BaseNN(
         if self.verbose:
             print_line(f"{type(self).__name__}: {text}")
 
-    def _initial_alpha(self, data: TrainingSet) -> float:
+    # If a column is multiplied by c, the best alpha for raw weights is multiplied by c
+    # to this power.
+    _alpha_power: ClassVar[int]
+
+    def _alpha_unit(self, data: TrainingSet) -> float:
+        if self.standardize or self.alpha != "auto":
+            return 1.0
+        return column_scale(data) ** self._alpha_power
+
+    def _initial_alpha(self, data: TrainingSet, unit: float) -> float:
         """Return alpha, or for "auto" the first one of a search."""
         if self.alpha != "auto":
             return self.alpha
         previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
         if previous > 0.0 and self.max_iter == 0:  # the last model is evaluated
             return previous
-        return self._first_alpha(data, previous)
+        return self._first_alpha(data, unit, previous)
 
-    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
+    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
         """Return the first alpha of a search; `previous` is 0 without a warm start."""
-        return START_ALPHA * data.mean_weight
+        return START_ALPHA * unit * data.mean_weight
 
     def _uses_validation_set(self) -> bool:
         """Return whether the parameters give validation rows a use."""

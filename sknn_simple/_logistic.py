@@ -19,8 +19,7 @@ from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
     FLOAT32_TOL,
-    LARGEST_ALPHA,
-    SMALLEST_ALPHA,
+    alpha_bounds,
     first_alpha,
     row_space_limit,
 )
@@ -253,9 +252,11 @@ class LogisticNN(BaseNN):
         n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
         check_solver(self.solver, n_weights, bounded=bounded)
         least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0
+        unit = self._alpha_unit(data)
         return TrainSpec(
             network=network,
-            alpha=self._initial_alpha(data),
+            alpha=self._initial_alpha(data, unit),
+            alpha_unit=unit,
             by_evidence=self.alpha == "auto",
             standardize=self.standardize,
             signs=signs,
@@ -287,16 +288,18 @@ class LogisticNN(BaseNN):
         trained = train(spec, data, None, start, observers, warm_start=warm_start)
         return trained, search
 
-    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
+    _alpha_power = 2
+
+    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
         if previous > 0.0:
-            most = LARGEST_ALPHA * data.counted_rows
             # For rows of an average weight of 1.
             last = previous / getattr(self, "_mean_weight", data.mean_weight)
-            return float(np.clip(last, SMALLEST_ALPHA, most)) * data.mean_weight
+            bounds = alpha_bounds(data.counted_rows, unit)
+            return float(np.clip(last, *bounds)) * data.mean_weight
         if self.standardize:
             first = first_alpha(data.X.shape[1], data.counted_rows)
             return first * data.mean_weight
-        return super()._first_alpha(data, previous)
+        return super()._first_alpha(data, unit, previous)
 
     def densify(self) -> Self:
         """Store ``coef_`` as an array again, after ``sparsify``.

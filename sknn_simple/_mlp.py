@@ -325,9 +325,11 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         network = self._network(data)
         signs = hidden_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        unit = self._alpha_unit(data)
         return TrainSpec(
             network=network,
-            alpha=self._initial_alpha(data),
+            alpha=self._initial_alpha(data, unit),
+            alpha_unit=unit,
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -409,10 +411,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, context, callbacks, number)
 
-    def _first_alpha(self, data: TrainingSet, previous: float) -> float:
-        if self.early_stopping:
-            return EARLY_STOPPING_ALPHA * data.mean_weight
-        return super()._first_alpha(data, previous)
+    # Layers share alpha: J stays the same if weights move from one to the other.
+    _alpha_power = 1
+
+    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
+        first = super()._first_alpha(data, unit, previous)
+        return EARLY_STOPPING_ALPHA * first if self.early_stopping else first
 
     _validation_set_advice = (
         "set early_stopping=True or alpha='auto', or leave X_val and y_val out"

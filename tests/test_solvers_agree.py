@@ -4,9 +4,16 @@ import warnings
 
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
-from models import SOLVERS, classes, each_network_solver, each_solver
+from models import (
+    SOLVERS,
+    classes,
+    each_network_solver,
+    each_solver,
+    noisy_classes,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 
@@ -67,3 +74,23 @@ def test_a_network_with_skip_connections_is_no_worse_than_the_linear_model():
     network.set_params(alpha=1.0, random_state=0).fit(X, y)
     linear = LogisticNN(1.0, tol=1e-9).fit(X, y)
     assert network.loss_ <= linear.loss_ + 1e-6
+
+
+@pytest.mark.parametrize("offset", [30.0, 1e3])
+@each_solver
+def test_columns_far_from_0_without_an_intercept(solver, offset):
+    """They are nearly collinear: along their differences the gradient is small."""
+    X, y = noisy_classes(2)
+    X = X + offset * X.std(axis=0)
+    model = LogisticNN(0.1, fit_intercept=False)
+    exact = clone(model).set_params(solver="newton-cholesky", tol=1e-11).fit(X, y)
+    found = clone(model).set_params(solver=solver).fit(X, y)
+    assert_allclose(found.loss_, exact.loss_, rtol=1e-6)
+
+
+def test_columns_very_far_from_0_without_an_intercept():
+    X, y = noisy_classes(2)
+    near = LogisticNN(0.1, fit_intercept=False).fit(X, y)
+    far = LogisticNN(0.1, fit_intercept=False).fit(X + 1e5, y)
+    assert far.converged_
+    assert far.score(X + 1e5, y) >= near.score(X, y)

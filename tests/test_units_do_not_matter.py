@@ -33,6 +33,26 @@ def rescaled(X, seed):
     return (X + 3.0 * rng.normal(size=X.shape[1]) * X.std(axis=0)) * factor
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e4])
+def test_the_unit_of_raw_weights_does_not_matter_to_the_evidence(unit):
+    X, y = classes(3)
+    model = LogisticNN(standardize=False)
+    one, other = fit(model, X, y), fit(model, unit * X, y)
+    assert_allclose(other.alpha_, one.alpha_ * unit**2, rtol=0.03)
+    assert_allclose(other.predict_proba(unit * X), one.predict_proba(X), atol=2e-3)
+
+
+@pytest.mark.parametrize("search", [{"cv": 3}, {"early_stopping": True}])
+@pytest.mark.parametrize("unit", [0.03, 30.0])
+def test_the_unit_of_raw_weights_does_not_matter_to_networks(unit, search):
+    X, y = classes(2, n_informative=2, flip_y=0.2)
+    model = OneHiddenMLP(10, "tanh", standardize=False, random_state=0, **search)
+    one, other = fit(model, X, y), fit(model, unit * X, y)
+    # The minimum is flat: two steps of the path.
+    assert 0.09 < other.alpha_ / (one.alpha_ * unit) < 11.0
+    assert abs(other.score(unit * X, y) - one.score(X, y)) < 0.05
+
+
 @each_solver
 @each_table
 def test_unit_and_origin_of_columns_do_not_matter(load, solver, seed):

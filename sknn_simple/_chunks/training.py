@@ -108,6 +108,7 @@ class ChunkedRows:
                 spec, raw = _from_sample(spec, data, start)
                 problem = self._problem(spec, data)
                 theta = within(problem.from_raw(raw), sign_bounds(spec.signs))
+            spec = spec.finer(problem.offset)
             plan = plan_chunks(spec, problem, theta)
             trained = descend(
                 spec,

@@ -295,7 +295,7 @@ def search_alpha(
     of_shares = float(np.mean([_loss_of_shares(fold.data) for fold in folds]))
     try:
         for k in range(PATH_LENGTH):
-            alpha = PATH_START * total / PATH_FACTOR**k
+            alpha = PATH_START * training.spec.alpha_unit * total / PATH_FACTOR**k
             fits, asked = _fit_folds(training, folds, alpha, n_jobs)
             if any(fit.outcome in ENDED for fit in fits):
                 outcome = "interrupted"

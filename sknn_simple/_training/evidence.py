@@ -45,7 +45,6 @@ from sknn_simple._training.heuristics import (
     CLOSE_ESTIMATE,
     FEW_ROWS,
     GROWTH_STEP,
-    LARGEST_ALPHA,
     LEAST_SHARE,
     LEAST_SLOPE,
     MAX_ROUNDS,
@@ -53,7 +52,7 @@ from sknn_simple._training.heuristics import (
     MAX_STEP,
     SAME_OUTPUTS,
     SAME_VALUE,
-    SMALLEST_ALPHA,
+    alpha_bounds,
 )
 from sknn_simple._training.laplace import (
     Laplace,
@@ -107,7 +106,7 @@ def minimize_by_evidence(
     path: list[tuple[float, float]] = []
     # Rounding of the mean weight must not make two values of one alpha.
     alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
-    search = _Search(problem.data.counted_rows)
+    search = _Search(problem.data.counted_rows, spec.alpha_unit)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
@@ -156,9 +155,9 @@ def _next_round(
 class _Search:
     """The search for a root of F(log α), the change of log α to the best alpha."""
 
-    def __init__(self, n_rows: float) -> None:
+    def __init__(self, n_rows: float, unit: float) -> None:
         self._n_rows = n_rows
-        self._bounds = SMALLEST_ALPHA, LARGEST_ALPHA * n_rows
+        self._bounds = alpha_bounds(n_rows, unit)
         # From each alpha that was tried to the best alpha of its approximation.
         self._best: dict[float, float] = {}
         self._last: list[float] = []

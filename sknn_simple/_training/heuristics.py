@@ -92,6 +92,9 @@ FLOAT32_SMALL = 1e-25
 # digits, so the mean is subtracted from the features first.
 FLOAT32_OFFSET = 4.0
 FLOAT64_OFFSET = 1e5
+# Without a bias tol is divided by this ratio. If it is larger, differences of columns
+# are lost in rounding: newton-cholesky takes more than 100 iterations at 1e7.
+LARGEST_OFFSET = 1e6
 # If |mean| / deviation is larger, float32 weights cost probabilities four digits.
 FLOAT32_REMOTE = 1e3
 # Features of a hidden layer are rounded to multiples of 1.5e-8 standard deviations. No
@@ -224,6 +227,11 @@ SAMPLE_ITERATIONS = 12
 # Larger dense Hessians are an error: forming and factorising one takes three arrays of
 # its size.
 MAX_HESSIAN_BYTES = 2**31
+
+
+def alpha_bounds(n_rows: float, unit: float) -> tuple[float, float]:
+    """Return the smallest and the largest alpha that the evidence tries."""
+    return SMALLEST_ALPHA * unit, LARGEST_ALPHA * unit * n_rows
 
 
 def first_alpha(n_columns: int, n_rows: float) -> float:

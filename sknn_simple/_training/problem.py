@@ -30,6 +30,7 @@ from sknn_simple._training.heuristics import (
     FLOAT32_REMOTE,
     FLOAT32_SMALL,
     FLOAT64_OFFSET,
+    LARGEST_OFFSET,
     ProblemShape,
 )
 from sknn_simple._training.preconditioners import (
@@ -84,6 +85,10 @@ class TrainingProblem(NamedTuple):
     # Per parameter, its factor in the penalty alpha/(2S) Σ (unit · θ)²; 0 for biases.
     penalty_unit: np.ndarray
     alpha: float
+    # Without a bias columns cannot be centred: the largest ratio of a column's root
+    # mean square and its deviation. Along the differences of such columns the gradient
+    # is smaller by this factor. 1 with a bias.
+    offset: float
 
     def with_alpha(self, alpha: float) -> "TrainingProblem":
         """Return the same problem with another strength of the penalty."""
@@ -199,6 +204,7 @@ def problem_over(
         np.dtype(np.float64) if _is_remote(columns, FLOAT32_REMOTE) else dtype,
         penalty_unit,
         spec.alpha,
+        1.0 if network.has_bias else _largest_offset(columns),
     )
 
 
@@ -329,6 +335,13 @@ def needs_float64(X: Features, columns: Columns) -> bool:
     beyond = np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL))
     remote = sparse.issparse(X) and _is_remote(columns, FLOAT32_REMOTE)
     return bool(beyond or remote)
+
+
+def _largest_offset(columns: Columns) -> float:
+    varying = columns.deviation > 0.0
+    mean, deviation = columns.mean[varying], columns.deviation[varying]
+    offset = float((np.hypot(mean, deviation) / deviation).max(initial=1.0))
+    return offset if offset <= LARGEST_OFFSET else 1.0
 
 
 def _is_remote(columns: Columns, limit: float) -> bool:

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes
+from sknn_simple._data.moments import column_moments
+from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes, RowBlocks
+from sknn_simple._data.threads import Workers
+from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
@@ -30,6 +33,8 @@ class TrainSpec(NamedTuple):
     patience: int | None = None
     # Label smoothing of held-out rows: the other classes share this part of a weight.
     smoothing: float = 0.0
+    # The unit of alpha in a search: 1, or that of raw columns (see ``column_scale``).
+    alpha_unit: float = 1.0
     thresholds: Thresholds = Thresholds()
     block_sizes: BlockSizes = DEFAULT_SIZES
 
@@ -38,10 +43,29 @@ class TrainSpec(NamedTuple):
         """Whether there are iterations; without any, the start is evaluated."""
         return self.criteria.max_iter > 0
 
+    def finer(self, factor: float) -> "TrainSpec":
+        """Return a spec with `tol` divided by a factor."""
+        criteria = self.criteria._replace(tol=self.criteria.tol / factor)
+        return self._replace(criteria=criteria)
+
     @property
     def is_bounded(self) -> bool:
         """Whether the sign of a parameter is fixed."""
         return bool(self.signs.any())
+
+
+def column_scale(data: TrainingSet) -> float:
+    """Return the geometric mean of the standard deviations of the columns that vary."""
+    if data.chunks is not None:
+        deviation = data.chunks.columns.deviation
+    else:
+        row_bytes, work = 8.0 * data.X.shape[1], 1.0
+        blocks = RowBlocks(data.X, data.y, data.weight, row_bytes=row_bytes, work=work)
+        _, deviation = column_moments(blocks, Workers(1))
+    varying = deviation[deviation > 0.0]
+    scale = np.exp(np.mean(np.log(varying))) if varying.size else 1.0
+    # Rounded, so that it does not depend on the order of the rows.
+    return float(f"{scale:.6g}")
 
 
 def check_solver(solver: str, size: int, bounded: bool) -> None:

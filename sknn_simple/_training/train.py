@@ -114,6 +114,7 @@ def train(
         if not is_linear or few_distinct_rows(spec, data.X) is not None:
             data = in_canonical_order(data)
         problem = whole = build_problem(spec, data, workers)
+        spec = spec.finer(whole.offset)
         if not evaluates:
             spec, problem = in_row_space(spec, whole, workers)
         if problem is not whole and not (warm_start or spec.network.is_linear):
