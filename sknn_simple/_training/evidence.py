@@ -4,7 +4,7 @@ Each round minimises J for one alpha and approximates the posterior there. With 
 number of well-determined weights, and κ = d log|H + αR| / d log α for constant αR (how
 fast the Hessian H at the minimum grows with α), alpha solves
 
-    γ - c κ = α Σw²,    c = 0.4 + 0.6 min(d, S) / (S + 20)
+    γ - c κ + 1/(1 + α) = α Σw²,    c = 0.4 + 0.6 min(d, S) / (S + 20)
 
 for d weights and S rows. At c = 1 the evidence is largest; MacKay (1992) leaves κ out.
 If classes are nearly separable, most rows are saturated and H depends strongly on α:
@@ -25,12 +25,30 @@ counts (120 to 2000 docstrings of two to five packages, 427 to 13,290 words):
 The evidence of few rows is not to be trusted: at c = 1 three classes of 12 rows, drawn
 at random, often got the smallest alpha. From 100 rows on it did no harm to noise.
 
+The last term on the left is that of the prior p(log α) ∝ √(α/(1 + α)): flat for strong
+penalties, as MacKay's, and falling for weak ones, so that the scale σ = α^-½ of the
+weights has the tail 1/σ² of a Cauchy distribution (Gelman 2006). It counts as much as
+one weight. Few rows that are nearly separable let alpha go to 0 without it. Log-losses
+of 80 draws of y = [3 x + ε > 0] with logistic ε, on 2000 other rows, and relative ones
+of 99 tables with at most 60 and 800 rows:
+
+    rows × columns      10 × 2    20 × 3    30 × 3    100 × 10    60 rows    800 rows
+    without             0.80      0.56      0.452     0.418       1          1
+    with                0.56      0.48      0.432     0.418       0.994      1.000
+
 κ is the difference of log|H + αR| at θ and at a point ahead, to which the minimum moves
 if α grows by 1 %.
 
 The rounds end if alpha would change by less than 3 %, or 10 % if traces are estimated,
 for more parameters than ``Thresholds.evidence_params``. The data determine it to tens
 of per cent only. Its two digits are the same for every solver and every order of rows.
+
+References
+----------
+Gelman, A. (2006). Prior distributions for variance parameters in hierarchical models.
+Bayesian Analysis 1(3), 515-534.
+MacKay, D. J. C. (1992). The evidence framework applied to classification networks.
+Neural Computation 4(5), 720-736.
 """
 
 from typing import NamedTuple
@@ -157,7 +175,7 @@ class _Search:
 
     def __init__(self, n_rows: float, unit: float) -> None:
         self._n_rows = n_rows
-        self._bounds = alpha_bounds(n_rows, unit)
+        self._unit, self._bounds = unit, alpha_bounds(n_rows, unit)
         # From each alpha that was tried to the best alpha of its approximation.
         self._best: dict[float, float] = {}
         self._last: list[float] = []
@@ -171,7 +189,8 @@ class _Search:
         gamma = posterior.n_effective(alpha)
         # As α changes, κ changes nearly as γ does.
         part = 1.0 - share * growth / gamma if gamma > 0.0 else 1.0
-        self._best[alpha] = posterior.best_alpha(alpha, self._bounds, part)
+        best = posterior.best_alpha(alpha, self._bounds, part, self._unit)
+        self._best[alpha] = best
         step = self._step()
         if abs(step) < (CLOSE if posterior.hessian is not None else CLOSE_ESTIMATE):
             return alpha

@@ -132,12 +132,18 @@ class Laplace(NamedTuple):
         return theta
 
     def best_alpha(
-        self, start: float, bounds: tuple[float, float], part: float = 1.0
+        self,
+        start: float,
+        bounds: tuple[float, float],
+        part: float = 1.0,
+        unit: float = 0.0,
     ) -> float:
-        """Return the α with part γ(α) = α |w(α)|², near `start`, within the bounds.
+        """Return the α with part γ(α) + u/(u + α) = α |w(α)|², near `start`.
 
-        Left of it the first side is larger. The Taylor polynomial is wrong far away,
-        where the equation may hold again. With part = 1 it is MacKay's.
+        The second term is that of the prior of ``evidence``, in the `unit` u of α. Left
+        of the solution, which is within the bounds, the first side is larger. The
+        Taylor polynomial is wrong far away, where the equation may hold again. With
+        part = 1 and u = 0 it is MacKay's.
         """
         if not len(self.free):
             return start
@@ -146,7 +152,7 @@ class Laplace(NamedTuple):
             alpha, tiny = np.exp(log_alpha), np.finfo(np.float64).tiny
             weights = self.coordinates / (self.values + alpha)
             square = max(alpha * float(weights @ weights), tiny)
-            left = max(part * self.n_effective(alpha), tiny)
+            left = max(part * self.n_effective(alpha) + unit / (unit + alpha), tiny)
             return float(np.log(left) - np.log(square))
 
         end = np.log(start)
