@@ -25,9 +25,9 @@ ENVIRONMENT = {
 # worksteal: the tests of a file stay together, so that its fits are shared.
 WORKERS = ("-n", os.environ.get("TEST_WORKERS", "auto"), "--dist", "worksteal")
 # Tests that read sources and texts, of benchmarks/, which developers run on new
-# versions, of the changes that the contributors' pages show, of our formulas, and of
-# threads. None of them asks a version of NumPy, SciPy or scikit-learn: the run on the
-# newest versions is enough.
+# versions, of the changes that the contributors' pages show, of our formulas, of
+# extreme values, and of threads. None of them asks a version of NumPy, SciPy or
+# scikit-learn: the run on the newest versions is enough.
 ON_NEWEST_ONLY = (
     "_data/test_threads.py",
     "_model",

@@ -25,7 +25,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._fit_warnings import fit_warnings
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
-from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
+from sknn_simple._optim.stopping import OUTCOMES
 from sknn_simple._parameters import Options, name_hint, suggestion
 from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
@@ -142,12 +142,12 @@ class BaseNN(
         """
         try:
             with _unchanged_on_failure(self):
-                trained, search, criteria = self._fit(
+                trained, search = self._fit(
                     X, y, sample_weight, X_val, y_val, sample_weight_val
                 )
         except HookStopped as stopped:
             raise stopped.error from None
-        for text in fit_warnings(self, search, trained, criteria):
+        for text in fit_warnings(self, search, trained):
             stacklevel = 2 + self._frames_of_fit
             warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
         return self
@@ -162,7 +162,7 @@ class BaseNN(
         X_val: Any,
         y_val: Any,
         sample_weight_val: Any,
-    ) -> tuple[Trained, Search | None, StoppingCriteria]:
+    ) -> tuple[Trained, Search | None]:
         data, validation = self._rows(
             X, y, sample_weight, X_val, y_val, sample_weight_val
         )
@@ -188,7 +188,7 @@ class BaseNN(
         self._drop_attributes(*_NOT_ALWAYS_SET)
         self.__dict__.update(attributes)
         callbacks.end_fit(attributes)
-        return trained, search, spec.criteria
+        return trained, search
 
     def _drop_attributes(self, *names: str) -> None:
         for name in names:
@@ -271,13 +271,15 @@ class BaseNN(
         """Return alpha, or for "auto" the first one of a search."""
         if self.alpha != "auto":
             return self.alpha
-        previous = getattr(self, "alpha_", 0.0) if self.warm_start else 0.0
-        if previous > 0.0 and self.max_iter == 0:  # the last model is evaluated
+        previous = getattr(self, "alpha_", None) if self.warm_start else None
+        if previous is not None and self.max_iter == 0:  # the last model is evaluated
             return previous
         return self._first_alpha(data, unit, previous)
 
-    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
-        """Return the first alpha of a search; `previous` is 0 without a warm start."""
+    def _first_alpha(
+        self, data: TrainingSet, unit: float, previous: float | None
+    ) -> float:
+        """Return the first alpha of a search; `previous` is that of a warm start."""
         return START_ALPHA * unit * data.mean_weight
 
     def _uses_validation_set(self) -> bool:

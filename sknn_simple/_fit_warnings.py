@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
+from sknn_simple._optim.stopping import OUTCOMES
 from sknn_simple._training.alpha import Search
 from sknn_simple._training.train import Trained
 
 
-def fit_warnings(
-    model: Any, search: Search | None, trained: Trained, criteria: StoppingCriteria
-) -> Iterator[str]:
+def fit_warnings(model: Any, search: Search | None, trained: Trained) -> Iterator[str]:
     """Yield the text of each ConvergenceWarning of a fitted model."""
     texts = [
         _of_search(search),
-        _of_separation(model, trained) or _of_minimisation(model, trained, criteria),
+        _of_separation(model, trained) or _of_minimisation(model, trained),
     ]
     for text in filter(None, texts):
         yield f"{type(model).__name__}{text}"
@@ -48,7 +46,7 @@ def _of_separation(model: Any, trained: Trained) -> str:
     )
 
 
-def _of_minimisation(model: Any, trained: Trained, criteria: StoppingCriteria) -> str:
+def _of_minimisation(model: Any, trained: Trained) -> str:
     # With max_iter=0 a warm start evaluates the last model.
     evidence = trained.evidence if model.max_iter > 0 else None
     searches = evidence is not None and not evidence.is_chosen
@@ -60,11 +58,11 @@ def _of_minimisation(model: Any, trained: Trained, criteria: StoppingCriteria) -
         return ""
     text = f" stopped after {model.n_iter_} iterations because "
     text += explanation.format(max_iter=model.max_iter, solver=model.solver_)
-    threshold = criteria.threshold(trained.loss)
+    threshold = trained.criteria.threshold(trained.loss)
     if trained.grad_norm > threshold:
         text += (
             f": the largest entry of the gradient is {trained.grad_norm:.2g}, but "
-            f"tol={criteria.tol:g} asks for at most {threshold:.2g}"
+            f"tol={trained.criteria.tol:g} asks for at most {threshold:.2g}"
         )
     elif trained.outcome == "max_iter":
         advice = "Raise max_iter to go on."

@@ -70,9 +70,10 @@ class LogisticNN(BaseNN):
     change of A. c is :math:`0.4 + 0.6 \min(d, S) / (S + 20)` (measured). With c = 1 and
     without the last term the evidence has its maximum; c = 0 is the condition of MacKay
     (1992; Bishop 2006, sections 4.4 and 5.7). The last term is that of a weak prior on
-    alpha (Gelman 2006), which counts if there are few rows. J is minimised for one
-    alpha after the other until alpha changes by less than 3 %, which takes two to six
-    rounds on most tables; alpha then has two digits. If ``fit`` is given ``X_val``,
+    alpha (Gelman 2006), which counts if there are few rows; with ``standardize=False``
+    its α is in units of the squared median deviation of the columns. J is minimised for
+    one alpha after the other until alpha changes by less than 3 %, which takes two to
+    six rounds on most tables; alpha then has two digits. If ``fit`` is given ``X_val``,
     these rows choose alpha instead.
 
     Read more in the :ref:`User Guide <guide_logistic>`.
@@ -108,7 +109,9 @@ class LogisticNN(BaseNN):
         The fit has converged if no entry of the gradient of J, in the optimiser's
         scaled coordinates, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as
         1e-6. It has also converged if no step lowers J, and what its gradient promises
-        is below rounding. For float32 data tol is at least √ε = 3.5e-4.
+        is below rounding. For float32 data tol is at least √ε = 3.5e-4. Without an
+        intercept it is divided by the largest ratio of a column's root mean square and
+        deviation, up to 1e6.
     class_weight : dict, list of dicts or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``; 1 for a class that the
         dict lacks. "balanced" is S / (n_classes · weight of the class). For a
@@ -258,11 +261,12 @@ class LogisticNN(BaseNN):
         check_solver(self.solver, n_weights, bounded=bounded)
         least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0
         unit = self._alpha_unit(data)
+        alpha = self._initial_alpha(data, unit)
         return TrainSpec(
             network=network,
-            alpha=self._initial_alpha(data, unit),
+            alpha=alpha,
             alpha_unit=unit,
-            by_evidence=self.alpha == "auto",
+            by_evidence=self.alpha == "auto" and alpha > 0.0,
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
@@ -295,8 +299,10 @@ class LogisticNN(BaseNN):
 
     _alpha_power = 2
 
-    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
-        if previous > 0.0:
+    def _first_alpha(
+        self, data: TrainingSet, unit: float, previous: float | None
+    ) -> float:
+        if previous:  # 0 has no evidence
             # For rows of an average weight of 1.
             last = previous / getattr(self, "_mean_weight", data.mean_weight)
             bounds = alpha_bounds(data.counted_rows, unit)

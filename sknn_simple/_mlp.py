@@ -70,7 +70,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
         penalised. "auto" chooses it by cross-validation, or the log-loss of ``X_val``.
-        It is 1 if a class has too few rows for folds, and 0.5 with early stopping.
+        It is 1 if a class has too few rows for folds, and 0.5 with early stopping; both
+        times the median deviation of the columns with ``standardize=False``.
     cv : int, splitter or iterable, default=5
         The folds of ``alpha="auto"``: their number, a splitter of scikit-learn, or an
         iterable of pairs (train, test) of row numbers. If it is a number, folds are
@@ -414,7 +415,9 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     # Layers share alpha: J stays the same if weights move from one to the other.
     _alpha_power = 1
 
-    def _first_alpha(self, data: TrainingSet, unit: float, previous: float) -> float:
+    def _first_alpha(
+        self, data: TrainingSet, unit: float, previous: float | None
+    ) -> float:
         first = super()._first_alpha(data, unit, previous)
         return EARLY_STOPPING_ALPHA * first if self.early_stopping else first
 

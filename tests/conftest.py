@@ -1,6 +1,7 @@
 """What every test runs under; each setting can be overridden from the environment."""
 
 import os
+from pathlib import Path
 
 # Before numpy is imported: the wheels of NumPy and SciPy each bring a pool of BLAS
 # threads, and on fits this small the two fight for the cores.
@@ -28,6 +29,8 @@ settings.load_profile("gate")
 # Files that hold a promise for many cases, over lines that other tests reach, or that
 # trace memory. They run without the tracer of coverage, which costs half of their time.
 NOT_COVERING = {
+    "_model/test_objective.py",
+    "_training/test_same_optimum.py",
     "test_alpha_search_invariants.py",
     "test_architecture.py",
     "test_benchmarks.py",
@@ -38,20 +41,19 @@ NOT_COVERING = {
     "test_extreme_columns.py",
     "test_fuzz.py",
     "test_mechanisms.py",
-    "test_objective.py",
     "test_onnx_composites.py",
     "test_record.py",
     "test_reference.py",
     "test_reliability.py",
     "test_restarts.py",
-    "test_same_optimum.py",
     "test_threads_do_not_matter.py",
 }
 
 
 def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
     for item in items:
-        if item.path.name in NOT_COVERING:
+        if item.path.relative_to(folder).as_posix() in NOT_COVERING:
             item.add_marker("no_cover")
 
 

@@ -129,7 +129,7 @@ def growth(model, X, y, step=0.05):
 
 def of_prior(model, X):
     """The term of the prior of alpha, in the unit of the columns."""
-    unit = 1.0 if model.standardize else np.exp(np.log(X.var(axis=0)).mean())
+    unit = 1.0 if model.standardize else np.median(X.std(axis=0)) ** 2
     return unit / (unit + model.alpha_)
 
 

@@ -94,3 +94,11 @@ def test_columns_very_far_from_0_without_an_intercept():
     far = LogisticNN(0.1, fit_intercept=False).fit(X + 1e5, y)
     assert far.converged_
     assert far.score(X + 1e5, y) >= near.score(X, y)
+
+
+def test_one_column_out_of_reach_leaves_the_others():
+    X, y = noisy_classes(2)
+    offset = [1e5, 1e5, 1e5, 1e10]
+    far = LogisticNN(0.1, fit_intercept=False).fit(X + offset, y)
+    without = LogisticNN(0.1, fit_intercept=False).fit(X[:, :3] + 1e5, y)
+    assert far.loss_ <= without.loss_ + 1e-3

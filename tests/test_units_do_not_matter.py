@@ -42,6 +42,14 @@ def test_the_unit_of_raw_weights_does_not_matter_to_the_evidence(unit):
     assert_allclose(other.predict_proba(unit * X), one.predict_proba(X), atol=2e-3)
 
 
+def test_negligible_columns_do_not_change_the_alpha_of_raw_weights():
+    X, y = classes(2)
+    tiny = np.random.default_rng(0).normal(size=(len(X), 3))
+    model = LogisticNN(standardize=False)
+    one, other = fit(model, X, y), fit(model, np.hstack([X, 1e-9 * tiny]), y)
+    assert_allclose(other.alpha_, one.alpha_, rtol=0.03)
+
+
 @pytest.mark.parametrize("search", [{"cv": 3}, {"early_stopping": True}])
 @pytest.mark.parametrize("unit", [0.03, 30.0])
 def test_the_unit_of_raw_weights_does_not_matter_to_networks(unit, search):

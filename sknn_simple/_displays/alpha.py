@@ -153,7 +153,6 @@ class AlphaDisplay(Display):
         plt = self._import_pyplot()
         ax = self._set_axes(plt, ax)
         from matplotlib import ticker
-        from matplotlib.collections import PolyCollection
 
         name = self.name if name is None else name
         order = np.argsort(self.alpha)
@@ -168,10 +167,9 @@ class AlphaDisplay(Display):
         if self.standard_error is not None:
             error = np.array(self.standard_error)[order]
             plain = {"color": colour, "alpha": 0.2, "linewidth": 0.0}
-            band = styled(PolyCollection, plain, band_kw)
-            self.band_ = ax.fill_between(
-                alpha, criterion - error, criterion + error, **band
-            )
+            band = styled(plt.Polygon, plain, band_kw)
+            limits = criterion - error, criterion + error
+            self.band_ = ax.fill_between(alpha, *limits, **band)
         self.chosen_line_ = ax.axvline(
             self.chosen_alpha, color=colour, linestyle="--", linewidth=1.0
         )

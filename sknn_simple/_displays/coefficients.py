@@ -283,9 +283,7 @@ class CoefficientDisplay(Display):
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
         places = np.arange(len(names))
         offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
-        style = styled(plt.Line2D, {"markersize": 4}, point_kw)
-        if "fmt" not in style:
-            style = {"marker": "o", "linestyle": "none", **style}
+        style = _point_style(plt, point_kw)
         self.points_ = []
         for k in range(n_series):
             drawn, height = values[self.features_, k], places + 0.7 * offsets[k]
@@ -313,6 +311,12 @@ class CoefficientDisplay(Display):
         value = np.asarray(self.values)[drawn]
         limits = np.asarray(self.lower)[drawn], np.asarray(self.upper)[drawn]
         return np.abs(np.array(limits) - value)
+
+
+def _point_style(plt: Any, given: Any) -> dict[str, Any]:
+    style = styled(plt.Line2D, {"markersize": 4}, given)
+    plain = {} if "fmt" in style else {"marker": "o", "linestyle": "none"}
+    return {**plain, **style}
 
 
 def _base(model: Any, reference: Any) -> int:

@@ -57,7 +57,7 @@ import numpy as np
 
 from sknn_simple._optim.bounds import Bounds, sign_bounds, within
 from sknn_simple._optim.history import History
-from sknn_simple._optim.stopping import ENDED, ENDINGS, ended_by
+from sknn_simple._optim.stopping import ENDED, ENDINGS, EvaluationLost, ended_by
 from sknn_simple._training.heuristics import (
     CLOSE,
     CLOSE_ESTIMATE,
@@ -131,27 +131,35 @@ def minimize_by_evidence(
         theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
         if found is not None and outcome in ENDED and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
-        found = Round(problem, theta, outcome)
         try:
             outcome, posterior = _approximated(spec, problem, theta, outcome, posterior)
-            path.append((problem.alpha, posterior.log_evidence(alpha)))
-            evidence = Evidence(path[-1][1], posterior.n_effective(alpha), tuple(path))
-            found = Round(problem, theta, outcome, evidence)
-            if outcome in ENDED | {"observer", "max_iter"}:
-                return found
+        except EvaluationLost:
+            return Round(problem, theta, "lost")
+        path.append((problem.alpha, posterior.log_evidence(alpha)))
+        evidence = Evidence(path[-1][1], posterior.n_effective(alpha), tuple(path))
+        found = Round(problem, theta, outcome, evidence)
+        if outcome in ENDED | {"observer", "max_iter"}:
+            return found
+        try:
             growth = _growth(spec, problem, posterior, alpha)
             proposed = search.next_alpha(alpha, posterior, growth)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
                 return found._replace(evidence=evidence._replace(is_chosen=True))
-            if history.asked_to_stop or history.n_iter >= spec.criteria.max_iter:
-                outcome = "observer" if history.asked_to_stop else "max_iter"
+            if outcome := _asked_to_end(spec, history):
                 return found._replace(outcome=outcome)
             alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
             theta, plan = _next_round(spec, problem, plan, posterior, alpha, history)
         except ENDINGS as error:
             return found._replace(outcome=ended_by(error))
+
+
+def _asked_to_end(spec: TrainSpec, history: History) -> str:
+    """Return why no further round may begin, or nothing."""
+    if history.asked_to_stop:
+        return "observer"
+    return "max_iter" if history.n_iter >= spec.criteria.max_iter else ""
 
 
 def _next_round(

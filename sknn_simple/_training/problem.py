@@ -340,8 +340,8 @@ def needs_float64(X: Features, columns: Columns) -> bool:
 def _largest_offset(columns: Columns) -> float:
     varying = columns.deviation > 0.0
     mean, deviation = columns.mean[varying], columns.deviation[varying]
-    offset = float((np.hypot(mean, deviation) / deviation).max(initial=1.0))
-    return offset if offset <= LARGEST_OFFSET else 1.0
+    offset = np.hypot(mean, deviation) / deviation
+    return float(offset[offset <= LARGEST_OFFSET].max(initial=1.0))
 
 
 def _is_remote(columns: Columns, limit: float) -> bool:

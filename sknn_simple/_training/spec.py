@@ -55,7 +55,10 @@ class TrainSpec(NamedTuple):
 
 
 def column_scale(data: TrainingSet) -> float:
-    """Return the geometric mean of the standard deviations of the columns that vary."""
+    """Return the median of the standard deviations of the columns that vary.
+
+    A few columns in other units, or negligible ones, hardly change it.
+    """
     if data.chunks is not None:
         deviation = data.chunks.columns.deviation
     else:
@@ -63,7 +66,7 @@ def column_scale(data: TrainingSet) -> float:
         blocks = RowBlocks(data.X, data.y, data.weight, row_bytes=row_bytes, work=work)
         _, deviation = column_moments(blocks, Workers(1))
     varying = deviation[deviation > 0.0]
-    scale = np.exp(np.mean(np.log(varying))) if varying.size else 1.0
+    scale = np.median(varying) if varying.size else 1.0
     # Rounded, so that it does not depend on the order of the rows.
     return float(f"{scale:.6g}")
 

@@ -14,7 +14,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.bounds import reflected, sign_bounds, within
 from sknn_simple._optim.history import History, Observer
-from sknn_simple._optim.stopping import OUTCOMES, EvaluationLost
+from sknn_simple._optim.stopping import OUTCOMES, EvaluationLost, StoppingCriteria
 from sknn_simple._training.early_stopping import (
     EarlyStopping,
     early_stopping,
@@ -53,8 +53,9 @@ class Trained(NamedTuple):
     loss_curve: list[float]
     # Largest absolute entry of the gradient, in the coordinates of `tol`.
     grad_norm: float
-    # Why training ended, a key of ``OUTCOMES``.
+    # Why training ended, a key of ``OUTCOMES``, and when it would have converged.
     outcome: str
+    criteria: StoppingCriteria
     solver: str
     # Log-loss on the validation set at the start and after each iteration.
     validation_curve: list[float] | None
@@ -150,7 +151,7 @@ def descend(
     observers = make_observers(problem, stopping)
     history = History([stopping, *observers] if stopping else observers)
     found = _minimize(spec, problem, plan, theta, history, stopping)
-    trained = _trained(found, history)
+    trained = _trained(found, history, spec.criteria)
     if stopping is not None:
         return _best_of(trained, problem, stopping)
     if problem.alpha == 0.0 and spec.iterates:
@@ -228,7 +229,7 @@ def _minimize(
     return found
 
 
-def _trained(found: Round, history: History) -> Trained:
+def _trained(found: Round, history: History, criteria: StoppingCriteria) -> Trained:
     problem, theta, outcome, evidence = found
     return Trained(
         problem.to_raw(theta),
@@ -238,6 +239,7 @@ def _trained(found: Round, history: History) -> Trained:
         history.values,
         history.grad_norm,
         outcome,
+        criteria,
         history.solver,
         None,
         evidence,

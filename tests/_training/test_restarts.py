@@ -10,6 +10,7 @@ from joblib import cpu_count
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._data.threads import limit_blas_threads
+from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.train import Trained, train
@@ -26,6 +27,7 @@ def trained(score=1.0, outcome="gradient", validation=None, parameters=None):
         loss_curve=[2.0, score],
         grad_norm=0.0,
         outcome=outcome,
+        criteria=StoppingCriteria(0.1, 10),
         solver="lbfgs",
         validation_curve=validation,
     )
