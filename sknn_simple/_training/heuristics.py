@@ -1,6 +1,7 @@
 """Every threshold of a fit, and every choice of "auto", from the problem's shape.
 
-The thresholds were measured with benchmarks/shape.py, unless a line says otherwise.
+Those of the solvers were measured with benchmarks/shape.py. Where a line names no
+measurement, the number follows from rounding, or was chosen by reasoning.
 """
 
 from math import log
