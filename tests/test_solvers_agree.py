@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 
 from models import (
     SOLVERS,
@@ -102,3 +103,10 @@ def test_one_column_out_of_reach_leaves_the_others():
     far = LogisticNN(0.1, fit_intercept=False).fit(X + offset, y)
     without = LogisticNN(0.1, fit_intercept=False).fit(X[:, :3] + 1e5, y)
     assert far.loss_ <= without.loss_ + 1e-3
+
+
+def test_a_warning_tells_the_tol_that_was_asked_for():
+    X, y = noisy_classes(2)
+    model = LogisticNN(0.1, fit_intercept=False, solver="lbfgs", max_iter=5)
+    with pytest.warns(ConvergenceWarning, match=r"but tol=(1|9\.99\d*)e-0[89] asks"):
+        model.fit(X + 1e3 * X.std(axis=0), y)
