@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE / "figures")]
 
+# After matplotlib's backend and the path are set.
 import sknn_simple  # noqa: E402
 
 project = "sknn_simple"

@@ -29,7 +29,8 @@ from sknn_simple._inference.core import Inference, Rows
 from sknn_simple._inference.outputs import OutputFunctions
 from sknn_simple._model.losses import Loss
 
-# h, in standard deviations. Between 0.05 and 0.2 standard errors change by 3 %.
+# h, in standard deviations. On these draws 0.05 makes standard errors larger by up to
+# 7 %, and 0.2 makes them smaller by 3 %.
 KINK_STEP = 0.1
 
 
