@@ -157,9 +157,6 @@ if onnxruntime is not None:
     ratio = microseconds["scikit-learn"] / microseconds["ONNX"]
     for size, times in zip(SIZES, ratio, strict=True):
         print(f"{size:>5} rows: scikit-learn takes {times:.1f} times as long")
-    assert ratio[0] > 5
-    assert ratio[-1] < ratio[0]
-assert microseconds["scikit-learn"][2] < 2 * microseconds["scikit-learn"][0]
 
 # %%
 # - In a process with the same versions joblib loads the same model, to the last bit.
