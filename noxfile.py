@@ -26,8 +26,9 @@ ENVIRONMENT = {
 WORKERS = ("-n", os.environ.get("TEST_WORKERS", "auto"), "--dist", "worksteal")
 # Tests that read sources and texts, of benchmarks/, which developers run on new
 # versions, of the changes that the contributors' pages show, of our formulas, of
-# extreme values, and of threads. None of them asks a version of NumPy, SciPy or
-# scikit-learn: the run on the newest versions is enough.
+# extreme values, of threads, of pictures, and of skl2onnx and Dask, which have no old
+# version here. The run on the newest versions is enough; of Dask and ONNX one file each
+# stays.
 ON_NEWEST_ONLY = (
     "_data/test_threads.py",
     "_model",
@@ -37,9 +38,16 @@ ON_NEWEST_ONLY = (
     "test_benchmarks_inference.py",
     "test_benchmarks_rdatasets.py",
     "test_contributing.py",
+    "test_dask_dataframes.py",
+    "test_dask_faults.py",
+    "test_dask_networks.py",
+    "test_dask_optimum.py",
+    "test_display_options.py",
+    "test_displays.py",
     "test_examples.py",
     "test_extreme_columns.py",
     "test_mechanisms.py",
+    "test_onnx_composites.py",
 )
 NIGHTLY_WHEELS = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 
@@ -97,14 +105,14 @@ def nightly(session: nox.Session) -> None:
 def doctests(session: nox.Session) -> None:
     """Run the examples of the docstrings."""
     session.install("-e", ".[test]")
-    pytest(session, "--doctest-modules", "sknn_simple")
+    pytest(session, "--doctest-modules", "sknn_simple", *WORKERS)
 
 
 @nox.session
 def pages(session: nox.Session) -> None:
     """Run the code on the pages of the docs."""
     session.install("-e", ".[test,docs]")
-    pytest(session, "--doctest-glob=*.rst", "docs")
+    pytest(session, "--doctest-glob=*.rst", "docs", *WORKERS)
 
 
 @nox.session

@@ -73,7 +73,6 @@ SETTINGS = [
     OneHiddenMLP(random_state=0),
     *[SmallMLP(name, **o) for name, o in with_options(ACTIVATIONS, NETWORK_OPTIONS)],
     *[SmallMLP("tanh", solver=name) for name in NETWORK_SOLVERS],
-    SmallMLP("tanh", alpha="auto", cv=3),
     SmallMLP("identity", alpha=0, tol=1e-1),
     SmallMLP(alpha=0, tol=1e-2),
 ]

@@ -50,7 +50,7 @@ def test_loss_curve_rises_by_rounding_at_most(solver, alpha):
 def test_separable_classes_are_fitted_until_gradients_underflow(activation):
     """Without a penalty J falls to 0: there is no end before float64's own."""
     X, y = np.array([[-1.0], [1.0]]), [0, 1]
-    settings = {"alpha": 0.0, "tol": 0.0, "max_iter": 3000, "solver": "lbfgs"}
+    settings = {"alpha": 0.0, "tol": 0.0, "max_iter": 2000, "solver": "lbfgs"}
     if activation is None:
         model = LogisticNN(**settings)
     else:
