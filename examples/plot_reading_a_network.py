@@ -115,7 +115,7 @@ assert by_weight > 0.8 > 0.5 > by_raw
 # %%
 # - Both methods put flavanoids and proline first and agree on most of the order. They
 #   can disagree, because other columns can replace a shuffled one: total phenols have
-#   large weights, but the model loses nothing without them while it has flavanoids.
+#   weights like those of proanthocyanins, but the model loses nothing without them.
 # - Raw weights are misleading: proline's are the smallest of the table.
 # - The test set is half of a small table. The dots show how much the rise varies
 #   between shuffles; the model does not need the last three columns.

@@ -162,6 +162,6 @@ if onnxruntime is not None:
 # - In a process with the same versions joblib loads the same model, to the last bit.
 # - The ONNX graph predicts the same class for every test row, and its probabilities
 #   differ by rounding to float32. It contains the whole pipeline, including the PCA.
-# - For a few rows ``predict_proba`` takes about as long as for one row, because most of
-#   the time goes into checks of the input. The graph has no checks and is many times
-#   faster. With many rows most of the time is arithmetic, and the difference shrinks.
+# - For a few rows most of the time of ``predict_proba`` goes into checks of the input,
+#   which the graph does not have. With many rows most of it is arithmetic. The ratios
+#   are printed above.

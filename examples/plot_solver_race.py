@@ -176,7 +176,7 @@ for title, (runs, best) in results.items():
 # - ``LogisticNN`` has one minimum, and every solver finds it, to many digits. The
 #   solver with the whole Hessian needs the fewest steps. A step is cheap with 31
 #   parameters (breast cancer), and expensive with 650 (digits): compare the seconds to
-#   1 % in the tables. ``solver="auto"`` chooses by the number of parameters.
+#   1 % in the tables. ``solver="auto"`` chooses by the shape of the data and ``tol``.
 # - ``OneHiddenMLP`` has many minima. From one start, two solvers can end in different
 #   ones, and no solver is always the lowest; more starts (``n_init``) are the remedy.
 # - L-BFGS takes more than twice as many steps as Newton-CG, but each is cheap. The last

@@ -224,9 +224,9 @@ assert abs(loss["OneHiddenMLP, raw"] - loss["LogisticRegression, 5 folds"]) < 0.
 #   one, and such words get the largest weights. With an ``alpha`` of its own it does
 #   little harm: on the three splits it is a little worse, or level. For tf-idf take
 #   ``standardize=False``.
-# - ``alpha="auto"`` costs ``LogisticNN`` several fits, here a fraction of a second. Raw
-#   or standardised, hardly any other ``alpha`` does better. Five folds found one as
-#   good; how much longer they took is printed above.
-# - ``OneHiddenMLP`` chooses by cross-validation, which costs it seconds. The hidden
+# - ``alpha="auto"`` costs ``LogisticNN`` several fits: the first table has the seconds.
+#   Raw or standardised, hardly any other ``alpha`` does better. Five folds found one as
+#   good; the ratio of the seconds is printed above.
+# - ``OneHiddenMLP`` chooses by cross-validation, which costs it many fits. The hidden
 #   layer gains nothing over ``LogisticRegression`` with the strength of five folds:
 #   spam is close to a weighted sum of words.
