@@ -71,8 +71,12 @@ SETTINGS = [
     LogisticNN(alpha=1e-3, solver="lbfgs", standardize=False),
     *[LogisticNN(solver=s, **o) for s, o in with_options(SOLVERS, LINEAR_OPTIONS)],
     OneHiddenMLP(random_state=0),
-    *[SmallMLP(name, **o) for name, o in with_options(ACTIVATIONS, NETWORK_OPTIONS)],
-    *[SmallMLP("tanh", solver=name) for name in NETWORK_SOLVERS],
+    *[
+        SmallMLP(name, solver=solver, **options)
+        for (name, options), solver in with_options(
+            with_options(ACTIVATIONS, NETWORK_OPTIONS), NETWORK_SOLVERS
+        )
+    ],
     SmallMLP("identity", alpha=0, tol=1e-1),
     SmallMLP(alpha=0, tol=1e-2),
 ]
