@@ -215,8 +215,15 @@ class BaseNN(
         return data
 
     @abstractmethod
+    def _network_and_signs(self, data: TrainingSet) -> tuple[Any, np.ndarray]:
+        """Return the network, and 1, 0 or -1 per parameter, from ``monotonic_cst``.
+
+        Raises ValueError if the parameters do not go together.
+        """
+
+    @abstractmethod
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
-        """Return what to minimise and how; raise ValueError if that is impossible."""
+        """Return what to minimise and how."""
 
     @abstractmethod
     def _train(

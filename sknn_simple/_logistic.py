@@ -250,7 +250,7 @@ class LogisticNN(BaseNN):
         first = first_constant(columns.mean, columns.deviation == 0.0, free)
         return data._replace(own_intercept=first)
 
-    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+    def _network_and_signs(self, data: TrainingSet) -> tuple[LinearNetwork, np.ndarray]:
         has_bias = self.fit_intercept or data.own_intercept is not None
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
         signs = linear_signs(self, network, data)
@@ -259,6 +259,10 @@ class LogisticNN(BaseNN):
         in_row_space = few_rows and not bounded
         n_weights = n_rows * data.n_outputs if in_row_space else network.layout.size
         check_solver(self.solver, n_weights, bounded=bounded)
+        return network, signs
+
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+        network, signs = self._network_and_signs(data)
         least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0
         unit = self._alpha_unit(data)
         alpha = self._initial_alpha(data, unit)

@@ -322,10 +322,16 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             self.skip_connections,
         )
 
-    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+    def _network_and_signs(
+        self, data: TrainingSet
+    ) -> tuple[OneHiddenNetwork, np.ndarray]:
         network = self._network(data)
         signs = hidden_signs(self, network, data)
         check_solver(self.solver, network.layout.size, bounded=bool(signs.any()))
+        return network, signs
+
+    def _train_spec(self, data: TrainingSet) -> TrainSpec:
+        network, signs = self._network_and_signs(data)
         unit = self._alpha_unit(data)
         return TrainSpec(
             network=network,

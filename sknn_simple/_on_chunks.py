@@ -135,16 +135,23 @@ class OnChunks(BaseNN):
             return super()._rows(X, y, sample_weight, *given)
         self._check_folds(X_val)
         source = self._source(X, y, sample_weight)
+        if X_val is not None:
+            self._check_validation_set_is_used()
+        self._network_and_signs(source.without_rows(np.arange(2)))
         engine = Engine(self._used_client(), self.worker_patience)
         aside = self._aside(X_val)
         target = target_of(
             count_labels(engine, source, aside), self.class_weight, aside
         )
+        none = source.without_rows(target.classes, target.multilabel)
+        self._network_and_signs(none)
         if engine.client is not None and self.persist:
             check_memory(engine.client, source, sum(target.n_rows))
         validation = None
         if is_collection(X_val):
             validation = self._counted_validation(engine, target, *given)
+        else:  # also below, as soon as the dtype of the rows is known
+            validate_validation_set(self, none, *given)
         n_params = self._n_params(
             source.n_features, n_outputs(len(target.classes), target.multilabel)
         )
@@ -177,7 +184,8 @@ class OnChunks(BaseNN):
         validate_data(self, meta, reset=not suffix, skip_check_array=True)
         chunks = aligned_chunks(X, y, sample_weight, suffix)
         is_sparse = sparse.issparse(getattr(X, "_meta", None))
-        return Source(chunks, meta.shape[1], dtype_of(X), is_sparse)
+        columns = tuple(meta.columns) if hasattr(meta, "columns") else None
+        return Source(chunks, meta.shape[1], dtype_of(X), is_sparse, columns=columns)
 
     def _used_client(self) -> Any:
         """Return the client; without one that of this process, if there is one."""

@@ -58,15 +58,15 @@ OTHER_NAMES = {
 }
 
 _NOT_STOCHASTIC = "No solver is stochastic: use 'auto', which needs no learning rate."
-_SAME_OPTIMUM = "Use 'auto': all solvers reach the optimum of the same L2 objective."
+_SAME_PENALTY = "Use 'auto': all solvers minimise the loss with an L2 penalty."
 
 # What takes the place of a value, by parameter and value.
 OTHER_VALUES: dict[tuple[str, str | None], str] = {
     ("solver", "adam"): _NOT_STOCHASTIC,
     ("solver", "sgd"): _NOT_STOCHASTIC,
-    ("solver", "sag"): _SAME_OPTIMUM,
-    ("solver", "saga"): _SAME_OPTIMUM,
-    ("solver", "liblinear"): _SAME_OPTIMUM,
+    ("solver", "sag"): _SAME_PENALTY,
+    ("solver", "saga"): _SAME_PENALTY,
+    ("solver", "liblinear"): _SAME_PENALTY,
     ("solver", "newton-cholesky"): "LogisticNN has it; use 'auto' for OneHiddenMLP.",
     ("activation", "swish"): "It is called 'silu' here.",
     ("alpha", None): "Use alpha=0 for no penalty.",

@@ -31,8 +31,9 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     The model, its parameters and its optimum are those of :class:`LogisticNN
     <sknn_simple.LogisticNN>`. X stays in its chunks: parameters travel to the chunks,
     and one sum of gradients comes back. A fit makes one pass over the labels, one over
-    the rows for the moments and a sample of them, and two to six for the optimum,
+    the rows for the moments and a sample of them, and then two to six for the optimum,
     because the optimum of the sample is the start and its Hessian the preconditioner.
+    Without a penalty, with a rare column or with another solver it makes up to eleven.
     With alpha="auto" each round adds one to five passes.
 
     Read more in the :ref:`User Guide <guide_dask>`.

@@ -83,6 +83,11 @@ def assert_refused(model, match, *args, error=ValueError, **kwargs):
         (chunked(Y), ValueError, "X must have 2 dimensions.*got 1"),
         (chunked(np.ones((450, 2, 2))), ValueError, "X must have 2 dimensions.*got 3"),
         (chunked(np.ones((450, 0))), ValueError, "X has no columns"),
+        (
+            da.from_delayed(dask.delayed(X), (np.nan, np.nan), float),
+            ValueError,
+            r"columns of X is unknown: call X\.compute_chunk_sizes\(\)",
+        ),
         (chunked(X[:0]), ValueError, "y has 450 rows, but X has 0"),
         (chunked(X[:, :1].astype(complex)), ValueError, "X, chunk .: Complex data"),
     ],
@@ -172,6 +177,29 @@ def test_y_is_no_target(y, error, match):
 @each_dask_class
 def test_weights_are_none(model, weight, error, match):
     assert_refused(model, match, chunked(X), chunked(Y), weight, error=error)
+
+
+@needs_frames
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        (list("edcba"), r"X, chunk 1: its columns are \['e',.*'e'\], in this order"),
+        (list("abcdf"), r"X, chunk 1: its columns are .*'f'\], but .*'e'\]\. Give all"),
+    ],
+)
+@each_dask_class
+def test_partitions_have_other_columns(model, columns, match):
+    def part(names):
+        return pd.DataFrame(X[:225], columns=list("abcde"))[names]
+
+    def named(names):
+        return part(list("abcde")).set_axis(names, axis=1)
+
+    other = part(columns) if "f" not in columns else named(columns)
+    parts = [dask.delayed(each) for each in (part(list("abcde")), other)]
+    frame = dd.from_delayed(parts, part(list("abcde"))[:0], verify_meta=False)
+    y = dd.from_delayed([dask.delayed(pd.Series(Y[:225]))] * 2)
+    assert_refused(model, match, frame, y)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
@@ -300,6 +328,43 @@ def test_other_parameters(model, settings):
     model = clone(model).set_params(**settings)
     y = chunked(Y == 0)
     assert_refused(model, name, chunked(X), y, error=_error_of(name))
+
+
+VAL = {"X_val": X[:200], "y_val": Y[:200]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "val", "match"),
+    [
+        ({"monotonic_cst": [1]}, {}, r"monotonic_cst has shape \(1,\)"),
+        ({"monotonic_cst": {"a": 1}}, {}, "monotonic_cst"),
+        ({"monotonic_cst": [1, 0, 0, 0, 0]}, {}, "monotonic_cst needs .* two classes"),
+        (
+            {"monotonic_cst": [1, 0, 0, 0, 0], "solver": "newton-cg"},
+            {},
+            "solver='newton-cg' cannot keep",
+        ),
+        ({}, VAL, "X_val is given, but .* does not use it"),
+        ({"alpha": "auto"}, {"y_val": Y[:200]}, "y_val is given without X_val"),
+        ({"alpha": "auto"}, {**VAL, "X_val": X[:200, :2]}, "X_val has 2 features"),
+        ({"alpha": "auto"}, {**VAL, "y_val": Y[:199]}, "y_val.*inconsistent numbers"),
+    ],
+    ids=of_matches,
+)
+@each_dask_class
+def test_no_row_is_read_before_arguments_are_checked(model, settings, val, match):
+    def unreadable(chunk):
+        raise AssertionError("a chunk was read")
+
+    lazy = chunked(X).map_blocks(unreadable, dtype=float, meta=X[:0])
+    model = clone(model).set_params(**settings)
+    assert_refused(model, match, lazy, chunked(Y), **val)
+
+
+def test_no_row_is_read_before_the_activation_is_checked():
+    lazy = chunked(X).map_blocks(lambda chunk: 1 / 0, dtype=float, meta=X[:0])
+    model = clone(NETWORK).set_params(activation="gelu", monotonic_cst=[1, 0, 0, 0, 0])
+    assert_refused(model, "activation that never decreases", lazy, chunked(Y == 0))
 
 
 def _error_of(name):

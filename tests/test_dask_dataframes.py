@@ -230,6 +230,26 @@ def test_predictions_keep_the_index(model, index):
             assert lazy.columns.tolist() == result.columns.tolist() == wanted
 
 
+@pytest.mark.parametrize("rows", [100, 0], ids=["rows", "no rows"])
+def test_predictions_of_text_are_of_the_dtype_that_is_promised(rows):
+    model = fit(LINEAR, framed(X), series(WORDS))
+    data = framed(X, len(X)).map_partitions(lambda frame: frame.iloc[:rows])
+    predicted = model.predict(data)
+    computed = predicted.compute()
+    assert len(computed) == rows
+    assert computed.dtype == predicted.dtype == pd.Series(WORDS).dtype
+
+
+# Dask's own call of pandas.
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.set_index")
+def test_predictions_of_text_are_written_to_a_file(tmp_path):
+    model = fit(LINEAR, framed(X), series(WORDS))
+    data = framed(X)
+    data.assign(label=model.predict(data)).to_parquet(tmp_path / "labelled")
+    found = pd.read_parquet(tmp_path / "labelled")
+    assert_array_equal(found["label"], model.predict(data).compute())
+
+
 def test_decisions_of_two_classes_are_a_series():
     model = fit(LINEAR, framed(X), series(Y == 1))
     lazy = model.decision_function(framed(X))
@@ -295,6 +315,7 @@ def test_score(model):
     model = fit(model, chunked(X), chunked(labels))
     expected = model.to_local().score(X, labels)
     assert_allclose(model.score(chunked(X), chunked(labels)), expected)
+    assert_allclose(model.score(chunked(X), csr_chunks(labels)), expected)
 
 
 def test_set_output_is_for_rows_in_memory():

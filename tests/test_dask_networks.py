@@ -160,6 +160,22 @@ def test_the_sample_is_cross_validated():
     assert 0.3 < model.alpha_ / expected.alpha_ < 3.2
 
 
+@ignores_max_iter
+@pytest.mark.parametrize("kind", ["class", "value of a label"])
+def test_a_rare_class_is_in_the_sample(kind):
+    """With one row of a class in the sample there would be no folds."""
+    data, y = LARGE
+    evenly = np.arange(4000) * 8 // 3  # 15,000 of 40,000 rows
+    rare = [0, *np.setdiff1d(np.arange(4000), evenly)[:30]]
+    y = y.copy()
+    y[rare] = 2
+    if kind != "class":
+        y = np.column_stack([y == 1, y == 2]).astype(int)
+    model = clone(NETWORK).set_params(alpha="auto", cv=3, tol=0.1, max_iter=5)
+    model = fit(model, chunked(data, 4000), chunked(y, 4000))
+    assert len(model.cv_results_["alpha"]) > 2
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_validation_rows_choose_alpha(lazy):
     model = clone(NETWORK).set_params(alpha="auto", tol=1e-3)

@@ -3,6 +3,8 @@
 Most fits use Dask's local scheduler, which starts in no time.
 """
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 from chunked import (
@@ -18,6 +20,7 @@ from chunked import (
     plain,
 )
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -66,6 +69,18 @@ def test_sparse_chunks_are_dense_chunks(target):
     expected = fit(plain(LINEAR), X, y)
     model = fit(LINEAR, csr_chunks(X, ROWS), chunked(y, ROWS))
     assert_same_optimum(model, expected)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_chunks_that_are_dense_and_chunks_that_are_sparse(first):
+    parts = [X[:200], sparse.csr_array(X[200:400])]
+    lazy = [
+        da.from_delayed(dask.delayed(part), part.shape, float, meta=np.empty((0, 5)))
+        for part in (parts[first], parts[1 - first])
+    ]
+    y = np.concatenate([(Y[:200], Y[200:400])[i] for i in (first, 1 - first)])
+    model = fit(LINEAR, da.concatenate(lazy), chunked(y, 200))
+    assert_same_optimum(model, fit(plain(LINEAR), X[:400], Y[:400]))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ def checked_collection(X: Any, name: str = "X") -> Any:
             f"{name} is cut by columns into {X.numblocks[1]} parts, but each chunk "
             f"must hold whole rows: use {name}.rechunk({{1: -1}})."
         )
+    if is_array(X) and np.isnan(X.shape[1]):
+        raise ValueError(
+            f"The number of columns of {name} is unknown: call "
+            f"{name}.compute_chunk_sizes() first."
+        )
     if X.shape[1] == 0:
         raise ValueError(f"{name} has no columns.")
     return X

@@ -129,6 +129,8 @@ class Target(NamedTuple):
     weight_sum_aside: float
     mean_weight: float
     n_rows: tuple[int, ...]
+    # The number of rows of positive weight of each class, or of a label's two values.
+    counts: np.ndarray
 
     @property
     def total_weight(self) -> float:
@@ -168,6 +170,7 @@ def target_of(
         _weight_sum(apart, factors, multilabel),
         mean_weights(totals, counts, largest, factors)[1],
         tuple(chunk.n_rows for chunk in chunks),
+        counts,
     )
 
 
@@ -207,6 +210,7 @@ def target_of_validation(
         weight_sum=_weight_sum(totals, factors, training.multilabel),
         mean_weight=mean_weights(totals, counts, largest, factors)[1],
         n_rows=tuple(chunk.n_rows for chunk in chunks),
+        counts=counts,
     )
 
 

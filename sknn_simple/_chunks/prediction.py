@@ -22,7 +22,7 @@ def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     empty = meta_of(X)
     some = _values(local, method, _one_row(empty))
     if is_dataframe(X):
-        meta = _framed(some[:0], empty, method, names)
+        meta = _framed(some, empty, method, names)
         return X.map_partitions(_predict_frame, local, method, names, meta=meta)
     has_columns = some.ndim == 2
     columns = ((some.shape[1],),) if has_columns else ()
@@ -54,7 +54,7 @@ def _count_right(local: Any, X: Any, y: Any, weight: Any) -> tuple[float, float]
     total = float(weights.sum())
     if total == 0.0:
         return 0.0, 0.0
-    y = np.asarray(y)
+    y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
     return float(local.score(X, y, sample_weight=weights)) * total, total
 
 
@@ -72,7 +72,7 @@ def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
 
 def _predict_frame(X: Any, local: Any, method: str, names: list[Any]) -> Any:
     row = X if len(X) else _one_row(X)
-    return _framed(_values(local, method, row)[: len(X)], X, method, names)
+    return _framed(_values(local, method, row), X, method, names)
 
 
 def _values(local: Any, method: str, X: Any) -> np.ndarray:
@@ -81,9 +81,15 @@ def _values(local: Any, method: str, X: Any) -> np.ndarray:
 
 
 def _framed(values: np.ndarray, X: Any, method: str, names: list[Any]) -> Any:
-    """Return values as a series, or as a dataframe with named columns."""
+    """Return values as a series, or as a dataframe with named columns.
+
+    If X has no rows, the values are cut last: pandas tells text by its rows.
+    """
     import pandas as pd
 
+    frame: Any
     if values.ndim == 1:
-        return pd.Series(values, index=X.index, name=method)
-    return pd.DataFrame(values, index=X.index, columns=names)
+        frame = pd.Series(values, name=method)
+    else:
+        frame = pd.DataFrame(values, columns=names)
+    return frame.iloc[: len(X)].set_axis(X.index)

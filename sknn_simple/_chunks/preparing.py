@@ -10,6 +10,7 @@ from sknn_simple._chunks.engine import Engine, Lazy
 from sknn_simple._chunks.labels import Aside, ChunkLabels, Target, read_labels
 from sknn_simple._chunks.rows import (
     Reader,
+    draw,
     measure_columns,
     merged_columns,
     merged_sample,
@@ -19,6 +20,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._training.heuristics import (
     GROUP_BYTES,
     GROUP_WORK,
+    LEAST_OF_CLASS,
     SAMPLE_BYTES,
     SEARCH_ROWS,
     Thresholds,
@@ -35,6 +37,15 @@ class Source(NamedTuple):
     is_sparse: bool
     # Of the features before they were converted, if they were.
     precision: np.dtype | None = None
+    # The names of the columns of a dataframe.
+    columns: tuple[Any, ...] | None = None
+
+    def without_rows(
+        self, classes: np.ndarray, multilabel: bool = False
+    ) -> TrainingSet:
+        """Return a set without rows, for checks before any chunk is read."""
+        X, none = np.empty((0, self.n_features), self.dtype), np.empty(0)
+        return TrainingSet(X, none, none, 1.0, classes, multilabel)
 
 
 def count_labels(
@@ -82,7 +93,8 @@ def training_rows(
 
     They are samples, with all rows behind them: one pass over X.
     """
-    readers = [Reader(target, source.n_features, source.dtype, aside)]
+    names = source.columns
+    readers = [Reader(target, source.n_features, source.dtype, names, aside)]
     if aside is not None:
         apart = target._replace(weight_sum=target.weight_sum_aside)
         readers.append(readers[0]._replace(target=apart, reads_aside=True))
@@ -107,7 +119,8 @@ def validation_rows(
     persist: bool,
 ) -> TrainingSet:
     """Return validation rows, all of which are elsewhere."""
-    reader = Reader(target, source.n_features, data.X.dtype, suffix="_val")
+    of_source = source.n_features, data.X.dtype, source.columns
+    reader = Reader(target, *of_source, suffix="_val")
     groups = _groups(source, target, n_params)
     [rows] = _lazy_rows(engine, source, [reader], groups, persist=persist)
     return _set_of_chunks(engine, data, rows, target)
@@ -134,8 +147,9 @@ def _training_set(
     """Return the sample with all rows behind it; None if float32 loses digits."""
     n_rows = sum(target.n_rows)
     fraction = _sample_rows(n_rows, n_params, source) / n_rows
+    sampled = draw(fraction, target.counts, LEAST_OF_CLASS)
     tasks = [
-        engine.call(measure_columns, part, fraction, source.precision, each)
+        engine.call(measure_columns, part, sampled, source.precision, each)
         for parts, numbers in zip(rows, groups, strict=True)
         # A group is one part, or each of its chunks is.
         for part, each in zip(parts, np.array_split(numbers, len(parts)), strict=True)

@@ -46,6 +46,8 @@ class Reader(NamedTuple):
     target: Target
     n_features: int
     dtype: np.dtype
+    # The names of the columns, if X is a dataframe.
+    columns: tuple[Any, ...] | None = None
     aside: Aside | None = None
     # Whether the rows that are set aside are read, or the others.
     reads_aside: bool = False
@@ -76,6 +78,7 @@ class Reader(NamedTuple):
 
     def _features(self, X: Any) -> Any:
         check_kind("X", X)
+        self._check_names(X)
         X = check_array(
             X,
             accept_sparse="csr",
@@ -86,6 +89,18 @@ class Reader(NamedTuple):
         if X.shape[1] != self.n_features:
             raise ValueError(f"it has {X.shape[1]} columns, not {self.n_features}.")
         return at_aligned_addresses(canonical(X))
+
+    def _check_names(self, X: Any) -> None:
+        """Raise ValueError if a chunk has other columns than the dataframe."""
+        if self.columns is None or tuple(X.columns) == self.columns:
+            return
+        same = set(X.columns) == set(self.columns)
+        raise ValueError(
+            f"its columns are {list(X.columns)}, but those of the dataframe are "
+            f"{list(self.columns)}{', in this order' if same else ''}. Give all "
+            "partitions the same columns: frame.map_partitions(lambda part, names: "
+            "part[names], list(frame.columns))."
+        )
 
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""
@@ -131,43 +146,85 @@ class ChunkColumns(NamedTuple):
     sample: TrainingSet
 
 
+class Draw(NamedTuple):
+    """Which rows of a chunk are in the sample."""
+
+    # The share of all rows but those of rare classes.
+    fraction: float
+    # (n_classes,), or for the two values of labels (2 n_labels,): the share of the rows
+    # of a rare class; 0 for others.
+    of_rare: np.ndarray
+
+    def __call__(self, rows: TrainingSet, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of the rows, and how many rows each of them stands for.
+
+        Rows of rare classes are drawn at random, because they may be in one chunk.
+        """
+        own = self._shares(rows)
+        others = np.flatnonzero(own == 0.0)
+        count = int(np.ceil(self.fraction * len(others)))
+        even = others[np.arange(count) * len(others) // max(count, 1)]
+        rare = np.flatnonzero(np.random.default_rng(number).random(len(own)) < own)
+        times = [np.full(count, len(others) / max(count, 1)), 1.0 / own[rare]]
+        places = np.concatenate([even, rare])
+        order = np.argsort(places)
+        return places[order], np.concatenate(times)[order]
+
+    def _shares(self, rows: TrainingSet) -> np.ndarray:
+        """Return the share of the rarest class of each row; 0 if none is rare."""
+        if not rows.multilabel:
+            return self.of_rare[rows.codes()]
+        of_values = self.of_rare.reshape(-1, 2)
+        return np.where(rows.y > 0.0, of_values[:, 1], of_values[:, 0]).max(axis=1)
+
+
+def draw(fraction: float, counts: np.ndarray, least: int) -> Draw:
+    """Return what draws a share of all rows, but about `least` of each rare class.
+
+    `counts` are the rows of each class, or of each label's two values. A class is rare
+    if its share of the sample would be less than twice as many rows.
+    """
+    counts = counts.reshape(-1)
+    own = np.clip(least / np.maximum(counts, 1.0), fraction, 1.0)
+    return Draw(fraction, np.where(fraction * counts < 2 * least, own, 0.0))
+
+
 def measure_columns(
     rows: Sequence[TrainingSet],
-    fraction: float,
+    sampled: Draw,
     precision: np.dtype | None,
     numbers: Sequence[int],
 ) -> list[ChunkColumns]:
-    """Measure the columns of chunks that have rows, and draw a share of their rows.
+    """Measure the columns of chunks that have rows, and draw some of their rows.
 
-    `fraction` is that share, `precision` the dtype of the features before they were
-    converted, if they were, and `numbers` are those of the chunks.
+    `precision` is the dtype of the features before they were converted, if they were,
+    and `numbers` are those of the chunks.
     """
     measured = []
     with np.errstate(all="ignore"), limit_blas_threads():
         for each, number in zip(rows, numbers, strict=True):
             if each.n_rows:
                 with naming_the_chunk(number, "X"):
-                    measured.append(
-                        _measure(at_aligned_addresses(each), fraction, precision)
-                    )
+                    each = at_aligned_addresses(each)
+                    measured.append(_measure(each, sampled(each, number), precision))
     return measured
 
 
 def _measure(
-    rows: TrainingSet, fraction: float, precision: np.dtype | None
+    rows: TrainingSet,
+    sampled: tuple[np.ndarray, np.ndarray],
+    precision: np.dtype | None,
 ) -> ChunkColumns:
     X, weight_sum, workers = rows.X, float(rows.weight.sum()), Workers(1)
     weight = rows.weight / weight_sum
     blocks = RowBlocks(X, rows.y, weight, row_bytes=8.0 * X.shape[1], work=1.0)
     mean, deviation = column_moments(blocks, workers, precision)
     low, high = two_values(blocks, workers)
-    n_rows = rows.n_rows
-    n_drawn = min(n_rows, int(np.ceil(fraction * n_rows)))
-    drawn = np.arange(n_drawn) * n_rows // n_drawn
+    places, times = sampled
     sample = rows._replace(
-        X=X[drawn], y=rows.y[drawn], weight=rows.weight[drawn] * (n_rows / n_drawn)
+        X=X[places], y=rows.y[places], weight=rows.weight[places] * times
     )
-    return ChunkColumns(n_rows, weight_sum, mean, deviation, low, high, sample)
+    return ChunkColumns(rows.n_rows, weight_sum, mean, deviation, low, high, sample)
 
 
 def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
@@ -203,7 +260,7 @@ def _half_distances(chunks: Sequence[ChunkColumns]) -> np.ndarray:
 def merged_sample(chunks: Sequence[ChunkColumns]) -> TrainingSet:
     """Return the sampled rows of all chunks; their weights sum to 1."""
     samples = [chunk.sample for chunk in chunks]
-    is_sparse = sparse.issparse(samples[0].X)
+    is_sparse = any(sparse.issparse(sample.X) for sample in samples)
     stack: Any = partial(sparse.vstack, format="csr") if is_sparse else np.concatenate
     weight = np.concatenate([sample.weight for sample in samples])
     return samples[0]._replace(

@@ -223,6 +223,9 @@ GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
 # The sample of rows in chunks has at most this size in bytes: it is trained on in this
 # process.
 SAMPLE_BYTES = 2.0**26
+# It has about this number of rows of each rare class, if there are so many: two for
+# each of ten folds. With one row there would be no folds, and alpha would be 1.
+LEAST_OF_CLASS = 20
 # Iterations after which the Hessian of all rows in chunks replaces that of the sample.
 # With a good sample four to ten are enough.
 SAMPLE_ITERATIONS = 12
