@@ -59,7 +59,8 @@ print(f"{FILES * ROWS_PER_FILE:,} rows in {X.npartitions} partitions")
 # -------
 #
 # ``verbose=1`` shows what a fit costs. Each line is an iteration, and an iteration is
-# one pass over the rows: few are needed, because the optimum of a sample is the start.
+# one or two passes over the rows: few are needed, because the optimum of a sample is
+# the start.
 
 linear = DaskLogisticNN(verbose=1).fit(X, y)
 linear.verbose = 0
