@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import Enum
 from numbers import Real
 from typing import Any
 
@@ -88,8 +89,8 @@ def validate_training_set(
     check_kind("X", X)
     if y is not None:  # for which scikit-learn has a better message
         check_kind("y", y)
-    y = _as_numpy(y)
-    check_no_label_is_missing(y)
+    check_no_label_is_missing(_as_numpy(y))
+    y = as_labels(y)
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = canonical(X)
     classes, codes = _encode(y)
@@ -111,6 +112,23 @@ def _weighted_rows(
     return data._replace(
         class_weight=factors, mean_sample_weight=of_samples, mean_weight=mean
     )
+
+
+def as_labels(y: Any) -> Any:
+    """Return labels with a dtype that scikit-learn keeps; a sparse matrix as it is.
+
+    It converts pandas' nullable integers to float64, in which different ones may be
+    equal, and booleans to 0.0 and 1.0. NumPy cuts members of a text enumeration short
+    if they are in a list, and its text of variable width is no text for scikit-learn.
+    """
+    y = _as_numpy(y)
+    if isinstance(y, list | tuple) and any(isinstance(label, Enum) for label in y):
+        y = np.asarray(y, object)
+    elif hasattr(y, "iloc"):
+        y = np.asarray(y)
+    if not isinstance(y, np.ndarray):
+        return y
+    return plain_labels(y.astype(object) if y.dtype.kind == "T" else y)
 
 
 def check_no_label_is_missing(y: Any) -> None:
@@ -358,8 +376,8 @@ def _known_codes(
     known_by: str = "y",
 ) -> np.ndarray:
     """Return y as codes of the classes, or its indicator matrix."""
-    y = _as_numpy(y)
-    check_no_label_is_missing(y)
+    check_no_label_is_missing(_as_numpy(y))
+    y = as_labels(y)
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     if sparse.issparse(y):
         y = y.toarray()

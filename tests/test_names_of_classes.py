@@ -1,9 +1,11 @@
 """The names of classes, and what holds them, do not change the model."""
 
+from enum import Enum
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
 
 from models import (
     EXACT_LINEAR,
@@ -13,11 +15,13 @@ from models import (
     fit,
     ignores_max_iter,
 )
+from sknn_simple import Posterior
 
 # The comparable networks stop at max_iter, on purpose.
 pytestmark = ignores_max_iter
 
 
+Answer = Enum("Answer", {"NO": "no", "YES": "yes"}, type=str)
 TWO_LABELS = {
     "strings": np.array(["no", "yes"]),
     "objects": np.array(["no", "yes"], dtype=object),
@@ -59,18 +63,19 @@ def test_labels_of_three_classes(model, labels):
 
 @each_comparable_model
 @pytest.mark.parametrize(
-    ("dtype", "names"),
+    ("dtype", "names", "kind"),
     [
-        ("category", ["no", "yes"]),
-        ("string", ["no", "yes"]),
-        ("object", ["no", "yes"]),
-        ("boolean", [False, True]),
-        ("Int64", [3, 8]),
-        ("UInt8", [3, 8]),
-        ("Float32", [1.0, 2.0]),
+        ("category", ["no", "yes"], "O"),
+        ("string", ["no", "yes"], "O"),
+        ("object", ["no", "yes"], "O"),
+        ("boolean", [False, True], "b"),
+        ("Int64", [3, 8], "i"),
+        ("Int64", [2**60, 2**60 + 1], "i"),  # equal as float64
+        ("UInt8", [3, 8], "ui"),
+        ("Float32", [1.0, 2.0], "f"),
     ],
 )
-def test_labels_in_pandas(model, dtype, names):
+def test_labels_in_pandas(model, dtype, names, kind):
     pd = pytest.importorskip("pandas")
     X, y = classes(2)
     target = pd.Series([names[code] for code in y], dtype=dtype)
@@ -78,8 +83,38 @@ def test_labels_in_pandas(model, dtype, names):
     assert_same_bits(other, expected)
     assert list(other.classes_) == names
     assert [names[c] for c in expected.predict(X)] == other.predict(X).tolist()
-    peer = LogisticRegression().fit(X, target)
-    assert other.classes_.dtype == peer.classes_.dtype
+    assert other.classes_.dtype.kind in kind
+    assert other.score(X, target) == expected.score(X, y)
+
+
+@pytest.mark.parametrize("kind", ["nullable", "enumeration", "variable width"])
+@each_comparable_model
+def test_labels_that_scikit_learn_would_change(model, kind):
+    """In y, in y_val and in a posterior."""
+    X, y = classes(2)
+    if kind == "nullable":
+        pd = pytest.importorskip("pandas")
+        target = pd.Series(2**60 + y, dtype="Int64")
+    elif kind == "enumeration":
+        target = [(Answer.NO, Answer.YES)[code] for code in y]
+    else:
+        dtypes = pytest.importorskip("numpy.dtypes")
+        if not hasattr(dtypes, "StringDType"):
+            pytest.skip("NumPy before 2.0")
+        target = np.array(["no", "yes"])[y].astype(dtypes.StringDType())
+    model = clone(model).set_params(alpha="auto")
+    rows = {"X_val": X, "y_val": y}
+    expected, other = (
+        fit(model, X, y, **rows),
+        fit(model, X, target, X_val=X, y_val=target),
+    )
+    assert_same_bits(other, expected)
+    assert other.score(X, target) == expected.score(X, y)
+    model.set_params(alpha=1.0, monotonic_cst=None)
+    expected, other = fit(model, X, y), fit(model, X, target)
+    if expected.converged_:
+        of_codes = Posterior(expected, X, y).std_errors
+        assert_array_equal(Posterior(other, X, target).std_errors, of_codes)
 
 
 @each_comparable_model
