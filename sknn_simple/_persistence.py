@@ -1,6 +1,7 @@
 """The stored state of an estimator, with the version that stored it."""
 
 import warnings
+from collections.abc import Iterator
 from inspect import Parameter, signature
 from typing import Any, ClassVar, cast
 
@@ -27,6 +28,9 @@ class PersistenceMixin(BaseEstimator):
         """
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state["_sknn_simple_version"] = __version__
+        # An iterator of splits cannot be stored. After the fit it is used up as well.
+        if isinstance(state.get("cv"), Iterator):
+            state["cv"] = []
         if current_context(self) is not None:
             drop_callbacks(state)
         return state

@@ -1,8 +1,10 @@
 """OneHiddenMLP(alpha="auto"): the alpha that is chosen, and what it depends on."""
 
+import pickle
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
@@ -152,6 +154,21 @@ def test_no_cv_is_five_folds():
     assert_search_is_consistent(clone(CHOOSING).set_params(cv=None).fit(X, Y), 5)
 
 
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+def test_an_iterator_of_splits_is_used_once(alpha):
+    """Also by processes, to which it cannot be sent."""
+    model = clone(CHOOSING).set_params(alpha=alpha, n_init=2)
+    by_list = clone(model).set_params(cv=list(StratifiedKFold(3).split(X, Y)))
+    by_list = fit(by_list, X, Y)
+    model.set_params(cv=StratifiedKFold(3).split(X, Y), n_jobs=2)
+    assert_same_bits(model.fit(X, Y), by_list, X)
+    loaded = pickle.loads(pickle.dumps(model))
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    if alpha == "auto":
+        with pytest.raises(ValueError, match=r"no splits\. It can be used once"):
+            model.fit(X, Y)
+
+
 N = len(checks.Y)
 FIRST, REST = np.arange(20), np.arange(20, N)
 
@@ -195,7 +212,7 @@ def test_numbers_of_rows_that_a_splitter_does_not_get_are_refused():
     cv = PredefinedSplit(np.arange(N) % 3)
     weight = np.where(np.arange(N) < 10, 0.0, 1.0)
     model = clone(CHOOSING).set_params(cv=cv)
-    match = r"rows of positive weight.*cv=list\(splitter"
+    match = r"\. A splitter gets the rows of positive weight.*cv=list\(splitter"
     with pytest.raises(ValueError, match=match):
         model.fit(checks.X, checks.Y, weight)
     model.set_params(cv=list(cv.split())).fit(checks.X, checks.Y, weight)

@@ -15,7 +15,7 @@ Stone, M. (1974). Cross-validatory choice and assessment of statistical predicti
 Journal of the Royal Statistical Society B 36(2), 111-147.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -235,10 +235,13 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
                 " A splitter gets the rows of positive weight, and no groups. Pass its "
                 "splits: cv=list(splitter.split(X, y, groups))."
             )
-        name = f"cv={cv}" if is_splitter else "cv"
-        raise ValueError(f"{name}: split {len(folds)}: {error}{advice}") from error
+        name, reason = f"cv={cv}" if is_splitter else "cv", str(error).rstrip(".")
+        raise ValueError(f"{name}: split {len(folds)}: {reason}.{advice}") from error
     if not folds:
-        raise ValueError(f"cv={cv} has no splits.")
+        advice = (
+            " It can be used once: pass a list." if isinstance(cv, Iterator) else ""
+        )
+        raise ValueError(f"cv={cv} has no splits.{advice}")
     return folds
 
 
