@@ -163,6 +163,7 @@ class BaseNN(
         y_val: Any,
         sample_weight_val: Any,
     ) -> tuple[Trained, Search | None]:
+        names = vars(self).get("feature_names_in_")  # of the last fit
         data, validation = self._rows(
             X, y, sample_weight, X_val, y_val, sample_weight_val
         )
@@ -171,7 +172,7 @@ class BaseNN(
         self._check_penalty(data)
         data = self._with_own_intercept(data)
         spec = self._train_spec(data)
-        previous = previous_parameters(self, spec.network, data)
+        previous = previous_parameters(self, spec, data, names)
         if has_callbacks(self):
             # Hooks are given copies of this estimator, which must not have attributes
             # of the last fit. The estimator itself cannot predict before the end.

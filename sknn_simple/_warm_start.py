@@ -6,19 +6,22 @@ import numpy as np
 
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import Network
+from sknn_simple._training.spec import TrainSpec
 
 
 def previous_parameters(
-    estimator: Any, network: Network, data: TrainingSet
+    estimator: Any, spec: TrainSpec, data: TrainingSet, names: np.ndarray | None
 ) -> np.ndarray | None:
     """Return the fitted attributes as parameters of a network.
 
-    Returns None without ``warm_start``, and for an estimator without fitted attributes.
+    `names` are the ``feature_names_in_`` of the last fit. Returns None without
+    ``warm_start``, and for an estimator without fitted attributes.
 
     Raises
     ------
     ValueError
-        If the attributes are incomplete or do not fit to the network or to the classes.
+        If the attributes are incomplete, or do not fit to the network, to the classes,
+        to the names of the columns, or, without iterations, to ``monotonic_cst``.
     """
     needed = estimator._model_attributes
     present = [name for name in needed if hasattr(estimator, name)]
@@ -32,8 +35,16 @@ def previous_parameters(
             )
     _check_classes(estimator, data)
     arrays = estimator._parameters()
-    _check_shapes(estimator._attribute_of, arrays, network)
-    return network.layout.pack(arrays)
+    _check_shapes(estimator._attribute_of, arrays, spec.network)
+    _check_names(names, getattr(estimator, "feature_names_in_", None))
+    parameters = spec.network.layout.pack(arrays)
+    if not spec.iterates and (spec.signs * parameters < 0.0).any():
+        raise ValueError(
+            "max_iter=0 with warm_start=True keeps the weights of the last fit, but "
+            f"not all of them have the signs that monotonic_cst="
+            f"{estimator.monotonic_cst} needs. Use max_iter > 0."
+        )
+    return parameters
 
 
 def continues_converged_fit(estimator: Any) -> bool:
@@ -56,6 +67,18 @@ def _check_classes(estimator: Any, data: TrainingSet) -> None:
             "warm_start=True continues from the last fit, so y must have the same "
             f"classes: {classes.tolist()}; got {data.classes.tolist()}."
         )
+
+
+def _check_names(before: np.ndarray | None, now: np.ndarray | None) -> None:
+    """Raise ValueError if columns have other names, or the same in another order."""
+    if before is None or now is None or np.array_equal(before, now):
+        return
+    place = np.flatnonzero(before != now)[0]
+    raise ValueError(
+        "warm_start=True continues from the last fit, so X must have the same columns "
+        f"in the same order; column {place} was {before[place]!r} and is now "
+        f"{now[place]!r}."
+    )
 
 
 def _check_shapes(

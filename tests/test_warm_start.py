@@ -130,6 +130,33 @@ def test_warm_start_refuses_another_kind_of_target(model):
         model.fit(X, indicator)
 
 
+@each_class
+def test_warm_start_refuses_other_names_of_columns(model):
+    pd = pytest.importorskip("pandas")
+    X, y = independent_classes()
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = clone(model).set_params(warm_start=True).fit(frame, y)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="column 0 was 'a' and is now 'e'"):
+        model.fit(frame[list("edcba")], y)
+    with pytest.raises(ValueError, match="column 2 was 'c' and is now 'x'"):
+        model.fit(frame.rename(columns={"c": "x"}), y)
+    assert vars(model) == before
+    model.fit(X, y)  # without names there is nothing to compare
+
+
+@each_class
+def test_the_last_model_must_satisfy_the_constraints(model):
+    X, y = independent_classes(2)
+    model = clone(model).set_params(warm_start=True).fit(X, y)
+    opposite = -int(np.sign(LogisticNN().fit(X, y).coef_[0, 0]))
+    model.set_params(monotonic_cst=[opposite, 0, 0, 0, 0], max_iter=0)
+    with pytest.raises(ValueError, match=r"max_iter=0 with .*monotonic_cst=\["):
+        model.fit(X, y)
+    model.set_params(max_iter=1000).fit(X, y)
+    model.set_params(max_iter=0).fit(X, y)
+
+
 X, Y = independent_classes()
 CHANGES = {
     "alpha": lambda model: (model.set_params(alpha=1.2), X, Y),
