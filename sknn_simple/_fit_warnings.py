@@ -38,7 +38,7 @@ def _of_separation(model: Any, trained: Trained) -> str:
         f"column {c}" if names is None else repr(str(names[c]))
         for c in trained.separating
     )
-    remove = f", or remove the columns that separate them: {listed}"
+    remove = f", or remove the columns each of which separates them: {listed}"
     return (
         " with alpha=0 has no optimum, because the classes can be separated: weights "
         "grow until tol ends the fit, and their size means nothing. Use alpha='auto' "

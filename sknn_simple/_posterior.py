@@ -172,13 +172,12 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         self._warn()
 
     def _separation(self, error: SeparationError) -> str:
-        # Weights of dependent columns can be exchanged: which ones separate is open.
-        names = self._named(np.flatnonzero(error.takes_part & ~error.is_dependent))
-        columns = f" (columns that separate them: {listed(names)})" if names else ""
+        names = self._named(np.array(error.columns, dtype=int))
+        columns = f" (by each of these columns: {listed(names)})" if names else ""
         return (
-            "The classes are separable and alpha=0: the log-loss falls for ever as the "
-            "weights grow, so standard errors and intervals do not exist"
-            f"{columns}. Fit the model with alpha='auto' or a number above 0."
+            f"The classes are separable{columns} and alpha=0: the log-loss falls for "
+            "ever as the weights grow, so standard errors and intervals do not exist. "
+            "Fit the model with alpha='auto' or a number above 0."
         )
 
     def _warn(self) -> None:

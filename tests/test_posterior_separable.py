@@ -45,17 +45,17 @@ def test_separable_classes_have_no_intervals(kind):
     A, b = separable(kind)
     match = "separable.*intervals do not exist"
     if kind == "one column of two values":
-        match = r"separable.*that separate them: 'x2'\)"
+        match = r"separable \(by each of these columns: 'x2'\)"
     refuses(match, fit(CLASSICAL, A, b), A, b)
     # With a penalty they do.
     posterior = Posterior(fit(LINEAR, A, b), A, b)
     assert np.isfinite(posterior.std_errors).all()
 
 
-def test_dependent_columns_are_not_named_as_separating():
+def test_a_column_and_its_opposite_are_both_named():
     A, b = separable("one column of two values")
     one_hot = np.column_stack([A, 1.0 - A[:, 2]])
-    match = r"intervals do not exist\. Fit"
+    match = r"separable \(by each of these columns: 'x2', 'x3'\)"
     refuses(match, fit(CLASSICAL, one_hot, b), one_hot, b)
 
 

@@ -120,8 +120,35 @@ def test_the_warning_names_columns_of_a_frame():
     pandas = pytest.importorskip("pandas")
     X, y = quasi_separated()
     frame = pandas.DataFrame(X, columns=["age", "region_north"])
-    with pytest.warns(ConvergenceWarning, match="separate them: 'region_north'"):
+    with pytest.warns(
+        ConvergenceWarning, match="each of which separates them: 'region_north'"
+    ):
         LogisticNN(alpha=0).fit(frame, y)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "one of two labels"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_column_that_is_not_the_cause_is_not_named(seed, kind):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((150, 4))
+    y = (X[:, 2] > 0.3).astype(int)
+    if kind == "sparse":
+        X = sparse.csr_array(X)
+    elif kind == "one of two labels":
+        y = np.column_stack([rng.permutation(y), y])
+    for estimator in (LogisticNN(alpha=0), OneHiddenMLP(3, alpha=0, random_state=0)):
+        with pytest.warns(ConvergenceWarning) as caught:
+            estimator.fit(X, y)
+        text = str(caught[-1].message)
+        if "separated" in text:
+            assert text.endswith("each of which separates them: column 2.")
+
+
+def test_columns_that_separate_only_together_are_not_named():
+    X = np.random.default_rng(0).standard_normal((80, 3))
+    with pytest.warns(ConvergenceWarning, match=SEPARABLE) as caught:
+        LogisticNN(alpha=0).fit(X, X[:, 0] + X[:, 1] > 0.0)
+    assert "column" not in str(caught[0].message)
 
 
 def test_a_network_that_classifies_every_row_has_no_optimum_either():

@@ -188,14 +188,14 @@ def extremes(blocks: RowBlocks, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     if columns.size:
         for block in blocks.blocks:
             X = block.X[:, columns]
-            low = np.minimum(low, _dense(X.min(axis=0)))
-            high = np.maximum(high, _dense(X.max(axis=0)))
+            low = np.minimum(low, dense_row(X.min(axis=0)))
+            high = np.maximum(high, dense_row(X.max(axis=0)))
     return low, high
 
 
 def constant_column(X: Features, free: np.ndarray) -> tuple[int, float] | None:
     """Return the number and the value of the first constant column that is `free`."""
-    low, high = (_dense(row) for row in (X.min(axis=0), X.max(axis=0)))
+    low, high = (dense_row(row) for row in (X.min(axis=0), X.max(axis=0)))
     rounding = ROUNDING[X.dtype] * np.abs(low)
     return first_constant(low, high - low <= rounding, free)
 
@@ -211,5 +211,6 @@ def first_constant(
     return (int(places[0]), float(value[places[0]])) if places.size else None
 
 
-def _dense(row: Any) -> np.ndarray:
+def dense_row(row: Any) -> np.ndarray:
+    """Return the minimum, maximum or sum of sparse or dense rows as an array, (p,)."""
     return row.toarray().ravel() if sparse.issparse(row) else row

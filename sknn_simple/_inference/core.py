@@ -8,7 +8,6 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
 from sknn_simple._inference.linear import (
-    MOVES,
     Unpenalised,
     find_separation,
     gaussian_with_penalty,
@@ -19,8 +18,8 @@ from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
 from sknn_simple._inference.sandwich import sandwich
 from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
-from sknn_simple._training.heuristics import TAKES_PART
 from sknn_simple._training.problem import TrainingProblem, build_problem
+from sknn_simple._training.separation import columns_alone
 from sknn_simple._training.spec import TrainSpec
 
 
@@ -41,13 +40,9 @@ class Rows(NamedTuple):
 class SeparationError(Exception):
     """J has no minimum, because classes are separable and there is no penalty."""
 
-    def __init__(self, direction: np.ndarray, null: np.ndarray, n_columns: int) -> None:
+    def __init__(self, columns: tuple[int, ...]) -> None:
         super().__init__()
-        # (q,): of each standardised column, and the bias, the size along which J falls.
-        size = np.abs(direction).reshape(len(null), -1).max(axis=1)
-        # (p,): whether a column takes part, and is a linear combination of others.
-        self.takes_part = (size > TAKES_PART * size.max())[:n_columns]
-        self.is_dependent = np.abs(null).max(axis=1, initial=0)[:n_columns] > MOVES
+        self.columns = columns
 
 
 class Inference(NamedTuple):
@@ -195,7 +190,7 @@ def _linear(
 
     found, direction = find_separation(outputs, rows.X, at)
     if direction is not None:
-        raise SeparationError(direction, found.null, len(outputs.transform.scale))
+        raise SeparationError(columns_alone(problem))
     return found.gaussian, found.null
 
 

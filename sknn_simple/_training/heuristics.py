@@ -213,10 +213,6 @@ ROW_SPACE_BYTES = 2**26
 UNSHRUNK_STEPS, SHRUNK, NEWTON_PARAMS = 5, 0.3, 1500
 # The steps tell only near a minimum, or where there is none: after a fit with this tol.
 TIGHT_TOL = 1e-3
-# A column takes part in the separation if its weight, per standard deviation, grows by
-# at least this part of the largest one, or of the bias. More columns than this are
-# not named.
-TAKES_PART, MAX_NAMED = 1e-3, 5
 # Chunks are joined to groups of about this size in bytes, or of this number of rows ×
 # parameters. A task of Dask costs about 2 ms, and should take ten times as long.
 GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7

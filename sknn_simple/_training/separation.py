@@ -18,25 +18,21 @@ logistic regression models. Biometrika 71(1), 1-10.
 
 import numpy as np
 
+from sknn_simple._data.moments import dense_row
+from sknn_simple._data.row_blocks import Block
 from sknn_simple._model.linear_objective import LinearObjective
+from sknn_simple._model.losses import by_output
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.newton_cholesky import newton_steps
-from sknn_simple._training.heuristics import (
-    MAX_NAMED,
-    NEWTON_PARAMS,
-    SHRUNK,
-    TAKES_PART,
-    UNSHRUNK_STEPS,
-)
+from sknn_simple._training.heuristics import NEWTON_PARAMS, SHRUNK, UNSHRUNK_STEPS
 from sknn_simple._training.problem import TrainingProblem
 
 
 def separating_columns(
     problem: TrainingProblem, theta: np.ndarray, *, by_steps: bool
 ) -> tuple[int, ...] | None:
-    """Return the columns that separate the classes; None if J has a minimum.
+    """Return ``columns_alone``; None if J has a minimum.
 
-    The tuple is empty if many columns together separate them: none can be named.
     Of linear networks with many parameters, and without `by_steps`, only the first
     condition is tested.
     """
@@ -44,17 +40,69 @@ def separating_columns(
     separated = np.any(lowest > 0.0)  # of labels, one is enough
     J = problem.objective
     by_steps = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
-    direction = _lasting_step(problem.linear, theta) if by_steps else None
-    if direction is None:
-        return () if separated else None
-    weights = J.views(direction)["coef"]
-    if len(weights) != problem.unit.size:
+    if separated or (by_steps and _steps_last(problem.linear, theta)):
+        return columns_alone(problem)
+    return None
+
+
+def columns_alone(problem: TrainingProblem) -> tuple[int, ...]:
+    """Return the columns each of which separates classes without the others.
+
+    All values of one class are then beyond those of the other classes, but for ties. If
+    only several columns together separate the classes, none is returned: a column that
+    has a weight in the direction d need not be the cause.
+    """
+    if problem.data.X.shape[1] != problem.unit.size:
         return ()  # coordinates of the row space
-    size = np.abs(weights).max(axis=1)
-    # Also compared with the biases: of a label with one value only they grow alone.
-    columns = np.flatnonzero(size > TAKES_PART * np.abs(direction).max())
-    some = len(columns) == 1 or len(columns) < np.count_nonzero(problem.transform.scale)
-    return tuple(columns.tolist()) if some and len(columns) <= MAX_NAMED else ()
+    lows, highs = zip(*problem.objective.each(_ranges), strict=True)
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    sides = 2 if problem.data.y.ndim == 2 else len(low)
+    pairs = zip(*(a.reshape(-1, sides, a.shape[1]) for a in (low, high)), strict=True)
+    return tuple(np.flatnonzero(np.any([_apart(*p) for p in pairs], axis=0)).tolist())
+
+
+def _ranges(J: Objective) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest value of each column in each class.
+
+    Both are (n_classes, p), or for labels (2 n_labels, p): for 0 and 1 of each label.
+    """
+    n_groups = J.network.n_outputs * J.blocks.y.ndim
+    low = np.full((n_groups, J.blocks.n_features), np.inf)
+    high = -low
+    for block in J.blocks.blocks:
+        X = J.blocks.features(block, J.workspace)
+        for group, rows in enumerate(_members(block, n_groups).T):
+            if rows.any():
+                part = X[rows]
+                np.minimum(low[group], dense_row(part.min(axis=0)), out=low[group])
+                np.maximum(high[group], dense_row(part.max(axis=0)), out=high[group])
+    return low, high
+
+
+def _members(block: Block, n_groups: int) -> np.ndarray:
+    """Return which rows are in each class, or have 0 and 1 of each label."""
+    if block.y.ndim == 1:
+        return block.y[:, None] == np.arange(n_groups)
+    is_one = np.stack([block.y == 0.0, block.y == 1.0], axis=2)
+    counts = by_output(block.loss_weight) > 0.0
+    return (is_one & counts[:, :, None]).reshape(len(block.y), n_groups)
+
+
+def _apart(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the mask of the columns in which a class is apart from the others.
+
+    Both are (n_classes, p); a class without rows has the bounds ∞ and -∞.
+    """
+    present = low[:, 0] < np.inf
+    low, high = low[present], high[present]
+    found = np.zeros(low.shape[1], bool)
+    if len(low) < 2:
+        return found
+    for each in range(len(low)):
+        others = np.arange(len(low)) != each
+        found |= high[each] <= low[others].min(axis=0)
+        found |= low[each] >= high[others].max(axis=0)
+    return found & (low.min(axis=0) < high.max(axis=0))
 
 
 def _lowest_margins(J: Objective, theta: np.ndarray) -> np.ndarray:
@@ -82,16 +130,15 @@ def _margins(raw: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (observed - others.max(axis=1))[:, None]
 
 
-def _lasting_step(J: LinearObjective, theta: np.ndarray) -> np.ndarray | None:
-    """Return a Newton step that several others did not shrink, or None."""
-    step = None
+def _steps_last(J: LinearObjective, theta: np.ndarray) -> bool:
+    """Return whether several Newton steps do not shrink."""
     for _ in range(UNSHRUNK_STEPS):
         gradient = J.value_and_grad(theta)[1]
         step = next(newton_steps(J.curvature(theta).matrix(), gradient), None)
         if step is None or max(J.each(_largest_output, step)) <= SHRUNK:
-            return None
+            return False
         theta = theta + step
-    return step
+    return True
 
 
 def _largest_output(J: Objective, theta: np.ndarray) -> float:
