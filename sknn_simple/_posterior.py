@@ -68,7 +68,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the fit. A row of weight 2 is the same as two equal rows. If the
         mean is below 1, weights count as if it were 1, as for ``alpha="auto"``.
-        ``class_weight`` of the model is applied as in the fit.
+        ``class_weight`` of the model is applied as in the fit; that of labels counts
+        as it is.
     covariance : {"model", "robust"}, default="model"
         "robust" is the sandwich C M C with HC1's factor n/(n - k): valid also if the
         model is wrong. (statsmodels' ``Logit.fit(cov_type="HC1")`` leaves the factor
