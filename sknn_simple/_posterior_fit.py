@@ -10,12 +10,16 @@ from sknn_simple._inference.core import Inference, null_log_likelihood
 from sknn_simple._inference.hypotheses import (
     ChiSquareTest,
     chi_square_test,
+    spans_constant,
     wald_test,
 )
 from sknn_simple._inference.raw import without_interval
 from sknn_simple._inference.report import listed
 from sknn_simple._model.losses import by_output
 from sknn_simple._posterior_checks import column_numbers
+
+# A deviance has rounding errors of less than this fraction.
+DEVIANCE_ROUNDING = 1e-9
 
 
 class PosteriorFitMixin:
@@ -143,17 +147,13 @@ class PosteriorFitMixin:
         ):
             raise ValueError("other must have the same rows: labels or weights differ.")
         smaller, larger = sorted((other, self), key=lambda each: each.n_effective)
-        unknown = [name for name in smaller._names if name not in larger._names]
-        if unknown:
-            raise ValueError(
-                f"other must be nested: {listed(unknown)} is in the smaller model only."
-            )
         df = round(larger.n_effective - smaller.n_effective)
+        _check_nested(smaller, larger)
         if df == 0:
             raise ValueError(
                 "other must have fewer or more parameters: both have as many."
             )
-        return chi_square_test(smaller.deviance - larger.deviance, df)
+        return chi_square_test(max(smaller.deviance - larger.deviance, 0.0), df)
 
     def _need_linear(self, what: str) -> None:
         if not self._is_linear:
@@ -172,3 +172,24 @@ class PosteriorFitMixin:
     @property
     def _is_linear(self) -> bool:
         return self._inference.outputs.network.is_linear
+
+
+def _check_nested(smaller: PosteriorFitMixin, larger: PosteriorFitMixin) -> None:
+    """Raise ValueError if the larger model cannot be all that the smaller one is."""
+    only = [name for name in smaller._names if name not in larger._names]
+    if smaller._inference.outputs.network.has_bias and not (
+        larger._inference.outputs.network.has_bias or spans_constant(larger._inference)
+    ):
+        only.append("intercept")
+    if only:
+        raise ValueError(
+            f"other must be nested: {listed(only)} is in the smaller model only."
+        )
+    # Another Newton step of the larger model would lower its deviance by about gᵀ C g.
+    step = larger._inference.gradient**2 * larger.n_effective
+    tolerance = 2.0 * step + DEVIANCE_ROUNDING * larger.deviance
+    if smaller.deviance < larger.deviance - tolerance:
+        raise ValueError(
+            "other must be nested: the smaller model has the lower deviance, "
+            f"{smaller.deviance:.6g}; the larger one has {larger.deviance:.6g}."
+        )

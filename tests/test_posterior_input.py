@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -224,6 +225,45 @@ def test_likelihood_ratio_of_models_that_are_not_nested():
     network = Posterior(fit(NETWORK, X, Y), X, Y)
     with pytest.raises(TypeError, match="is for LogisticNN"):
         full.lr_test(network)
+
+
+def test_an_intercept_must_be_in_the_larger_model_too():
+    """As a bias, as a constant column, or as the columns of a category."""
+    some, category = X[:, :1], np.eye(3)[np.arange(N) % 3]
+    base = Posterior(fit(CLASSICAL, some, Y), some, Y)
+    without = LogisticNN(alpha=0, fit_intercept=False)
+    larger = Posterior(fit(without, X, Y), X, Y)
+    for one, other in [(larger, base), (base, larger)]:
+        with pytest.raises(ValueError, match="other must be nested: 'intercept'"):
+            one.lr_test(other)
+    assert Posterior(fit(without, some, Y), some, Y).lr_test(larger).df == 6
+    for columns in (np.ones((N, 1)), category):
+        wide = np.hstack([X, columns])
+        for model in (without, clone(without).set_params(standardize=False)):
+            test = Posterior(fit(model, wide, Y), wide, Y).lr_test(base)
+            assert test.df == 2 * (2 + columns.shape[1])
+
+
+def test_the_larger_model_must_fit_better():
+    """Columns without names are x0, x1 and so on, whatever they hold."""
+    noise = np.random.RandomState(0).normal(size=X.shape)
+    larger = Posterior(fit(CLASSICAL, noise, Y), noise, Y)
+    smaller = Posterior(fit(CLASSICAL, X[:, :3], Y), X[:, :3], Y)
+    with pytest.raises(ValueError, match="the smaller model has the lower deviance"):
+        larger.lr_test(smaller)
+
+
+@pytest.mark.parametrize("tol", [1e-9, 1e-2])
+def test_a_column_that_explains_nothing(tol):
+    """The deviances are equal but for rounding and the end of the fit."""
+    narrow, y = np.vstack([X, X]), np.tile(Y, 2)
+    wide = np.column_stack([narrow, np.repeat([-1.0, 1.0], N)])
+    exact, model = LogisticNN(alpha=0, tol=1e-9), LogisticNN(alpha=0, tol=tol)
+    smaller = Posterior(fit(exact, narrow, y), narrow, y)
+    test = Posterior(fit(model, wide, y), wide, y).lr_test(smaller)
+    assert test.df == 2
+    assert 0.0 <= test.statistic < 1e-9
+    assert test.p_value > 0.999
 
 
 @each_class

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from sknn_simple._inference.core import Inference
+from sknn_simple._inference.linear import DEPENDENT_CORRELATION
 from sknn_simple._inference.raw import contrasts, norms
 
 # Eigenvalues of a correlation below this fraction of the largest one are rounding.
@@ -38,3 +39,18 @@ def wald_test(
     kept = values > SINGULAR * values.max()
     coordinates = (scale * coef) @ vectors[:, kept] / np.sqrt(values[kept])
     return chi_square_test(float(coordinates @ coordinates), int(kept.sum()))
+
+
+def spans_constant(inference: Inference) -> bool:
+    """Return whether a combination of the columns is 1 in every row.
+
+    The columns of a one-hot category are an example. With the Gram matrix A and the
+    sums s of the columns, n - sᵀ A⁺ s is the squared distance of 1 from their span.
+    """
+    outputs, X = inference.outputs, inference.rows.X
+    gram, sums = 0.0, 0.0
+    for block in outputs.blocks(X):
+        gram = gram + block.X.T @ block.X
+        sums = sums + block.X.sum(axis=0)
+    weights = np.linalg.lstsq(gram, sums, rcond=DEPENDENT_CORRELATION)[0]
+    return bool(1.0 - weights @ sums / X.shape[0] < SINGULAR)
