@@ -54,7 +54,7 @@ class PosteriorRowsMixin:
             "effect", "std_error", "z", "p_value", "lower" and "upper". For two classes
             only the effect on the second one: that on the first is its negative. The
             intervals are those of the delta method; NaN for a column without a free
-            weight, because it is constant or a bound of ``monotonic_cst`` holds it.
+            weight, because it is constant or bounds of ``monotonic_cst`` hold it.
 
         Examples
         --------

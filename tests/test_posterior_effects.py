@@ -188,3 +188,22 @@ def test_no_interval_without_a_free_weight(model):
     held = np.flatnonzero(frame["effect"] == 0.0)
     assert_array_equal(frame["std_error"].isna(), np.isin(np.arange(4), held))
     assert frame["lower"].isna().sum() == len(held)
+
+
+@pytest.mark.filterwarnings("ignore:The gradient of J:UserWarning")
+@pytest.mark.parametrize("skips", [False, True])
+def test_weights_of_a_unit_without_an_output_do_not_count(skips):
+    """A bound holds the only weight from a unit: the weights into it do nothing."""
+    X, y = noisy_classes(2)
+    model = OneHiddenMLP(4, alpha=1.0, skip_connections=skips, random_state=0)
+    model = fit(model.set_params(monotonic_cst=[0, 0, 0, 1]), X, y)
+    model.coefs_[0][3] = [0.0, 0.3, 0.0, 0.0]
+    model.coefs_[1][1] = 0.0
+    if skips:
+        model.skip_coef_[3] = 0.0
+    frame = Posterior(model, X, y).marginal_effects()
+    assert frame["effect"][3] == 0.0
+    assert frame["std_error"].isna().tolist() == [False, False, False, True]
+    if skips:  # a weight of its own
+        model.skip_coef_[3] = 0.1
+        assert Posterior(model, X, y).marginal_effects()["std_error"][3] > 0.0

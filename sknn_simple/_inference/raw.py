@@ -56,9 +56,14 @@ def undetermined(inference: Inference) -> np.ndarray:
 
 
 def has_free_weight(inference: Inference) -> np.ndarray:
-    """Return for each column whether a weight on it is free, (p,)."""
+    """Return for each column whether a weight on it is free, (p,).
+
+    Weights of a hidden unit do not count if all weights from it are held at 0.
+    """
     network = inference.outputs.network
-    free = network.layout.views(inference.free)
+    free = network.layout.views(inference.free.copy())
+    if not network.is_linear:
+        free["hidden_coef"] &= free["output_coef"].any(axis=1)
     on_column = [free[w].any(axis=1) for w, _ in network.input_weights if w in free]
     return np.any(on_column, axis=0)
 
