@@ -235,8 +235,9 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
 
         NaN for weights that have no interval: held at a bound of ``monotonic_cst``, of
         a constant column, or of dependent columns with ``alpha=0``. Softmax does not
-        change if a constant is added to the K outputs: without a penalty it is the
-        covariance of parameters whose sum over the classes is 0, as those of the model.
+        change if a constant is added to the K outputs: it is the covariance of
+        intercepts and, without a penalty, of weights whose sum over the classes is 0,
+        as those of the model.
         """
         return raw_covariance(self._inference)
 

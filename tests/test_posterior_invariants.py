@@ -168,6 +168,56 @@ def test_contrasts_are_those_of_the_covariance():
     assert_allclose(errors, np.sqrt(np.diag(expected)))
 
 
+@pytest.mark.parametrize("origin", [0.0, 100.0])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(LogisticNN(alpha, tol=1e-9) for alpha in ("auto", 2.0, 0.0)),
+        LogisticNN(2.0, standardize=False, tol=1e-9),
+        LogisticNN(2.0, fit_intercept=False, tol=1e-9),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [{}, {"covariance": "robust"}], ids=str)
+def test_intercepts_of_softmax_sum_to_zero(model, origin, options):
+    """So do their errors, which are those of the contrasts with their mean."""
+    X, y = noisy_classes(3)
+    X = X + origin
+    if not model.fit_intercept:
+        X = np.column_stack([X, np.full(len(X), 2.0)])
+    at_zero = np.zeros((1, X.shape[1]))
+    if not model.fit_intercept:
+        at_zero[0, -1] = 2.0
+    posterior = Posterior(fit(model, X, y), X, y, **options)
+    raw = posterior.model.decision_function(at_zero)[0]
+    assert_allclose(raw.sum(), 0.0, atol=1e-9 * np.abs(raw).max())
+    q = len(posterior.std_errors) // 3
+    C = posterior.covariance[q - 1 :: q, q - 1 :: q]
+    assert_allclose(C.sum(axis=0), 0.0, atol=1e-9 * np.abs(C).max())
+    frame = posterior.summary().to_frame()
+    errors = frame["std_error"].to_numpy().reshape(2, q)[:, -1]
+    against_first = np.array([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
+    assert_allclose(np.diag(against_first @ C @ against_first.T), errors**2)
+    assert_allclose(posterior.std_errors[q - 1 :: q], np.sqrt(np.diag(C)))
+
+
+@each_linear
+def test_errors_of_softmax_on_moved_columns(model):
+    X, y = noisy_classes(3)
+    one, other = (Posterior(fit(model, Z, y), Z, y) for Z in (X, X + 100.0))
+    # x + 100 in place of x: the intercept changes by -100 Σ w.
+    move = np.eye(5)
+    move[4, :4] = -100.0
+    move = np.kron(np.eye(3), move)
+    center = np.eye(15)
+    center[4::5, 4::5] -= 1.0 / 3.0
+    expected = center @ move @ one.covariance @ move.T @ center
+    scale = np.sqrt(np.diag(expected))
+    assert_allclose(other.covariance / scale, expected / scale, rtol=1e-5, atol=1e-4)
+    weights = np.arange(15) % 5 < 4
+    assert_allclose(other.std_errors[weights], one.std_errors[weights], rtol=1e-6)
+
+
 def test_the_reference_of_two_classes_changes_the_sign():
     X, y = noisy_classes(2)
     posterior = Posterior(fit(CLASSICAL, X, y), X, y)

@@ -3,7 +3,8 @@
 Softmax does not change if a constant is added to all K outputs: without a penalty, and
 for the biases in any case, the mean over the outputs is not determined. ``fit`` returns
 the parameters with mean 0, and the covariance is that of these: in the directions of
-the mean a constant is added to the precision, and removed from the root.
+the mean a constant is added to the precision, and removed from the root. The intercepts
+on raw columns, which depend on the means of the weights, follow in ``raw.to_raw``.
 
 References
 ----------

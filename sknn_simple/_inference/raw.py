@@ -19,8 +19,17 @@ ROWS_OF_F = 256
 
 
 def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
-    """Return F R, for raw parameters, in public order."""
-    raw = np.apply_along_axis(outputs.input_map.to_raw, 0, root)[public_order(outputs)]
+    """Return F R, for raw parameters, in public order.
+
+    Softmax does not determine the mean of the intercepts over the classes. The mean of
+    those of a fitted model is 0, so that of the rows is, too.
+    """
+    raw = np.apply_along_axis(outputs.input_map.to_raw, 0, root)
+    network = outputs.network
+    if network.is_linear and network.has_bias and outputs.loss.shift_invariant:
+        biases = raw[network.layout.slices["intercept"]]
+        biases -= biases.mean(axis=0)
+    raw = raw[public_order(outputs)]
     if outputs.own_intercept is not None:
         column, value = outputs.own_intercept
         raw[column :: len(outputs.transform.scale)] /= value
