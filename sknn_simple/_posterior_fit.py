@@ -104,6 +104,12 @@ class PosteriorFitMixin:
         test : ChiSquareTest
             statistic bᵀ V⁻¹ b, df, p_value; b are the coefficients of the columns, of
             every class against the first one or of every label, and V their covariance.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown or has no interval, or if a robust or clustered
+            covariance has too few rows or groups to test so many coefficients.
         """
         self._need_linear("wald_test")
         columns = column_numbers(self._names, features)

@@ -207,6 +207,39 @@ def test_columns_by_name_number_and_mask():
     assert expected.df == 4
 
 
+@pytest.mark.parametrize("model", [CLASSICAL, LogisticNN(alpha=1.0)], ids=str)
+def test_too_few_groups_for_a_wald_test(model):
+    """Its covariance has no inverse: fewer combinations would be tested."""
+    posterior = Posterior(fit(model, X, Y), X, Y, groups=np.arange(N) % 4)
+    with pytest.raises(ValueError, match=r"of 4 groups has rank \d, too .* 8 coef"):
+        posterior.wald_test(range(4))
+    assert posterior.wald_test([1]).df == 2
+    groups = np.arange(N) % 20
+    every: list[dict[str, Any]] = [{}, {"covariance": "robust"}, {"groups": groups}]
+    for options in every:
+        assert Posterior(fit(model, X, Y), X, Y, **options).wald_test(range(4)).df == 8
+
+
+def test_too_few_rows_for_a_wald_test():
+    wide = np.random.RandomState(0).normal(size=(40, 90))
+    y = np.arange(40) % 2
+    model = fit(LogisticNN(alpha=30.0), wide, y)
+    posterior = Posterior(model, wide, y, covariance="robust")
+    with pytest.raises(ValueError, match=r"of 40 rows has rank \d+, too low"):
+        posterior.wald_test(range(90))
+    assert Posterior(model, wide, y).wald_test(range(90)).df == 90
+
+
+@pytest.mark.parametrize(
+    "options", [{"covariance": "robust"}, {"groups": np.arange(N) % 20}]
+)
+def test_wald_test_of_a_category(options):
+    """With a penalty the weights of all its columns sum to 0: one is no restriction."""
+    wide = np.hstack([X, np.eye(4)[np.arange(N) // 3 % 4]])
+    posterior = Posterior(fit(LogisticNN(alpha=1.0), wide, Y), wide, Y, **options)
+    assert posterior.wald_test(range(4, 8)).df == 6
+
+
 def test_likelihood_ratio_of_models_that_are_not_nested():
     full = Posterior(fit(CLASSICAL, X, Y), X, Y)
     frame = pd.DataFrame(X, columns=list("abcd"))

@@ -65,6 +65,8 @@ class Inference(NamedTuple):
     log_evidence: float
     # The root mean square of the gradient, in standard errors.
     gradient: float
+    # How many rows or groups the sandwich sums; 0 if it is not robust.
+    n_terms: int
 
     @property
     def n_rows(self) -> float:
@@ -106,13 +108,14 @@ def infer(
         parts = _parts(spec, data, parameters, rows, sizes.by_rows)
         outputs, gaussian, free = parts.outputs, parts.gaussian, parts.free
         log_likelihood, gradient = _likelihood(outputs, rows)
-        interval_gaussian = gaussian
+        interval_gaussian, n_terms = gaussian, 0
         if robust:
             # Those of a label, as of separate fits.
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
             of_rows = rows.X, rows.codes, rows.weight, rows.frequency
             interval_gaussian = sandwich(gaussian, outputs, *of_rows, groups, n_params)
+            n_terms = n_rows if groups is None else int(groups.max()) + 1
     gradient = np.where(free, gradient + parts.penalty * outputs.theta, 0.0)
     return Inference(
         rows,
@@ -126,6 +129,7 @@ def infer(
         log_likelihood,
         _log_evidence(spec.alpha, log_likelihood, parts),
         _in_standard_errors(gradient, gaussian),
+        n_terms,
     )
 
 

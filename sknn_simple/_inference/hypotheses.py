@@ -29,7 +29,10 @@ def chi_square_test(statistic: float, df: int) -> ChiSquareTest:
 def wald_test(
     inference: Inference, classes: np.ndarray, columns: np.ndarray
 ) -> ChiSquareTest:
-    """Test whether all coefficients of some columns are 0, in every equation."""
+    """Test whether all coefficients of some columns are 0, in every equation.
+
+    Raises ValueError if a sandwich has too few terms for so many coefficients.
+    """
     found = contrasts(inference, classes)
     coef = found.coef[:, columns].ravel()
     root = found.root[:, columns].reshape(len(coef), -1)
@@ -37,8 +40,17 @@ def wald_test(
     root *= scale[:, None]
     values, vectors = np.linalg.eigh(root @ root.T)
     kept = values > SINGULAR * values.max()
+    # A sandwich of m terms has rank m - 1 or m. A lower rank has another reason: with a
+    # penalty, columns may be dependent, as those of a category.
+    terms, rank = inference.n_terms, int(kept.sum())
+    if terms and terms - 1 <= rank < len(coef):
+        what = "rows" if terms == len(inference.rows.weight) else "groups"
+        raise ValueError(
+            f"The covariance of {terms} {what} has rank {rank}, too low to test "
+            f"{len(coef)} coefficients at once. Test fewer columns."
+        )
     coordinates = (scale * coef) @ vectors[:, kept] / np.sqrt(values[kept])
-    return chi_square_test(float(coordinates @ coordinates), int(kept.sum()))
+    return chi_square_test(float(coordinates @ coordinates), rank)
 
 
 def spans_constant(inference: Inference) -> bool:
