@@ -69,7 +69,12 @@ def group_codes(groups: Any, n_rows: int, kept: np.ndarray | None) -> np.ndarray
     """Return groups as numbers from 0, (n,), of rows with a positive weight."""
     if groups is None:
         return None
-    groups = column_or_1d(groups)
+    try:
+        groups = column_or_1d(groups)
+    except ValueError:
+        raise ValueError(
+            f"groups must be one-dimensional; its shape is {np.shape(groups)}."
+        ) from None
     if len(groups) != n_rows:
         raise ValueError(
             f"groups must have one entry per row, {n_rows}; it has {len(groups)}."
@@ -80,7 +85,12 @@ def group_codes(groups: Any, n_rows: int, kept: np.ndarray | None) -> np.ndarray
         raise ValueError(f"The group of row {row} is missing; got {groups[row]}.")
     if kept is not None:
         groups = groups[kept]
-    names, codes = np.unique(groups, return_inverse=True)
+    try:
+        names, codes = np.unique(groups, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"groups must be all numbers or all strings, to be sorted: {error}."
+        ) from None
     if len(names) < 2:
         raise ValueError(
             "groups must hold at least 2 groups; all rows are in "

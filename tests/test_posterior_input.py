@@ -86,7 +86,12 @@ def test_groups(covariance):
         ValueError, f"one entry per row, {N}; it has 9", model, X, Y, groups=np.ones(9)
     )
     refuses(ValueError, "at least 2.*in 'a'", model, X, Y, groups=["a"] * N, **options)
-    refuses(ValueError, "shape", model, X, Y, groups=np.ones((N, 2)), **options)
+    table = np.ones((N, 2))
+    match = rf"groups must be one-dim.*\({N}, 2\)"
+    refuses(ValueError, match, model, X, Y, groups=table, **options)
+    mixed = np.array([1, "a"] * (N // 2), dtype=object)
+    match = "groups must be all numbers or all strings"
+    refuses(ValueError, match, model, X, Y, groups=mixed, **options)
     # The only other group has no weight.
     groups, weight = np.arange(N) == 3, 1.0 - (np.arange(N) == 3)
     model = fit(LINEAR, X, Y, weight)
