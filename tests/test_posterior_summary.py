@@ -182,6 +182,26 @@ def test_a_constant_value_is_a_dash_in_the_text():
     assert line.split() == ["x2", "0", "-", "-", "-", "-", "-", "1"]
 
 
+def test_a_line_break_in_a_name_does_not_break_the_table():
+    X, y = noisy_classes(3)
+    frame = pd.DataFrame(X, columns=["a\nb", "c\r\n  d", "e\u2028f", "g"])
+    names = np.array(["one\ntwo", "three", "four\tfive"])[y]
+    summary = Posterior(fit(LogisticNN(), frame, names), frame, names).summary()
+    lines = str(summary).splitlines()
+    assert [line.split("  ")[0] for line in lines if line[:3] in ("a b", "c d")] == (
+        ["a b", "c d"] * 2
+    )
+    assert any(line.startswith("e f  ") for line in lines)
+    assert "class one two" in lines
+    assert len({len(line) for line in lines if set(line) == {"-"}}) == 1
+    assert summary.names[0] == "a\nb"
+    assert summary.labels is not None
+    assert "one\ntwo" in summary.labels
+    binary = np.where(y == 0, "one\ntwo", "three")
+    summary = Posterior(fit(LogisticNN(), X, binary), X, binary).summary()
+    assert str(summary).startswith("LogisticNN: log odds of three against one two\n")
+
+
 def test_multilabel():
     X, Y = labels(n_labels=2)
     summary = Posterior(fit(LogisticNN(), X, Y), X, Y).summary()
@@ -219,7 +239,8 @@ def test_a_constant_column_has_no_interval():
     posterior = Posterior(fit(LogisticNN(alpha=1), wide, y), wide, y)
     frame = posterior.summary().to_frame()
     assert np.isnan(frame[frame["name"] == "x1"]["std_error"]).all()
-    assert "is constant" in posterior.summary().notes[1]
+    note = posterior.summary().notes[1]
+    assert note.startswith("No interval for a column that is constant: 'x1'.")
     narrow = Posterior(fit(LogisticNN(alpha=1), X, y), X, y).summary().to_frame()
     kept = frame[frame["name"] != "x1"]
     assert_allclose(kept["std_error"], narrow["std_error"], rtol=1e-4)

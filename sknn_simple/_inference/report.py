@@ -74,10 +74,11 @@ def _notes(
     if fixed.any():
         reason = "is constant"
         if inference.held.any():
-            reason = "is held at its bound by monotonic_cst, or its column is constant"
+            reason += ", or whose weights monotonic_cst holds at a bound"
         notes.append(
-            f"No interval: the weight of {listed([*compress(names, fixed)])} {reason}. "
-            "The other intervals are those of a fit in which it is fixed."
+            f"No interval for a column that {reason}: "
+            f"{listed([*compress(names, fixed)])}. "
+            "The other intervals are those of a fit in which its weight is fixed."
         )
     if open_.any():
         which = listed([*compress(names, open_)])

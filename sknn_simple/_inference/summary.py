@@ -117,10 +117,15 @@ class Summary:
             return "  ".join([first, *padded])
 
         width = max(len(line(header)), 66)
-        found = [self._title, "=" * width, *self._head_lines(width), "=" * width]
+        found = [
+            _one_line(self._title),
+            "=" * width,
+            *self._head_lines(width),
+            "=" * width,
+        ]
         for label, part in groups:
             if label is not None:
-                found += [f"{self._label_name} {label}"]
+                found += [_one_line(f"{self._label_name} {label}")]
             found += [line(header), "-" * width, *map(line, part)]
             found += ["-" * width] * (label is not None)
         if groups[-1][0] is None:
@@ -146,7 +151,10 @@ class Summary:
         header = ["", "coef", "std error", "z", "p value", f"lower {tail}"]
         header += [f"upper {tail}", "odds ratio"]
         rows = [
-            [name, *(_cell(column, values[i]) for column, values in self.table.items())]
+            [
+                _one_line(name),
+                *(_cell(c, values[i]) for c, values in self.table.items()),
+            ]
             for i, name in enumerate(self.names)
         ]
         if self.labels is None:
@@ -178,6 +186,11 @@ class Summary:
             f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
             f"{notes}</div>"
         )
+
+
+def _one_line(text: str) -> str:
+    """Return the text with single spaces: a line break would break the table."""
+    return " ".join(text.split())
 
 
 def _row_title(name: str) -> str:
