@@ -342,13 +342,15 @@ def test_attributes_set_by_hand_lack_what_a_posterior_needs(model):
     refuses(ValueError, "model has no alpha_", model, X, Y)
 
 
-def test_a_column_that_is_the_intercept_keeps_its_value():
-    data = np.column_stack([X, np.full(N, 2.0)])
+@pytest.mark.parametrize("value", [2.0, 1e-9, -1e-30])
+def test_a_column_that_is_the_intercept_keeps_its_value(value):
+    data = np.column_stack([X, np.full(N, value)])
     model = LogisticNN(1.0, fit_intercept=False).fit(data, Y)
     posterior = Posterior(model, data, Y)
     other = data.copy()
     other[0, -1] = 0.0
     for method in (posterior.predict_proba, posterior.predict_interval):
         method(data)
+        method(data.astype(np.float32))
         with pytest.raises(ValueError, match=r"Column \d+ of X is the intercept"):
             method(other)
