@@ -187,3 +187,28 @@ def test_names_are_cut_only_if_they_leave_no_room():
     assert set(names) <= shown[0]
     assert not set(names) & shown[1]
     assert all(name[-1] in {text[-1] for text in shown[1]} for name in names)
+
+
+# Styles of matplotlib -----------------------------------------------------------------
+
+
+def test_texts_of_a_network_are_legible_in_a_dark_style():
+    model = fit(SKIPPING, X, Y)
+    with plt.style.context("dark_background"):
+        drawn = NetworkDisplay.from_estimator(
+            model, max_units=2, class_names=list("abc")
+        )
+    hidden = set(drawn.units_[1].astype(str))
+    texts = {text.get_text(): text.get_color() for text in drawn.ax_.texts}
+    assert {"Inputs", f"x{drawn.units_[0][0]}", "… 3 more", *hidden} <= set(texts)
+    for text, colour in texts.items():
+        assert colour == ("black" if text in hidden else "white")
+    skip = drawn.ax_.get_legend().get_lines()[-1]
+    assert skip.get_color() == "white"
+
+
+def test_the_line_at_zero_is_visible_in_a_dark_style():
+    with plt.style.context("dark_background"):
+        drawn = HiddenUnitsDisplay.from_estimator(fit(NETWORK, X, Y))
+    for panel in drawn.axes_:
+        assert_array_equal(panel.lines[0].get_color(), [1.0] * 4)

@@ -371,8 +371,9 @@ def _grid_shape(n: int) -> tuple[int, int]:
 
 
 def _style_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
-    panel.axvline(0.0, color="0.3", linewidth=0.8)
-    panel.grid(axis="x", color="0.9")
+    edge = panel.spines["bottom"].get_edgecolor()
+    panel.axvline(0.0, color=edge, linewidth=0.8)
+    panel.grid(axis="x", alpha=0.25)
     panel.tick_params(labelsize="small", labelleft=leftmost, labelbottom=lowest)
     open_frame(panel)
 

@@ -100,9 +100,10 @@ class NetworkDrawing:
         x = np.full(len(column.y), column.x)
         self.ax.scatter(x, column.y, s=230, facecolor=fill, edgecolor="0.2", zorder=2)
         side = {0: -1, last: 1}.get(i, 0)
-        size = "medium" if side else "x-small"
+        # Units are light in every style.
+        style = {} if side else {"fontsize": "x-small", "color": "black"}
         for y, name in zip(column.y, names, strict=True):
-            self._write(column.x, y, shorten(name), side, size)
+            self._write(column.x, y, shorten(name), side, **style)
         if column.n_more:
             more = f"… {column.n_more} more"
             self._write(column.x, column.rows[-1], more, side)
@@ -114,7 +115,7 @@ class NetworkDrawing:
         for i, largest in enumerate(self.largest):
             unit = " per std. dev." if i == 0 and per_deviation else ""
             note = f"widest: {largest:.2g}{unit}"
-            self._write(i + 0.5, self.bottom - 0.7, note, size="small", color="0.3")
+            self._write(i + 0.5, self.bottom - 0.7, note, fontsize="small", alpha=0.7)
         self._draw_legend()
         self.ax.set_xlim(-0.1, len(self.columns) - 0.9)
         self.ax.set_ylim(self.bottom - 1.0, self.top + 1.1)
@@ -214,13 +215,7 @@ class NetworkDrawing:
         )
 
     def _write(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        side: int = 0,
-        size: str = "medium",
-        color: str = "black",
+        self, x: float, y: float, text: str, side: int = 0, **style: Any
     ) -> None:
         """Write text centred at (x, y), or left (-1) or right (1) of a unit there."""
         self.ax.annotate(
@@ -230,12 +225,12 @@ class NetworkDrawing:
             textcoords="offset points",
             ha={-1: "right", 0: "center", 1: "left"}[side],
             va="center_baseline",
-            fontsize=size,
-            color=color,
             zorder=3,
+            **{"fontsize": "medium", **style},
         )
 
     def _draw_legend(self, is_narrow: bool = False) -> None:
+        from matplotlib import rcParams
         from matplotlib.lines import Line2D
 
         handles = [
@@ -247,7 +242,8 @@ class NetworkDrawing:
         if self.largest_skip is not None:
             gap = "\n" if is_narrow else " "
             label = f"skip connection,{gap}widest: {self.largest_skip:.2g}"
-            handles.append(Line2D([], [], color="0.3", linestyle="--", label=label))
+            style = {"color": rcParams["text.color"], "alpha": 0.7}
+            handles.append(Line2D([], [], linestyle="--", label=label, **style))
         if self.has_biases:
             style = {"markerfacecolor": "0.8", "markeredgecolor": "0.2"}
             label = "fill of a unit: its bias"
