@@ -148,9 +148,22 @@ def test_options_may_have_short_names():
     assert display.band_.get_linewidth() == 2
 
 
-@pytest.mark.parametrize("last", [1.5, 5.0, 30.0, 1e4])
-def test_labels_of_alpha_are_numbers_that_do_not_overlap(last):
-    values = {"alpha": [1.0, last], "criterion": [0.2, 0.1], "chosen_alpha": 1.0}
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (1.0, 1.5),
+        (1.0, 5.0),
+        (1.0, 30.0),
+        (1.0, 1e4),
+        (1.2, 1.9),
+        (2.0, 30.0),
+        (0.11, 0.9),
+        (0.0021, 0.0048),
+        (1200, 1300),
+    ],
+)
+def test_labels_of_alpha_are_numbers_that_do_not_overlap(first, last):
+    values = {"alpha": [first, last], "criterion": [0.2, 0.1], "chosen_alpha": last}
     _, ax = plt.subplots(figsize=(3.9, 3.0))
     axis = AlphaDisplay(**values).plot(ax).ax_.xaxis
     ax.figure.canvas.draw()

@@ -174,14 +174,26 @@ class AlphaDisplay(Display):
             self.chosen_alpha, color=colour, linestyle="--", linewidth=1.0
         )
         ax.set(xscale="log", xlabel="alpha", ylabel=self.criterion_name)
-        # Powers of ten have labels, and within one decade some numbers between them.
-        low, high = ax.get_xlim()
-        subs = (1.0,) if high > 10.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-        ax.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
+        ax.xaxis.set_major_locator(_tick_locator(*ax.get_xlim()))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
         ax.legend()
         return self
+
+
+def _tick_locator(low: float, high: float) -> Any:
+    """Return ticks at powers of ten; of narrower limits, at numbers between them.
+
+    One label alone does not show the scale.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high))
+    for subs in [(1.0,), (1.0, 2.0, 5.0)]:
+        ticks = np.outer(powers, subs)
+        if np.count_nonzero((low <= ticks) & (ticks <= high)) >= 2:
+            return LogLocator(subs=subs)
+    return MaxNLocator(4, steps=[1, 2, 5, 10])
 
 
 def _tried(estimator: Any) -> dict[str, Any]:
