@@ -212,3 +212,20 @@ def test_the_line_at_zero_is_visible_in_a_dark_style():
         drawn = HiddenUnitsDisplay.from_estimator(fit(NETWORK, X, Y))
     for panel in drawn.axes_:
         assert_array_equal(panel.lines[0].get_color(), [1.0] * 4)
+
+
+# Names --------------------------------------------------------------------------------
+
+
+def test_names_are_drawn_on_one_line():
+    model = fit(NETWORK, X, np.array(["a\nb", "c", "d\r\n\td"])[Y])
+    names = ["sepal\nlength\n(cm)", "sepal\twidth", "petal   length", "d", "e"]
+    drawn = NetworkDisplay.from_estimator(model, feature_names=names)
+    texts = {text.get_text() for text in drawn.ax_.texts}
+    shown = {"sepal length (cm)", "sepal width", "petal length", "d", "e"}
+    assert shown | {"a b", "d d"} <= texts
+    bars = HiddenUnitsDisplay.from_estimator(
+        model, feature_names=names, importances=True
+    )
+    assert {label.get_text() for label in bars.axes_[0].get_yticklabels()} == shown
+    assert [panel.get_title() for panel in bars.axes_] == ["a b", "c", "d d"]

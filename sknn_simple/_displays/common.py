@@ -176,10 +176,12 @@ def escape_dollars(name: Any) -> str:
 
 
 def shorten(name: str, length: int = MAX_NAME) -> str:
-    """Cut the middle out of a long name, because similar names differ at their ends.
+    """Return a name on one line, without its middle if it is long.
 
-    A formula is not cut, because matplotlib cannot draw a part of it.
+    Similar names differ at their ends. A second line would reach the name below. A
+    formula is not cut, because matplotlib cannot draw a part of it.
     """
+    name = " ".join(name.split())
     if len(name) <= length or "$" in name.replace(r"\$", ""):
         return name
     tail = (length - 1) // 2
