@@ -1,5 +1,7 @@
 """Displays of pipelines, biases, importances, and names on the axes of a caller."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -229,3 +231,19 @@ def test_names_are_drawn_on_one_line():
     )
     assert {label.get_text() for label in bars.axes_[0].get_yticklabels()} == shown
     assert [panel.get_title() for panel in bars.axes_] == ["a b", "c", "d d"]
+
+
+@pytest.mark.parametrize("scale", [0.0023, 0.023, 0.018, 0.17, 4.0, 300.0])
+def test_labels_below_bars_do_not_overlap(scale):
+    drawn = HiddenUnitsDisplay(
+        weights=scale * np.random.default_rng(0).normal(size=(5, 6)),
+        feature_names=list("abcde"),
+        unit_names=list("uvwxyz"),
+    ).plot()
+    drawn.figure_.canvas.draw()
+    low, high = drawn.axes_[0].get_xlim()
+    labels = [label for panel in drawn.axes_[3:] for label in panel.get_xticklabels()]
+    inside = [label for label in labels if low <= label.get_position()[0] <= high]
+    assert len(inside) == 9
+    boxes = [label.get_window_extent() for label in inside]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

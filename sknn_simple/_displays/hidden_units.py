@@ -286,6 +286,8 @@ class HiddenUnitsDisplay(Display):
         cmap: Any,
         bar_kw: dict[str, Any],
     ) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         drawn = self.weights[:, self.units_]
         size = np.abs(drawn).max(axis=1)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
@@ -306,6 +308,8 @@ class HiddenUnitsDisplay(Display):
         limit = 1.1 * np.abs(drawn).max() or 1.0
         self.axes_[0].set(xlim=(-limit, limit), ylim=(len(labels) - 0.4, -0.6))
         self.axes_[0].set_yticks(range(len(labels)), labels)
+        # At 0 and at the largest number of one digit, because panels are narrow.
+        self.axes_[0].xaxis.set_major_locator(MaxNLocator(2, steps=range(1, 11)))
         for i, panel in enumerate(self.axes_):
             _style_bars(panel, i % n_columns == 0, i + n_columns >= len(self.axes_))
         last_row = self.axes_[(len(self.axes_) - 1) // n_columns * n_columns :]
