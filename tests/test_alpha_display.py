@@ -174,3 +174,11 @@ def test_labels_of_alpha_are_numbers_that_do_not_overlap(first, last):
     boxes = [box for value, box in sorted(shown.items()) if low <= value <= high]
     assert len(boxes) >= 2
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_a_name_may_begin_with_an_underscore():
+    values = {"alpha": [1.0, 3.0], "criterion": [0.2, 0.1], "chosen_alpha": 1.0}
+    display = AlphaDisplay(**values).plot(name="_net")
+    AlphaDisplay(**values).plot(display.ax_, name="other")
+    shown = [label.strip() for label in legend(display)]
+    assert shown == ["_net, alpha = 1", "other, alpha = 1"]

@@ -121,3 +121,13 @@ def test_curves_of_different_losses_share_a_general_label():
     drawn = LossCurveDisplay.from_estimator(network(early_stopping=True))
     LossCurveDisplay.from_estimator(network(), ax=drawn.ax_)
     assert drawn.ax_.get_ylabel() == "Loss"
+
+
+@pytest.mark.parametrize("validation", [None, [2.0, 1.5]])
+def test_a_name_may_begin_with_an_underscore(validation):
+    display = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=validation)
+    ax = display.plot(name="_net").ax_
+    LossCurveDisplay(loss_curve=[2.0, 1.0]).plot(ax, name="other")
+    labels = [text.get_text().strip() for text in ax.get_legend().get_texts()]
+    assert len(labels) == (2 if validation is None else 3)
+    assert all(label.startswith("_net") for label in labels[:-1])

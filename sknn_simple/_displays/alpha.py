@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknn_simple._displays.common import Display, styled
+from sknn_simple._displays.common import Display, legend_label, styled
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -158,7 +158,7 @@ class AlphaDisplay(Display):
         order = np.argsort(self.alpha)
         alpha, criterion = np.array(self.alpha)[order], np.array(self.criterion)[order]
         chosen = f"alpha = {self.chosen_alpha:.3g}"
-        label = chosen if name is None else f"{name}, {chosen}"
+        label = chosen if name is None else legend_label(f"{name}, {chosen}")
         dots = {"marker": "o", "markersize": 4, "label": label}
         style = styled(plt.Line2D, dots, line_kw)
         (self.line_,) = ax.plot(alpha, criterion, **style)

@@ -188,6 +188,15 @@ def shorten(name: str, length: int = MAX_NAME) -> str:
     return f"{name[: length - 1 - tail]}…{name[-tail:]}"
 
 
+def legend_label(text: str) -> str:
+    """Return a label that a legend shows.
+
+    matplotlib leaves out labels that begin with "_"; versions before 3.10 do so even if
+    the caller passes them to ``legend``.
+    """
+    return f" {text}" if text.startswith("_") else text
+
+
 def indices_of_largest(strength: np.ndarray, n: int | None) -> np.ndarray:
     """Return the ascending indices of the ``n`` largest entries; None for all."""
     return np.sort(np.argsort(-strength, kind="stable")[:n])

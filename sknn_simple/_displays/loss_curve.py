@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknn_simple._displays.common import Display, styled
+from sknn_simple._displays.common import Display, legend_label, styled
 
 _J = "J (log-loss + penalty)"
 
@@ -163,6 +163,7 @@ class LossCurveDisplay(Display):
 
         name = self.name if name is None else name
         line_kw = styled(plt.Line2D, {}, line_kw)
+        name = None if name is None else legend_label(name)
         before = "" if name is None else f"{name}, "
         validates = self.validation_loss_curve is not None
         label = f"{before}training: {_J}" if validates or name is None else name
