@@ -1,9 +1,12 @@
 """What CoefficientDisplay computes and draws, and what it refuses."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.compose import make_column_transformer
@@ -241,14 +244,18 @@ def test_steps_that_name_no_columns():
         CoefficientDisplay.from_estimator(make_pipeline(LogisticRegression()).fit(X, y))
 
 
-def test_long_names_are_whole_and_inside_the_figure():
+def test_long_names_are_shortened_and_inside_the_figure():
     X, y = data()
-    long = [f"a rather long description of column number {j}: $5" for j in range(4)]
+    long = [f"a rather long description of\ncolumn {j}: \\$5" for j in range(4)]
+    classes = [f"a rather long description\nof class {j}" for j in range(3)]
     model = fit(PENALISED, X, y)
-    escaped = [name.replace("$", r"\$") for name in long]
-    display = CoefficientDisplay.from_estimator(model, feature_names=escaped)
+    display = CoefficientDisplay.from_estimator(
+        model, feature_names=long, class_names=classes
+    )
     display.figure_.canvas.draw()
-    assert set(names(display)) == set(escaped)
+    expected = {f"a rather long d… column {j}: \\$5" for j in range(4)}
+    assert set(names(display)) == expected
+    assert legend(display) == [f"a rather long d…ion of class {j}" for j in (1, 2)]
     frame = display.figure_.bbox
     for text in [*display.ax_.get_yticklabels(), display.ax_.xaxis.label]:
         box = text.get_window_extent()
@@ -257,6 +264,58 @@ def test_long_names_are_whole_and_inside_the_figure():
     beside = display.ax_.get_legend().get_window_extent()
     assert display.ax_.get_window_extent().x1 <= beside.x0
     assert beside.x1 <= frame.x1
+
+
+def test_names_may_begin_with_an_underscore():
+    X, y = data()
+    model = fit(PENALISED, X, np.char.add("_", y))
+    shown = legend(CoefficientDisplay.from_estimator(model))
+    assert [name.strip() for name in shown] == ["_green", "_red"]
+
+
+def made_up(n_series, scale=1.0):
+    """Seven columns with values from -1 to 0.85, times the scale."""
+    return CoefficientDisplay(
+        values=scale * np.linspace(-1.0, 0.85, 7 * n_series).reshape(-1, 7).T,
+        feature_names=[f"column {j}" for j in range(7)],
+        series_names=[f"{k}" for k in range(n_series)],
+    )
+
+
+@pytest.mark.parametrize("n_classes", [9, 23])
+def test_the_legend_of_many_classes_is_inside_the_figure(n_classes):
+    display = made_up(n_classes).plot(max_features=1)
+    display.figure_.canvas.draw()
+    box = display.ax_.get_legend().get_window_extent()
+    assert display.figure_.bbox.y0 <= box.y0
+    assert box.y1 <= display.figure_.bbox.y1
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.006, 0.04, 0.097, 0.7, 300.0])
+@pytest.mark.parametrize("n_axes", [0, 1, 2])
+def test_texts_above_and_below_do_not_overlap(n_axes, scale):
+    """On a new figure, and on axes of the caller."""
+    axes = [None]
+    if n_axes:
+        _, grid = plt.subplots(1, n_axes, layout="constrained", squeeze=False)
+        axes = grid[0]
+    drawn = [made_up(3, scale).plot(ax, max_features=4) for ax in axes]
+    drawn[0].figure_.canvas.draw()
+    for display in drawn:
+        left, right = display.ax_.get_xlim()
+        labels = display.ax_.get_xticklabels()
+        inside = [x for x in labels if left <= x.get_position()[0] <= right]
+        boxes = [label.get_window_extent() for label in inside]
+        assert len(boxes) >= 2
+        assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    titles = [
+        text.get_window_extent()
+        for display in drawn
+        for text in display.ax_.get_children()
+        if isinstance(text, Text) and "4 of 7 columns" in text.get_text()
+    ]
+    assert len(titles) == len(drawn)
+    assert titles[-1].x1 <= drawn[0].figure_.bbox.x1
 
 
 def test_options_reach_the_points():

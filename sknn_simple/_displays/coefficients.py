@@ -12,6 +12,7 @@ from sknn_simple._displays.common import (
     class_labels,
     input_names,
     layer_weights,
+    legend_label,
     open_frame,
     shorten,
     styled,
@@ -272,36 +273,49 @@ class CoefficientDisplay(Display):
         plt = self._import_pyplot()
         check_limit("max_features", max_features)
         values = np.asarray(self.values)
-        n_features, n_series = values.shape
         size = np.abs(values).max(axis=1)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
-        names = np.asarray(self.feature_names)[self.features_]
-        series = [] if self.series_names is None else list(self.series_names)
-        beside = max(map(len, names)) + max(map(len, series), default=0)
-        inches = (4.5 + 0.08 * beside, 1.0 + (0.16 + 0.1 * n_series) * len(names))
+        names = [shorten(n) for n in np.asarray(self.feature_names)[self.features_]]
+        given = [] if self.series_names is None else self.series_names
+        series = [legend_label(shorten(name)) for name in given]
+        beside = 0.08 * (max(map(len, names)) + max(map(len, series), default=0))
+        height = 1.0 + (0.16 + 0.1 * values.shape[1]) * len(names)
+        inches = (4.5 + beside, max(height, 0.8 + 0.22 * len(series)))
+        width = 3.8  # of the axes in a new figure, which has room for names and margins
+        if ax is not None:
+            width = ax.get_window_extent().width / ax.figure.dpi - beside
         ax = self._set_axes(plt, ax, inches)
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
-        places = np.arange(len(names))
-        offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
-        style = _point_style(plt, point_kw)
-        self.points_ = []
-        for k in range(n_series):
-            drawn, height = values[self.features_, k], places + 0.7 * offsets[k]
-            points = ax.errorbar(drawn, height, xerr=self._distances(k), **style)
-            self.points_.append(points)
-        for points, name in zip(self.points_, series, strict=False):
-            points.set_label(name)
+        self._draw_points(plt, ax, series, point_kw)
         ax.set(xlabel=self.value_name, ylim=(len(names) - 0.4, -0.6))
-        ax.set_yticks(places, names)
+        ax.set_yticks(range(len(names)), names)
+        _space_labels(ax, width)
         ax.grid(alpha=0.25)
         open_frame(ax)
-        if len(names) < n_features:
-            title = f"{len(names)} of {n_features} columns: the largest values"
+        if len(names) < len(values):
+            # Two lines: the axes may be a narrow part of the caller's figure.
+            title = f"{len(names)} of {len(values)} columns:\nthe largest values"
             ax.set_title(title, loc="left", fontsize="small")
         if series:
             # Beside the axes: intervals may be anywhere in them.
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return self
+
+    def _draw_points(
+        self, plt: Any, ax: Any, series: list[str], point_kw: dict[str, Any] | None
+    ) -> None:
+        """Draw each series with its own colour, and set ``points_``."""
+        values = np.asarray(self.values)[self.features_]
+        n_drawn, n_series = values.shape
+        offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
+        style = _point_style(plt, point_kw)
+        self.points_ = []
+        for k in range(n_series):
+            height = np.arange(n_drawn) + 0.7 * offsets[k]
+            points = ax.errorbar(values[:, k], height, xerr=self._distances(k), **style)
+            self.points_.append(points)
+        for points, name in zip(self.points_, series, strict=False):
+            points.set_label(name)
 
     def _distances(self, series: int) -> np.ndarray | None:
         """Return how far the limits of a series are from its values, (2, n_drawn)."""
@@ -317,6 +331,15 @@ def _point_style(plt: Any, given: Any) -> dict[str, Any]:
     style = styled(plt.Line2D, {"markersize": 4}, given)
     plain = {} if "fmt" in style else {"marker": "o", "linestyle": "none"}
     return {**plain, **style}
+
+
+def _space_labels(ax: Any, width: float) -> None:
+    """Give each label of the x axis 0.6 inches; `width` is that of the axes."""
+    from matplotlib.ticker import MaxNLocator
+
+    n_intervals = max(int(width / 0.6), 1)
+    # Steps of 2.5 would have longer labels.
+    ax.xaxis.set_major_locator(MaxNLocator(n_intervals, steps=[1, 2, 4, 5, 10]))
 
 
 def _base(model: Any, reference: Any) -> int:
