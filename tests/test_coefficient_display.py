@@ -291,6 +291,13 @@ def test_the_legend_of_many_classes_is_inside_the_figure(n_classes):
     assert box.y1 <= display.figure_.bbox.y1
 
 
+def test_more_classes_than_colours_look_different():
+    lines = [drawn.lines[0] for drawn in made_up(23).plot().points_]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 23
+    given = made_up(23).plot(point_kw={"marker": "s"})
+    assert {drawn.lines[0].get_marker() for drawn in given.points_} == {"s"}
+
+
 @pytest.mark.parametrize("scale", [0.001, 0.006, 0.04, 0.097, 0.7, 300.0])
 @pytest.mark.parametrize("n_axes", [0, 1, 2])
 def test_texts_above_and_below_do_not_overlap(n_axes, scale):

@@ -304,13 +304,14 @@ class CoefficientDisplay(Display):
     def _draw_points(
         self, plt: Any, ax: Any, series: list[str], point_kw: dict[str, Any] | None
     ) -> None:
-        """Draw each series with its own colour, and set ``points_``."""
+        """Draw each series with its own colour and marker, and set ``points_``."""
         values = np.asarray(self.values)[self.features_]
         n_drawn, n_series = values.shape
         offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
-        style = _point_style(plt, point_kw)
+        n_colours = len(plt.rcParams["axes.prop_cycle"])
         self.points_ = []
         for k in range(n_series):
+            style = _point_style(plt, point_kw, k // n_colours)
             height = np.arange(n_drawn) + 0.7 * offsets[k]
             points = ax.errorbar(values[:, k], height, xerr=self._distances(k), **style)
             self.points_.append(points)
@@ -327,9 +328,11 @@ class CoefficientDisplay(Display):
         return np.abs(np.array(limits) - value)
 
 
-def _point_style(plt: Any, given: Any) -> dict[str, Any]:
+def _point_style(plt: Any, given: Any, cycle: int) -> dict[str, Any]:
+    """Return the style of a series; each cycle of colours has another marker."""
     style = styled(plt.Line2D, {"markersize": 4}, given)
-    plain = {} if "fmt" in style else {"marker": "o", "linestyle": "none"}
+    marker = "osD^vXP*"[cycle % 8]
+    plain = {} if "fmt" in style else {"marker": marker, "linestyle": "none"}
     return {**plain, **style}
 
 
