@@ -7,6 +7,9 @@ from sknn_simple._optim.stopping import OUTCOMES
 from sknn_simple._training.alpha import Search
 from sknn_simple._training.train import Trained
 
+# Of the columns that separate the classes.
+_MOST_NAMES = 10
+
 
 def fit_warnings(model: Any, search: Search | None, trained: Trained) -> Iterator[str]:
     """Yield the text of each ConvergenceWarning of a fitted model."""
@@ -36,8 +39,10 @@ def _of_separation(model: Any, trained: Trained) -> str:
     names = getattr(model, "feature_names_in_", None)
     listed = ", ".join(
         f"column {c}" if names is None else repr(str(names[c]))
-        for c in trained.separating
+        for c in trained.separating[:_MOST_NAMES]
     )
+    if (n_more := len(trained.separating) - _MOST_NAMES) > 0:
+        listed += f" and {n_more} more"
     remove = f", or remove the columns each of which separates them: {listed}"
     return (
         " with alpha=0 has no optimum, because the classes can be separated: weights "

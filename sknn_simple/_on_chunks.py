@@ -1,6 +1,7 @@
 """What both classifiers for Dask collections have in common."""
 
 import copy
+import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -150,8 +151,8 @@ class OnChunks(BaseNN):
         validation = None
         if is_collection(X_val):
             validation = self._counted_validation(engine, target, *given)
-        else:  # also below, as soon as the dtype of the rows is known
-            validate_validation_set(self, none, *given)
+        else:
+            self._check_unconverted(none, *given)
         n_params = self._n_params(
             source.n_features, n_outputs(len(target.classes), target.multilabel)
         )
@@ -169,6 +170,14 @@ class OnChunks(BaseNN):
             engine, source, data, target, n_params, persist=self.persist
         )
 
+    def _check_unconverted(self, none: TrainingSet, X_val: Any, *of_rows: Any) -> None:
+        """Check validation rows in memory before X is read, which gives their dtype."""
+        if sparse.issparse(X_val):
+            none = none._replace(X=sparse.csr_array(none.X))
+        with warnings.catch_warnings():  # those of the conversion are enough
+            warnings.simplefilter("ignore")
+            validate_validation_set(self, none, X_val, *of_rows)
+
     def _counted_validation(
         self, engine: Engine, target: Target, *given: Any
     ) -> tuple[Source, Target]:
@@ -184,7 +193,7 @@ class OnChunks(BaseNN):
         validate_data(self, meta, reset=not suffix, skip_check_array=True)
         chunks = aligned_chunks(X, y, sample_weight, suffix)
         is_sparse = sparse.issparse(getattr(X, "_meta", None))
-        columns = tuple(meta.columns) if hasattr(meta, "columns") else None
+        columns = getattr(meta, "columns", None)
         return Source(chunks, meta.shape[1], dtype_of(X), is_sparse, columns=columns)
 
     def _used_client(self) -> Any:

@@ -30,7 +30,7 @@ class PersistenceMixin(BaseEstimator):
         state["_sknn_simple_version"] = __version__
         # An iterator of splits cannot be stored. After the fit it is used up as well.
         if isinstance(state.get("cv"), Iterator):
-            state["cv"] = []
+            state["cv"] = iter(())
         if current_context(self) is not None:
             drop_callbacks(state)
         return state

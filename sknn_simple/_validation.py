@@ -124,7 +124,7 @@ def as_labels(y: Any) -> Any:
     y = _as_numpy(y)
     if isinstance(y, list | tuple) and any(isinstance(label, Enum) for label in y):
         y = np.asarray(y, object)
-    elif hasattr(y, "iloc"):
+    elif hasattr(y, "to_numpy"):
         y = np.asarray(y)
     if not isinstance(y, np.ndarray):
         return y

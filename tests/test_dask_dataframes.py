@@ -1,5 +1,7 @@
 """Dask dataframes, chunks of unknown sizes, and labels of every kind."""
 
+from enum import Enum
+
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -228,6 +230,13 @@ def test_predictions_keep_the_index(model, index):
             if method == "transform":
                 wanted = [f"daskonehiddenmlp{i}" for i in range(4)]
             assert lazy.columns.tolist() == result.columns.tolist() == wanted
+
+
+def test_members_of_an_enumeration_are_labels():
+    kind = Enum("Kind", {"LOW": "low", "MIDDLE": "middle", "HIGH": "high"}, type=str)
+    names = ["LOW", "MIDDLE", "HIGH"]
+    model = fit(LINEAR, chunked(X), [kind[names[code]] for code in Y])
+    assert sorted(model.classes_) == ["high", "low", "middle"]
 
 
 @pytest.mark.parametrize("rows", [100, 0], ids=["rows", "no rows"])

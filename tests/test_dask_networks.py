@@ -24,6 +24,7 @@ from models import (
     fit,
     ignores_max_iter,
 )
+from sknn_simple._chunks.rows import draw
 
 pytestmark = pytest.mark.timeout(120)
 NETWORK = clone(ROUGH).set_params(tol=1e-3)
@@ -174,6 +175,15 @@ def test_a_rare_class_is_in_the_sample(kind):
     model = clone(NETWORK).set_params(alpha="auto", cv=3, tol=0.1, max_iter=5)
     model = fit(model, chunked(data, 4000), chunked(y, 4000))
     assert len(model.cv_results_["alpha"]) > 2
+
+
+def test_many_rare_classes_take_half_of_the_sample_at_most():
+    counts = np.full(10_000, 100.0)
+    counts[5000:] = 5.0
+    drawn = draw(15_000, 10**6, np.r_[counts, 475_000.0], 20)
+    assert drawn.of_rare[-1] == 0.0
+    # Beside their share of it.
+    assert (drawn.of_rare[:-1] * counts).sum() <= 0.015 * counts.sum() + 7500.0
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -94,7 +94,7 @@ def test_labels_that_scikit_learn_would_change(model, kind):
     X, y = classes(2)
     if kind == "nullable":
         pd = pytest.importorskip("pandas")
-        target = pd.Series(2**60 + y, dtype="Int64")
+        target = pd.array(2**60 + y, dtype="Int64")
     elif kind == "enumeration":
         target = [(Answer.NO, Answer.YES)[code] for code in y]
     else:

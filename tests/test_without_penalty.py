@@ -140,8 +140,50 @@ def test_a_column_that_is_not_the_cause_is_not_named(seed, kind):
         with pytest.warns(ConvergenceWarning) as caught:
             estimator.fit(X, y)
         text = str(caught[-1].message)
-        if "separated" in text:
-            assert text.endswith("each of which separates them: column 2.")
+        assert text.endswith("each of which separates them: column 2.")
+
+
+def warning_of(model, X, y):
+    with pytest.warns(ConvergenceWarning, match=SEPARABLE) as caught:
+        model.fit(X, y)
+    return str(caught[0].message)
+
+
+def test_a_column_that_separates_groups_of_classes_is_named():
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 4
+    X = rng.standard_normal((200, 3))
+    X[:, 1] = rng.uniform(size=200) + 2.0 * (y > 1)
+    text = warning_of(LogisticNN(alpha=0), X, y)
+    assert text.endswith("each of which separates them: column 1.")
+
+
+def test_without_an_intercept_no_column_is_named():
+    """The second column would need a threshold of 7."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 100)
+    first = rng.uniform(0.1, 1.0, 200) * np.where(y, 1.0, -1.0)
+    X = np.column_stack([first, rng.uniform(5.0, 6.0, 200) + 2.0 * y])
+    assert "column" not in warning_of(LogisticNN(alpha=0, fit_intercept=False), X, y)
+    assert "column 0, column 1." in warning_of(LogisticNN(alpha=0), X, y)
+
+
+def test_bounds_that_forbid_a_separation_leave_an_optimum():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 100)
+    X = np.column_stack([rng.uniform(5.0, 6.0, 200) + 2.0 * y, rng.normal(size=200)])
+    model = LogisticNN(alpha=0, monotonic_cst=[-1, 0]).fit(X, y)
+    assert model.converged_
+    without = LogisticNN(alpha=0).fit(X[:, 1:], y)
+    assert_allclose(model.coef_, [[0.0, without.coef_[0, 0]]], atol=1e-4)
+
+
+def test_ten_of_many_columns_are_named():
+    y = np.arange(60) % 2
+    X = np.random.default_rng(0).normal(size=(60, 30)) + 20.0 * y[:, None]
+    text = warning_of(LogisticNN(alpha=0), X, y)
+    assert text.count("column ") == 10
+    assert text.endswith(" and 20 more.")
 
 
 def test_columns_that_separate_only_together_are_not_named():

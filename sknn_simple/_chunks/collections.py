@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknn_simple._chunks.engine import Lazy
 from sknn_simple._kinds import check_kind
-from sknn_simple._validation import check_no_label_is_missing
+from sknn_simple._validation import as_labels, check_no_label_is_missing
 
 
 class Chunk(NamedTuple):
@@ -201,6 +201,7 @@ def _in_memory(other: Any, name: str) -> np.ndarray:
         check_kind(name, other)
     if not is_weight:
         check_no_label_is_missing(other)
+        other = as_labels(other)
     return other.toarray() if sparse.issparse(other) else np.asarray(other)
 
 

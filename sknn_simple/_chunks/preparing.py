@@ -37,8 +37,8 @@ class Source(NamedTuple):
     is_sparse: bool
     # Of the features before they were converted, if they were.
     precision: np.dtype | None = None
-    # The names of the columns of a dataframe.
-    columns: tuple[Any, ...] | None = None
+    # The names of the columns of a dataframe, an index of pandas.
+    columns: Any = None
 
     def without_rows(
         self, classes: np.ndarray, multilabel: bool = False
@@ -146,8 +146,9 @@ def _training_set(
 ) -> TrainingSet | None:
     """Return the sample with all rows behind it; None if float32 loses digits."""
     n_rows = sum(target.n_rows)
-    fraction = _sample_rows(n_rows, n_params, source) / n_rows
-    sampled = draw(fraction, target.counts, LEAST_OF_CLASS)
+    wanted = _sample_rows(n_rows, n_params, source)
+    sampled = draw(wanted, n_rows, target.counts, LEAST_OF_CLASS)
+    sampled = engine.send(sampled, sampled.of_rare.nbytes)
     tasks = [
         engine.call(measure_columns, part, sampled, source.precision, each)
         for parts, numbers in zip(rows, groups, strict=True)
@@ -199,7 +200,7 @@ def _lazy_rows(
     keeps = persist and engine.client is not None
     sets = []
     for reader in readers:
-        sent = engine.send(reader, 8 * len(reader.target.n_rows))
+        sent = engine.send(reader, reader.size)
         read = [
             [engine.call(_read, sent, *source.chunks[i], i) for i in numbers]
             for numbers in groups

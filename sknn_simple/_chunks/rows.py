@@ -46,13 +46,21 @@ class Reader(NamedTuple):
     target: Target
     n_features: int
     dtype: np.dtype
-    # The names of the columns, if X is a dataframe.
-    columns: tuple[Any, ...] | None = None
+    # The names of the columns, an index of pandas, if X is a dataframe. Dask would look
+    # for lazy values among those of a tuple, in each task.
+    columns: Any = None
     aside: Aside | None = None
     # Whether the rows that are set aside are read, or the others.
     reads_aside: bool = False
     # Follows the names of the arguments in messages.
     suffix: str = ""
+
+    @property
+    def size(self) -> int:
+        """About the number of bytes of what grows with rows, classes and columns."""
+        names = 0 if self.columns is None else 64 * len(self.columns)
+        arrays = self.target.classes.nbytes + self.target.counts.nbytes
+        return 8 * len(self.target.n_rows) + arrays + names
 
     def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
         """Return the rows of chunk `number`; weights of all chunks sum to 1."""
@@ -92,7 +100,7 @@ class Reader(NamedTuple):
 
     def _check_names(self, X: Any) -> None:
         """Raise ValueError if a chunk has other columns than the dataframe."""
-        if self.columns is None or tuple(X.columns) == self.columns:
+        if self.columns is None or self.columns.equals(X.columns):
             return
         same = set(X.columns) == set(self.columns)
         raise ValueError(
@@ -178,15 +186,18 @@ class Draw(NamedTuple):
         return np.where(rows.y > 0.0, of_values[:, 1], of_values[:, 0]).max(axis=1)
 
 
-def draw(fraction: float, counts: np.ndarray, least: int) -> Draw:
-    """Return what draws a share of all rows, but about `least` of each rare class.
+def draw(wanted: float, n_rows: int, counts: np.ndarray, least: int) -> Draw:
+    """Return what draws about `wanted` rows, but about `least` of each rare class.
 
     `counts` are the rows of each class, or of each label's two values. A class is rare
-    if its share of the sample would be less than twice as many rows.
+    if its share of the sample would be less than twice as many rows. Of many rare
+    classes fewer rows are drawn: beside their share at most half of those wanted.
     """
-    counts = counts.reshape(-1)
-    own = np.clip(least / np.maximum(counts, 1.0), fraction, 1.0)
-    return Draw(fraction, np.where(fraction * counts < 2 * least, own, 0.0))
+    counts, fraction = counts.reshape(-1), wanted / n_rows
+    is_rare = fraction * counts < 2 * least
+    own_rows = min(least, wanted / (2 * max(np.count_nonzero(is_rare), 1)))
+    own = np.clip(own_rows / np.maximum(counts, 1.0), fraction, 1.0)
+    return Draw(fraction, np.where(is_rare, own, 0.0))
 
 
 def measure_columns(

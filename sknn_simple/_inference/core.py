@@ -194,7 +194,8 @@ def _linear(
 
     found, direction = find_separation(outputs, rows.X, at)
     if direction is not None:
-        raise SeparationError(columns_alone(problem))
+        columns = columns_alone(problem)
+        raise SeparationError(tuple(c for c in columns if free_rows[c]))
     return found.gaussian, found.null
 
 

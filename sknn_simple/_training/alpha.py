@@ -238,9 +238,9 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
         name, reason = f"cv={cv}" if is_splitter else "cv", str(error).rstrip(".")
         raise ValueError(f"{name}: split {len(folds)}: {reason}.{advice}") from error
     if not folds:
-        advice = (
-            " It can be used once: pass a list." if isinstance(cv, Iterator) else ""
-        )
+        advice = ""
+        if isinstance(cv, Iterator):
+            advice = " It can be used once, and not be copied: pass a list."
         raise ValueError(f"cv={cv} has no splits.{advice}")
     return folds
 

@@ -29,31 +29,36 @@ from sknn_simple._training.problem import TrainingProblem
 
 
 def separating_columns(
-    problem: TrainingProblem, theta: np.ndarray, *, by_steps: bool
+    problem: TrainingProblem, theta: np.ndarray, *, by_steps: bool, is_bounded: bool
 ) -> tuple[int, ...] | None:
     """Return ``columns_alone``; None if J has a minimum.
 
-    Of linear networks with many parameters, and without `by_steps`, only the first
-    condition is tested.
+    Of linear networks with many parameters, with bounds, or without `by_steps`, only
+    the first condition is tested. With bounds no column is named: they may forbid the
+    sign of its weight.
     """
     lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
     separated = np.any(lowest > 0.0)  # of labels, one is enough
     J = problem.objective
+    by_steps = by_steps and not is_bounded
     by_steps = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
     if separated or (by_steps and _steps_last(problem.linear, theta)):
-        return columns_alone(problem)
+        return () if is_bounded else columns_alone(problem)
     return None
 
 
 def columns_alone(problem: TrainingProblem) -> tuple[int, ...]:
     """Return the columns each of which separates classes without the others.
 
-    All values of one class are then beyond those of the other classes, but for ties. If
-    only several columns together separate the classes, none is returned: a column that
-    has a weight in the direction d need not be the cause.
+    All values of some classes are then above those of the others, but for ties. Columns
+    that separate the classes only together are not returned: a column that has a weight
+    in the direction d need not be a cause.
     """
+    network = problem.objective.network
     if problem.data.X.shape[1] != problem.unit.size:
         return ()  # coordinates of the row space
+    if network.is_linear and not network.has_bias:
+        return ()  # the threshold must be 0
     lows, highs = zip(*problem.objective.each(_ranges), strict=True)
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     sides = 2 if problem.data.y.ndim == 2 else len(low)
@@ -89,20 +94,18 @@ def _members(block: Block, n_groups: int) -> np.ndarray:
 
 
 def _apart(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the mask of the columns in which a class is apart from the others.
+    """Return the mask of the columns in which some classes are above the others.
 
     Both are (n_classes, p); a class without rows has the bounds ∞ and -∞.
     """
     present = low[:, 0] < np.inf
-    low, high = low[present], high[present]
-    found = np.zeros(low.shape[1], bool)
-    if len(low) < 2:
-        return found
-    for each in range(len(low)):
-        others = np.arange(len(low)) != each
-        found |= high[each] <= low[others].min(axis=0)
-        found |= low[each] >= high[others].max(axis=0)
-    return found & (low.min(axis=0) < high.max(axis=0))
+    if np.count_nonzero(present) < 2:
+        return np.zeros(low.shape[1], bool)
+    order = np.lexsort((high[present], low[present]), axis=0)
+    low, high = (np.take_along_axis(a[present], order, axis=0) for a in (low, high))
+    reached = np.maximum.accumulate(high, axis=0)
+    apart = (reached[:-1] <= low[1:]).any(axis=0)
+    return apart & (low[0] < reached[-1])
 
 
 def _lowest_margins(J: Objective, theta: np.ndarray) -> np.ndarray:
