@@ -324,6 +324,33 @@ def test_the_linear_loss_of_validation_rows_is_that_of_the_model():
         assert_allclose(loss, expected, rtol=1e-4)
 
 
+def log_loss_over_that_of_shares(X, y, n_rows):
+    """Fit the first rows; return the log-loss of the others, and that of shares."""
+    model = OneHiddenMLP(20, random_state=0).fit(X[:n_rows], y[:n_rows])
+    assert_search_is_consistent(model, 5)
+    shares = np.bincount(y[:n_rows]) / n_rows
+    found = log_loss(y[n_rows:], model.predict_proba(X[n_rows:]))
+    return model, found / log_loss(y[n_rows:], np.tile(shares, (len(y) - n_rows, 1)))
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_noise_in_many_columns_is_not_learned(seed):
+    """The path goes on to stronger penalties than the first one."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(1060, 2000)), rng.integers(0, 2, 1060)
+    model, ratio = log_loss_over_that_of_shares(X, y, 60)
+    assert model.alpha_ > 0.375 * 60
+    assert ratio < 1.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_not_learned_for_a_rare_class(seed):
+    X = np.random.default_rng(seed).normal(size=(6000, 4))
+    y = (np.arange(6000) % 3000 < 3).astype(int)
+    _, ratio = log_loss_over_that_of_shares(X, y, 3000)
+    assert ratio < 1.05
+
+
 def test_weights_of_validation_rows_are_repeated_rows():
     rest, val = slice(0, 100), slice(100, None)
     times = WEIGHTS[val]

@@ -279,8 +279,12 @@ def test_verbose_has_a_line_for_each_alpha(model, capsys):
     lines = capsys.readouterr().out.splitlines()
     alphas, losses = (model.cv_results_[k] for k in ("alpha", "mean_log_loss"))
     name = type(model).__name__
-    for line, alpha, loss in zip(lines, alphas, losses, strict=False):
-        assert line == f"{name}: alpha={alpha:.3g}: validation log-loss {loss:.4f}"
+    expected = [
+        f"{name}: alpha={alpha:.3g}: validation log-loss {loss:.4f}"
+        for alpha, loss in zip(alphas, losses, strict=True)
+    ]
+    # Stronger penalties than the first one are tried last.
+    assert sorted(lines[: len(alphas)]) == sorted(expected)
     assert lines[len(alphas)].startswith(f"{name}: alpha={model.alpha_:.3g} ")
     # The table of the last fit follows.
     assert lines[len(alphas) + 1] == name

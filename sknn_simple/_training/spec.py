@@ -11,7 +11,11 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._training.heuristics import MAX_HESSIAN_BYTES, Thresholds
+from sknn_simple._training.heuristics import (
+    LARGEST_LOSS,
+    MAX_HESSIAN_BYTES,
+    Thresholds,
+)
 
 
 class TrainSpec(NamedTuple):
@@ -33,6 +37,8 @@ class TrainSpec(NamedTuple):
     patience: int | None = None
     # Label smoothing of held-out rows: the other classes share this part of a weight.
     smoothing: float = 0.0
+    # A larger log-loss of a held-out row counts as this.
+    largest_loss: float = LARGEST_LOSS
     # The unit of alpha in a search: 1, or that of raw columns (see ``column_scale``).
     alpha_unit: float = 1.0
     thresholds: Thresholds = Thresholds()

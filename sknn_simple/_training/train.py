@@ -21,7 +21,7 @@ from sknn_simple._training.early_stopping import (
     validation_objective,
 )
 from sknn_simple._training.evidence import Evidence, Round, minimize_by_evidence
-from sknn_simple._training.heuristics import LARGEST_LOSS, TIGHT_TOL
+from sknn_simple._training.heuristics import TIGHT_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
@@ -65,7 +65,7 @@ class Trained(NamedTuple):
     # minimum; empty if they cannot be told, None if J has one.
     separating: tuple[int, ...] | None = None
     # Log-loss of `parameters` on the validation set, if there is one; that of a row is
-    # at most ``LARGEST_LOSS``, and the other classes count by ``TrainSpec.smoothing``.
+    # at most ``TrainSpec.largest_loss``, and other classes count by its ``smoothing``.
     held_out_loss: float = np.nan
 
     @property
@@ -161,7 +161,7 @@ def descend(
         # Features and outputs of a row far from all others may overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             rows = validation_objective(spec, whole, validation)
-            loss = rows.loss_value(theta, LARGEST_LOSS, spec.smoothing)
+            loss = rows.loss_value(theta, spec.largest_loss, spec.smoothing)
         trained = trained._replace(held_out_loss=loss)
     return trained
 

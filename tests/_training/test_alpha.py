@@ -219,7 +219,7 @@ def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):
     n_rows = len(data.weight)
     folds = cross_validation_folds(spec, data, 3)
     for several, n_held_out in ((folds, n_rows), (4 * folds, n_rows), (folds[:1], 40)):
-        smoothing = training.smoothed(several).spec.smoothing
+        smoothing = training.comparing(several).spec.smoothing
         assert smoothing == pytest.approx(1.0 / (n_held_out + 1.0))
 
 
