@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
+from scipy.special import entr
 
 # The smallest float64 of full precision. A smaller weight, relative to the sum of all,
 # would lose digits.
@@ -134,6 +135,19 @@ class TrainingSet(NamedTuple):
     def out_activation(self) -> str:
         """The inverse link, a key of ``LOSSES``."""
         return out_activation(len(self.classes), self.multilabel)
+
+    def shares(self) -> np.ndarray:
+        """Return the positive shares of classes, or of both values of all labels."""
+        if self.y.ndim == 1:
+            shares = np.bincount(self.y, self.weight)
+        else:
+            of_one = np.clip(self.weight @ self.y, 0.0, 1.0)
+            shares = np.concatenate([of_one, 1.0 - of_one])
+        return shares[shares > 1e-12]  # smaller ones are rounding
+
+    def loss_of_shares(self) -> float:
+        """Return the log-loss of a model that knows the shares of the classes only."""
+        return float(entr(self.shares()).sum())
 
     def sample_weight(self) -> np.ndarray:
         """Return the weights as passed to fit; relative if their sum is not finite."""

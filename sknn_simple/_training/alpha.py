@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy.special import entr
 from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_simple._data.canonical_order import in_canonical_order, whole
@@ -118,7 +117,7 @@ class FoldTraining(NamedTuple):
         are 0.975 of those without it for 35 tables of 60 rows, 0.997 for 42 of up to
         533 rows.
         """
-        rarest = min(_shares(fold.data).min() for fold in folds)
+        rarest = min(fold.data.shares().min() for fold in folds)
         largest = max(LARGEST_LOSS, -np.log(RARE_PART * rarest))
         held_out = sum(fold.validation.counted_rows for fold in folds)
         # Repeated splits hold out each row several times.
@@ -299,7 +298,7 @@ def search_alpha(
     if not folds:
         return Search(training.spec.alpha, np.array([]), np.array([]))
     path = _Path(training.comparing(folds), folds, n_jobs, announce)
-    of_shares = float(np.mean([_loss_of_shares(fold.data) for fold in folds]))
+    of_shares = float(np.mean([fold.data.loss_of_shares() for fold in folds]))
     first = PATH_START * training.spec.alpha_unit * total
     try:
         for k in range(PATH_LENGTH):
@@ -380,21 +379,6 @@ def _near_minimum(alphas: np.ndarray, means: np.ndarray) -> float:
     stronger, lowest, weaker = means[best - 1 : best + 2]
     offset = 0.5 * (stronger - weaker) / (stronger - 2.0 * lowest + weaker)
     return float(alphas[best] * PATH_FACTOR ** (-0.5 * np.round(2.0 * offset)))
-
-
-def _loss_of_shares(data: TrainingSet) -> float:
-    """Return the log-loss of a model that knows the shares of the classes only."""
-    return float(entr(_shares(data)).sum())
-
-
-def _shares(data: TrainingSet) -> np.ndarray:
-    """Return the positive shares of all classes, or of both values of all labels."""
-    if data.y.ndim == 1:
-        shares = np.bincount(data.y, data.weight)
-    else:
-        of_one = np.clip(data.weight @ data.y, 0.0, 1.0)
-        shares = np.concatenate([of_one, 1.0 - of_one])
-    return shares[shares > 1e-12]  # smaller ones are rounding
 
 
 def _is_over(losses: list[list[float]], of_shares: float) -> bool:

@@ -65,6 +65,7 @@ from sknn_simple._training.heuristics import (
     GROWTH_STEP,
     LEAST_SHARE,
     LEAST_SLOPE,
+    LITTLE_EVIDENCE,
     MAX_ROUNDS,
     MAX_SECANTS,
     MAX_STEP,
@@ -83,6 +84,9 @@ from sknn_simple._training.plan import SolvePlan, plan_round
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
 
+# Each alpha and its evidence.
+Path = tuple[tuple[float, float], ...]
+
 
 class Evidence(NamedTuple):
     """The evidence at the last alpha."""
@@ -92,7 +96,7 @@ class Evidence(NamedTuple):
     # The number of well-determined weights, γ.
     n_effective: float
     # Every alpha that was tried and its evidence, in the order of the rounds.
-    path: tuple[tuple[float, float], ...]
+    path: Path
     # Whether the search ended at this alpha by itself.
     is_chosen: bool = False
 
@@ -119,9 +123,56 @@ def minimize_by_evidence(
     `plan` and `theta` are those of the first round, for the alpha of the spec. After
     Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
     that was reached is returned.
+
+    The evidence may have two maxima: with a value that is far from all others, the
+    search from a strong penalty ends at a model that is nearly constant. If the
+    evidence is hardly larger than that of the class shares, a second search begins at
+    the weakest penalty, and counts if its evidence is clearly larger. One value at 1000
+    deviations among 300 rows: log-loss 0.47 instead of 0.70. Noise takes twice as long,
+    with the same alpha.
     """
+    first = _rounds(spec, problem, plan, theta, history, ())
+    data, found = problem.data, first.evidence
+    if found is None or not found.is_chosen:
+        return first
+    of_shares = -data.counted_rows * data.loss_of_shares()
+    if found.log_evidence > of_shares + LITTLE_EVIDENCE:
+        return first
+    weakest = data.mean_weight * alpha_bounds(data.counted_rows, spec.alpha_unit)[0]
+    second = _again(spec, first, plan, weakest, history, found.path)
+    other = second.evidence
+    if other is None or not other.is_chosen:
+        return second
+    if other.log_evidence > found.log_evidence + LITTLE_EVIDENCE:
+        return second
+    return _again(spec, second, plan, first.problem.alpha, history, other.path)
+
+
+def _again(
+    spec: TrainSpec,
+    last: Round,
+    plan: SolvePlan,
+    alpha: float,
+    history: History,
+    path: Path,
+) -> Round:
+    """Search from another alpha, and from the weights of the last search."""
+    problem, next_round = last.problem.with_alpha(alpha), plan.next_round or plan_round
+    plan = next_round(spec, problem, plan.solver, None)
+    spec = spec._replace(alpha=alpha)
+    return _rounds(spec, problem, plan, last.theta, history, path)
+
+
+def _rounds(
+    spec: TrainSpec,
+    problem: TrainingProblem,
+    plan: SolvePlan,
+    theta: np.ndarray,
+    history: History,
+    path: Path,
+) -> Round:
+    """Search from the alpha of the spec; `path` has the rounds of earlier searches."""
     bounds, found, posterior = sign_bounds(spec.signs), None, None
-    path: list[tuple[float, float]] = []
     # Rounding of the mean weight must not make two values of one alpha.
     alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
     search = _Search(problem.data.counted_rows, spec.alpha_unit)
@@ -135,8 +186,8 @@ def minimize_by_evidence(
             outcome, posterior = _approximated(spec, problem, theta, outcome, posterior)
         except EvaluationLost:
             return Round(problem, theta, "lost")
-        path.append((problem.alpha, posterior.log_evidence(alpha)))
-        evidence = Evidence(path[-1][1], posterior.n_effective(alpha), tuple(path))
+        path = (*path, (problem.alpha, posterior.log_evidence(alpha)))
+        evidence = Evidence(path[-1][1], posterior.n_effective(alpha), path)
         found = Round(problem, theta, outcome, evidence)
         if outcome in ENDED | {"observer", "max_iter"}:
             return found

@@ -177,6 +177,9 @@ MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # The share of the growth of log|H| that counts if there are many rows per weight, and
 # the number of rows that halves what is added to it for fewer. Measured in evidence.py.
 LEAST_SHARE, FEW_ROWS = 0.4, 20
+# A smaller difference of log-evidence does not count; 3 is a Bayes factor of 20. If the
+# evidence is not larger than that of the class shares, a second search follows.
+LITTLE_EVIDENCE = 3.0
 # The growth is a difference over this change of log(alpha).
 GROWTH_STEP = 0.01
 # If the mean squared change of the raw outputs, weighted by their curvature, is less,
