@@ -138,6 +138,7 @@ def minimize_by_evidence(
     of_shares = -data.counted_rows * data.loss_of_shares()
     if found.log_evidence > of_shares + LITTLE_EVIDENCE:
         return first
+    history.announce("hardly better than the class shares: a second search")
     weakest = data.mean_weight * alpha_bounds(data.counted_rows, spec.alpha_unit)[0]
     second = _again(spec, first, plan, weakest, history, found.path)
     other = second.evidence
