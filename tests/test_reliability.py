@@ -38,7 +38,7 @@ X, Y = independent_classes()
     ],
     ids=["linear", "network", "restarts"],
 )
-def test_40_fits_leak_nothing(model):
+def test_60_fits_leak_nothing(model):
     model = clone(model).set_params(tol=0.1)
     for _ in range(20):  # caches fill
         model.fit(X, Y).predict_proba(X)
@@ -47,15 +47,15 @@ def test_40_fits_leak_nothing(model):
     threads, objects = set(threading.enumerate()), len(gc.get_objects())
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    for _ in range(40):
+    for _ in range(60):
         model.fit(X, Y).predict_proba(X)
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert set(threading.enumerate()) <= threads
-    # Of the last fit something stays; of each one, 40 times as much.
-    assert after - before < 40 * 1000
-    assert len(gc.get_objects()) - objects < 40
+    # Of the last fit something stays; of each one, 60 times as much.
+    assert after - before < 60 * 1000
+    assert len(gc.get_objects()) - objects < 60
 
 
 @each_class

@@ -146,7 +146,9 @@ def minimize_by_evidence(
         return second
     if other.log_evidence > found.log_evidence + LITTLE_EVIDENCE:
         return second
-    return _again(spec, second, plan, first.problem.alpha, history, other.path)
+    alpha = first.problem.alpha
+    path = tuple(each for each in other.path if each[0] != alpha)  # measured again
+    return _again(spec, second, plan, alpha, history, path)
 
 
 def _again(
