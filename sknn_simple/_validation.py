@@ -89,8 +89,7 @@ def validate_training_set(
     check_kind("X", X)
     if y is not None:  # for which scikit-learn has a better message
         check_kind("y", y)
-    check_no_label_is_missing(_as_numpy(y))
-    y = as_labels(y)
+    y = present_labels(y)
     X, y = _validate_data(estimator, X, y, multi_output=True)
     X = canonical(X)
     classes, codes = _encode(y)
@@ -112,6 +111,13 @@ def _weighted_rows(
     return data._replace(
         class_weight=factors, mean_sample_weight=of_samples, mean_weight=mean
     )
+
+
+def present_labels(y: Any) -> Any:
+    """Return ``as_labels``; raise ValueError if a label is missing."""
+    y = _as_numpy(y)
+    check_no_label_is_missing(y)
+    return as_labels(y)
 
 
 def as_labels(y: Any) -> Any:
@@ -376,8 +382,7 @@ def _known_codes(
     known_by: str = "y",
 ) -> np.ndarray:
     """Return y as codes of the classes, or its indicator matrix."""
-    check_no_label_is_missing(_as_numpy(y))
-    y = as_labels(y)
+    y = present_labels(y)
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     if sparse.issparse(y):
         y = y.toarray()

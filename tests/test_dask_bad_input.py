@@ -179,6 +179,14 @@ def test_weights_are_none(model, weight, error, match):
     assert_refused(model, match, chunked(X), chunked(Y), weight, error=error)
 
 
+def test_a_missing_label_among_objects():
+    late = Y.astype(object)
+    late[444] = None
+    assert_refused(
+        LINEAR, "y, chunk 4: Input y contains None", chunked(X), chunked(late)
+    )
+
+
 @needs_frames
 @pytest.mark.parametrize(
     ("columns", "match"),

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sknn_simple._chunks.engine import Lazy
 from sknn_simple._kinds import check_kind
-from sknn_simple._validation import as_labels, check_no_label_is_missing
+from sknn_simple._validation import present_labels
 
 
 class Chunk(NamedTuple):
@@ -200,8 +200,7 @@ def _in_memory(other: Any, name: str) -> np.ndarray:
     if not (is_weight and isinstance(other, Real)):
         check_kind(name, other)
     if not is_weight:
-        check_no_label_is_missing(other)
-        other = as_labels(other)
+        other = present_labels(other)
     return other.toarray() if sparse.issparse(other) else np.asarray(other)
 
 

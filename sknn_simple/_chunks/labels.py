@@ -15,11 +15,10 @@ from sknn_simple._class_weights import (
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._kinds import check_kind
 from sknn_simple._validation import (
-    as_labels,
-    check_no_label_is_missing,
     check_not_negative,
     check_two_classes,
     labels_or_indicator,
+    present_labels,
     renamed,
 )
 
@@ -92,11 +91,11 @@ def checked_labels(
     """Return labels or the indicator matrix, and the weights, of chunk `number`."""
     with naming_the_chunk(number, f"y{suffix}"):
         check_kind("y", y)
-        y = np.asarray(as_labels(y.toarray() if hasattr(y, "toarray") else y))
+        if hasattr(y, "toarray"):
+            y = y.toarray()
         if len(y) == 0:
-            return y, np.empty(0)
-        check_no_label_is_missing(y)
-        labels = labels_or_indicator(y)
+            return np.asarray(y), np.empty(0)
+        labels = labels_or_indicator(np.asarray(present_labels(y)))
     if weight is None:
         return labels, np.ones(len(labels))
     with naming_the_chunk(number, f"sample_weight{suffix}"):

@@ -192,8 +192,8 @@ def _linear(
         found = gaussian_without_penalty(outputs, hessian, gram, free_rows)
         return found, np.where(free, total * J.value_and_grad(theta)[1], 0.0)
 
-    found, direction = find_separation(outputs, rows.X, at)
-    if direction is not None:
+    found, separable = find_separation(outputs, rows.X, at)
+    if separable:
         columns = columns_alone(problem)
         raise SeparationError(tuple(c for c in columns if free_rows[c]))
     return found.gaussian, found.null

@@ -132,27 +132,27 @@ def find_separation(
     outputs: LinearOutputs,
     X: Any,
     at: Callable[[np.ndarray], tuple[Unpenalised, np.ndarray]],
-) -> tuple[Unpenalised, np.ndarray | None]:
-    """Return the Gaussian at θ, and a direction along which J falls for ever.
+) -> tuple[Unpenalised, bool]:
+    """Return the Gaussian at θ, and whether J falls for ever along some direction.
 
-    The direction is the last of several Newton steps that do not shrink: classes are
-    separable, and J has no minimum (Albert and Anderson 1984; see ``separation``). It
-    is None if steps shrink, and also if the first one is so large that θ is no minimum
-    in any case. If the curvature is only rounding, the direction is θ.
+    It does if several Newton steps do not shrink: classes are separable, and J has no
+    minimum (Albert and Anderson 1984; see ``separation``). So it does along θ if the
+    curvature is only rounding. If the first step is so large that θ is no minimum in
+    any case, the steps tell nothing.
     `at` returns the Gaussian and the gradient of S J at a θ.
     """
     found, gradient = at(outputs.theta)
     theta = outputs.theta
     if found.is_flat:
-        return found, theta
+        return found, True
     step = -found.gaussian.apply(gradient[:, None])
     if -float((gradient @ step)[0]) > LARGE_GRADIENT**2 * found.gaussian.n_effective:
-        return found, None
+        return found, False
     for _ in range(UNSHRUNK_STEPS):
         raw = (outputs.times(block.X, step) for block in outputs.blocks(X))
         if max(float(np.abs(each).max()) for each in raw) <= SHRUNK:
-            return found, None
+            return found, False
         theta = theta + step[:, 0]
         later, gradient = at(theta)
         step = -later.gaussian.apply(gradient[:, None])
-    return found, step[:, 0]
+    return found, True

@@ -40,9 +40,8 @@ def separating_columns(
     lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
     separated = np.any(lowest > 0.0)  # of labels, one is enough
     J = problem.objective
-    by_steps = by_steps and not is_bounded
-    by_steps = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
-    if separated or (by_steps and _steps_last(problem.linear, theta)):
+    may_step = J.network.is_linear and not is_bounded and J.size <= NEWTON_PARAMS
+    if separated or (by_steps and may_step and _steps_last(problem.linear, theta)):
         return () if is_bounded else columns_alone(problem)
     return None
 
