@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from models import each_solver, labels
-from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
 
 FREE = LogisticNN(alpha=0, tol=1e-8)
 SEPARABLE = "with alpha=0 has no optimum, because the classes can be separated"
@@ -176,6 +176,19 @@ def test_bounds_that_forbid_a_separation_leave_an_optimum():
     assert model.converged_
     without = LogisticNN(alpha=0).fit(X[:, 1:], y)
     assert_allclose(model.coef_, [[0.0, without.coef_[0, 0]]], atol=1e-4)
+
+
+def test_a_separation_that_bounds_allow_is_found():
+    """Fit and Posterior agree: they make the same test."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    y = (X[:, 0] + rng.normal(size=100) > 0.0).astype(int)
+    X[:, 2] = (y == 1) & (X[:, 1] > 0.5)  # never 1 in the first class
+    with pytest.warns(ConvergenceWarning, match=rf"{SEPARABLE}.*column 2\.$"):
+        model = LogisticNN(alpha=0, monotonic_cst=[0, 0, 1]).fit(X, y)
+    assert not model.converged_
+    with pytest.raises(ValueError, match="separable"):
+        Posterior(model, X, y)
 
 
 def test_ten_of_many_columns_are_named():

@@ -8,8 +8,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, gauss_newton
 from sknn_simple._inference.linear import (
-    Unpenalised,
-    find_separation,
+    LARGE_GRADIENT,
     gaussian_with_penalty,
     gaussian_without_penalty,
     gram_matrix,
@@ -19,7 +18,7 @@ from sknn_simple._inference.sandwich import sandwich
 from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
 from sknn_simple._training.problem import TrainingProblem, build_problem
-from sknn_simple._training.separation import columns_alone
+from sknn_simple._training.separation import separating_columns
 from sknn_simple._training.spec import TrainSpec
 
 
@@ -186,16 +185,14 @@ def _linear(
     gram = gram_matrix(outputs, rows.X, rows.weight)
     # All outputs of a column are free, or none.
     free_rows = free[:: outputs.n_outputs]
-
-    def at(theta: np.ndarray) -> tuple[Unpenalised, np.ndarray]:
-        hessian = total * J.curvature(theta).matrix()
-        found = gaussian_without_penalty(outputs, hessian, gram, free_rows)
-        return found, np.where(free, total * J.value_and_grad(theta)[1], 0.0)
-
-    found, separable = find_separation(outputs, rows.X, at)
-    if separable:
-        columns = columns_alone(problem)
-        raise SeparationError(tuple(c for c in columns if free_rows[c]))
+    hessian = total * J.curvature(outputs.theta).matrix()
+    found = gaussian_without_penalty(outputs, hessian, gram, free_rows)
+    gradient = np.where(free, total * J.value_and_grad(outputs.theta)[1], 0.0)
+    # Far from a minimum Newton steps tell nothing.
+    near = _in_standard_errors(gradient, found.gaussian) <= LARGE_GRADIENT
+    columns = separating_columns(problem, outputs.theta, free, by_steps=near)
+    if columns is not None or found.is_flat:
+        raise SeparationError(columns or ())
     return found.gaussian, found.null
 
 

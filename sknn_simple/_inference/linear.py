@@ -5,14 +5,8 @@ for the biases in any case, the mean over the outputs is not determined. ``fit``
 the parameters with mean 0, and the covariance is that of these: in the directions of
 the mean a constant is added to the precision, and removed from the root. The intercepts
 on raw columns, which depend on the means of the weights, follow in ``raw.to_raw``.
-
-References
-----------
-Albert, A., Anderson, J. A. (1984). On the existence of maximum likelihood estimates in
-logistic regression models. Biometrika 71(1), 1-10.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +14,7 @@ import numpy as np
 from sknn_simple._inference.gaussian import RootGaussian, from_precision
 from sknn_simple._inference.outputs import LinearOutputs
 from sknn_simple._model.losses import by_output
-from sknn_simple._training.heuristics import NO_CURVATURE, SHRUNK, UNSHRUNK_STEPS
+from sknn_simple._training.heuristics import NO_CURVATURE
 
 # Eigenvalues of the correlation of the columns below this fraction of the largest one
 # are rounding: a column is a linear combination of others. Rounding of standardised
@@ -126,33 +120,3 @@ def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarra
         rows = outputs.with_ones(block.X) * root
         total += rows.T @ rows
     return total
-
-
-def find_separation(
-    outputs: LinearOutputs,
-    X: Any,
-    at: Callable[[np.ndarray], tuple[Unpenalised, np.ndarray]],
-) -> tuple[Unpenalised, bool]:
-    """Return the Gaussian at θ, and whether J falls for ever along some direction.
-
-    It does if several Newton steps do not shrink: classes are separable, and J has no
-    minimum (Albert and Anderson 1984; see ``separation``). So it does along θ if the
-    curvature is only rounding. If the first step is so large that θ is no minimum in
-    any case, the steps tell nothing.
-    `at` returns the Gaussian and the gradient of S J at a θ.
-    """
-    found, gradient = at(outputs.theta)
-    theta = outputs.theta
-    if found.is_flat:
-        return found, True
-    step = -found.gaussian.apply(gradient[:, None])
-    if -float((gradient @ step)[0]) > LARGE_GRADIENT**2 * found.gaussian.n_effective:
-        return found, False
-    for _ in range(UNSHRUNK_STEPS):
-        raw = (outputs.times(block.X, step) for block in outputs.blocks(X))
-        if max(float(np.abs(each).max()) for each in raw) <= SHRUNK:
-            return found, False
-        theta = theta + step[:, 0]
-        later, gradient = at(theta)
-        step = -later.gaussian.apply(gradient[:, None])
-    return found, True

@@ -29,21 +29,21 @@ from sknn_simple._training.problem import TrainingProblem
 
 
 def separating_columns(
-    problem: TrainingProblem, theta: np.ndarray, *, by_steps: bool, is_bounded: bool
+    problem: TrainingProblem, theta: np.ndarray, free: np.ndarray, *, by_steps: bool
 ) -> tuple[int, ...] | None:
     """Return ``columns_alone``; None if J has a minimum.
 
-    Of linear networks with many parameters, with bounds, or without `by_steps`, only
-    the first condition is tested. With bounds no column is named: they may forbid the
-    sign of its weight.
+    `free` (size,) are the parameters that no bound holds at 0. For hidden layers, many
+    parameters, or without `by_steps`, only the first condition is tested.
     """
-    lowest = np.min(problem.objective.each(_lowest_margins, theta), axis=0)
-    separated = np.any(lowest > 0.0)  # of labels, one is enough
     J = problem.objective
-    may_step = J.network.is_linear and not is_bounded and J.size <= NEWTON_PARAMS
-    if separated or (by_steps and may_step and _steps_last(problem.linear, theta)):
-        return () if is_bounded else columns_alone(problem)
-    return None
+    lowest = np.min(J.each(_lowest_margins, theta), axis=0)
+    may_step = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
+    separated = np.any(lowest > 0.0)  # of labels, one is enough
+    if not (separated or (may_step and _steps_last(problem.linear, theta, free))):
+        return None
+    weights = J.views(free)[J.network.input_weights[0][0]].any(axis=1)
+    return tuple(c for c in columns_alone(problem) if weights[c])
 
 
 def columns_alone(problem: TrainingProblem) -> tuple[int, ...]:
@@ -132,12 +132,14 @@ def _margins(raw: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (observed - others.max(axis=1))[:, None]
 
 
-def _steps_last(J: LinearObjective, theta: np.ndarray) -> bool:
+def _steps_last(J: LinearObjective, theta: np.ndarray, free: np.ndarray) -> bool:
     """Return whether several Newton steps do not shrink."""
     for _ in range(UNSHRUNK_STEPS):
-        gradient = J.value_and_grad(theta)[1]
-        step = next(newton_steps(J.curvature(theta).matrix(), gradient), None)
-        if step is None or max(J.each(_largest_output, step)) <= SHRUNK:
+        gradient = J.value_and_grad(theta)[1][free]
+        hessian = J.curvature(theta).matrix()[np.ix_(free, free)]
+        step = np.zeros_like(theta)
+        step[free] = next(newton_steps(hessian, gradient), 0.0)
+        if max(J.each(_largest_output, step)) <= SHRUNK:
             return False
         theta = theta + step
     return True

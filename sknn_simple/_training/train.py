@@ -175,9 +175,8 @@ def _without_penalty(
     # Far from a minimum Newton steps do not shrink either.
     is_tight = spec.criteria.tol <= TIGHT_TOL
     try:
-        columns = separating_columns(
-            problem, theta, by_steps=is_tight, is_bounded=spec.is_bounded
-        )
+        free = (spec.signs == 0.0) | (theta != 0.0)
+        columns = separating_columns(problem, theta, free, by_steps=is_tight)
         shortest = problem.to_raw(minimum_norm(spec, problem, theta))
     except EvaluationLost:
         return trained._replace(outcome="lost")
