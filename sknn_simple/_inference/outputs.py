@@ -63,7 +63,7 @@ class Outputs(ABC):
         self.transform = transform.without_rounding()
         layers = layer_slices(network.layout, network.input_weights)
         center, scale = transform.center, transform.scale
-        self.input_map = InputMap(layers, center, scale)
+        self.input_map = InputMap(network.layout.size, layers, center, scale)
         packed = network.layout.pack(
             {name: raw_parameters[name] for name in network.layout.shapes}
         )

@@ -12,7 +12,7 @@ The map is linear, θ_raw = F θ. The gradient over θ is Fᵀ times the gradien
 With this map in the objective, large features need not be transformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,45 +49,57 @@ def layer_slices(layout: Layout, named: Sequence[tuple[str, str]]) -> list[Layer
     ]
 
 
-class InputMap:
+class CentredScaling:
+    """The map y = T x that scales parameters, and then centres inputs.
+
+    `scale` (size,) is the diagonal. `centred` holds the places of weights and the
+    centres m of their inputs: mᵀ W is subtracted from the biases.
+    """
+
+    def __init__(
+        self, scale: np.ndarray, centred: Iterable[tuple[LayerSlices, np.ndarray]] = ()
+    ) -> None:
+        self.scale = scale
+        self._centred = [(layer, center) for layer, center in centred if center.any()]
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Return T x."""
+        y = x * self.scale
+        for layer, center in self._centred:
+            y[layer.biases] -= center @ layer.matrix(y)
+        return y
+
+    def solve(self, y: np.ndarray) -> np.ndarray:
+        """Return T⁻¹ y; entries with scale 0 become 0."""
+        x = y.copy()
+        for layer, center in self._centred:
+            x[layer.biases] += center @ layer.matrix(x)
+        return np.divide(x, self.scale, out=np.zeros_like(x), where=self.scale != 0.0)
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """Return Tᵀ g, the gradient over x from that over y."""
+        pulled = gradient.copy()
+        for layer, center in self._centred:
+            weights = layer.matrix(pulled)
+            weights -= np.outer(center, gradient[layer.biases])
+        pulled *= self.scale
+        return pulled
+
+
+class InputMap(CentredScaling):
     """The map F; `layers` act on the features, `center` and `scale` are m and r."""
 
     def __init__(
-        self, layers: list[LayerSlices], center: np.ndarray, scale: np.ndarray
+        self,
+        size: int,
+        layers: list[LayerSlices],
+        center: np.ndarray,
+        scale: np.ndarray,
     ) -> None:
-        self._layers = layers
-        self._center = center
-        self._scale = scale[:, None]
-        self._centred = bool(center.any())
+        factors = np.ones(size)
+        for layer in layers:
+            layer.matrix(factors)[...] = scale[:, None]
+        has_bias = [layer for layer in layers if layer.biases is not None]
+        super().__init__(factors, [(layer, center) for layer in has_bias])
 
-    def to_raw(self, theta: np.ndarray) -> np.ndarray:
-        """Return F θ."""
-        raw = theta.copy()
-        for layer in self._layers:
-            weights = layer.matrix(raw)
-            weights *= self._scale
-            if layer.biases is not None and self._centred:
-                raw[layer.biases] -= self._center @ weights
-        return raw
-
-    def from_raw(self, raw: np.ndarray) -> np.ndarray:
-        """Return F⁻¹ θ_raw; weights of columns with scale 0 become 0."""
-        theta = raw.copy()
-        for layer in self._layers:
-            weights = layer.matrix(theta)
-            if layer.biases is not None and self._centred:
-                theta[layer.biases] += self._center @ weights
-            inverse = np.zeros_like(self._scale)
-            np.divide(1.0, self._scale, out=inverse, where=self._scale != 0.0)
-            weights *= inverse
-        return theta
-
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """Return Fᵀ g, the gradient over θ from that over θ_raw."""
-        pulled = gradient.copy()
-        for layer in self._layers:
-            weights = layer.matrix(pulled)
-            if layer.biases is not None and self._centred:
-                weights -= np.outer(self._center, gradient[layer.biases])
-            weights *= self._scale
-        return pulled
+    to_raw, from_raw = CentredScaling.apply, CentredScaling.solve

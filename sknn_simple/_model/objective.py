@@ -66,7 +66,7 @@ class Objective(Generic[NetworkT]):
         self._map = None
         if folded is not None:
             layers = layer_slices(network.layout, network.input_weights)
-            self._map = InputMap(layers, folded.center, folded.scale)
+            self._map = InputMap(self.size, layers, folded.center, folded.scale)
 
     def over(self, blocks: RowBlocks, penalty_root: np.ndarray | None = None) -> Self:
         """Return J over other rows, or with another penalty.

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg.blas import dtrmv
 from scipy.linalg.lapack import dtrtri
 
-from sknn_simple._model.input_map import LayerSlices, layer_slices
+from sknn_simple._model.input_map import CentredScaling, LayerSlices, layer_slices
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import (
@@ -29,13 +29,8 @@ from sknn_simple._training.heuristics import (
 )
 
 
-class DiagonalPreconditioner:
-    """θ = T u with T diagonal, apart from the centring of inputs.
-
-    Centring at m subtracts mᵀ W from the biases, as ``InputMap`` does for features.
-    `scale` (size,) is the positive diagonal of T; `centred` holds the places of weights
-    and the centres of their inputs, which are hidden units or columns.
-    """
+class DiagonalPreconditioner(CentredScaling):
+    """θ = T u with T diagonal, apart from the centring of hidden units or columns."""
 
     def __init__(
         self,
@@ -43,33 +38,10 @@ class DiagonalPreconditioner:
         centred: Sequence[tuple[LayerSlices, np.ndarray]] = (),
         gradient_unit: float = 1.0,
     ) -> None:
+        super().__init__(scale, centred)
         self.gradient_unit = gradient_unit
-        self.scale = scale
-        self._centred = [(layer, center) for layer, center in centred if center.any()]
 
-    def to_theta(self, u: np.ndarray) -> np.ndarray:
-        """Return θ = T u."""
-        theta = u * self.scale
-        for layer, center in self._centred:
-            theta[layer.biases] -= center @ layer.matrix(theta)
-        return theta
-
-    def from_theta(self, theta: np.ndarray) -> np.ndarray:
-        """Return u = T⁻¹ θ."""
-        u = theta.copy()
-        for layer, center in self._centred:
-            u[layer.biases] += center @ layer.matrix(u)
-        u /= self.scale
-        return u
-
-    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """Return Tᵀ g."""
-        pulled = gradient.copy()
-        for layer, center in self._centred:
-            weights = layer.matrix(pulled)
-            weights -= np.outer(center, gradient[layer.biases])
-        pulled *= self.scale
-        return pulled
+    to_theta, from_theta = CentredScaling.apply, CentredScaling.solve
 
     def congruence(self, hessian: np.ndarray) -> np.ndarray:
         """Return Tᵀ H T, if nothing is centred."""

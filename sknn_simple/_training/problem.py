@@ -8,7 +8,7 @@ Fitted attributes act on raw features. In a fit only ``TrainingProblem.to_raw`` 
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -40,14 +40,6 @@ from sknn_simple._training.preconditioners import (
 from sknn_simple._training.spec import TrainSpec
 
 
-class RawMap(Protocol):
-    """From θ to parameters for raw features, and back."""
-
-    def to_raw(self, theta: np.ndarray) -> np.ndarray: ...
-
-    def from_raw(self, raw: np.ndarray) -> np.ndarray: ...
-
-
 class Columns(NamedTuple):
     """What the transform depends on: of each column, (n_features,)."""
 
@@ -76,8 +68,8 @@ class TrainingProblem(NamedTuple):
     unit: np.ndarray
     # The part of `transform` that is applied to X; the objective folds the rest into θ.
     explicit: FeatureTransform | None
-    # From θ to parameters for raw features.
-    input_map: RawMap
+    # `to_raw` and `from_raw`: from θ to parameters for raw features, and back.
+    input_map: Any
     # Makes the diagonal of the Hessian near 1 at the start.
     diagonal: DiagonalPreconditioner
     # Of the fitted parameters: float64 if float32 would lose too many digits.
@@ -300,7 +292,8 @@ def _input_map(network: Network, X: Features, transform: FeatureTransform) -> In
         varying = scale != 0.0
         shift = transform.sparse_shift
         center = np.divide(shift, scale, out=center.copy(), where=varying)
-    return InputMap(layer_slices(network.layout, network.input_weights), center, scale)
+    layers = layer_slices(network.layout, network.input_weights)
+    return InputMap(network.layout.size, layers, center, scale)
 
 
 def _penalty_unit(

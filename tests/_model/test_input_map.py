@@ -30,7 +30,7 @@ def layers_of(network):
 
 def input_map(network, center=CENTER, scale=SCALE):
     center = np.asarray(center) * network.has_bias
-    return InputMap(layers_of(network), center, np.asarray(scale))
+    return InputMap(network.layout.size, layers_of(network), center, np.asarray(scale))
 
 
 def directions(F):
@@ -172,7 +172,7 @@ def test_scale_zero_moves_the_part_of_a_constant_column_into_the_bias():
 def test_any_place_in_the_vector():
     """Biases may lie before the weights, and other parameters between them."""
     layers = [LayerSlices(slice(4, 10), slice(1, 3), 2)]
-    F = InputMap(layers, CENTER, SCALE)
+    F = InputMap(12, layers, CENTER, SCALE)
     x = np.random.default_rng(0).standard_normal(12)
     U, c = x[4:10].reshape(P, 2), x[1:3]
     raw = F.to_raw(x)
