@@ -35,17 +35,8 @@ def raw_product(X: Features, W: np.ndarray) -> np.ndarray:
 
 
 def add_product(total: np.ndarray, X: Features, delta: np.ndarray) -> None:
-    """Add Xᵀ delta to `total`, in float64 also if the product is in float32.
-
-    The transposed form takes 0.97 of the time for the delta of the outputs, which is in
-    Fortran order, and 1.03 for that of a hidden layer, in C order.
-    """
-    if sparse.issparse(X):
-        total += transposed(X) @ delta
-    elif delta.flags.f_contiguous:
-        total += (delta.T @ X).T
-    else:
-        total += X.T @ delta
+    """Add Xᵀ delta to `total`, in float64 also if the product is in float32."""
+    total += (transposed(X) if sparse.issparse(X) else X.T) @ delta
 
 
 def product_back(
