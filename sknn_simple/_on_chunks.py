@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +32,7 @@ from sknn_simple._chunks.preparing import (
     validation_rows,
 )
 from sknn_simple._compat import HasMethods, clone_parametrized
-from sknn_simple._data.training_set import TrainingSet, n_outputs
+from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._validation import validate_validation_set
 
 
@@ -128,10 +127,9 @@ class OnChunks(BaseNN):
         y: Any,
         sample_weight: Any,
         X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
+        *of_validation: Any,
     ) -> tuple[TrainingSet, TrainingSet | None]:
-        given = X_val, y_val, sample_weight_val
+        given = X_val, *of_validation
         if not is_collection(X):
             return super()._rows(X, y, sample_weight, *given)
         self._check_folds(X_val)
@@ -145,7 +143,7 @@ class OnChunks(BaseNN):
             count_labels(engine, source, aside), self.class_weight, aside
         )
         none = source.without_rows(target.classes, target.multilabel)
-        self._network_and_signs(none)
+        network, _ = self._network_and_signs(none)
         if engine.client is not None and self.persist:
             check_memory(engine.client, source, sum(target.n_rows))
         validation = None
@@ -153,9 +151,7 @@ class OnChunks(BaseNN):
             validation = self._counted_validation(engine, target, *given)
         else:
             self._check_unconverted(none, *given)
-        n_params = self._n_params(
-            source.n_features, n_outputs(len(target.classes), target.multilabel)
-        )
+        n_params = network.layout.size
         data, set_aside = training_rows(
             engine, source, target, n_params, aside, persist=self.persist
         )
@@ -217,10 +213,6 @@ class OnChunks(BaseNN):
 
     def _check_folds(self, X_val: Any) -> None:
         """Raise ValueError if rows in chunks cannot be cross-validated as asked."""
-
-    @abstractmethod
-    def _n_params(self, n_features: int, n_outputs: int) -> int:
-        """Return about the number of parameters."""
 
     def to_local(self) -> Any:
         """Return the plain estimator with the same parameters and fitted attributes.

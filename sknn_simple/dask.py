@@ -119,9 +119,6 @@ class DaskLogisticNN(OnChunks, LogisticNN):
         self.client = client
         self.persist = persist
 
-    def _n_params(self, n_features: int, n_outputs: int) -> int:
-        return (n_features + 1) * n_outputs
-
 
 class Transforming(OnChunks):
     """Has the method `transform`.
@@ -276,6 +273,3 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
         generator = check_random_state(self.random_state)
         seed = int(generator.randint(np.iinfo(np.int32).max))
         return Aside(self.validation_fraction, seed)
-
-    def _n_params(self, n_features: int, n_outputs: int) -> int:
-        return self.hidden_layer_size * (n_features + 1 + n_outputs)

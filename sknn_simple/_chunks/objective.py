@@ -143,10 +143,6 @@ class ChunkedObjective(Objective):
         return self.blocks.each(measure, *arguments)
 
 
-class ChunkedLinearObjective(ChunkedObjective, LinearObjective):
-    """J of the linear network over chunks."""
-
-
 class ChunkedCurvature(Curvature):
     """The second derivatives of J at one θ; each is a pass over the chunks."""
 

@@ -228,7 +228,7 @@ def _measure(
 ) -> ChunkColumns:
     X, weight_sum, workers = rows.X, float(rows.weight.sum()), Workers(1)
     weight = rows.weight / weight_sum
-    blocks = RowBlocks(X, rows.y, weight, row_bytes=8.0 * X.shape[1], work=1.0)
+    blocks = RowBlocks(X, rows.y, weight)
     mean, deviation = column_moments(blocks, workers, precision)
     low, high = two_values(blocks, workers)
     places, times = sampled

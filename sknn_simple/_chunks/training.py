@@ -15,7 +15,6 @@ import numpy as np
 
 from sknn_simple._chunks.engine import Engine, Lazy
 from sknn_simple._chunks.objective import (
-    ChunkedLinearObjective,
     ChunkedObjective,
     ChunkSums,
     LocalObjective,
@@ -146,10 +145,8 @@ class ChunkedRows:
     ) -> Objective:
         local = LocalObjective(spec, explicit, folded, dtype)
         blocks: Any = ChunkSums(self._engine, self._groups, local)
-        is_linear = spec.network.is_linear
-        kind = ChunkedLinearObjective if is_linear else ChunkedObjective
         loss = LOSSES[data.out_activation]
-        return kind(spec.network, loss, blocks, root, Workers(1), folded)
+        return ChunkedObjective(spec.network, loss, blocks, root, Workers(1), folded)
 
 
 def _from_sample(

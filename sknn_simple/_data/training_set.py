@@ -1,7 +1,6 @@
 """Checked rows, targets and weights."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.special import entr
@@ -19,24 +18,6 @@ def out_activation(n_classes: int, multilabel: bool) -> str:
 def n_outputs(n_classes: int, multilabel: bool) -> int:
     """Return the number of raw outputs: of two classes 1, else 1 per class or label."""
     return 1 if n_classes == 2 and not multilabel else n_classes
-
-
-class Chunks(Protocol):
-    """Rows that are elsewhere, in chunks: they are trained on where they are."""
-
-    n_rows: int
-    # The measures of the columns.
-    columns: Any
-
-    @property
-    def train(self) -> Callable[..., Any]:
-        """Train on all rows; arguments and result are those of ``train``."""
-        ...
-
-    @property
-    def objective(self) -> Callable[..., Any]:
-        """Make the loss over these rows; see ``validation_objective``."""
-        ...
 
 
 class TrainingSet(NamedTuple):
@@ -70,8 +51,8 @@ class TrainingSet(NamedTuple):
     kept: np.ndarray | None = None
     # A constant column that takes the place of the intercept, and its value.
     own_intercept: tuple[int, float] | None = None
-    # All rows, if they are elsewhere and X, y and weight are a sample of them.
-    chunks: "Chunks | None" = None
+    # All rows, a ``ChunkedRows``, if X, y and weight are a sample of them.
+    chunks: Any = None
 
     @classmethod
     def from_weighted_rows(
