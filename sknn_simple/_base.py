@@ -155,18 +155,10 @@ class BaseNN(
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
+        self, X: Any, y: Any, sample_weight: Any, *of_validation: Any
     ) -> tuple[Trained, Search | None]:
         names = vars(self).get("feature_names_in_")  # of the last fit
-        data, validation = self._rows(
-            X, y, sample_weight, X_val, y_val, sample_weight_val
-        )
+        data, validation = self._rows(X, y, sample_weight, *of_validation)
         if validation is not None:
             self._check_validation_set_is_used()
         self._check_penalty(data)
@@ -198,18 +190,11 @@ class BaseNN(
     # Steps of fit ---------------------------------------------------------------------
 
     def _rows(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
+        self, X: Any, y: Any, sample_weight: Any, *of_validation: Any
     ) -> tuple[TrainingSet, TrainingSet | None]:
         """Return the checked training rows and validation rows, if any."""
         data = validate_training_set(self, X, y, sample_weight, self.class_weight)
-        given = X_val, y_val, sample_weight_val
-        return data, validate_validation_set(self, data, *given)
+        return data, validate_validation_set(self, data, *of_validation)
 
     def _with_own_intercept(self, data: TrainingSet) -> TrainingSet:
         """Return the rows, with the column that is their intercept, if any."""

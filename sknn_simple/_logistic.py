@@ -11,7 +11,7 @@ from sknn_simple._base import BaseNN
 from sknn_simple._data.moments import constant_column, first_constant
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
-from sknn_simple._monotonic import feature_signs, linear_signs
+from sknn_simple._monotonic import feature_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
@@ -253,7 +253,8 @@ class LogisticNN(BaseNN):
     def _network_and_signs(self, data: TrainingSet) -> tuple[LinearNetwork, np.ndarray]:
         has_bias = self.fit_intercept or data.own_intercept is not None
         network = LinearNetwork(data.X.shape[1], data.n_outputs, has_bias)
-        signs = linear_signs(self, network, data)
+        coef_signs = feature_signs(self, data)[:, None]
+        signs = network.layout.pack({"coef": coef_signs, "intercept": 0.0})
         bounded, (n_rows, n_columns) = bool(signs.any()), data.X.shape
         few_rows = data.chunks is None and n_rows <= row_space_limit(n_columns)
         in_row_space = few_rows and not bounded

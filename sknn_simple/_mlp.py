@@ -300,8 +300,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
             φ(X W₁ + b₁), in the precision of X.
         """
         X = self._validated(X)
-        params = self._checked_parameters(X)
-        network = self._network_of(X.shape[1], params)
+        network, params = self._checked_network(X)
         return map_rows(
             X,
             network,

@@ -8,15 +8,7 @@ from numpy.typing import ArrayLike
 from sknn_simple._compat import check_monotonic_cst
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.activations import ACTIVATIONS
-from sknn_simple._model.networks import LinearNetwork, OneHiddenNetwork
-
-
-def linear_signs(
-    estimator: Any, network: LinearNetwork, data: TrainingSet
-) -> np.ndarray:
-    """Return 1, 0 or -1 per parameter of a linear network."""
-    coef = feature_signs(estimator, data)[:, None]
-    return network.layout.pack({"coef": coef, "intercept": 0.0})
+from sknn_simple._model.networks import OneHiddenNetwork
 
 
 def hidden_signs(

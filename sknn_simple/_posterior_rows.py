@@ -104,7 +104,7 @@ class PosteriorRowsMixin:
         Raises ValueError if its columns are not those of the fit, or if a column that
         is the intercept of the model has another value.
         """
-        X = validate_features(self.model, X, reset=False)
+        X = validate_features(self.model, X)
         own = self._inference.outputs.own_intercept
         if own is not None:
             column, value = own

@@ -38,8 +38,8 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
     def _network_of(self, n_features: int, params: dict[str, np.ndarray]) -> Network:
         """Return the network of the fitted parameters."""
 
-    def _checked_parameters(self, X: Any) -> dict[str, np.ndarray]:
-        """Return the parameters of the network by their names in it.
+    def _checked_network(self, X: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        """Return the network for X, and its parameters by their names in it.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
                     f"{self._attribute_of[name]} of this {type(self).__name__} has "
                     "values that are not finite."
                 )
-        return params
+        return network, params
 
     # From the network's named arrays to fitted attributes, for error messages.
     _attribute_of: ClassVar[dict[str, str]]
@@ -75,8 +75,7 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
 
     def _raw_outputs(self, X: Any) -> np.ndarray:
         """Return Z, (n_samples, n_outputs) in float64."""
-        params = self._checked_parameters(X)
-        network = self._network_of(X.shape[1], params)
+        network, params = self._checked_network(X)
         out = np.empty((X.shape[0], network.n_outputs))
         return map_rows(X, network, partial(network.forward, params), out)
 
@@ -95,7 +94,7 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
 
     def _validated(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_features(self, X, reset=False)
+        return validate_features(self, X)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the raw outputs of the network.

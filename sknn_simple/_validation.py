@@ -30,14 +30,14 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._kinds import check_kind
 
 
-def validate_features(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Return X as a finite float array or CSR; ``reset`` records its columns.
+def validate_features(estimator: Any, X: Any) -> Any:
+    """Return X for a fitted estimator, as a finite float array or CSR.
 
     Arrays of other libraries become NumPy arrays, which training needs, even if
     scikit-learn's array API dispatch is on.
     """
     check_kind("X", X)
-    return canonical(_validate_data(estimator, X, reset=reset))
+    return canonical(_validate_data(estimator, X, reset=False))
 
 
 def _validate_data(

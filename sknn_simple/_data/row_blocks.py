@@ -95,9 +95,10 @@ class RowBlocks:
         Features. Without a transform the blocks are views of it.
     y, weight : ndarray of shape (n_rows, ...) and (n_rows,)
         Targets, and weights that sum to 1.
-    row_bytes : float
-        Memory in bytes that an evaluation uses per row of a block.
-    work : float
+    row_bytes : float, optional
+        Memory in bytes that an evaluation uses per row of a block; by default that of
+        the features in float64.
+    work : float, default=1.0
         Multiply-adds of an evaluation, over all rows.
     loss_weight : ndarray of shape (n_rows, n_labels), optional
         Weights of the loss of each label; by default `weight` for all of them.
@@ -118,8 +119,8 @@ class RowBlocks:
         y: np.ndarray,
         weight: np.ndarray,
         *,
-        row_bytes: float,
-        work: float,
+        row_bytes: float | None = None,
+        work: float = 1.0,
         loss_weight: np.ndarray | None = None,
         transform: FeatureTransform | None = None,
         dtype: np.dtype | None = None,
@@ -133,6 +134,7 @@ class RowBlocks:
         self._X, self._transform, self.sizes = X, transform, sizes
         self._n_shares = self._worth_shares(work)
         least = sizes._replace(min_rows=_min_rows(X, sizes))
+        row_bytes = row_bytes or 8.0 * self.n_features
         edges = block_edges(self.n_rows, row_bytes, self._n_shares, least)
         is_small = X.size * self.dtype.itemsize <= sizes.kept_bytes
         if transform is not None and is_small:

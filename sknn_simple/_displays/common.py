@@ -103,7 +103,7 @@ def connection_weights(estimator: Any) -> np.ndarray:
 
 def column_moments(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each column of X, (n_features,) each."""
-    X = validate_features(estimator, X, reset=False)
+    X = validate_features(estimator, X)
     scaler = StandardScaler(with_mean=False).fit(X)
     return scaler.mean_, np.sqrt(scaler.var_)
 

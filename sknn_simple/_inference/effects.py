@@ -52,8 +52,7 @@ class TwoValued(NamedTuple):
 
 def two_valued_columns(rows: Rows) -> TwoValued:
     """Return the columns with exactly two values; those not stored are 0."""
-    row_bytes = 8.0 * rows.X.shape[1]
-    blocks = RowBlocks(rows.X, rows.codes, rows.weight, row_bytes=row_bytes, work=1.0)
+    blocks = RowBlocks(rows.X, rows.codes, rows.weight)
     low, high = two_values(blocks, Workers(1))
     columns = np.flatnonzero(low < high)
     return TwoValued(columns, low[columns], high[columns])

@@ -351,8 +351,26 @@ class _Path:
         return np.array(alphas), np.array([self._tried[alpha] for alpha in alphas])
 
     def is_over(self, of_shares: float) -> bool:
-        """Return whether weaker penalties need not be tried."""
-        return _is_over(list(self._tried.values()), of_shares)
+        """Return whether the lowest mean loss no longer falls.
+
+        A fall counts if it is larger than its error, from the standard error of the
+        differences, fold by fold, or if it is large; but not if it is small compared
+        with `of_shares`, the loss of the class shares. While all losses are equal the
+        weights are still 0. If the loss has fallen little, it must stay for several
+        alphas: before a network learns what no column tells alone, it first overfits.
+        """
+        losses = list(self._tried.values())
+        means = np.mean(losses, axis=1)
+        least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
+        if np.ptp(means) <= least:
+            return False
+        fell_little = means.min() > (1.0 - LITTLE) * means[0]
+        last = PATIENCE if fell_little else 1
+        if len(means) <= last:
+            return False
+        before, now = np.argmin(means[:-last]), np.argmin(means)
+        falls = np.subtract(losses[before], losses[now])
+        return falls.mean() <= max(least, min(FALL_ERRORS * _error(falls), clear))
 
     def begins_too_weak(self, of_shares: float) -> bool:
         """Return whether a stronger penalty than those tried is worth a trial.
@@ -379,28 +397,6 @@ def _near_minimum(alphas: np.ndarray, means: np.ndarray) -> float:
     stronger, lowest, weaker = means[best - 1 : best + 2]
     offset = 0.5 * (stronger - weaker) / (stronger - 2.0 * lowest + weaker)
     return float(alphas[best] * PATH_FACTOR ** (-0.5 * np.round(2.0 * offset)))
-
-
-def _is_over(losses: list[list[float]], of_shares: float) -> bool:
-    """Return whether the lowest mean loss no longer falls.
-
-    A fall counts if it is larger than its error, from the standard error of the
-    differences, fold by fold, or if it is large; but not if it is small compared with
-    `of_shares`, the loss of the class shares. While all losses are equal the weights
-    are still 0. If the loss has fallen little, it must stay for several alphas: before
-    a network learns what no column tells alone, it first overfits.
-    """
-    means = np.mean(losses, axis=1)
-    least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
-    if np.ptp(means) <= least:
-        return False
-    fell_little = means.min() > (1.0 - LITTLE) * means[0]
-    last = PATIENCE if fell_little else 1
-    if len(means) <= last:
-        return False
-    before, now = np.argmin(means[:-last]), np.argmin(means)
-    falls = np.subtract(losses[before], losses[now])
-    return falls.mean() <= max(least, min(FALL_ERRORS * _error(falls), clear))
 
 
 def _error(values: np.ndarray) -> float:

@@ -6,7 +6,7 @@ renew their preconditioner after 8, 16, 32, … iterations. Each phase starts at
 the previous one, and all share one history.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -182,23 +182,16 @@ def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
 
     if blocks_pay(problem.shape, thresholds):
         precondition = partial(block_preconditioner, J, problem.diagonal)
-        ends = list(_renewals(thresholds.first_blocks, max_iter))
+        ends = [thresholds.first_blocks * 2**k for k in range(max_iter.bit_length())]
     else:
         precondition = partial(rescaled_preconditioner, J, moments)
-        ends = [end for end in [thresholds.rescaling] if end < max_iter]
-    ends.append(max_iter)
+        ends = [thresholds.rescaling]
+    ends = [*(end for end in ends if end < max_iter), max_iter]
     first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
     renewed = (
         Phase(lambda: J, precondition, spec.criteria.until(end)) for end in ends[1:]
     )
     return [first, *renewed]
-
-
-def _renewals(first: int, max_iter: int) -> Iterator[int]:
-    """Yield first, 2 first, 4 first, … below max_iter."""
-    while first < max_iter:
-        yield first
-        first *= 2
 
 
 def _float32_phase(

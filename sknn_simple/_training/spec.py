@@ -68,8 +68,7 @@ def column_scale(data: TrainingSet) -> float:
     if data.chunks is not None:
         deviation = data.chunks.columns.deviation
     else:
-        row_bytes, work = 8.0 * data.X.shape[1], 1.0
-        blocks = RowBlocks(data.X, data.y, data.weight, row_bytes=row_bytes, work=work)
+        blocks = RowBlocks(data.X, data.y, data.weight)
         _, deviation = column_moments(blocks, Workers(1))
     varying = deviation[deviation > 0.0]
     scale = np.median(varying) if varying.size else 1.0
