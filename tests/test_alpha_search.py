@@ -92,6 +92,21 @@ def test_one_categorical_column_is_learned(n_rows, n_levels):
     assert loss < 0.5 * (constant + known)
 
 
+@pytest.mark.parametrize("n_levels", [(10,), (5, 4)])
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_categories_that_tell_the_class_for_sure_are_learned(n_levels, one_hot):
+    rng = np.random.default_rng(2)
+    table = rng.integers(2, size=n_levels)
+    levels = [rng.integers(n, size=600) for n in n_levels]
+    columns = [np.eye(n)[c] for n, c in zip(n_levels, levels, strict=True)]
+    X = np.hstack(columns) if one_hot else np.column_stack(levels)
+    y = table[tuple(levels)]
+    model = OneHiddenMLP(20, random_state=0).fit(X, y)
+    weak = clone(model).set_params(alpha=0.01).fit(X, y)
+    chosen, fitted = (log_loss(y, m.predict_proba(X)) for m in (model, weak))
+    assert chosen < 1.5 * fitted + 0.02
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_labels_of_noise_give_the_shares_of_the_classes(n_classes):
     rng = np.random.default_rng(0)

@@ -28,6 +28,7 @@ from sknn_simple._data.folds import (
     assign_folds,
     dealt_rows,
     distinct_rows,
+    has_few_values,
     lost_classes,
     observations,
     strata_of,
@@ -192,7 +193,9 @@ def cross_validation_folds(
         blocks = cut(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
     strata, total = strata_of(data), data.total_weight
-    rows, shared = observations(numbers, strata, whole(data.sample_weight()))
+    few_values = numbers.max() + 1 >= n_folds and has_few_values(data.X, numbers)
+    weight = whole(data.sample_weight())
+    rows, shared = observations(numbers, strata, weight, few_values=few_values)
     if shared.max() + 1 < n_folds:
         return []
     part = assign_folds(shared, strata[rows], data.weight[rows], n_folds, SEARCH_ROWS)

@@ -12,6 +12,7 @@ from sknn_simple._data.folds import (
     assign_folds,
     dealt_rows,
     distinct_rows,
+    has_few_values,
     lost_classes,
     observations,
     strata_of,
@@ -56,7 +57,8 @@ def folds_of(numbers, data, n_folds, most=np.inf):
 def observed(X, data):
     """The rows of the observations, and their numbers."""
     weight = whole(data.sample_weight())
-    return observations(numbers_of(X), strata_of(data), weight)
+    few_values = has_few_values(X, numbers_of(X))
+    return observations(numbers_of(X), strata_of(data), weight, few_values=few_values)
 
 
 def held_out(X, y, weight=None):
@@ -205,6 +207,18 @@ def test_equal_rows_of_several_classes_are_dealt_out_one_by_one(rng, share, scal
     rows, shared = observed(X, training_set(X, y, np.full(200, scale)))
     assert_array_equal(rows, np.arange(200))
     assert len(np.unique(shared)) == (200 if share > 0.0 else 20)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("times", [1, 2, 10])
+def test_rows_of_few_cells_are_dealt_out_one_by_one(rng, times, form):
+    cells = np.stack(np.meshgrid([0, 1, 4], [0, 1], range(4)), axis=-1).reshape(-1, 3)
+    measured = np.column_stack([cells, rng.normal(size=24)])
+    y = np.arange(24) % 3
+    for X, one_by_one in ((cells, times > 4), (measured, False)):
+        repeated = form(np.repeat(X, times, axis=0))
+        _, shared = observed(repeated, training_set(repeated, np.repeat(y, times)))
+        assert len(np.unique(shared)) == (24 * times if one_by_one else 24)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.3])
