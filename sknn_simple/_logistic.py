@@ -64,16 +64,16 @@ class LogisticNN(BaseNN):
         \alpha \sum w^2 = \gamma - c\, \kappa + \frac{1}{1 + \alpha}, \qquad
         \gamma = \mathrm{tr}\, A (A + \alpha I)^{-1}
 
-    with :math:`\gamma`, between 0 and d, the number of weights that the data
-    determine, and :math:`\kappa` the derivative of
-    :math:`\log \left|A + \alpha I\right|` by :math:`\log \alpha` that is due to the
-    change of A. c is :math:`0.4 + 0.6 \min(d, S) / (S + 20)` (measured). With c = 1 and
-    without the last term the evidence has its maximum; c = 0 is the condition of MacKay
-    (1992; Bishop 2006, sections 4.4 and 5.7). The last term is that of a weak prior on
-    alpha (Gelman 2006), which counts if there are few rows; with ``standardize=False``
-    its α is in units of the squared median deviation of the columns. J is minimised for
-    one alpha after the other until alpha changes by less than 3 %, which takes two to
-    six rounds on most tables; alpha then has two digits. If ``fit`` is given ``X_val``,
+    with :math:`\gamma`, between 0 and d, the number of weights that the data determine,
+    and :math:`\kappa` the derivative of :math:`\log \left|A + \alpha I\right|` by
+    :math:`\log \alpha` that is due to the change of A. c is :math:`0.4 + 0.6 \min(d, S)
+    / (S + 2K + 16)` for K classes, 2 for labels (measured). With c = 1 and without the
+    last term the evidence has its maximum; c = 0 is the condition of MacKay (1992;
+    Bishop 2006, sections 4.4 and 5.7). The last term is that of a weak prior on alpha
+    (Gelman 2006), which counts if there are few rows; with ``standardize=False`` its α
+    is in units of the squared median deviation of the columns. J is minimised for one
+    alpha after the other until alpha changes by less than 3 %, which takes two to six
+    rounds on most tables; alpha then has two digits. If ``fit`` is given ``X_val``,
     these rows choose alpha instead.
 
     Read more in the :ref:`User Guide <guide_logistic>`.

@@ -25,7 +25,6 @@ from models import (
 )
 from sknn_simple import LogisticNN, Posterior
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._training.heuristics import FEW_ROWS, LEAST_SHARE
 
 AUTO = LogisticNN("auto")
 EXACT = LogisticNN("auto", tol=1e-9)
@@ -112,10 +111,11 @@ CASES = {
 }
 
 
-def share(model, n_rows):
+def share(model, y):
     """Return c, the share of κ."""
-    per_row = min(model.coef_.size, n_rows) / (n_rows + FEW_ROWS)
-    return LEAST_SHARE + (1.0 - LEAST_SHARE) * per_row
+    n_rows, n_classes = len(y), 2 if y.ndim == 2 else len(model.classes_)
+    per_row = min(model.coef_.size, n_rows) / (n_rows + 2.0 * n_classes + 16.0)
+    return 0.4 + 0.6 * per_row
 
 
 def growth(model, X, y, step=0.05):
@@ -144,7 +144,7 @@ def test_alpha_solves_its_equation(name):
     assert_allclose(model.log_evidence_, log_p, rtol=1e-5, atol=1e-4)
     assert_allclose(model.n_effective_, gamma, rtol=1e-3)
     # Within the accuracy of the search.
-    found = gamma - share(model, len(X)) * growth(model, X, y) + of_prior(model, X)
+    found = gamma - share(model, y) * growth(model, X, y) + of_prior(model, X)
     assert_allclose(model.alpha_ * square, found, rtol=0.1)
 
 
@@ -172,9 +172,20 @@ def test_the_search_ends_at_a_solution(seed, signal, monotonic, capsys):
     assert sum(line.startswith("alpha=") for line in printed) < 24
     square = (model.coef_**2 @ X.var(axis=0)).item()
     if 1e-4 < model.alpha_ < 99 * n and not monotonic:
-        found = model.n_effective_ - share(model, n) * growth(model, X, y)
+        found = model.n_effective_ - share(model, y) * growth(model, X, y)
         found += of_prior(model, X)
         assert_allclose(model.alpha_ * square, found, rtol=0.1)
+
+
+@pytest.mark.parametrize(("n_classes", "n_columns"), [(20, 5), (50, 10)])
+def test_many_classes_of_few_rows_are_not_left_without_a_penalty(n_classes, n_columns):
+    rng = np.random.default_rng(5)
+    centres = 1.5 * rng.normal(size=(n_classes, n_columns))
+    y, y_test = np.arange(5 * n_classes) % n_classes, np.arange(2000) % n_classes
+    X, X_test = (centres[c] + rng.normal(size=(len(c), n_columns)) for c in (y, y_test))
+    models = [LogisticNN(alpha).fit(X, y) for alpha in ("auto", 0.03, 0.1, 0.3, 1.0)]
+    auto, *fixed = (log_loss(y_test, model.predict_proba(X_test)) for model in models)
+    assert auto < 1.2 * min(fixed)
 
 
 # The choice does not depend on … ------------------------------------------------------

@@ -175,8 +175,9 @@ SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
 # the number of rounds after which intervals are halved. 22 tables took 2 to 6 rounds.
 MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # The share of the growth of log|H| that counts if there are many rows per weight, and
-# the number of rows that halves what is added to it for fewer. Measured in evidence.py.
-LEAST_SHARE, FEW_ROWS = 0.4, 20
+# the number of rows that halves what is added to it for fewer: of two classes, and of
+# each further one. Measured in evidence.py.
+LEAST_SHARE, FEW_ROWS, CLASS_FEW_ROWS = 0.4, 20, 2
 # A smaller difference of log-evidence does not count; 3 is a Bayes factor of 20. If the
 # evidence is not larger than that of the class shares, a second search follows.
 LITTLE_EVIDENCE = 3.0
@@ -246,6 +247,12 @@ def first_alpha(n_columns: int, n_rows: float) -> float:
     """Return the first alpha of the evidence for standardised columns."""
     alpha = max(n_columns / PRIOR_VARIANCE, START_ALPHA)
     return min(alpha, LARGEST_ALPHA * n_rows)
+
+
+def growth_share(n_weights: int, n_rows: float, n_classes: int) -> float:
+    """Return the share of the growth of log|H| in the equation for alpha."""
+    few = FEW_ROWS + CLASS_FEW_ROWS * (n_classes - 2)
+    return LEAST_SHARE + (1.0 - LEAST_SHARE) * min(n_weights, n_rows) / (n_rows + few)
 
 
 def search_units(n_columns: int, n_outputs: int) -> int:
