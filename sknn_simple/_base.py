@@ -77,7 +77,7 @@ class BaseNN(
         "verbose": ["verbose"],
     }
 
-    # The methods between the caller and `fit`: warnings show the line of the caller.
+    # How many calls lie between the user and `fit`: warnings show the user's line.
     _frames_of_fit: ClassVar[int] = 0
 
     def fit(

@@ -13,7 +13,7 @@ def times_class_weight(
     """Return the product of the weights and of the factors of the rows' classes.
 
     The labels of a multilabel target have factors of their own, so that their rows keep
-    their weights. They are only checked.
+    their weights. Their factors are only checked.
     """
     if codes.ndim == 1:
         return checked_product(weight, factors[codes], class_weight)

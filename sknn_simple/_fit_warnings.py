@@ -1,4 +1,4 @@
-"""What ``fit`` warns of: a search or a minimisation that ended before its end."""
+"""What ``fit`` warns of: an end that came early, and classes that are separable."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -83,8 +83,8 @@ class LogisticNN(BaseNN):
     alpha : float or "auto", default="auto"
         Strength of the penalty on the weights; 0 for no penalty. Biases are not
         penalised. "auto" chooses it by the evidence (see above). The evidence counts S
-        rows; weights that are less than 1 in the mean, those of classes included, but
-        not those of labels, count as 1 in the mean, so that only their ratios matter.
+        rows. If the mean weight (with those of classes, but not those of labels) is
+        below 1, weights are divided by it, so that only their ratios matter.
     fit_intercept : bool, default=True
         Whether there is a bias b. Without it the raw output is 0 at x = 0. If it is
         False and X has a constant column, as design matrices of formulas have, the

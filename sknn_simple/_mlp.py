@@ -51,8 +51,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
     0.375 S, where most networks are constant; the next is always √10 times smaller,
-    until the log-loss of the held-out rows, and of one row more that is of another
-    class, no longer falls (see the guide). Fits are coarse (``tol=1e-2``, at most 30
+    until the log-loss of the held-out rows, which include one more row with a wrong
+    label, no longer falls (see the guide). Fits are coarse (``tol=1e-2``, at most 30
     hidden units), begin at the same random start, use about 15,000 distinct rows at
     most, and have the penalty per row, alpha/S, of a fit of all rows. A parabola
     through the lowest mean and its neighbours chooses that alpha, or one half a step
@@ -153,7 +153,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         The alpha that was used.
     cv_results_ : dict of ndarrays of shape (n_tried,)
         "alpha" (the values tried), "mean_log_loss", "std_log_loss", "split0_log_loss",
-        … of the held-out rows and one more, of another class. Probabilities below
+        … of the held-out rows, and of one more with a wrong label. Probabilities below
         0.001 count as 0.001. Empty if no folds were possible. Only with
         ``alpha="auto"`` and without early stopping.
     classes_ : ndarray of shape (n_classes,)

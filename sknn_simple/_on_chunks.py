@@ -39,7 +39,7 @@ from sknn_simple._validation import validate_validation_set
 class OnChunks(BaseNN):
     """Fits and predicts Dask collections where their rows are."""
 
-    # The seconds without any worker after which they count as lost.
+    # After this number of seconds without any worker they count as lost.
     # A nanny starts a new process in two or three seconds.
     worker_patience: ClassVar[float] = 20.0
 
@@ -103,8 +103,8 @@ class OnChunks(BaseNN):
         MemoryError
             If the workers cannot keep the rows, and `persist` is True.
         RuntimeError
-            If all workers are lost before J was evaluated for the first time: there is
-            none for the seconds of the class attribute `worker_patience`.
+            If all workers are lost before the first evaluation of J: there was none for
+            the number of seconds that the class attribute `worker_patience` gives.
 
         Warns
         -----

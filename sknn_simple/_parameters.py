@@ -13,7 +13,7 @@ _STEPS = "each step reads all rows, and the solver finds its length"
 _CONVERGES = "a fit ends by max_iter and tol"
 
 # Parameters of LogisticRegression, MLPClassifier and libraries of deep learning, and
-# what takes their place. A class that has a parameter of the name never looks it up.
+# what takes their place. An entry is not used if the class has the parameter.
 OTHER_NAMES = {
     "C": "alpha is 1/C, and the default alpha='auto' chooses it from the data",
     "Cs": "alpha='auto', the default, chooses the strength of the penalty in one fit",

@@ -67,7 +67,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         Their labels.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the fit. A row of weight 2 is the same as two equal rows. If the
-        mean is below 1, weights count as if it were 1, as for ``alpha="auto"``.
+        mean is below 1, weights are divided by it, as for ``alpha="auto"``.
         ``class_weight`` of the model is applied as in the fit; that of labels counts
         as it is.
     covariance : {"model", "robust"}, default="model"

@@ -114,7 +114,7 @@ def _weighted_rows(
 
 
 def present_labels(y: Any) -> Any:
-    """Return ``as_labels``; raise ValueError if a label is missing."""
+    """Return the labels as ``as_labels`` does; ValueError if one is missing."""
     y = _as_numpy(y)
     check_no_label_is_missing(y)
     return as_labels(y)

@@ -1,4 +1,4 @@
-"""What is asked of Dask: call, sum in a fixed order, collect and persist.
+"""The calls to Dask: call, sum in a fixed order, collect and persist.
 
 A sum adds up to eight parts at a time, in their order. Its bits therefore depend on
 the parts, not on the workers that compute them.
@@ -30,7 +30,7 @@ class Engine:
     client : distributed.Client or None
         None computes with Dask's local scheduler.
     patience : float
-        The seconds without any worker after which they count as lost.
+        After this number of seconds without any worker they count as lost.
     """
 
     def __init__(self, client: Any | None, patience: float) -> None:

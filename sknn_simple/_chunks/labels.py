@@ -1,4 +1,4 @@
-"""Labels and weights of chunks: what each has, and what all of them say together."""
+"""Labels and weights of chunks: counts of each chunk, and their totals."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -116,7 +116,7 @@ def naming_the_chunk(number: int, name: str) -> Generator[None]:
 
 
 class Target(NamedTuple):
-    """What the labels and the weights of all chunks say together."""
+    """The classes, weights and numbers of rows of all chunks."""
 
     classes: np.ndarray
     multilabel: bool

@@ -205,7 +205,7 @@ def first_constant(
 ) -> tuple[int, float] | None:
     """Return the number and the value of the first column that is constant and free.
 
-    A bias divided by its value must not overflow: a column of zeros is none.
+    The bias is divided by it, and must not overflow: columns near 0 are skipped.
     """
     places = np.flatnonzero(constant & free & (np.abs(value) > 1.0 / LARGEST_VALUE))
     return (int(places[0]), float(value[places[0]])) if places.size else None

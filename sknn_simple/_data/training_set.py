@@ -40,8 +40,8 @@ class TrainingSet(NamedTuple):
     # The factor of each class, or of each label's two values (n_labels, 2); None
     # without class weights.
     class_weight: np.ndarray | None = None
-    # The mean of the positive sample weights, at most 1. Weights of a larger mean count
-    # rows: 2 is as two equal rows. Of a smaller one they are relative.
+    # The mean of the positive sample weights, at most 1. If it is 1, weights count
+    # rows: 2 is as two equal rows. If it is less, only their ratios matter.
     mean_sample_weight: float = 1.0
     # The same times the mean factor of the classes, at most 1.
     mean_weight: float = 1.0

@@ -19,8 +19,8 @@ class AlphaDisplay(Display):
     the band may be chance. For LogisticNN without a validation set the plot shows the
     logarithm of the evidence: the dots are the values that the fit computed. If classes
     are nearly separable, the chosen alpha is larger than that with the largest
-    evidence, because Laplace's approximation is then poor, and of few rows because of
-    the prior on alpha.
+    evidence, because Laplace's approximation is poor there. If there are few rows, the
+    prior on alpha makes it larger.
 
     Read more in the :ref:`User Guide <guide_alpha>`.
 

@@ -145,7 +145,7 @@ def best_tempering(inference: Inference) -> float:
         return 1.0
     rows, outputs = inference.rows, inference.outputs
     losses = np.zeros(len(TEMPERINGS))
-    # Of equal rows one is left out; so of a row that stands for several.
+    # If a row stands for several equal rows, one of them is left out.
     removed = (rows.weight.T / np.maximum(rows.frequency, 1.0)).T
     for block, raw, V, _ in left_out(inference, removed):
         codes, weight = rows.codes[block.rows], rows.weight[block.rows]

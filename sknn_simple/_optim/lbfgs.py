@@ -76,28 +76,9 @@ def lbfgs(
 ) -> OptimizeResult:
     """Minimise a function; the signature is that of SciPy's custom methods.
 
-    Parameters
-    ----------
-    fun, jac : callable
-        f and its gradient (size,).
-    x0 : ndarray of shape (size,)
-        The start.
-    bounds : scipy.optimize.Bounds, optional
-        If given, SciPy's L-BFGS-B minimises f.
-    callback : callable, optional
-        Called with ``intermediate_result`` after each iteration; it stops the
-        minimisation by raising StopIteration.
-    maxiter : int
-        Largest number of iterations.
-    maxcor : int, optional
-        Largest number of stored pairs. By default those that fit into 1 MiB, between
-        20 and 80; 20 with bounds.
-
-    Returns
-    -------
-    OptimizeResult
-        With status 0 (maxiter reached), 2 (the line search found no step) or 99
-        (stopped by the callback).
+    With `bounds` SciPy's L-BFGS-B minimises it. `maxcor` is the largest number of
+    stored pairs: by default those that fit into 1 MiB, between 20 and 80; 20 with
+    bounds. The result is that of ``iterate``.
     """
     if bounds is not None:
         limits = {"maxiter": maxiter, "maxcor": maxcor or _MIN_PAIRS}

@@ -65,23 +65,7 @@ def newton_cholesky(
 ) -> OptimizeResult:
     """Minimise a convex function; the signature is that of SciPy's custom methods.
 
-    Parameters
-    ----------
-    fun, jac, hess : callable
-        f, its gradient (size,) and its Hessian (size, size).
-    x0 : ndarray of shape (size,)
-        The start.
-    callback : callable, optional
-        Called with ``intermediate_result`` after each iteration; it stops the
-        minimisation by raising StopIteration.
-    maxiter : int
-        Largest number of iterations.
-
-    Returns
-    -------
-    OptimizeResult
-        With status 0 (maxiter reached), 2 (no decrease along the Newton step) or 99
-        (stopped by the callback).
+    `hess` returns the Hessian (size, size). The result is that of ``iterate``.
     """
 
     def advance(x: np.ndarray, value: float) -> tuple[np.ndarray, float] | None:

@@ -112,7 +112,7 @@ class FoldTraining(NamedTuple):
     def comparing(self, folds: list[Fold]) -> Self:
         """Limit the losses of held-out rows, and smooth their labels.
 
-        One held-out row more is counted, of another class than its features say.
+        The loss includes one more held-out row, with a wrong label.
         Without an error on n rows, the error rate may still be 1/n (Laplace's rule of
         succession). The loss alone would choose ever more certain networks. Log-losses
         are 0.975 of those without it for 35 tables of 60 rows, 0.997 for 42 of up to
@@ -151,7 +151,7 @@ class FoldTraining(NamedTuple):
 
 
 class _StopTogether(Observer):
-    """Ends the fits of all threads after one of them was interrupted."""
+    """Stops the fits in all threads if one of them is interrupted."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -255,7 +255,7 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
 
 def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None:
     if rest.ndim != 1 or aside.ndim != 1:
-        raise ValueError("its rows are no one-dimensional arrays.")
+        raise ValueError("its row numbers must be one-dimensional arrays.")
     if not len(rest) or not len(aside):
         raise ValueError("it has no rows of positive weight on one side.")
     lost = lost_classes(data, rest)

@@ -17,8 +17,8 @@ _LOCK = threading.RLock()
 class HookStopped(Exception):
     """Carries a StopIteration of a hook to ``fit``.
 
-    On the way SciPy would take it for a request to stop, and generators make a
-    RuntimeError of it.
+    On the way SciPy would take it for a request to stop, and a generator would turn it
+    into a RuntimeError.
     """
 
     def __init__(self, error: StopIteration) -> None:

@@ -215,7 +215,7 @@ def _rounds(
 
 
 def _asked_to_end(spec: TrainSpec, history: History) -> str:
-    """Return why no further round may begin, or nothing."""
+    """Return the reason to end the search, or an empty string."""
     if history.asked_to_stop:
         return "observer"
     return "max_iter" if history.n_iter >= spec.criteria.max_iter else ""

@@ -51,7 +51,7 @@ from sknn_simple._training.spec import TrainSpec
 def few_distinct_rows(
     spec: TrainSpec, X: Features
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return what `equal_rows` does; None if the rows are too many, or not used.
+    """Return ``equal_rows(X)``; None if training does not use the space of the rows.
 
     With early stopping the validation rows have no coordinates in their space. Without
     standardising, a hidden layer would get coordinates in very different units.

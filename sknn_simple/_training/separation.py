@@ -31,7 +31,7 @@ from sknn_simple._training.problem import TrainingProblem
 def separating_columns(
     problem: TrainingProblem, theta: np.ndarray, free: np.ndarray, *, by_steps: bool
 ) -> tuple[int, ...] | None:
-    """Return ``columns_alone``; None if J has a minimum.
+    """Return the columns that separate classes alone; None if J has a minimum.
 
     `free` (size,) are the parameters that no bound holds at 0. For hidden layers, many
     parameters, or without `by_steps`, only the first condition is tested.
