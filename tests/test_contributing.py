@@ -33,6 +33,7 @@ TESTED = [
     "_model/test_linear_objective.py",
     "_optim/test_minimize.py",
     "_optim/test_stopping.py",
+    "test_reference.py::test_loss_is_the_formula",
 ]
 
 
