@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             path = ROOT / "benchmarks" / "results" / "here" / f"{which}.json"
         try:
             measure(which, settings, path)
-        except NoDataSetError as nothing:
+        except (NoDataSetError, ImportError) as reason:
             if options.which != "all":
                 raise
-            print(f"{which}: {nothing}")
+            print(f"\n{which}: left out. {reason}")
 
 
 def parts(only: str) -> str:

@@ -337,9 +337,22 @@ def test_a_set_that_some_benchmarks_leave_out_is_measured_by_the_others(
     runner.main(["--only", "text"])
     assert "logistic" in measured
     assert "mlp" not in measured
-    assert "mlp: no data set of this benchmark has 'text'" in capsys.readouterr().out
+    reason = "mlp: left out. no data set of this benchmark has 'text'"
+    assert reason in capsys.readouterr().out
     with pytest.raises(ValueError, match="'text'"):
         runner.main(["--only", "text", "--which", "mlp"])
+
+
+def test_a_benchmark_whose_library_is_missing_is_left_out_of_all(monkeypatch, capsys):
+    def measure(which, settings, path):
+        if which == "scale":
+            raise ImportError("it needs Dask")
+
+    monkeypatch.setattr(runner, "measure", measure)
+    runner.main(["--quick"])
+    assert capsys.readouterr().out == "\nscale: left out. it needs Dask\n"
+    with pytest.raises(ImportError, match="Dask"):
+        runner.main(["--quick", "--which", "scale"])
 
 
 def test_what_is_asked_for_is_measured(monkeypatch, capsys):
