@@ -129,10 +129,23 @@ def read_frame(path: Path) -> Any:
 
 def _columns(path: Path) -> list[np.ndarray]:
     """Return the columns of a file: numbers without gaps, or words; last the labels."""
-    with gzip.open(path, "rt", newline="") as file:
-        lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
+    try:
+        with gzip.open(path, "rt", newline="") as file:
+            cells = [line for line in csv.reader(file) if line]
+    except gzip.BadGzipFile as error:
+        raise ValueError(f"{path.name} is not compressed with gzip.") from error
+    lines = [[cell.strip() for cell in line] for line in cells]
     *features, label = (np.array(column) for column in zip(*lines, strict=True))
-    return [*map(_numbers, features), label]
+    found = [_numbers(column) for column in features]
+    for column in found:
+        known = ~np.isin(column[1:], MISSING)
+        words = column.dtype.kind == "U" and column[0] not in MISSING
+        if words and known.any() and _numbers(column[1:]).dtype.kind != "U":
+            raise ValueError(
+                f"{path.name} seems to have a header: only numbers are below "
+                f"{str(column[0])!r}. Remove the first line."
+            )
+    return [*found, label]
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
@@ -154,11 +167,15 @@ def _indicators(column: np.ndarray) -> np.ndarray:
     return (column[:, None] == np.unique(column)).astype(np.float64)
 
 
-def tables(folder: Path) -> dict[str, Path]:
+def tables(folder: Path | None) -> dict[str, Path]:
     """Return the gzipped CSV files of a folder, by the names of their sets."""
+    if folder is None:
+        return {}
+    files = sorted(folder.glob("*.csv.gz"))
+    if not files:
+        raise NoDataSetError(f"{folder} has no file whose name ends in .csv.gz.")
     return {
-        file.name.removesuffix(".csv.gz").removesuffix("-train"): file
-        for file in sorted(folder.glob("*.csv.gz"))
+        file.name.removesuffix(".csv.gz").removesuffix("-train"): file for file in files
     }
 
 

@@ -104,7 +104,7 @@ def models(only: str) -> Models:
 
 def sets(settings: Settings) -> dict[str, Callable[[], DataSet]]:
     """Return how to load each set: the bundled ones and those of the folder."""
-    files = tables(settings.data) if settings.data else {}
+    files = tables(settings.data)
     found: dict[str, Callable[[], DataSet]] = {
         **{name: partial(load, name) for name in BUNDLED if not settings.alone},
         **{name: partial(read_csv, path) for name, path in files.items()},
@@ -169,7 +169,12 @@ def contests(settings: Settings) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     if settings.speed and "adult" in todo and rows:
         todo[ALL_ROWS] = (todo["adult"][0], 0)
     if not todo:
-        raise NoDataSetError(f"no data set has {settings.only!r} in its name.")
+        reason = f"no data set has {settings.only!r} in its name."
+        if settings.alone and not settings.data:
+            reason = "--alone leaves out the bundled data sets: it needs --data DIR."
+        elif settings.alone and settings.quick:
+            reason = "--quick measures only bundled data sets, --alone none of them."
+        raise NoDataSetError(reason)
     for name, (read, limit) in todo.items():
         data = some_rows(read(), limit)
         found = measure(data, contenders)

@@ -83,7 +83,7 @@ def coverage(settings: Settings) -> Rows:
 
 def sets(settings: Settings) -> Mapping[str, Any]:
     """Return how to load each set: the bundled ones and those of the folder."""
-    files = tables(settings.data) if settings.data else {}
+    files = tables(settings.data)
     every: dict[str, Any] = {
         **{name: partial(load, name) for name in BUNDLED},
         **{name: partial(read_csv, path) for name, path in files.items()},

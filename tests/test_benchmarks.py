@@ -64,6 +64,19 @@ def test_csv_columns_of_words_become_indicators(tmp_path):
     assert data.names(tmp_path, only="son,iri") == ["iris", "sonar"]
 
 
+def test_a_file_of_another_form_is_an_error_that_says_so(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(b"1.5,no\n")
+    with pytest.raises(ValueError, match=r"x\.csv\.gz is not compressed with gzip"):
+        data.read_csv(path)
+    path.write_bytes(gzip.compress(b"age,kind,label\n1.5,a,no\n?,b,yes\n"))
+    with pytest.raises(ValueError, match="header: only numbers are below 'age'"):
+        data.read_csv(path)
+    # Words, with nothing known below them.
+    path.write_bytes(gzip.compress(b"a,1,no\n?,2,yes\n"))
+    assert_allclose(data.read_csv(path).X, [[0.0, 1.0, 1.0], [1.0, 0.0, 2.0]])
+
+
 def test_a_file_needs_its_folder():
     with pytest.raises(ValueError, match="no data set of this benchmark has 'sonar'"):
         data.names(only="sonar")

@@ -45,6 +45,19 @@ def test_every_table_of_a_folder_is_a_set(folder):
         list(defaults.contests(common.Settings(only="none", models="LogisticNN")))
 
 
+def test_options_that_leave_no_set_are_named(folder, tmp_path):
+    def reason(**options):
+        settings = common.Settings(models="LogisticNN", **options)
+        with pytest.raises(data.NoDataSetError) as caught:
+            list(defaults.contests(settings))
+        return str(caught.value)
+
+    assert "needs --data DIR" in reason(alone=True)
+    assert "--alone none of them" in reason(alone=True, quick=True, data=folder)
+    (tmp_path / "empty").mkdir()
+    assert "ends in .csv.gz" in reason(data=tmp_path / "empty")
+
+
 @pytest.mark.parametrize(("rows", "left"), [(0, 150), (60, 60), (150, 150), (999, 150)])
 def test_rows_are_drawn_by_class(rows, left):
     drawn = defaults.some_rows(data.load("iris"), rows)
