@@ -112,9 +112,10 @@ if ScoringMonitor is not None:
             f"{name:<20} {len(kept):>3} iterations, test log-loss {kept[-1]:.3f}, "
             f"lowest {kept.min():.3f} after {np.argmin(kept) + 1}"
         )
-    print("\nthe last rows of the monitor's table:")
-    columns = ["task_name", "task_id", "neg_log_loss", "accuracy"]
-    print(log.data_as_pandas[columns].tail(3).to_string(index=False))
+    print("\nthe last rows of the monitor (all as a dataframe: log.data_as_pandas):")
+    print("iteration  neg_log_loss  accuracy")
+    for row in rows[-3:]:
+        print(f"{row['task_id']:>9}{row['neg_log_loss']:14.6f}{row['accuracy']:10.6f}")
 
 # %%
 # The picture

@@ -35,7 +35,7 @@ try:
     import sknn_simple.onnx
 except ImportError:
     onnxruntime = None
-    print('Without ONNX: it needs pip install "sknn_simple[onnx]".')
+    print("Without ONNX: it needs pip install '.[onnx]', in a clone.")
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
