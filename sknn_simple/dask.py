@@ -21,7 +21,7 @@ __all__ = ["DaskLogisticNN", "DaskOneHiddenMLP"]
 if find_spec("dask") is None or find_spec("distributed") is None:
     raise ImportError(
         "sknn_simple.dask needs Dask and its distributed scheduler: "
-        'pip install "sknn_simple[dask]".'
+        'pip install "sknn_simple[dask]", or in a clone: pip install ".[dask]".'
     )
 
 

@@ -95,7 +95,7 @@ def register() -> None:
     except ImportError as error:
         raise ImportError(
             "sknn_simple.onnx needs skl2onnx, and onnxruntime to run what it converts: "
-            'pip install "sknn_simple[onnx]"'
+            'pip install "sknn_simple[onnx]", or in a clone: pip install ".[onnx]"'
         ) from error
     update_registered_converter(
         LogisticNN,

@@ -48,7 +48,8 @@ class Display:
         except ImportError as error:
             raise ImportError(
                 f"{type(self).__name__}.plot draws with matplotlib, which cannot be "
-                'imported. Install it with: pip install "sknn_simple[plots]"'
+                'imported. Install it with: pip install "sknn_simple[plots]", or in a '
+                'clone: pip install ".[plots]"'
             ) from error
         return plt
 

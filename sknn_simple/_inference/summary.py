@@ -17,7 +17,8 @@ def import_pandas(what: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"{what} returns a pandas DataFrame, and pandas cannot be imported. "
-            'Install it with: pip install "sknn_simple[pandas]"'
+            'Install it with: pip install "sknn_simple[pandas]", or in a clone: '
+            'pip install ".[pandas]"'
         ) from error
     return pd
 
