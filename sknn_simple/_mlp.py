@@ -198,7 +198,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         Largest absolute entry of the gradient at the fitted parameters, in the
         optimiser's coordinates.
     converged_ : bool
-        Whether the fit ended for a reason given at ``tol``, or by early stopping.
+        Whether the fit ended for a reason given at ``tol``, or by early stopping. False
+        if alpha is 0 and the classes can be separated: J then has no minimum.
     solver_ : str
         The solver that was used.
 

@@ -1,7 +1,8 @@
-"""Every threshold of a fit, and every choice of "auto", from the problem's shape.
+"""The thresholds of training, and every choice of "auto", from the problem's shape.
 
-Those of the solvers were measured with benchmarks/shape.py. Where a line names no
-measurement, the number follows from rounding, or was chosen by reasoning.
+Those of `_data`, `_optim` and `_inference` are beside their code. The thresholds of
+solvers were measured with benchmarks/shape.py. Where a line names no measurement, the
+number follows from rounding, or was chosen by reasoning.
 """
 
 from math import log
