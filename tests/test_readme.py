@@ -78,6 +78,24 @@ def test_numbers_of_other_tables_are_those_of_the_stored_results(page):
         assert f"{100 * float(lower):.0f} %" in text
 
 
+def test_worst_ratios_of_other_tables_are_those_of_the_stored_results():
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/ is not part of this tree")
+    found = json.loads(RESULTS.with_name("rdatasets.json").read_text("utf-8"))
+    worst = {row["pair"]: row for row in found["comparisons"]}
+    page = (ROOT / "docs" / "performance_rdatasets.rst").read_text("utf-8")
+    page = " ".join(page.split())
+    for peer, place in {
+        "MLPClassifier": "diabetes_data",
+        "RealMLP-TD": "the same table",
+        "HistGradientBoosting": "Fishing",
+    }.items():
+        row = worst[f"OneHiddenMLP / {peer}"]
+        assert f" {row['worst']:.2f} times that of {peer}, on {place}" in page
+        on = "diabetes_data" if place == "the same table" else place
+        assert row["worst on"] == on
+
+
 def test_seconds_of_the_page_why_are_those_of_the_stored_results():
     if not RESULTS.exists():
         pytest.skip("benchmarks/ is not part of this tree")
