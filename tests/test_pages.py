@@ -53,6 +53,21 @@ def test_every_public_object_is_on_the_page_of_the_api():
     assert {f"onnx.{name}" for name in sknn_simple.onnx.__all__} <= listed
 
 
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not in this archive")
+def test_what_results_of_a_posterior_hold_is_on_the_page_of_the_api():
+    X, y = np.arange(8.0)[:, None], [0, 1, 0, 0, 1, 0, 1, 1]
+    posterior = sknn_simple.Posterior(LogisticNN(alpha=1.0).fit(X, y), X, y)
+    summary, test = posterior.summary(), posterior.wald_test([0])
+    page = (DOCS / "api.rst").read_text("utf-8")
+    for result, names in {
+        summary: [name for name in dir(summary) if not name.startswith("_")],
+        test: test._fields,
+    }.items():
+        assert f"``{type(result).__name__}``" in page
+        assert all(f"``{name}" in page for name in names)
+    assert all(f'"{name}"' in page for name in summary.table)
+
+
 @pytest.mark.parametrize("name", public_objects())
 def test_docstring_leads_to_the_user_guide_and_to_what_is_near(name):
     lines = (inspect.getdoc(attrgetter(name)(sknn_simple)) or "").splitlines()
