@@ -11,13 +11,13 @@ from PIL import Image
 # part, as shares of its width and height.
 THUMBNAILS = {
     "quickstart": (1, (0.0, 0.05, 1.0, 0.29)),
-    "raw_and_scaled": (1, (0.0, 0.03, 1.0, 0.36)),
+    "raw_and_scaled": (1, (0.0, 0.0, 1.0, 0.36)),
     "choosing_alpha": (3, (0.0, 0.0, 1.0, 1.0)),
     "what_matters": (1, (0.0, 0.04, 1.0, 1.0)),
     "decision_boundaries": (2, (0.0, 0.14, 1.0, 1.0)),
     "digits_hidden_units": (2, (0.0, 0.05, 0.82, 0.52)),
     "wrong_labels": (1, (0.0, 0.06, 1.0, 0.54)),
-    "reading_a_network": (1, (0.0, 0.08, 1.0, 0.92)),
+    "reading_a_network": (1, (0.0, 0.045, 1.0, 0.9)),
     "hidden_features": (3, (0.0, 0.06, 1.0, 1.0)),
     "solver_race": (2, (0.0, 0.0, 1.0, 1.0)),
     "restarts": (2, (0.0, 0.06, 1.0, 1.0)),
