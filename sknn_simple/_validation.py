@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -219,24 +219,25 @@ def _is_multilabel(y: np.ndarray) -> bool:
     if _are_few_integers(y):
         return False
     try:
-        kind = type_of_target(y, input_name="y")
+        if is_multilabel(y):
+            return True
+        check_classification_targets(y)
     except TypeError as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"y cannot be used as labels: {reason}.") from None
-    if kind in ("binary", "multiclass", "multilabel-indicator"):
-        return kind == "multilabel-indicator"
-    check_classification_targets(y)
-    raise ValueError(
-        f"y must hold one label per sample or be a multilabel indicator matrix; "
-        f"got a {kind} target."
-    )
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            "y must hold one label per sample or be a multilabel indicator matrix; "
+            "got a multiclass-multioutput target."
+        )
+    return False
 
 
 def _are_few_integers(y: np.ndarray) -> bool:
     """Return whether y holds integers from a range of at most half the number of rows.
 
-    scikit-learn warns if there are more classes. Its check takes a sixth of a fit of
-    iris, and is not needed for such a y.
+    ``check_classification_targets``, which warns if there are more classes, takes a
+    sixth of a fit of iris, and is not needed for such a y.
     """
     if y.ndim != 1 or y.dtype.kind not in "iub":
         return False
