@@ -199,7 +199,10 @@ def plain_labels(y: np.ndarray) -> np.ndarray:
 
     scikit-learn's checks of targets and its metrics refuse them as objects.
     """
-    if y.dtype != object or not y.size or isinstance(y.flat[0], str):
+    if y.dtype != object:
+        return y
+    kinds = set(map(type, y.flat))
+    if all(issubclass(kind, str) for kind in kinds):
         return y
     try:
         plain = np.array(y.tolist())
@@ -207,10 +210,11 @@ def plain_labels(y: np.ndarray) -> np.ndarray:
             return plain
     except ValueError:  # lists of several lengths
         pass
-    kinds = sorted({type(label).__name__ for label in y.flat})
+    names = ", ".join(sorted({kind.__name__ for kind in kinds}))
     raise ValueError(
         "y of dtype object cannot be used as labels: it must hold text only, or numbers"
-        f" and booleans; it holds {', '.join(kinds)}. y.astype(str) makes text of them."
+        f" (integers of at most 64 bits) and booleans; it holds {names}. "
+        "y.astype(str) makes text of them."
     )
 
 

@@ -199,11 +199,22 @@ def test_objects_are_labels_of_validation_rows_and_class_weights(model):
 
 @pytest.mark.parametrize(
     ("labels", "kinds"),
-    [([1, "a"], "int, str"), ([True, "a"], "bool, str"), ([(1,), (2,)], "tuple")],
+    [
+        ([1, "a"], "int, str"),
+        (["a", 1], "int, str"),
+        ([True, "a"], "bool, str"),
+        ([(1,), (2,)], "tuple"),
+        ([2**70, 2**70 + 1], "int"),
+    ],
 )
 @each_class
 def test_other_objects_are_refused_with_what_to_do(model, labels, kinds):
     y = np.empty(60, dtype=object)
     y[:] = labels * 30
-    match = rf"y of dtype object .* it holds {kinds}. y.astype\(str\) makes text"
+    match = (
+        r"y of dtype object .*\(integers of at most 64 bits\) .* "
+        rf"it holds {kinds}\. y\.astype\(str\) makes text"
+    )
     assert_refused(model, match, X, y)
+    with pytest.raises(ValueError, match=match):
+        FITTED[type(model)].score(X, y)

@@ -43,7 +43,7 @@ BAD_DATA = {
     "labels that cannot be sorted": (
         X,
         np.array(["a", *Y[1:]], dtype=object),
-        "y cannot be used as labels: ",
+        "y of dtype object cannot be used as labels: .* it holds int64, str",
     ),
     "continuous y": (X, Y + 0.25, "Unknown label type: continuous"),
     "short y": (X, Y[:-3], r"inconsistent numbers of samples: \[60, 57\]"),
