@@ -15,7 +15,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import n_outputs, out_activation
 from sknn_simple._model.losses import LOSSES, Loss
 from sknn_simple._model.networks import Network
-from sknn_simple._validation import as_labels, validate_features
+from sknn_simple._validation import present_labels, validate_features
 
 
 class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
@@ -152,8 +152,9 @@ class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):
         accuracy : float
             The share of samples whose class, or all of whose labels, are right.
         """
-        # The metrics of scikit-learn refuse numbers of dtype object, which fit takes.
-        return super().score(X, as_labels(y), sample_weight)
+        # The metrics of scikit-learn refuse numbers of dtype object, which fit takes,
+        # and count NaN among words as a class.
+        return super().score(X, present_labels(y), sample_weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.

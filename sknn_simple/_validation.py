@@ -114,20 +114,16 @@ def _weighted_rows(
 
 
 def present_labels(y: Any) -> Any:
-    """Return the labels as ``as_labels`` does; ValueError if one is missing."""
-    y = _as_numpy(y)
-    check_no_label_is_missing(y)
-    return as_labels(y)
-
-
-def as_labels(y: Any) -> Any:
     """Return labels with a dtype that scikit-learn keeps; a sparse matrix as it is.
 
     It converts pandas' nullable integers to float64, in which different ones may be
     equal, and booleans to 0.0 and 1.0. NumPy cuts members of a text enumeration short
     if they are in a list, and its text of variable width is no text for scikit-learn.
+
+    Raises ValueError if a label is missing.
     """
     y = _as_numpy(y)
+    check_no_label_is_missing(y)
     if isinstance(y, list | tuple) and any(isinstance(label, Enum) for label in y):
         y = np.asarray(y, object)
     elif hasattr(y, "to_numpy"):

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from checks import LABELS, X, Y, assert_refused, with_value
+from checks import FITTED, LABELS, X, Y, assert_refused, with_value
 from models import each_class
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._validation import validate_training_set
@@ -156,6 +156,8 @@ def test_a_missing_label_is_refused_with_its_row(model, names, missing):
     column = np.array(labels, dtype=object)
     for y in (labels, column, column[:, None]):
         assert_refused(model, WITHOUT, X, y)
+        with pytest.raises(ValueError, match=WITHOUT):
+            FITTED[type(model)].score(X, y)
 
 
 @pytest.mark.parametrize(

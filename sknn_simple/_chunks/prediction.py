@@ -11,6 +11,8 @@ from sknn_simple._chunks.collections import (
     meta_of,
 )
 from sknn_simple._chunks.engine import Engine, Lazy
+from sknn_simple._chunks.labels import naming_the_chunk
+from sknn_simple._validation import present_labels
 
 
 def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
@@ -42,19 +44,22 @@ def count_right(
 ) -> list[Lazy]:
     """Return the lazy (right, all) weights of the rows of each chunk."""
     return [
-        engine.call(_count_right, local, *chunk)
-        for chunk in aligned_chunks(X, y, sample_weight)
+        engine.call(_count_right, local, *chunk, number)
+        for number, chunk in enumerate(aligned_chunks(X, y, sample_weight))
     ]
 
 
-def _count_right(local: Any, X: Any, y: Any, weight: Any) -> tuple[float, float]:
+def _count_right(
+    local: Any, X: Any, y: Any, weight: Any, number: int
+) -> tuple[float, float]:
     if not X.shape[0]:
         return 0.0, 0.0
     weights = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
     total = float(weights.sum())
     if total == 0.0:
         return 0.0, 0.0
-    y = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    with naming_the_chunk(number, "y"):
+        y = present_labels(y.toarray() if hasattr(y, "toarray") else y)
     return float(local.score(X, y, sample_weight=weights)) * total, total
 
 
