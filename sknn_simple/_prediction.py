@@ -207,7 +207,9 @@ def map_rows(
 
     Threads share the blocks, as in a fit, so that the bits do not depend on their
     number. Apart from `out`, each takes memory for the hidden units of one block. The
-    entries of `out` are finite: if products overflow, rows are made shorter.
+    entries of `out` are finite: if products overflow, rows are made shorter. A row with
+    NaN or infinity, which scikit-learn's ``assume_finite`` lets pass, becomes NaN,
+    unless all of its entries are finite.
     """
     workspace = Workspace()
     edges = block_edges(X.shape[0], network.row_bytes(X))
@@ -219,8 +221,10 @@ def map_rows(
         most = _largest(out.dtype)
         if not (part.min() >= -most and part.max() <= most):
             huge = ~(np.abs(part) <= most).all(axis=1)
-            shorter = work_on(_shorter(X[rows][huge]), workspace)
-            part[huge] = _within_range(shorter, out.dtype)
+            chosen = X[rows][huge]
+            size = _largest_entries(chosen)
+            shorter = np.nan_to_num(work_on(_shorter(chosen, size), workspace), nan=0.0)
+            part[huge] = np.where(np.isfinite(size), shorter.clip(-most, most), np.nan)
 
     with (
         np.errstate(under="ignore", over="ignore", invalid="ignore"),
@@ -231,21 +235,20 @@ def map_rows(
     return out
 
 
-def _shorter(X: Any) -> Any:
+def _largest_entries(X: Any) -> np.ndarray:
+    """Return the size of the largest entry of each row, (n_samples, 1)."""
+    size = np.abs(X).max(axis=1)
+    size = size.toarray() if sparse.issparse(size) else size
+    return size.reshape(-1, 1)
+
+
+def _shorter(X: Any, size: np.ndarray) -> Any:
     """Return rows of the same direction whose products do not overflow.
 
     Their entries are at most the fourth root of the largest number: 1e77 in float64.
     """
-    size = np.abs(X).max(axis=1)
-    size = size.toarray().ravel() if sparse.issparse(size) else size
-    factor = np.minimum(1.0, np.finfo(X.dtype).max ** 0.25 / size)
-    factor = factor[:, None].astype(X.dtype)
+    factor = np.minimum(1.0, np.finfo(X.dtype).max ** 0.25 / size).astype(X.dtype)
     return X.multiply(factor).tocsr() if sparse.issparse(X) else X * factor
-
-
-def _within_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    most = _largest(dtype)
-    return np.nan_to_num(values, nan=0.0).clip(-most, most)
 
 
 def _largest(dtype: np.dtype) -> float:
@@ -257,4 +260,5 @@ def _in_precision(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return values as float32 or float64; those beyond float32 as the largest one."""
     if values.dtype == dtype:
         return values
-    return _within_range(values, dtype).astype(dtype)
+    most = _largest(dtype)
+    return values.clip(-most, most).astype(dtype)

@@ -1,8 +1,9 @@
-"""Finite rows have finite outputs, even if products overflow."""
+"""Finite rows have finite outputs, even if products overflow; NaN stays NaN."""
 
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 
 from models import (
@@ -52,6 +53,36 @@ def test_numpy_may_raise_on_floating_point_errors(model, solver, size):
         model.fit(size * X, y)
         for name in ("predict", "predict_proba", "predict_log_proba"):
             getattr(model, name)(size * X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@each_activation
+@ignores_max_iter
+def test_a_row_with_nan_has_nan_if_it_may_pass(activation, container, dtype):
+    X, y = independent_classes(3)
+    X = X.astype(dtype)
+    network = OneHiddenMLP(4, activation, alpha=1.0, random_state=0, max_iter=50)
+    rows = X[:4].copy()
+    rows[1, 2] = np.nan
+    rows[2] = np.finfo(dtype).max  # and is made shorter
+    for model in (network.fit(X, y), LogisticNN(alpha=1.0).fit(X, y)):
+        for name in ("predict_proba", "predict_log_proba", "transform"):
+            if hasattr(model, name):
+                with config_context(assume_finite=True), np.errstate(invalid="raise"):
+                    output = getattr(model, name)(container(rows))
+                assert np.isnan(output[1]).all(), name
+                assert np.isfinite(output[[0, 2, 3]]).all(), name
+
+
+@ignores_max_iter
+def test_a_row_with_infinity_has_no_finite_guess_if_it_may_pass():
+    X, y = independent_classes(3)
+    model = LogisticNN(alpha=1.0).fit(X, y)
+    for value in (np.inf, -np.inf):
+        with config_context(assume_finite=True):
+            probability = model.predict_proba(np.full((1, 5), value))
+        assert np.isnan(probability).all()
 
 
 def test_a_huge_row_keeps_its_direction():
