@@ -25,7 +25,7 @@ from sknn_simple._class_weights import (
     times_class_weight,
 )
 from sknn_simple._compat import check_sample_weight
-from sknn_simple._data.moments import LARGEST_VALUE
+from sknn_simple._data.moments import check_values
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._kinds import check_kind
 
@@ -291,16 +291,22 @@ def _sample_weight(X: Any, sample_weight: Any, name: str) -> np.ndarray:
         raise type(error)(f"{'' if named else 'sample_weight: '}{error}") from None
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every sample.")
-    check_not_negative(weight)
+    check_weights(weight)
     return weight
 
 
-def check_not_negative(weight: np.ndarray) -> None:
-    """Raise ValueError if a weight is negative."""
-    if (weight < 0.0).any():
+def check_weights(weight: np.ndarray) -> None:
+    """Raise ValueError if a weight is negative, NaN or infinite.
+
+    scikit-learn's ``assume_finite`` lets the last two pass.
+    """
+    least = weight.min()
+    if least < 0.0:
         raise ValueError(
-            f"sample_weight must not be negative; its smallest value is {weight.min()}."
+            f"sample_weight must not be negative; its smallest value is {least}."
         )
+    if not weight.max() < np.inf:
+        raise ValueError("Input sample_weight contains NaN or infinity.")
 
 
 # Validation set -----------------------------------------------------------------------
@@ -343,7 +349,7 @@ def validate_validation_set(
     rows = TrainingSet.from_weighted_rows(
         _as_kind_of(data.X, X), codes, weight, data.classes
     )._replace(class_weight=factors, mean_weight=mean)
-    _check_size(rows.X)
+    check_values("X_val", rows.X)
     return rows
 
 
@@ -411,14 +417,3 @@ def _as_kind_of(training: Any, X: Any) -> Any:
     if sparse.issparse(training) == sparse.issparse(X):
         return X
     return X.toarray() if sparse.issparse(X) else type(training)(X)
-
-
-def _check_size(X: Any) -> None:
-    """Raise ValueError for a value that training would refuse in X, too."""
-    if max(float(X.max()), -float(X.min())) > LARGEST_VALUE:
-        row, column = np.unravel_index(abs(X).argmax(), X.shape)
-        raise ValueError(
-            f"Column {column} of X_val has the value {X[row, column]:g}. Absolute "
-            f"values above {LARGEST_VALUE:g} are too large: use another unit for this "
-            "column, or remove it."
-        )

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from checks import FITTED, LABELS, X, Y, assert_refused, with_value
@@ -90,6 +92,35 @@ SPARSE_DATA = {
 def test_sparse_features_are_checked_like_dense_ones(model, case):
     bad_X, bad_y, match = SPARSE_DATA[case]
     assert_refused(model, match, bad_X, bad_y)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@each_class
+def test_what_assume_finite_lets_pass_is_refused(model, container, standardize):
+    model = clone(model).set_params(alpha="auto", standardize=standardize)
+    for value, found in ((np.nan, "contains NaN, in column 1"), (np.inf, "value inf")):
+        bad = container(with_value(X, value))
+        weight = with_value(np.ones(60), value)
+        with config_context(assume_finite=True):
+            with pytest.raises(ValueError, match=f"X .*{found}"):
+                model.fit(bad, Y)
+            with pytest.raises(ValueError, match=f"X_val .*{found}"):
+                model.fit(container(X), Y, X_val=bad, y_val=Y)
+            with pytest.raises(ValueError, match="sample_weight contains NaN or inf"):
+                model.fit(container(X), Y, weight)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e101])
+def test_rows_that_are_set_aside_are_checked_as_the_others(value):
+    model = OneHiddenMLP(3, early_stopping=True, random_state=0)
+    for row in range(60):
+        bad = with_value(X, value, (row, 1))
+        with (
+            config_context(assume_finite=True),
+            pytest.raises(ValueError, match=r"\b[Cc]olumn 1\b"),
+        ):
+            model.fit(bad, Y)
 
 
 # Labels -------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from sknn_simple._class_weights import (
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._kinds import check_kind
 from sknn_simple._validation import (
-    check_not_negative,
     check_two_classes,
+    check_weights,
     labels_or_indicator,
     present_labels,
     renamed,
@@ -100,7 +100,7 @@ def checked_labels(
         return labels, np.ones(len(labels))
     with naming_the_chunk(number, f"sample_weight{suffix}"):
         weights = check_sample_weight(np.asarray(weight), labels, dtype=np.float64)
-        check_not_negative(weights)
+        check_weights(weights)
     return labels, weights
 
 

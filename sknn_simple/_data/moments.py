@@ -8,7 +8,7 @@ variance: analysis and recommendations. The American Statistician 37(3), 242-247
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from scipy import sparse
@@ -53,7 +53,8 @@ def column_moments(
     Raises
     ------
     ValueError
-        If the absolute value of an entry is above 1e100. The message names its column.
+        If an entry is NaN, or its absolute value above 1e100. The message names its
+        column.
     """
     rounding = ROUNDING[precision or blocks.dtype]
     with np.errstate(all="ignore"):
@@ -145,7 +146,7 @@ def _weight_of_zeros(X: Features, weight: np.ndarray) -> np.ndarray:
 def _refuse_huge_values(
     blocks: RowBlocks, shift: np.ndarray, mean: np.ndarray, deviation: np.ndarray
 ) -> None:
-    """Raise ValueError if the absolute value of an entry is above LARGEST_VALUE.
+    """Raise ValueError if an entry is NaN, or its absolute value above LARGEST_VALUE.
 
     Every row has wᵢ (xᵢ - c)² ≤ σ² + δ², which bounds its values. Columns are searched
     only if this bound is above LARGEST_VALUE or not finite: searching all columns would
@@ -155,14 +156,27 @@ def _refuse_huge_values(
     suspect = np.flatnonzero(~(np.abs(shift) + bound <= LARGEST_VALUE))
     low, high = extremes(blocks, suspect)
     largest = np.where(high > -low, high, low)
-    huge = np.abs(largest) > LARGEST_VALUE
+    huge = ~(np.abs(largest) <= LARGEST_VALUE)
     if huge.any():
         first = np.argmax(huge)
-        raise ValueError(
-            f"Column {suspect[first]} of X has the value {largest[first]:g}. Absolute "
-            f"values above {LARGEST_VALUE:g} are too large to fit: use another unit "
-            "for this column, or remove it."
-        )
+        _refuse("X", int(suspect[first]), float(largest[first]))
+
+
+def check_values(name: str, X: Features) -> None:
+    """Raise ValueError for a value that ``column_moments`` would refuse."""
+    if not max(float(X.max()), -float(X.min())) <= LARGEST_VALUE:
+        row, column = np.unravel_index(abs(X).argmax(), X.shape)
+        _refuse(name, int(column), float(X[row, column]))
+
+
+def _refuse(name: str, column: int, value: float) -> NoReturn:
+    if np.isnan(value):  # which scikit-learn's ``assume_finite`` lets pass
+        raise ValueError(f"Input {name} contains NaN, in column {column}.")
+    raise ValueError(
+        f"Column {column} of {name} has the value {value:g}. Absolute values above "
+        f"{LARGEST_VALUE:g} are too large to fit: use another unit for this column, or "
+        "remove it."
+    )
 
 
 def _settle_constant_columns(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sknn_simple._data.moments import check_values
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Iterate, Observer
@@ -81,7 +82,8 @@ def split(
     """Return the training rows, and a `fraction` of the rows for validation.
 
     The split is stratified by class, and random for a multilabel target. It raises
-    ValueError if there are too few rows for every class to be on both sides.
+    ValueError if there are too few rows for every class to be on both sides, and for
+    a value in the validation rows that training would refuse in the others.
     """
     # Imported here: sklearn.model_selection imports more than a fit needs.
     from sklearn.model_selection import train_test_split
@@ -108,4 +110,6 @@ def split(
         )
     except ValueError as error:
         raise ValueError(f"{refused}: {error}") from None
-    return data.rows(np.sort(rest)), data.rows(np.sort(aside))
+    validation = data.rows(np.sort(aside))
+    check_values("X", validation.X)
+    return data.rows(np.sort(rest)), validation
