@@ -1,5 +1,8 @@
 """Marginal effects are those of the mean probability, and so are their intervals."""
 
+import tracemalloc
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.base import clone
 
-from models import fit, labels, noisy_classes
+from models import fit, ignores_max_iter, labels, noisy_classes
 from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
 
 LINEAR = LogisticNN(alpha=0.5)
@@ -90,6 +93,43 @@ def test_errors_are_those_of_the_delta_method(model, target):
     expected = np.sqrt(np.einsum("pe,pq,qe->e", J, posterior.covariance, J))
     frame = posterior.marginal_effects()
     assert_allclose(frame["std_error"], expected, rtol=1e-3, atol=1e-8)
+
+
+@pytest.mark.parametrize("covariance", ["model", "robust"])
+def test_constant_columns_do_not_change_the_effects_of_others(covariance):
+    """The sums over rows are other ones if there are more classes than columns."""
+    X, y = noisy_classes(3)
+    X = X[:, :2]
+    few, many = (
+        Posterior(fit(LINEAR, X, y), X, y, covariance=covariance).marginal_effects()
+        for X in (X, np.hstack([X, np.ones_like(X)]))
+    )
+    for name in ("effect", "std_error"):
+        assert_allclose(many[name][: len(few)], few[name], rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The gradient of J:UserWarning")
+@ignores_max_iter
+def test_effects_do_not_depend_on_the_order_of_many_columns():
+    """The gradients of 700 columns by 7021 parameters do not fit into one block."""
+    X, y = noisy_classes(2, 20, 700)
+    model = OneHiddenMLP(10, "tanh", alpha=1.0, max_iter=3, random_state=0).fit(X, y)
+    reverse = deepcopy(model)
+    reverse.coefs_[0] = model.coefs_[0][::-1]
+    found = Posterior(model, X, y).marginal_effects()
+    expected = Posterior(reverse, X[:, ::-1], y).marginal_effects()
+    for name in ("effect", "std_error"):
+        assert_allclose(found[name], expected[name][::-1], rtol=1e-6)
+
+
+def test_effects_of_a_linear_network_need_less_memory_than_the_covariance():
+    X, y = noisy_classes(2, 50, 1000)
+    posterior = Posterior(fit(LINEAR, X, y), X, y)
+    tracemalloc.start()
+    posterior.marginal_effects()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 1000**2 / 2
 
 
 def test_effects_of_the_classes_sum_to_zero():

@@ -26,7 +26,12 @@ from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._inference.core import Inference, Rows
-from sknn_simple._inference.outputs import OutputFunctions
+from sknn_simple._inference.outputs import (
+    BLOCK_BYTES,
+    HiddenOutputs,
+    LinearOutputs,
+    OutputFunctions,
+)
 from sknn_simple._model.losses import Loss
 
 # h, in standard deviations. On these draws 0.05 makes standard errors larger by up to
@@ -62,22 +67,78 @@ def marginal_effects(
     inference: Inference, X: Any, frequency: np.ndarray, two_valued: TwoValued
 ) -> Effects:
     """Return the average effects over rows of X, which count as `frequency`, (n,)."""
+    outputs, share = inference.outputs, frequency / frequency.sum()
+    shape = X.shape[1], outputs.n_outputs
+    found = Effects(np.zeros(shape), np.zeros(shape))
+    columns = np.flatnonzero(outputs.transform.scale)
+    if isinstance(outputs, LinearOutputs):
+        found = _slopes_of_linear(inference, X, share)
+        columns = np.intersect1d(columns, two_valued.columns)
+    # The gradients of all columns would take as much memory as the covariance.
+    step = max(1, BLOCK_BYTES // (8 * outputs.n_outputs * outputs.size))
+    for start in range(0, len(columns), step):
+        some = columns[start : start + step]
+        part = _column_by_column(inference, X, share, some, two_valued)
+        found.effect[some], found.std_error[some] = part
+    return found
+
+
+def _slopes_of_linear(inference: Inference, X: Any, share: np.ndarray) -> Effects:
+    """Return the mean derivatives of a linear network, by every column.
+
+    They are M w_j with the weights w_j of column j, M = Σᵢ fᵢ Λᵢ and Λᵢ = ∂pᵢ/∂zᵢ. J is
+    M by w_j and, by θ, the gradient of M t at t = w_j. It is linear in t: its sums over
+    rows are formed for K unit vectors, not for p columns.
+    """
+    outputs, root = inference.outputs, inference.interval_gaussian.root()
+    W, scale = outputs.params["coef"], outputs.transform.scale[:, None]
+    p, K = W.shape
+    # T vectors t, and how w_j is made of them for each output, (p, T, C).
+    tangents, parts = (np.eye(K), W) if p > K else (W, np.eye(p))
+    parts = parts[:, :, None]
+    if not outputs.loss.shift_invariant:
+        # Each output has its own t: one vector serves all of them.
+        tangents, parts = np.ones((1, K)), W[:, None]
+    M, by_theta = np.zeros((K, K)), np.zeros((len(tangents), K, outputs.size))
+    for block in outputs.blocks(X):
+        weight = share[block.rows]
+        curvature = _rows_of_curvature(outputs.loss, block.probability, weight)
+        M += [rows.sum(axis=0) for rows in curvature]
+        functions = _derivatives(outputs.loss, weight)
+        for t, total in zip(tangents, by_theta, strict=True):
+            t_of_rows = np.broadcast_to(t, block.raw.shape)
+            of_classes = functions.derivatives(block.raw, t_of_rows)
+            total += [outputs.gradient(block.X, by_raw) for by_raw, _ in of_classes]
+    spread, own = by_theta @ root, root[: W.size].reshape(p, K, -1)
+    std_error = np.empty_like(W)
+    for j in range(p):
+        of_column = np.einsum("tc,tcr->cr", parts[j], spread) + M @ own[j]
+        std_error[j] = np.sqrt(np.square(of_column).sum(axis=1))
+    return Effects(scale * (W @ M), scale * std_error)
+
+
+def _column_by_column(
+    inference: Inference,
+    X: Any,
+    share: np.ndarray,
+    columns: np.ndarray,
+    two_valued: TwoValued,
+) -> Effects:
+    """Return the effects of some columns, each by passes over the rows."""
     outputs = inference.outputs
-    p, C, size = X.shape[1], outputs.n_outputs, outputs.size
-    share = frequency / frequency.sum()
-    effect, J = np.zeros((p, C)), np.zeros((p, C, size))
+    effect = np.zeros((len(columns), outputs.n_outputs))
+    J = np.zeros((*effect.shape, outputs.size))
     values = {j: both for j, *both in zip(*two_valued, strict=True)}
     center, scale = outputs.transform.center, outputs.transform.scale
     for block in outputs.blocks(X, getattr(outputs.network, "n_hidden", 1)):
         weight = share[block.rows]
         functions = _derivatives(outputs.loss, weight)
-        for j in range(p):
-            if scale[j] == 0.0:
-                continue
+        for place, j in enumerate(columns):
             if j in values:
                 low, high = ((value - center[j]) * scale[j] for value in values[j])
                 change, gradient = _change(inference, block.X, j, low, high, weight)
             else:
+                assert isinstance(outputs, HiddenOutputs)  # others: all at once
                 by_column, gradient = outputs.slope(block.X, j, functions)
                 change = scale[j] * by_column
                 if outputs.has_kink:
@@ -85,10 +146,10 @@ def marginal_effects(
                     _, gradient = _change(inference, block.X, j, *ends, weight)
                     gradient /= 2.0 * KINK_STEP
                 gradient = scale[j] * gradient
-            effect[j] += change
-            J[j] += gradient
-    variance = inference.interval_gaussian.variance(J.reshape(-1, size)).reshape(p, C)
-    return Effects(effect, np.sqrt(variance))
+            effect[place] += change
+            J[place] += gradient
+    variance = inference.interval_gaussian.variance(J.reshape(-1, outputs.size))
+    return Effects(effect, np.sqrt(variance).reshape(effect.shape))
 
 
 def _change(

@@ -128,15 +128,6 @@ class Outputs(ABC):
     def floats_per_row(self, n_columns: int) -> float:
         """Return the size per row of the largest array that `times` makes."""
 
-    @abstractmethod
-    def slope(
-        self, X: np.ndarray, column: int, functions: "OutputFunctions"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return Σᵢ of the derivative of functions of z by a column, and its gradient.
-
-        See ``OutputFunctions``. Returns (C,) and (C, P).
-        """
-
 
 class OutputFunctions(NamedTuple):
     """C functions e_c(z, t) of raw outputs z and their derivative t = ∂z/∂x̃ⱼ.
@@ -171,19 +162,6 @@ class LinearOutputs(Outputs):
 
     def floats_per_row(self, n_columns: int) -> float:
         return self.n_outputs * max(n_columns, self.n_per_output)
-
-    def slope(
-        self, X: np.ndarray, column: int, functions: OutputFunctions
-    ) -> tuple[np.ndarray, np.ndarray]:
-        raw = self.raw(X)
-        tangent = np.broadcast_to(self.params["coef"][column], raw.shape)
-        gradients = []
-        for by_raw, by_tangent in functions.derivatives(raw, tangent):
-            gradient = self.gradient(X, by_raw)
-            views = self.network.layout.views(gradient)
-            views["coef"][column] += by_tangent.sum(axis=0)
-            gradients.append(gradient)
-        return functions.value(raw, tangent), np.array(gradients)
 
 
 class HiddenOutputs(Outputs):
@@ -224,6 +202,10 @@ class HiddenOutputs(Outputs):
     def slope(
         self, X: np.ndarray, column: int, functions: OutputFunctions
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Return Σᵢ of the derivative of functions of z by a column, and its gradient.
+
+        See ``OutputFunctions``. Returns (C,) and (C, P).
+        """
         # A step along a column is a step of the biases along the column's weights: t is
         # the tangent in that direction. It depends on θ, too.
         layout = self.network.layout
