@@ -111,7 +111,9 @@ class Outputs(ABC):
     def gradient(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
         """Return Σᵢ Gᵢᵀ δᵢ, (P,); `delta` is (m, K)."""
         total = np.zeros(self.size)
-        _, kept = self.network.forward_keeping(self.params, X, self.workspace)
+        kept = ()  # a linear network needs no forward pass
+        if not self.network.is_linear:
+            _, kept = self.network.forward_keeping(self.params, X, self.workspace)
         views = self.network.layout.views(total)
         self.network.backward(self.params, X, delta.copy(order="F"), kept, views)
         return total
