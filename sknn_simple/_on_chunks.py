@@ -126,12 +126,11 @@ class OnChunks(BaseNN):
         X: Any,
         y: Any,
         sample_weight: Any,
-        X_val: Any,
         *of_validation: Any,
     ) -> tuple[TrainingSet, TrainingSet | None]:
-        given = X_val, *of_validation
+        X_val = of_validation[0]
         if not is_collection(X):
-            return super()._rows(X, y, sample_weight, *given)
+            return super()._rows(X, y, sample_weight, *of_validation)
         self._check_folds(X_val)
         source = self._source(X, y, sample_weight)
         if X_val is not None:
@@ -148,9 +147,9 @@ class OnChunks(BaseNN):
             check_memory(engine.client, source, sum(target.n_rows))
         validation = None
         if is_collection(X_val):
-            validation = self._counted_validation(engine, target, *given)
+            validation = self._counted_validation(engine, target, *of_validation)
         else:
-            self._check_unconverted(none, *given)
+            self._check_unconverted(none, *of_validation)
         n_params = network.layout.size
         data, set_aside = training_rows(
             engine, source, target, n_params, aside, persist=self.persist
@@ -160,7 +159,9 @@ class OnChunks(BaseNN):
             f"{data.X.shape[0]} are the sample for the start"
         )
         if validation is None:
-            return data, set_aside or validate_validation_set(self, data, *given)
+            return data, set_aside or validate_validation_set(
+                self, data, *of_validation
+            )
         source, target = validation
         return data, validation_rows(
             engine, source, data, target, n_params, persist=self.persist

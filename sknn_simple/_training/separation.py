@@ -42,8 +42,8 @@ def separating_columns(
     separated = np.any(lowest > 0.0)  # of labels, one is enough
     if not (separated or (may_step and _steps_last(problem.linear, theta, free))):
         return None
-    weights = J.views(free)[J.network.input_weights[0][0]].any(axis=1)
-    return tuple(c for c in columns_alone(problem) if weights[c])
+    weights = J.views(free)[J.network.input_weights[0][0]]
+    return tuple(c for c in columns_alone(problem) if weights[c].any())
 
 
 def columns_alone(problem: TrainingProblem) -> tuple[int, ...]:
