@@ -64,7 +64,7 @@ def test_changes_shown_to_contributors_apply_and_pass_the_tests(tmp_path):
         env=environment,
         check=True,
     )
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = tests\n")
     tests = [str(tmp_path / "tests" / file) for file in TESTED]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["--import-mode=importlib", "-Werror", "-k", ADDED_ENTRIES]
