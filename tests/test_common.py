@@ -77,7 +77,6 @@ SETTINGS = [
             with_options(ACTIVATIONS, NETWORK_OPTIONS), NETWORK_SOLVERS
         )
     ],
-    SmallMLP("tanh", alpha="auto", cv=3),
     SmallMLP("identity", alpha=0, tol=1e-1),
     SmallMLP(alpha=0, tol=1e-2),
 ]

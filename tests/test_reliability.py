@@ -77,7 +77,7 @@ MEASURED = [("auto", "lbfgs"), *((1.0, solver) for solver in NETWORK_SOLVERS)]
 @ignores_max_iter
 @pytest.mark.parametrize(("alpha", "solver"), MEASURED)
 def test_memory_does_not_grow_with_rows_times_hidden_units(alpha, solver):
-    few, many, h = 5_000, 20_000, 200
+    few, many, h = 2_500, 10_000, 200
     X, y = independent_classes(n=many)
     model = OneHiddenMLP(h, "tanh", alpha=alpha, solver=solver, random_state=0)
     model.set_params(max_iter=2)
@@ -99,7 +99,7 @@ def test_memory_does_not_grow_with_rows_times_hidden_units(alpha, solver):
     with threadpool_limits(1):
         peaks(100)
         grown = peaks(many) - peaks(few)
-    # One array of every unit for every row would add 24 MB.
+    # One array of every unit for every row would add 12 MB.
     assert (grown < 8 * (many - few) * h / 4).all()
 
 
