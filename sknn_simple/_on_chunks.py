@@ -19,7 +19,7 @@ from sknn_simple._chunks.collections import (
 from sknn_simple._chunks.engine import Engine
 from sknn_simple._chunks.labels import (
     Aside,
-    Target,
+    LabelTotals,
     target_of,
     target_of_validation,
 )
@@ -176,8 +176,8 @@ class OnChunks(BaseNN):
             validate_validation_set(self, none, X_val, *of_rows)
 
     def _counted_validation(
-        self, engine: Engine, target: Target, *given: Any
-    ) -> tuple[Source, Target]:
+        self, engine: Engine, target: LabelTotals, *given: Any
+    ) -> tuple[Source, LabelTotals]:
         source = self._source(*given, suffix="_val")
         counted = count_labels(engine, source, suffix="_val")
         return source, target_of_validation(target, counted, self.class_weight)

@@ -115,7 +115,7 @@ def naming_the_chunk(number: int, name: str) -> Generator[None]:
         raise kind(f"{name}, chunk {number}: {error}") from error
 
 
-class Target(NamedTuple):
+class LabelTotals(NamedTuple):
     """The classes, weights and numbers of rows of all chunks."""
 
     classes: np.ndarray
@@ -141,7 +141,7 @@ class Target(NamedTuple):
 
 def target_of(
     chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None
-) -> Target:
+) -> LabelTotals:
     """Return what the labels of all chunks say; raise if they cannot be trained on."""
     filled = _filled(chunks, "")
     multilabel = filled[0].multilabel
@@ -161,7 +161,7 @@ def target_of(
         if not multilabel:
             checked_product(largest * totals, factors, class_weight)
     counts = _merged(filled, classes, None, "counts")
-    return Target(
+    return LabelTotals(
         classes,
         multilabel,
         factors,
@@ -175,8 +175,8 @@ def target_of(
 
 
 def target_of_validation(
-    training: Target, chunks: Sequence[ChunkLabels], class_weight: Any
-) -> Target:
+    training: LabelTotals, chunks: Sequence[ChunkLabels], class_weight: Any
+) -> LabelTotals:
     """Return what the labels of validation rows say, with the classes of training."""
     filled = _filled(chunks, "_val")
     multilabel = filled[0].multilabel

@@ -7,7 +7,7 @@ import numpy as np
 
 from sknn_simple._chunks.collections import Chunk
 from sknn_simple._chunks.engine import Engine, Lazy
-from sknn_simple._chunks.labels import Aside, ChunkLabels, Target, read_labels
+from sknn_simple._chunks.labels import Aside, ChunkLabels, LabelTotals, read_labels
 from sknn_simple._chunks.rows import (
     Reader,
     draw,
@@ -83,7 +83,7 @@ def check_memory(client: Any, source: Source, n_rows: int) -> None:
 def training_rows(
     engine: Engine,
     source: Source,
-    target: Target,
+    target: LabelTotals,
     n_params: int,
     aside: Aside | None,
     *,
@@ -113,7 +113,7 @@ def validation_rows(
     engine: Engine,
     source: Source,
     data: TrainingSet,
-    target: Target,
+    target: LabelTotals,
     n_params: int,
     *,
     persist: bool,
@@ -127,7 +127,7 @@ def validation_rows(
 
 
 def _set_of_chunks(
-    engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: Target
+    engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: LabelTotals
 ) -> TrainingSet:
     return data.without_rows()._replace(
         total_weight=target.total_weight,
@@ -139,7 +139,7 @@ def _set_of_chunks(
 def _training_set(
     engine: Engine,
     source: Source,
-    target: Target,
+    target: LabelTotals,
     rows: list[list[Lazy]],
     groups: list[list[int]],
     n_params: int,
@@ -173,7 +173,7 @@ def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
     return min(n_rows, max(SEARCH_ROWS, wanted))
 
 
-def _groups(source: Source, target: Target, n_params: int) -> list[list[int]]:
+def _groups(source: Source, target: LabelTotals, n_params: int) -> list[list[int]]:
     """Return the numbers of the chunks, joined to groups."""
     groups: list[list[int]] = []
     row_bytes = source.n_features * source.dtype.itemsize

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array
 
 from sknn_simple._chunks.labels import (
     Aside,
-    Target,
+    LabelTotals,
     checked_labels,
     naming_the_chunk,
 )
@@ -43,7 +43,7 @@ def at_aligned_addresses(value: Any) -> Any:
 class Reader(NamedTuple):
     """Makes training rows of a chunk of X, y and weights."""
 
-    target: Target
+    target: LabelTotals
     n_features: int
     dtype: np.dtype
     # The names of the columns, an index of pandas, if X is a dataframe. Dask would look

@@ -102,7 +102,7 @@ def connection_weights(estimator: Any) -> np.ndarray:
     return total + getattr(estimator, "skip_coef_", 0.0)
 
 
-def column_moments(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_deviation(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each column of X, (n_features,) each."""
     X = validate_features(estimator, X)
     scaler = StandardScaler(with_mean=False).fit(X)
@@ -121,7 +121,7 @@ def column_units(
     if not per_deviation:
         return ones[:, None], False
     if X is not None:
-        return column_moments(estimator, X)[1][:, None], True
+        return mean_and_deviation(estimator, X)[1][:, None], True
     scale = np.asarray(getattr(estimator, "scale_", ones), float)
     return scale[:, None], bool((scale != 1.0).any())
 

@@ -8,12 +8,12 @@ import numpy as np
 from sknn_simple._displays.common import (
     Display,
     check_limit,
-    column_moments,
     column_units,
     connection_weights,
     indices_of_largest,
     input_names,
     layer_weights,
+    mean_and_deviation,
     output_names,
     sign_colours,
 )
@@ -252,7 +252,7 @@ def _biases(estimator: Any, X: Any) -> list[np.ndarray]:
     first, *others = (np.asarray(bias, np.float64) for bias in given)
     if X is None:
         return [first, *others]
-    mean, _ = column_moments(estimator, X)
+    mean, _ = mean_and_deviation(estimator, X)
     skip = getattr(estimator, "skip_coef_", None)
     if skip is not None:
         others = [others[0] + mean @ skip]

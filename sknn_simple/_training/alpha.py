@@ -39,16 +39,16 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import ENDED, ENDINGS
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
+    ALPHAS_WITHOUT_FALL,
     CLEAR_FALL,
     FALL_ERRORS,
     FOLD_WORK,
     LARGEST_LOSS,
     LEAST_FALL,
-    LITTLE,
+    LITTLE_FALL,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
-    PATIENCE,
     RARE_PART,
     SEARCH_ROWS,
     SEARCH_TOL,
@@ -109,7 +109,7 @@ class FoldTraining(NamedTuple):
     context: Any | None
     callbacks: FitCallbacks
 
-    def comparing(self, folds: list[Fold]) -> Self:
+    def with_limited_losses(self, folds: list[Fold]) -> Self:
         """Limit the losses of held-out rows, and smooth their labels.
 
         The loss includes one more held-out row, with a wrong label.
@@ -203,10 +203,10 @@ def cross_validation_folds(
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
     if any(lost_classes(data, rest) for rest, _ in splits):
         return []
-    return [_split(data, total, *map(np.flatnonzero, split)) for split in splits]
+    return [_make_fold(data, total, *map(np.flatnonzero, split)) for split in splits]
 
 
-def _split(
+def _make_fold(
     data: TrainingSet, total: float, rest: np.ndarray, aside: np.ndarray
 ) -> Fold:
     # Sorted here once, not for each alpha.
@@ -235,7 +235,7 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
         for split in check_cv(cv, labels, classifier=True).split(data.X, labels):
             rest, aside = map(chosen, split)
             _check_split(data, rest, aside)
-            folds.append(_split(data, data.total_weight, rest, aside))
+            folds.append(_make_fold(data, data.total_weight, rest, aside))
     except (IndexError, TypeError, ValueError) as error:
         is_splitter, advice = hasattr(cv, "split"), ""
         if is_splitter and ("groups" in str(error) or data.kept is not None):
@@ -300,17 +300,17 @@ def search_alpha(
     """
     if not folds:
         return Search(training.spec.alpha, np.array([]), np.array([]))
-    path = _Path(training.comparing(folds), folds, n_jobs, announce)
+    path = _ValidationPath(training.with_limited_losses(folds), folds, n_jobs, announce)
     of_shares = float(np.mean([fold.data.loss_of_shares() for fold in folds]))
     first = PATH_START * training.spec.alpha_unit * total
     try:
         for k in range(PATH_LENGTH):
-            if not path.goes_on(first / PATH_FACTOR**k) or path.is_over(of_shares):
+            if not path.try_alpha(first / PATH_FACTOR**k) or path.is_over(of_shares):
                 break
         for k in range(1, PATH_LENGTH):
             if not path.begins_too_weak(of_shares):
                 break
-            path.goes_on(first * PATH_FACTOR**k)
+            path.try_alpha(first * PATH_FACTOR**k)
     except ENDINGS:
         path.outcome = "interrupted"
     alphas, losses = path.table()
@@ -321,7 +321,7 @@ def search_alpha(
     return Search(best, alphas, losses, path.outcome)
 
 
-class _Path:
+class _ValidationPath:
     """The alphas that were tried, and the losses of the folds for each."""
 
     def __init__(
@@ -336,7 +336,7 @@ class _Path:
         self._announce = announce
         self._tried: dict[float, list[float]] = {}
 
-    def goes_on(self, alpha: float) -> bool:
+    def try_alpha(self, alpha: float) -> bool:
         """Try an alpha; return False if the search ends, with another outcome."""
         fits, asked = _fit_folds(self._training, self._folds, alpha, self._n_jobs)
         if any(fit.outcome in ENDED for fit in fits):
@@ -359,16 +359,17 @@ class _Path:
         A fall counts if it is larger than its error, from the standard error of the
         differences, fold by fold, or if it is large; but not if it is small compared
         with `of_shares`, the loss of the class shares. While all losses are equal the
-        weights are still 0. If the loss has fallen little, it must stay for several
-        alphas: before a network learns what no column tells alone, it first overfits.
+        weights are still 0. If the loss has fallen little, the path goes on for several
+        alphas without a fall: before a network learns what no column tells alone, it
+        first overfits.
         """
         losses = list(self._tried.values())
         means = np.mean(losses, axis=1)
         least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
         if np.ptp(means) <= least:
             return False
-        fell_little = means.min() > (1.0 - LITTLE) * means[0]
-        last = PATIENCE if fell_little else 1
+        fell_little = means.min() > (1.0 - LITTLE_FALL) * means[0]
+        last = ALPHAS_WITHOUT_FALL if fell_little else 1
         if len(means) <= last:
             return False
         before, now = np.argmin(means[:-last]), np.argmin(means)

@@ -183,7 +183,7 @@ def _rounds(
     bounds, found, posterior = sign_bounds(spec.signs), None, None
     # Rounding of the mean weight must not make two values of one alpha.
     alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
-    search = _Search(problem.data, spec.alpha_unit)
+    search = _AlphaRoot(problem.data, spec.alpha_unit)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
@@ -237,7 +237,7 @@ def _next_round(
     return theta, next_round(spec, problem, plan.solver, posterior.hessian)
 
 
-class _Search:
+class _AlphaRoot:
     """The search for a root of F(log α), the change of log α to the best alpha."""
 
     def __init__(self, data: TrainingSet, unit: float) -> None:

@@ -24,11 +24,11 @@ from sknn_simple._training.alpha import (
 )
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
+    ALPHAS_WITHOUT_FALL,
     LEAST_FALL,
     PATH_FACTOR,
     PATH_LENGTH,
     PATH_START,
-    PATIENCE,
 )
 from sknn_simple._training.train import train
 
@@ -132,7 +132,11 @@ def of_shares(data):
         (1.0, [0.7, 0.695, 0.69, 0.685, 0.684, 0.6835], 6),
         # The weights are still 0.
         (1.0, [0.7] * PATH_LENGTH, PATH_LENGTH),
-        (1.0, [0.7] * (PATIENCE + 3) + [0.6, 0.4, 0.5], PATIENCE + 6),
+        (
+            1.0,
+            [0.7] * (ALPHAS_WITHOUT_FALL + 3) + [0.6, 0.4, 0.5],
+            ALPHAS_WITHOUT_FALL + 6,
+        ),
         # The first alpha has learned nearly all.
         (0.1, [1.0, 0.5, 0.41], 3),
         (0.2, [1.0, 0.5, 0.41, 0.4], 4),
@@ -219,7 +223,7 @@ def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):
     n_rows = len(data.weight)
     folds = cross_validation_folds(spec, data, 3)
     for several, n_held_out in ((folds, n_rows), (4 * folds, n_rows), (folds[:1], 40)):
-        smoothing = training.comparing(several).spec.smoothing
+        smoothing = training.with_limited_losses(several).spec.smoothing
         assert smoothing == pytest.approx(1.0 / (n_held_out + 1.0))
 
 
