@@ -135,6 +135,16 @@ def test_empty_chunks(kind):
     assert_allclose(model.score(lazy, lazy_y), expected.score(data[rows], y[rows]))
 
 
+@pytest.mark.parametrize("labels", [WORDS, Y - 1.0], ids=["text", "numbers"])
+def test_empty_chunks_and_class_weights(labels):
+    frame = framed(X).assign(day=series(np.arange(len(Y)) // 100), y=series(labels))
+    frame = frame[frame.day != 1]
+    rows = np.arange(len(Y)) // 100 != 1
+    model = clone(LINEAR).set_params(class_weight="balanced")
+    found = fit(model, frame[COLUMNS], frame.y)
+    assert_same_optimum(found, fit(plain(model), X[rows], labels[rows]))
+
+
 @each_dask_class
 def test_classes_of_some_chunks_only(model):
     order = np.argsort(Y, kind="stable")

@@ -113,8 +113,10 @@ class Reader(NamedTuple):
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""
         classes = self.target.classes
-        if labels.ndim == 2 or not len(labels):
+        if labels.ndim == 2:
             return labels
+        if not len(labels):
+            return np.empty(0, np.intp)
         codes = np.searchsorted(classes, labels)
         unknown = classes[np.minimum(codes, len(classes) - 1)] != labels
         if unknown.any():
