@@ -51,7 +51,11 @@ def names_of(drawn):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-@pytest.mark.parametrize("before", [[], [MinMaxScaler()]], ids=["alone", "scaled"])
+@pytest.mark.parametrize(
+    "before",
+    [[], [MinMaxScaler()], ["passthrough"], [None, "passthrough"]],
+    ids=["alone", "scaled", "passthrough", "several"],
+)
 def test_a_pipeline_is_drawn(display, before):
     pipeline = make_pipeline(*before, LogisticNN()).fit(X, Y)
     rows = (X, Y) if display is CoefficientDisplay else ()

@@ -138,9 +138,12 @@ def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
     if given is not None or hasattr(model, "feature_names_in_"):
         return given
     try:
-        return [escape_dollars(name) for name in before.get_feature_names_out()]
+        names = before.get_feature_names_out()
     except (AttributeError, ValueError):  # a step that cannot name its columns
         return None
+    if names is None:  # all steps are "passthrough"
+        return None
+    return [escape_dollars(name) for name in names]
 
 
 def class_labels(estimator: Any, class_names: Any) -> np.ndarray:
