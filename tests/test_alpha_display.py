@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from checks import assert_chosen
-from models import CHOOSING, LINEAR, NETWORK, fit, independent_classes
+from models import (
+    CHOOSING,
+    LINEAR,
+    NETWORK,
+    fit,
+    ignores_max_iter,
+    independent_classes,
+)
 from sknn_simple import AlphaDisplay, LogisticNN, OneHiddenMLP
 
 each_choosing_model = pytest.mark.parametrize(
@@ -115,6 +123,14 @@ def test_a_fit_that_tried_no_alpha_is_refused(model, reason):
     with pytest.raises(ValueError, match=f"AlphaDisplay shows .*{reason}"):
         AlphaDisplay.from_estimator(model)
     assert not plt.get_fignums()
+
+
+@ignores_max_iter
+@each_choosing_model
+def test_a_fit_that_only_evaluates_tries_no_alpha(model):
+    model = with_a_validation_set(clone(model).set_params(max_iter=0))
+    with pytest.raises(ValueError, match=r"has none: max_iter=0 only evaluates"):
+        AlphaDisplay.from_estimator(model)
 
 
 def test_several_models_on_one_axis():

@@ -114,7 +114,8 @@ class AlphaDisplay(Display):
         ------
         ValueError
             If the fit did not try several values: alpha was given,
-            ``early_stopping=True`` used its small alpha, or there were too few rows.
+            ``early_stopping=True`` used its small alpha, ``max_iter=0`` only evaluated,
+            or there were too few rows.
         """
         estimator, *_ = cls._fitted_model(estimator)
         display = cls(
@@ -218,10 +219,12 @@ def _tried(estimator: Any) -> dict[str, Any]:
         }
     if table is not None:
         reason = "its search ended before it tried one, or there were too few rows"
-    elif estimator.alpha == "auto":
+    elif estimator.alpha != "auto":
+        reason = f"alpha={estimator.alpha!r} was given"
+    elif getattr(estimator, "early_stopping", False):
         reason = "early_stopping=True uses a small alpha without a search"
     else:
-        reason = f"alpha={estimator.alpha!r} was given"
+        reason = "max_iter=0 only evaluates, without a search"
     raise ValueError(
         "AlphaDisplay shows the values of alpha that a fit with alpha='auto' tried, "
         f"but this {type(estimator).__name__} has none: {reason}."
