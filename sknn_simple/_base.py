@@ -25,7 +25,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._fit_warnings import fit_warnings
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
-from sknn_simple._optim.stopping import OUTCOMES
+from sknn_simple._optim.stopping import OUTCOMES, iterations
 from sknn_simple._parameters import Options, name_hint, suggestion
 from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
@@ -396,9 +396,8 @@ class BaseNN(
         name, record = type(self).__name__, None
         if {"converged_", "n_iter_", "alpha_"} <= vars(self).keys():
             ended = "converged" if self.converged_ else "not converged"
-            plural = "s" * (self.n_iter_ != 1)
-            record = f"{ended} after {self.n_iter_} iteration{plural}, "
-            record += f"alpha_ = {self.alpha_:.3g}"
+            counted, alpha = iterations(self.n_iter_), f"{self.alpha_:.3g}"
+            record = f"{ended} after {counted}, alpha_ = {alpha}"
         return VisualBlock(
             "single", self, names=name, name_details=str(self), name_caption=record
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sknn_simple._optim.stopping import OUTCOMES
+from sknn_simple._optim.stopping import OUTCOMES, iterations
 from sknn_simple._training.alpha import Search
 from sknn_simple._training.train import Trained
 
@@ -61,7 +61,7 @@ def _of_minimisation(model: Any, trained: Trained) -> str:
         explanation = "a callback asked to stop"
     if not explanation:
         return ""
-    text = f" stopped after {model.n_iter_} iterations because "
+    text = f" stopped after {iterations(model.n_iter_)} because "
     text += explanation.format(max_iter=model.max_iter, solver=model.solver_)
     threshold = trained.criteria.threshold(trained.loss)
     if trained.grad_norm > threshold:

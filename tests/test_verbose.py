@@ -1,8 +1,10 @@
 """What verbose=1 prints."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from models import NETWORK, each_class, each_model_and_solver, independent_classes
 
@@ -30,6 +32,18 @@ def test_the_table_is_readable(model, solver, capsys):
     # Numbers stand below their names, and lines fit into a terminal.
     assert {len(row) for row in rows} == {len(header)}
     assert len(header) <= 79
+
+
+@pytest.mark.parametrize(
+    ("max_iter", "counted"),
+    [(0, "0 iterations"), (1, "1 iteration"), (2, "2 iterations")],
+)
+@each_class
+def test_one_iteration_is_no_plural(model, max_iter, counted, capsys):
+    model = clone(model).set_params(verbose=1, max_iter=max_iter, alpha=1.0)
+    with pytest.warns(ConvergenceWarning, match=f"stopped after {counted} because"):
+        model.fit(X, Y)
+    assert capsys.readouterr().out.endswith(f" after {counted}\n")
 
 
 def test_each_start_has_its_table(capsys):

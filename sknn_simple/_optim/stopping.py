@@ -66,6 +66,11 @@ OUTCOMES: dict[str, Outcome] = {
 }
 
 
+def iterations(count: int) -> str:
+    """Return the number of iterations in words: "1 iteration", "2 iterations"."""
+    return f"{count} iteration{'s' * (count != 1)}"
+
+
 class EvaluationLost(RuntimeError):
     """f can no longer be evaluated, for example because its workers are gone."""
 

@@ -3,7 +3,7 @@
 import time
 
 from sknn_simple._optim.history import Iterate, Observer
-from sknn_simple._optim.stopping import OUTCOMES
+from sknn_simple._optim.stopping import OUTCOMES, iterations
 from sknn_simple._training.early_stopping import EarlyStopping
 
 
@@ -54,7 +54,7 @@ class ProgressTable(Observer):
     def on_stop(self, outcome: str) -> None:
         """Print why training ended."""
         explanation = OUTCOMES[outcome].summary.format(max_iter=self._max_iter)
-        print_line(f"{self._prefix}{explanation} after {self._n_iter} iterations")
+        print_line(f"{self._prefix}{explanation} after {iterations(self._n_iter)}")
 
 
 def print_line(text: str) -> None:
