@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from sknn_simple._inference.report import listed
+from sknn_simple._names import column_names
 from sknn_simple._optim.stopping import OUTCOMES, iterations
 from sknn_simple._training.alpha import Search
 from sknn_simple._training.train import Trained
-
-# Of the columns that separate the classes.
-_MOST_NAMES = 10
 
 
 def fit_warnings(model: Any, search: Search | None, trained: Trained) -> Iterator[str]:
@@ -36,18 +35,14 @@ def _of_search(search: Search | None) -> str:
 def _of_separation(model: Any, trained: Trained) -> str:
     if trained.separating is None:
         return ""
-    names = getattr(model, "feature_names_in_", None)
-    listed = ", ".join(
-        f"column {c}" if names is None else repr(str(names[c]))
-        for c in trained.separating[:_MOST_NAMES]
-    )
-    if (n_more := len(trained.separating) - _MOST_NAMES) > 0:
-        listed += f" and {n_more} more"
-    remove = f", or remove the columns each of which separates them: {listed}"
+    remove, names = "", column_names(model)
+    if trained.separating:
+        which = listed([names[column] for column in trained.separating])
+        remove = f", or remove the columns each of which separates them: {which}"
     return (
         " with alpha=0 has no optimum, because the classes can be separated: weights "
         "grow until tol ends the fit, and their size means nothing. Use alpha='auto' "
-        f"or another alpha > 0{remove if listed else ''}."
+        f"or another alpha > 0{remove}."
     )
 
 

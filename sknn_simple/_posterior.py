@@ -18,6 +18,7 @@ from sknn_simple._inference.report import listed, summarize
 from sknn_simple._inference.summary import Summary, check_level, normal_quantile
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
+from sknn_simple._names import column_names
 from sknn_simple._posterior_checks import (
     check_model,
     check_parameters,
@@ -207,10 +208,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
 
     @cached_property
     def _names(self) -> list[str]:
-        given = getattr(self.model, "feature_names_in_", None)
-        if given is None:
-            return [f"x{i}" for i in range(self.model.n_features_in_)]
-        return [str(name) for name in given]
+        return column_names(self.model)
 
     @property
     def parameter_names(self) -> list[str]:

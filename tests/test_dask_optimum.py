@@ -225,7 +225,7 @@ def test_separable_classes(whole):
     if not whole:
         y = np.where(table[:, 2] == 0.0, 1, y)
     model = clone(LINEAR).set_params(alpha=0.0)
-    with pytest.warns(ConvergenceWarning, match="no optimum.*column 2") as caught:
+    with pytest.warns(ConvergenceWarning, match="no optimum.*'x2'") as caught:
         model.fit(chunked(table), chunked(y))
     assert len(caught) == 1
     assert caught[0].filename == __file__

@@ -81,14 +81,14 @@ def quasi_separated():
 
 
 CASES = {
-    "apart": (np.arange(20.0)[:, None], np.arange(20) > 9, "column 0"),
+    "apart": (np.arange(20.0)[:, None], np.arange(20) > 9, "'x0'"),
     "apart but for a tie": (np.r_[0.0, 1, 2, 2, 3][:, None], [0, 0, 0, 1, 1], "column"),
-    "a category": (*quasi_separated(), "column 1"),
+    "a category": (*quasi_separated(), "'x1'"),
     "iris": (*load_iris(return_X_y=True), ""),
     "a label": (
         np.arange(20.0)[:, None],
         np.column_stack([np.arange(20) > 9, np.arange(20) % 2]).astype(int),
-        "column 0",
+        "'x0'",
     ),
 }
 
@@ -140,7 +140,7 @@ def test_a_column_that_is_not_the_cause_is_not_named(seed, kind):
         with pytest.warns(ConvergenceWarning) as caught:
             estimator.fit(X, y)
         text = str(caught[-1].message)
-        assert text.endswith("each of which separates them: column 2.")
+        assert text.endswith("each of which separates them: 'x2'.")
 
 
 def warning_of(model, X, y):
@@ -155,7 +155,7 @@ def test_a_column_that_separates_groups_of_classes_is_named():
     X = rng.standard_normal((200, 3))
     X[:, 1] = rng.uniform(size=200) + 2.0 * (y > 1)
     text = warning_of(LogisticNN(alpha=0), X, y)
-    assert text.endswith("each of which separates them: column 1.")
+    assert text.endswith("each of which separates them: 'x1'.")
 
 
 def test_without_an_intercept_no_column_is_named():
@@ -165,7 +165,7 @@ def test_without_an_intercept_no_column_is_named():
     first = rng.uniform(0.1, 1.0, 200) * np.where(y, 1.0, -1.0)
     X = np.column_stack([first, rng.uniform(5.0, 6.0, 200) + 2.0 * y])
     assert "column" not in warning_of(LogisticNN(alpha=0, fit_intercept=False), X, y)
-    assert "column 0, column 1." in warning_of(LogisticNN(alpha=0), X, y)
+    assert "'x0', 'x1'." in warning_of(LogisticNN(alpha=0), X, y)
 
 
 def test_bounds_that_forbid_a_separation_leave_an_optimum():
@@ -179,15 +179,15 @@ def test_bounds_that_forbid_a_separation_leave_an_optimum():
 
 
 def test_a_separation_that_bounds_allow_is_found():
-    """Fit and Posterior agree: they make the same test."""
+    """Fit and Posterior agree: they make the same test, and name the columns alike."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 3))
     y = (X[:, 0] + rng.normal(size=100) > 0.0).astype(int)
     X[:, 2] = (y == 1) & (X[:, 1] > 0.5)  # never 1 in the first class
-    with pytest.warns(ConvergenceWarning, match=rf"{SEPARABLE}.*column 2\.$"):
+    with pytest.warns(ConvergenceWarning, match=rf"{SEPARABLE}.*'x2'\.$"):
         model = LogisticNN(alpha=0, monotonic_cst=[0, 0, 1]).fit(X, y)
     assert not model.converged_
-    with pytest.raises(ValueError, match="separable"):
+    with pytest.raises(ValueError, match=r"by each of these columns: 'x2'\)"):
         Posterior(model, X, y)
 
 
@@ -195,7 +195,7 @@ def test_ten_of_many_columns_are_named():
     y = np.arange(60) % 2
     X = np.random.default_rng(0).normal(size=(60, 30)) + 20.0 * y[:, None]
     text = warning_of(LogisticNN(alpha=0), X, y)
-    assert text.count("column ") == 10
+    assert text.count("'x") == 10
     assert text.endswith(" and 20 more.")
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
+from sknn_simple._names import column_names
 from sknn_simple._validation import validate_features
 
 MAX_NAME = 30
@@ -128,9 +129,7 @@ def column_units(
 
 def input_names(estimator: Any, feature_names: Any) -> np.ndarray:
     """Return one name per feature: the given ones, those of ``fit``, or x0, x1, …."""
-    numbered = [f"x{i}" for i in range(estimator.n_features_in_)]
-    own = getattr(estimator, "feature_names_in_", numbered)
-    return _names("feature", "features", feature_names, own)
+    return _names("feature", "features", feature_names, column_names(estimator))
 
 
 def _names_made_by(before: Pipeline, model: Any, given: Any) -> Any:
