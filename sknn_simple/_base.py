@@ -130,7 +130,8 @@ class BaseNN(
             validation rows without use. The estimator is then as it was before.
         KeyboardInterrupt
             If Ctrl-C comes before or after the minimisation of J and the search for
-            alpha. The estimator is then as it was before.
+            alpha, or while ``n_jobs`` processes train and no start has ended. The
+            estimator is then as it was before.
 
         Warns
         -----

@@ -112,7 +112,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     n_jobs : int, default=None
         Number of starts, or of folds of ``alpha="auto"``, that joblib trains at the
         same time; None is 1 unless in a :obj:`joblib.parallel_config`. The result does
-        not depend on it.
+        not depend on it. If it is not 1, Ctrl-C keeps only the starts that have ended.
     early_stopping : bool, default=False
         Compute the log-loss of validation rows at every iteration, stop if it no longer
         falls, and keep the best iterate. The validation rows are ``X_val`` and

@@ -1,6 +1,6 @@
 """Training from several starts, one by one or in parallel, and choice of the best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -63,18 +63,35 @@ def train_each(
     """Train from each start, in order.
 
     If a start was interrupted, or a callback asks to skip the others, the later ones
-    are skipped.
+    are skipped. Ctrl-C while this process waits for others ends them; the starts that
+    have ended are kept. It is raised if there are none.
     """
     numbered = enumerate(starts)
     if len(starts) == 1 or effective_n_jobs(n_jobs) == 1:
         results = (train_from(number, start) for number, start in numbered)
-    else:
-        asked: list[int] = []
-        jobs = (
-            delayed(_train_unless_asked)(train_from, asked, number, start)
-            for number, start in numbered
-        )
-        results = filter(None, Parallel(n_jobs=n_jobs)(jobs))
+        return _wanted(results)
+    asked: list[int] = []
+    jobs = (
+        delayed(_train_unless_asked)(train_from, asked, number, start)
+        for number, start in numbered
+    )
+    ended: dict[int, tuple[Trained, bool] | None] = {}
+    interrupted = False
+    try:
+        # Results are entered one by one: Ctrl-C leaves those that have come.
+        ended.update(_as_they_end(jobs, n_jobs))
+    except KeyboardInterrupt:
+        if not any(ended.values()):
+            raise
+        interrupted = True
+    fits = _wanted(filter(None, (ended[number] for number in sorted(ended))))
+    if interrupted:
+        fits[-1] = fits[-1]._replace(outcome="interrupted")
+    return fits
+
+
+def _wanted(results: Iterable[tuple[Trained, bool]]) -> list[Trained]:
+    """Return the fits up to the first after which the others are skipped."""
     fits: list[Trained] = []
     for fit, leave_the_rest in results:
         fits.append(fit)
@@ -83,20 +100,30 @@ def train_each(
     return fits
 
 
+def _as_they_end(jobs: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
+    """Return the results of jobs in the order in which these end."""
+    try:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:
+        # joblib < 1.4, and some backends, return all results at the end.
+        parallel = Parallel(n_jobs=n_jobs)
+    return parallel(jobs)
+
+
 def _train_unless_asked(
     train_from: TrainFrom, asked: list[int], number: int, start: np.ndarray
-) -> tuple[Trained, bool] | None:
+) -> tuple[int, tuple[Trained, bool] | None]:
     """Train from a start; None if a callback of an earlier one asked to skip it.
 
     Threads share `asked`. Other processes have copies: they train from all starts, and
     `train_each` drops the results.
     """
     if asked and min(asked) < number:
-        return None
+        return number, None
     trained, leave_the_rest = train_from(number, start)
     if leave_the_rest:
         asked.append(number)
-    return trained, leave_the_rest
+    return number, (trained, leave_the_rest)
 
 
 def best(fits: list[Trained]) -> Trained:

@@ -1,5 +1,9 @@
 """Several starts: in which order, on which threads, and which of them is kept."""
 
+import contextlib
+import os
+import signal
+import sys
 import threading
 import time
 
@@ -98,6 +102,70 @@ def test_errors_are_raised(n_jobs):
 
     with pytest.raises(ZeroDivisionError, match="of a start"):
         train_each(train_from, STARTS, n_jobs)
+
+
+# Ctrl-C while other processes train --------------------------------------------------
+
+
+def until_interrupted(folder, ended, pause):
+    """Return a training that interrupts this process after the starts of `ended`.
+
+    The other starts never end by themselves.
+    """
+    process = os.getpid()
+
+    def train_from(number, start):
+        if number not in ended:
+            while len(list(folder.iterdir())) < len(ended):
+                time.sleep(0.01)
+            time.sleep(pause)
+            os.kill(process, signal.SIGINT)
+            threading.Event().wait()
+        (folder / str(number)).touch()
+        return trained(float(number)), False
+
+    return train_from
+
+
+@pytest.fixture
+def _signals_are_interrupts():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+interrupts = pytest.mark.skipif(
+    sys.platform == "win32", reason="a process cannot send Ctrl-C to one other there"
+)
+
+
+@interrupts
+@pytest.mark.usefixtures("_signals_are_interrupts")
+@pytest.mark.filterwarnings("error")
+def test_starts_that_have_ended_are_kept_if_ctrl_c_comes(tmp_path):
+    # The results may still be on their way if the signal comes: then it comes later.
+    fits = []
+    for pause in (0.1, 1.0, 10.0):
+        folder = tmp_path / str(pause)
+        folder.mkdir()
+        with contextlib.suppress(KeyboardInterrupt):
+            fits = train_each(until_interrupted(folder, {0, 2, 3}, pause), STARTS, 2)
+            break
+    losses = [fit.loss for fit in fits]
+    assert losses
+    assert losses == sorted(losses)
+    assert set(losses) <= {0.0, 2.0, 3.0}
+    assert best(fits).outcome == "interrupted"
+    # The processes are replaced by new ones.
+    fits = train_each(ends_at(["gradient"] * 4)[0], STARTS, 2)
+    assert [fit.outcome for fit in fits] == ["gradient"] * 4
+
+
+@interrupts
+@pytest.mark.usefixtures("_signals_are_interrupts")
+def test_ctrl_c_is_raised_if_no_start_has_ended(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train_each(until_interrupted(tmp_path, set(), 0.0), STARTS, 2)
 
 
 # The best -----------------------------------------------------------------------------
