@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from sknn_simple._base import BaseNN
 from sknn_simple._chunks.collections import (
@@ -138,9 +138,7 @@ class OnChunks(BaseNN):
         self._network_and_signs(source.without_rows(np.arange(2)))
         engine = Engine(self._used_client(), self.worker_patience)
         aside = self._aside(X_val)
-        target = target_of(
-            count_labels(engine, source, aside), self.class_weight, aside
-        )
+        target = self._counted(engine, source, aside)
         none = source.without_rows(target.classes, target.multilabel)
         network, _ = self._network_and_signs(none)
         if engine.client is not None and self.persist:
@@ -174,6 +172,12 @@ class OnChunks(BaseNN):
         with warnings.catch_warnings():  # those of the conversion are enough
             warnings.simplefilter("ignore")
             validate_validation_set(self, none, X_val, *of_rows)
+
+    def _counted(self, engine: Engine, source: Source, aside: Aside | None) -> Target:
+        counted = count_labels(engine, source, aside)
+        if any(chunk.is_column for chunk in counted):
+            column_or_1d(np.empty((1, 1)), warn=True)  # warns as the plain estimator
+        return target_of(counted, self.class_weight, aside)
 
     def _counted_validation(
         self, engine: Engine, target: LabelTotals, *given: Any

@@ -182,12 +182,15 @@ def _encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     return classes, codes
 
 
-def labels_or_indicator(y: Any) -> np.ndarray:
-    """Return labels (n_samples,), or an indicator matrix (n_samples, n_labels)."""
+def labels_or_indicator(y: Any, *, warn: bool = True) -> np.ndarray:
+    """Return labels (n_samples,), or an indicator matrix (n_samples, n_labels).
+
+    Labels that are a column give a DataConversionWarning, unless `warn` is False.
+    """
     y = plain_labels(y.toarray() if sparse.issparse(y) else y)
     if _is_multilabel(y):
         return _indicator(y)
-    return y if y.ndim == 1 else column_or_1d(y, warn=True)
+    return y if y.ndim == 1 else column_or_1d(y, warn=warn)
 
 
 def plain_labels(y: np.ndarray) -> np.ndarray:

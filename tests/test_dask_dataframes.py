@@ -1,5 +1,6 @@
 """Dask dataframes, chunks of unknown sizes, and labels of every kind."""
 
+import warnings
 from enum import Enum
 
 import dask.array as da
@@ -25,6 +26,7 @@ from chunked import (
 )
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 
 from models import fit, outputs
 
@@ -274,6 +276,22 @@ def test_decisions_of_two_classes_are_a_series():
     lazy = model.decision_function(framed(X))
     assert isinstance(lazy, dd.Series)
     assert lazy.name == lazy.compute().name == "decision_function"
+
+
+@pytest.mark.parametrize("kind", ["frame", "array", "in memory"])
+def test_a_column_of_labels_is_one_warning(kind, expected):
+    lazy = {"frame": framed, "array": chunked, "in memory": np.asarray}
+    y, model = lazy[kind](Y[:, None]), clone(LINEAR)
+    with pytest.warns(DataConversionWarning) as caught:
+        model.fit(chunked(X), y)
+    with pytest.warns(DataConversionWarning) as of_plain:
+        fit(plain(LINEAR), X, Y[:, None])
+    assert [str(each.message) for each in caught] == [str(of_plain[0].message)]
+    assert_same_optimum(model, expected)
+    # y_val gives none, as that of the plain estimator.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(alpha="auto").fit(chunked(X), Y, X_val=chunked(X), y_val=y)
 
 
 def test_labels_are_the_columns_of_an_indicator():

@@ -61,6 +61,8 @@ class ChunkLabels(NamedTuple):
     aside: np.ndarray
     # The number of rows of positive weight, likewise.
     counts: np.ndarray
+    # Whether the labels are a column of a table, (n_rows, 1).
+    is_column: bool
 
 
 def read_labels(
@@ -82,7 +84,10 @@ def read_labels(
         mask = aside.rows(labels, number)
         apart = class_totals(codes[mask], relative[mask], len(classes))
     counts = class_totals(codes, (relative > 0.0).astype(np.float64), len(classes))
-    return ChunkLabels(n_rows, classes, multilabel, largest, totals, apart, counts)
+    is_column = np.ndim(y) == 2 and not multilabel
+    return ChunkLabels(
+        n_rows, classes, multilabel, largest, totals, apart, counts, is_column
+    )
 
 
 def checked_labels(
@@ -95,7 +100,8 @@ def checked_labels(
             y = y.toarray()
         if len(y) == 0:
             return np.asarray(y), np.empty(0)
-        labels = labels_or_indicator(np.asarray(present_labels(y)))
+        # `fit` warns once of labels that are a column, not each pass of each chunk.
+        labels = labels_or_indicator(np.asarray(present_labels(y)), warn=False)
     if weight is None:
         return labels, np.ones(len(labels))
     with naming_the_chunk(number, f"sample_weight{suffix}"):
