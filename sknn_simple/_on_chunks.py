@@ -173,7 +173,9 @@ class OnChunks(BaseNN):
             warnings.simplefilter("ignore")
             validate_validation_set(self, none, X_val, *of_rows)
 
-    def _counted(self, engine: Engine, source: Source, aside: Aside | None) -> Target:
+    def _counted(
+        self, engine: Engine, source: Source, aside: Aside | None
+    ) -> LabelTotals:
         counted = count_labels(engine, source, aside)
         if any(chunk.is_column for chunk in counted):
             column_or_1d(np.empty((1, 1)), warn=True)  # warns as the plain estimator
