@@ -1,5 +1,6 @@
 """What CoefficientDisplay computes and draws, and what it refuses."""
 
+import dataclasses
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -323,6 +324,29 @@ def test_texts_above_and_below_do_not_overlap(n_axes, scale):
     ]
     assert len(titles) == len(drawn)
     assert titles[-1].x1 <= drawn[0].figure_.bbox.x1
+
+
+@pytest.mark.parametrize(
+    "name", ["Mean change of the probability", "Log odds against a class of long name"]
+)
+def test_labels_of_narrow_axes_are_inside_the_figure_and_apart(name):
+    figure, axes = plt.subplots(1, 2, layout="constrained")
+    for ax in axes:
+        display = dataclasses.replace(made_up(3), value_name=f"{name} per std. dev.")
+        display.plot(ax)
+    figure.canvas.draw()
+    left, right = (ax.xaxis.label.get_window_extent() for ax in axes)
+    assert figure.bbox.x0 <= left.x0
+    assert left.x1 < right.x0
+    assert right.x1 <= figure.bbox.x1
+    assert min(left.y0, right.y0) >= figure.bbox.y0
+
+
+def test_a_label_with_a_formula_is_one_line():
+    _, axes = plt.subplots(1, 2, layout="constrained")
+    name = "Log odds against $x + y$ per std. dev."
+    dataclasses.replace(made_up(3), value_name=name).plot(axes[0])
+    assert axes[0].get_xlabel() == name
 
 
 def test_options_reach_the_points():

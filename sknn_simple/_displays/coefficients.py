@@ -1,5 +1,6 @@
 """CoefficientDisplay: what matters, and how sure that is."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -287,7 +288,10 @@ class CoefficientDisplay(Display):
         ax = self._set_axes(plt, ax, inches)
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
         self._draw_points(plt, ax, series, point_kw)
-        ax.set(xlabel=self.value_name, ylim=(len(names) - 0.4, -0.6))
+        label = self.value_name
+        if ax.figure.get_layout_engine() is not None:  # it makes room for more lines
+            label = _wrapped(label, width)
+        ax.set(xlabel=label, ylim=(len(names) - 0.4, -0.6))
         ax.set_yticks(range(len(names)), names)
         _space_labels(ax, width)
         ax.grid(alpha=0.25)
@@ -343,6 +347,13 @@ def _space_labels(ax: Any, width: float) -> None:
     n_intervals = max(int(width / 0.6), 1)
     # Steps of 2.5 would have longer labels.
     ax.xaxis.set_major_locator(MaxNLocator(n_intervals, steps=[1, 2, 4, 5, 10]))
+
+
+def _wrapped(label: str, width: float) -> str:
+    """Return a label in lines of about `width` inches; a formula is not cut."""
+    if "$" in label.replace(r"\$", ""):
+        return label
+    return textwrap.fill(label, max(int(width / 0.07), 16), break_long_words=False)
 
 
 def _base(model: Any, reference: Any) -> int:
