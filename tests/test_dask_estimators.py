@@ -63,6 +63,14 @@ def test_rows_in_memory_are_fitted_as_by_the_plain_estimator(model):
     assert_same_bits(fit(model, X, Y), fit(plain(model), X, Y), X)
 
 
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_a_chunk_with_many_classes_is_no_reason_to_warn(kind):
+    # 60 classes: more than half of the rows of each chunk, but not of all.
+    y = (np.arange(len(Y)) % 60).astype(kind)
+    model = clone(LINEAR).set_params(tol=1e-2).fit(chunked(X), chunked(y))
+    assert len(model.classes_) == 60
+
+
 @each_dask_class
 def test_every_parameter_has_its_constraint(model):
     assert set(model._parameter_constraints) == set(model.get_params())

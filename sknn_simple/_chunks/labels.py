@@ -100,8 +100,11 @@ def checked_labels(
             y = y.toarray()
         if len(y) == 0:
             return np.asarray(y), np.empty(0)
+        y = np.asarray(present_labels(y))
         # `fit` warns once of labels that are a column, not each pass of each chunk.
-        labels = labels_or_indicator(np.asarray(present_labels(y)), warn=False)
+        # Twice the rows: scikit-learn warns of more classes than half of the rows, of
+        # which a chunk has only a part.
+        labels = labels_or_indicator(np.concatenate([y, y]), warn=False)[: len(y)]
     if weight is None:
         return labels, np.ones(len(labels))
     with naming_the_chunk(number, f"sample_weight{suffix}"):
