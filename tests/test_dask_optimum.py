@@ -25,6 +25,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from models import SOLVERS, each_solver, fit
+from sknn_simple._training.heuristics import BIAS_ROWS, Thresholds
 
 pytestmark = pytest.mark.timeout(120)
 WEIGHT = np.random.default_rng(0).gamma(1.0, size=len(Y))
@@ -286,6 +287,25 @@ def test_the_evidence_of_many_parameters_is_exact():
     # Two random probes estimate log|H|: with an error of about 5, as measured.
     assert_allclose(model.alpha_, expected.alpha_, rtol=0.2)
     assert abs(model.log_evidence_ - expected.log_evidence_) < 10.0
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_the_evidence_of_many_classes(is_sparse):
+    """Both estimate traces, from the same random probes."""
+    n_classes, n_columns = BIAS_ROWS + 1, 75
+    assert n_columns * n_classes > Thresholds().subsample_params
+    rng = np.random.default_rng(0)
+    y = np.arange(450) % n_classes
+    data = rng.normal(size=(n_classes, n_columns))[y] + rng.normal(
+        size=(450, n_columns)
+    )
+    data = np.where(np.abs(data) < 0.7, 0.0, data)
+    model = clone(LINEAR).set_params(alpha="auto", tol=1e-5)
+    expected = fit(plain(model), data, y, WEIGHT)
+    cut = csr_chunks if is_sparse else chunked
+    model = fit(model, cut(data, 250), chunked(y, 250), chunked(WEIGHT, 250))
+    assert_same_alpha(model, expected)
+    assert_allclose(model.log_evidence_, expected.log_evidence_, rtol=1e-6)
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -112,6 +112,14 @@ def _product(J: Objective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
     return J.curvature(theta).product(v)
 
 
+def _bias_product(J: LinearObjective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return J.curvature(theta).bias_product(v)
+
+
+def _bias_block(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
+    return J.curvature(theta).bias_block()
+
+
 def _matrix(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
     return J.curvature(theta).matrix()
 
@@ -153,6 +161,20 @@ class ChunkedCurvature(Curvature):
         """Return the Hessian times v."""
         J = self._chunked
         return J.blocks.sum(_product, self._theta, v) + J.penalty_root**2 * v
+
+    def bias_product(self, v: np.ndarray) -> np.ndarray:
+        """Return the entries of the K biases in the Hessian times v, (K,)."""
+        J = self._chunked
+        biases = J.network.layout.slices["intercept"]
+        product = J.blocks.sum(_bias_product, self._theta, v)
+        return product + J.penalty_root[biases] ** 2 * v[biases]
+
+    def bias_block(self) -> np.ndarray:
+        """Return the block of the K biases in the Hessian, (K, K)."""
+        J = self._chunked
+        biases = J.network.layout.slices["intercept"]
+        penalty = np.diag(J.penalty_root[biases] ** 2)
+        return J.blocks.sum(_bias_block, self._theta) + penalty
 
     def matrix(self) -> np.ndarray:
         """Return the Hessian of the linear network, (size, size)."""

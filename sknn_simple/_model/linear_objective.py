@@ -84,6 +84,46 @@ class LinearCurvature(Curvature):
         _, product = J.blocks.sum(term, (J.size,), J.workers)
         return J.pull_back(product) + J.penalty_root**2 * v
 
+    def bias_product(self, v: np.ndarray) -> np.ndarray:
+        """Return the entries of the K biases in the Hessian times v, (K,).
+
+        That is 1ᵀ C (X v) + ρ² v, without the pass back to the weights.
+        """
+        J, P = self._linear, self._probability
+        direction, biases = J.params(v), J.network.layout.slices["intercept"]
+
+        def term(block: Block, total: np.ndarray) -> float:
+            X = J.blocks.features(block, J.workspace)
+            tangent = J.network.forward(direction, X, J.workspace)
+            J.loss.curvature_product(P[block.rows], block.loss_weight, tangent)
+            total += tangent.sum(axis=0)
+            return 0.0
+
+        _, product = J.blocks.sum(term, (J.network.n_outputs,), J.workers)
+        return product + J.penalty_root[biases] ** 2 * v[biases]
+
+    def bias_block(self) -> np.ndarray:
+        """Return the block of the K biases in the Hessian, (K, K)."""
+        J, P = self._linear, self._probability
+        n_outputs = J.network.n_outputs
+
+        def term(block: Block, total: np.ndarray) -> float:
+            factors = J.loss.covariance_factors(P[block.rows], block.loss_weight)
+            diagonal, root = factors
+            total += np.diag(diagonal.sum(axis=0))
+            if root is not None:
+                total -= root.T @ root
+            return 0.0
+
+        _, total = J.blocks.sum(term, (n_outputs, n_outputs), J.workers)
+        if J.loss.shift_invariant:
+            # Each row sums to 0. If nearly all rows of X are saturated, p - p² would be
+            # rounding.
+            np.fill_diagonal(total, 0.0)
+            np.fill_diagonal(total, -total.sum(axis=1))
+        biases = J.network.layout.slices["intercept"]
+        return total + np.diag(J.penalty_root[biases] ** 2)
+
     def matrix(self) -> np.ndarray:
         """Return the Hessian, (size, size).
 

@@ -32,9 +32,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
+from scipy.sparse.linalg import LinearOperator
 
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
+    BIAS_ROWS,
     LANCZOS_PROBES,
     LANCZOS_STEPS,
     MAX_STEP,
@@ -171,9 +173,9 @@ class _Biases(NamedTuple):
 
     # Their places in θ, (b,).
     places: np.ndarray
-    # H_bb⁻¹, (b, b), and H_bb⁻¹ H_bw, (b, d).
+    # H_bb⁻¹, (b, b), and H_bb⁻¹ H_bw, (b, d): an operator if there are many biases.
     inverse: np.ndarray
-    coupling: np.ndarray
+    coupling: np.ndarray | LinearOperator
     # b/2 log 2π - ½ log|H_bb|.
     log_volume: float
 
@@ -240,10 +242,12 @@ def _curvature(
     likelihood: Likelihood, theta: np.ndarray, hessian: np.ndarray | None = None
 ) -> _Curvature:
     L, total, unit, max_size = likelihood
-    curvature = L.curvature(theta)
     free = np.flatnonzero(unit > 0.0)
     unit = np.maximum(unit[free], SMALLEST_UNIT)
     places = np.arange(L.size)[L.network.layout.slices.get("intercept", slice(0))]
+    if hessian is None and len(places) > BIAS_ROWS and L.size > max_size:
+        return _without_rows(likelihood, theta, free, unit, places)
+    curvature = L.curvature(theta)
     A = None
     if hessian is None and L.size <= max_size:
         hessian = curvature.matrix()
@@ -266,6 +270,46 @@ def _curvature(
 
     biases = _Biases(places, inverse, coupling, log_volume)
     return _Curvature(hessian, free, unit, biases, A, product)
+
+
+def _without_rows(
+    likelihood: Likelihood,
+    theta: np.ndarray,
+    free: np.ndarray,
+    unit: np.ndarray,
+    places: np.ndarray,
+) -> _Curvature:
+    """Return the curvature without forming H_bw, which has K² p entries.
+
+    A v holds the weights' entries of H (v, -u), with u = H_bb⁻¹ H_bw v.
+    """
+    L, total = likelihood.loss, likelihood.total
+    curvature = L.curvature(theta)
+    block = total * curvature.bias_block()
+    inverse, log_volume = _inverse(block, L.loss.shift_invariant)
+
+    def direction(v: np.ndarray | float, u: np.ndarray | float) -> np.ndarray:
+        full = np.zeros(L.size)
+        full[free], full[places] = v / unit, u
+        return full
+
+    def coupled(v: np.ndarray) -> np.ndarray:
+        return inverse @ (total * curvature.bias_product(direction(v, 0.0)))
+
+    def of_weights(v: np.ndarray | float, u: np.ndarray) -> np.ndarray:
+        return total * curvature.product(direction(v, u))[free] / unit
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return of_weights(v, -coupled(v))
+
+    coupling = LinearOperator(
+        (len(places), len(free)),
+        matvec=coupled,
+        rmatvec=lambda b: of_weights(0.0, inverse @ b),
+        dtype=np.float64,
+    )
+    biases = _Biases(places, inverse, coupling, log_volume)
+    return _Curvature(None, free, unit, biases, None, product)
 
 
 def _rows(

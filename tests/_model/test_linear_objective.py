@@ -189,6 +189,44 @@ def test_curvature_at_zero_is_that_of_the_loss(case):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+# The biases ---------------------------------------------------------------------------
+
+
+def of_biases(curvature, v):
+    return {
+        "bias block": curvature.bias_block(),
+        "bias product": curvature.bias_product(v),
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("target", TARGETS)
+@cut_too
+def test_the_rows_of_the_biases_are_those_of_the_matrix(target, form, sizes):
+    case = Case(target, True)
+    curvature = case.curvature(form, sizes=sizes)
+    rows = curvature.matrix()[-case.n_outputs :]
+    found = of_biases(curvature, case.v)
+    block, product = rows[:, -case.n_outputs :], rows @ case.v
+    np.testing.assert_allclose(found["bias block"], block, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found["bias product"], product, rtol=1e-11, atol=1e-12)
+    for v in np.eye(case.size):
+        found = curvature.bias_product(v)
+        np.testing.assert_allclose(found, rows @ v, rtol=1e-11, atol=1e-12)
+
+
+def test_the_block_of_the_biases_is_exact_if_classes_are_nearly_certain():
+    """The curvature of softmax is then p (1 - p) = p Σ pⱼ over the other classes."""
+    case = Case("softmax", True)
+    case.theta[:], case.penalty_root[:] = 0.0, 0.0
+    case.theta[-4:] = [60.0, 0.0, -1.0, -2.0]
+    others = np.exp(case.theta[-3:] - 60.0)
+    expected = np.diag(np.append(others.sum(), others))
+    expected[0, 1:] = expected[1:, 0] = -others
+    found = case.curvature().bias_block()
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-50)
+
+
 # By output and by row -----------------------------------------------------------------
 
 
@@ -282,6 +320,8 @@ def assert_same_bits(case, form, sizes):
         with Workers(n_threads) as workers:
             curvature = case.curvature(form, sizes=sizes, workers=workers)
             found = written_down(curvature) | {"product": curvature.product(case.v)}
+            if case.network.has_bias:
+                found |= of_biases(curvature, case.v)
         results.append(found)
     for other in results[1:]:
         for name, expected in results[0].items():

@@ -5,9 +5,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification, make_multilabel_classification
 
+from sknn_simple._training.heuristics import BIAS_ROWS
 from sknn_simple._training.laplace import Likelihood, lanczos, laplace
 
 BOUNDS = (1e-4, 1e5)
+MANY = BIAS_ROWS + 1
 ALPHAS = [1e-3, 0.3, 20.0, 4e3]
 each_alpha = pytest.mark.parametrize("alpha", ALPHAS)
 
@@ -16,6 +18,10 @@ SOFTMAX = make_classification(
     90, 5, n_informative=4, n_redundant=1, n_classes=3, random_state=1
 )
 LABELS = make_multilabel_classification(70, 4, n_classes=3, random_state=2)
+# So many outputs that the rows of the biases are not formed.
+COLUMNS = np.random.default_rng(3).standard_normal((2 * MANY, 2))
+MANY_CLASSES = (COLUMNS, np.arange(2 * MANY) % MANY)
+MANY_LABELS = make_multilabel_classification(60, 2, n_classes=MANY, random_state=4)
 CONSTANT = (np.insert(BINARY[0], [0, 3], 2.0, axis=1), BINARY[1])
 WEIGHTS = np.random.default_rng(0).uniform(0.5, 3.0, 80)
 
@@ -25,6 +31,8 @@ CASES = {
     "weights": (BINARY, WEIGHTS, {}),
     "three classes": (SOFTMAX, None, {}),
     "labels": (LABELS, None, {}),
+    "many classes": (MANY_CLASSES, WEIGHTS[: 2 * MANY], {}),
+    "many labels": (MANY_LABELS, WEIGHTS[:60], {"standardize": False}),
     "no intercept": (BINARY, None, {"fit_intercept": False}),
     "three classes, no intercept": (SOFTMAX, None, {"fit_intercept": False}),
     "raw columns": (BINARY, None, {"standardize": False}),
@@ -164,7 +172,7 @@ def test_the_best_alpha_is_within_the_bounds(bounds, case):
 def test_softmax_does_not_depend_on_an_equal_shift_of_all_outputs(
     training_set, linear_spec, problem_of
 ):
-    for n_classes in (3, 40):
+    for n_classes, max_size in ((3, 1000), (40, 1000), (40, 0)):
         X, y = make_classification(
             400, 8, n_informative=8, n_redundant=0, n_classes=n_classes, random_state=0
         )
@@ -175,7 +183,7 @@ def test_softmax_does_not_depend_on_an_equal_shift_of_all_outputs(
         problem.objective.network.layout.views(shifted)["intercept"][...] += 3.0
         none = np.zeros(len(theta), bool)
         one, other = (
-            at((problem.linear, t, problem.penalty_unit, none, 400.0))
+            at((problem.linear, t, problem.penalty_unit, none, 400.0), max_size)
             for t in (theta, shifted)
         )
         for alpha in ALPHAS:
