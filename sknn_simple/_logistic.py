@@ -18,7 +18,6 @@ from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.heuristics import (
-    FLOAT32_TOL,
     alpha_bounds,
     first_alpha,
     row_space_limit,
@@ -109,9 +108,9 @@ class LogisticNN(BaseNN):
         The fit has converged if no entry of the gradient of J, in the optimiser's
         scaled coordinates, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as
         1e-6. It has also converged if no step lowers J, and what its gradient promises
-        is below rounding. For float32 data tol is at least √ε = 3.5e-4. Without an
-        intercept it is divided by the largest ratio of a column's root mean square and
-        deviation, up to 1e6.
+        is below rounding. Without an intercept it is divided by the largest ratio of a
+        column's root mean square and deviation, up to 1e6. Fits of float32 data are in
+        float64, too; the rows are converted a few at a time.
     class_weight : dict, list of dicts or "balanced", default=None
         Weight of each class, multiplied into ``sample_weight``; 1 for a class that the
         dict lacks. "balanced" is S / (n_classes · weight of the class). For a
@@ -264,7 +263,6 @@ class LogisticNN(BaseNN):
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         network, signs = self._network_and_signs(data)
-        least_tol = FLOAT32_TOL if data.X.dtype == np.float32 else 0.0
         unit = self._alpha_unit(data)
         alpha = self._initial_alpha(data, unit)
         return TrainSpec(
@@ -275,7 +273,7 @@ class LogisticNN(BaseNN):
             standardize=self.standardize,
             signs=signs,
             solver=self.solver,
-            criteria=StoppingCriteria(max(self.tol, least_tol), self.max_iter),
+            criteria=StoppingCriteria(self.tol, self.max_iter),
         )
 
     def _train(

@@ -1,11 +1,13 @@
 """float32 in, float32 out, close to the model of the same numbers in float64."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
 from models import (
@@ -78,3 +80,97 @@ def test_single_precision_converges_without_a_warning(load, solver):
         warnings.simplefilter("error")
         model = LogisticNN(1.0, solver=solver).fit(X.astype(np.float32), y)
     assert model.converged_
+
+
+# The fit of float32 data is that of the same values in float64 ------------------------
+
+CONTAINERS = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+
+
+def noisy(n=400, p=4):
+    """Return columns with few digits, so that float32 holds their sums, and a score."""
+    rng = np.random.default_rng(0)
+    X = np.round(rng.normal(size=(n, p)) * 1024.0) / 1024.0
+    return X, X[:, 0] + rng.logistic(size=n)
+
+
+def far_columns():
+    X, raw = noisy()
+    return X + 100.0, np.digitize(raw, [-1.0, 1.0])
+
+
+def all_categories():
+    """A column for each category: together they are the intercept."""
+    X, raw = noisy()
+    category = np.digitize(X[:, 0], [-1.0, -0.3, 0.3, 1.0])
+    return np.eye(5)[category], (raw > 0.0).astype(int)
+
+
+def dependent_columns():
+    X, raw = noisy()
+    table = np.column_stack([X + 10.0, X[:, 0] + X[:, 1], all_categories()[0]])
+    return table, np.column_stack([raw > 0.0, raw > 1.0]).astype(int)
+
+
+def one_huge_value():
+    X, raw = noisy()
+    X[0, 0] = 99_999.0
+    return X, (raw > 0.0).astype(int)
+
+
+TABLES = {
+    "three classes": far_columns,
+    "categories": all_categories,
+    "labels": dependent_columns,
+    "huge value": one_huge_value,
+}
+
+
+def objective(model, X, y):
+    """J of the fitted parameters."""
+    log_probability = model.predict_log_proba(X).astype(float)
+    if y.ndim == 2:
+        raw = model.decision_function(X).astype(float)
+        loss = np.logaddexp(0.0, (1 - 2 * y) * raw).sum()
+    else:
+        loss = -log_probability[np.arange(len(y)), y].sum()
+    squares = ((model.coef_.astype(float) * model.scale_) ** 2).sum()
+    return (loss + 0.5 * model.alpha_ * squares) / len(y)
+
+
+def assert_fit_of_float64(model, X, y):
+    """Fit values of float32 in both precisions, and compare J and the model."""
+    X = X.astype(np.float32)
+    double = clone(model).fit(X.astype(np.float64), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        single = model.fit(X, y)
+    assert single.converged_
+    assert single.alpha_ == double.alpha_
+    assert_allclose(single.loss_, double.loss_, rtol=1e-7)
+    assert_allclose(objective(single, X, y), single.loss_, rtol=1e-6)
+    for one, two in zip(parameters(single), parameters(double), strict=True):
+        assert_allclose(one, two, rtol=1e-4, atol=1e-4 * np.abs(two).max())
+
+
+@CONTAINERS
+@each_solver
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 1e-3, "auto"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_float32_has_the_fit_of_float64(table, alpha, solver, container):
+    X, y = table()
+    assert_fit_of_float64(LogisticNN(alpha, solver=solver), container(X), y)
+
+
+@CONTAINERS
+def test_large_float32_has_the_fit_of_float64_without_a_copy(container):
+    """Each evaluation converts a block of rows at a time."""
+    X, raw = noisy(220_000, 20)
+    X, y = container((X + 5.0).astype(np.float32)), (raw > 0.0).astype(int)
+    model = LogisticNN(alpha=1e-3)
+    tracemalloc.start()
+    model.fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 6 * X.size  # a copy would have 8 bytes per value
+    assert_fit_of_float64(model, X, y)

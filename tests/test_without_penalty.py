@@ -220,6 +220,22 @@ def test_classes_that_overlap_are_fitted_in_silence(seed, solver):
     assert model.converged_
 
 
+@each_solver
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_dependent_but_for_rounding_are_no_separation(seed, dtype, solver):
+    """The equal shift of all classes along their difference has almost no curvature."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 3))
+    y = np.digitize(X[:, 0] + rng.logistic(size=300), [-1.0, 1.0])
+    X = np.column_stack([X, X[:, 0] + 3.0, X[:, 1] + X[:, 2] + 30.0])
+    X = X.astype(np.float32).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LogisticNN(alpha=0, solver=solver).fit(X, y)
+    assert model.converged_
+
+
 @pytest.mark.parametrize("n", [12, 30])
 def test_separation_is_found_where_linear_programming_finds_it(n):
     from scipy.optimize import linprog

@@ -64,7 +64,7 @@ class FeatureTransform:
         return type(self)(self.center, self.scale)
 
     def __call__(self, X: Features, out: np.ndarray | None = None) -> Features:
-        """Return transformed features; `out` is for dense ones only."""
+        """Return transformed features; `out`, for dense ones only, may be wider."""
         if sparse.issparse(X):
             center, scale = self.center[X.indices], self.scale[X.indices]
             # After `sparse_shift` is subtracted, these equal rounded centred features.
@@ -73,7 +73,7 @@ class FeatureTransform:
             return with_values(X, values.astype(X.dtype, copy=False))
         transformed = np.empty(X.shape, X.dtype) if out is None else out
         center, scale = (
-            a.astype(X.dtype, copy=False) for a in (self.center, self.scale)
+            a.astype(transformed.dtype, copy=False) for a in (self.center, self.scale)
         )
         scaled_difference(X, center, scale, out=transformed)
         return self._rounded(transformed)

@@ -106,7 +106,8 @@ class RowBlocks:
         Applied to the features: once, if the result is small enough to be kept, else
         block by block at each evaluation.
     dtype : dtype, optional
-        Of the transformed features; by default that of X.
+        Of the transformed features; by default that of X. Another one is converted as
+        they are transformed.
     order : {"C", "F"}, default="C"
         Of dense transformed features that are kept.
     sizes : BlockSizes
@@ -137,8 +138,8 @@ class RowBlocks:
         row_bytes = row_bytes or 8.0 * self.n_features
         edges = block_edges(self.n_rows, row_bytes, self._n_shares, least)
         is_small = X.size * self.dtype.itemsize <= sizes.kept_bytes
-        if transform is not None and is_small:
-            self._X = self._kept(transform, order, edges)
+        if is_small and (transform is not None or X.dtype != self.dtype):
+            self._X = self._kept(order, edges)
             self._transform = None
         self.blocks = [
             Block(
@@ -151,36 +152,43 @@ class RowBlocks:
             for rows in (slice(*edge) for edge in edges)
         ]
 
-    def _kept(
-        self, transform: FeatureTransform, order: Order, edges: list[tuple[int, int]]
-    ) -> Features:
+    def _kept(self, order: Order, edges: list[tuple[int, int]]) -> Features:
         """Return all transformed features, computed block by block."""
         X = self._X
         if sparse.issparse(X):
             values = np.empty(X.nnz, self.dtype)
             for edge in edges:
                 stored = slice(*X.indptr[list(edge)])
-                values[stored] = transform(_rows(X, slice(*edge))).data
+                values[stored] = self._transformed(_rows(X, slice(*edge))).data
             return with_values(X, values)
         kept = np.empty(X.shape, self.dtype, order)
         for start, stop in edges:
-            kept[start:stop] = transform(X[start:stop])
+            kept[start:stop] = self._transformed(X[start:stop])
         return kept
+
+    def _transformed(self, X: Features) -> Features:
+        """Return some rows, transformed in the wider of both precisions."""
+        X = _converted(X, np.result_type(X.dtype, self.dtype))
+        if self._transform is not None:
+            X = self._transform(X)
+        return _converted(X, self.dtype)
 
     def features(self, block: Block, workspace: Workspace) -> Features:
         """Return a block's features, transformed."""
-        if self._transform is None:
-            return block.X
-        if sparse.issparse(block.X):
-            return self._transform(block.X).astype(self.dtype, copy=False)
         X = block.X
-        out = workspace.array("transformed", X.shape, X.dtype)
-        transformed = self._transform(X, out=out)
-        if X.dtype == self.dtype:
-            return transformed
-        rounded = workspace.array("rounded", X.shape, self.dtype)
-        np.copyto(rounded, transformed, casting="same_kind")
-        return rounded
+        if self._transform is None and X.dtype == self.dtype:
+            return X
+        if sparse.issparse(X):
+            return self._transformed(X)
+        if self._transform is not None:
+            wider = np.result_type(X.dtype, self.dtype)
+            out = workspace.array("transformed", X.shape, wider)
+            X = self._transform(X, out=out)
+            if wider == self.dtype:
+                return X
+        converted = workspace.array("converted", X.shape, self.dtype)
+        np.copyto(converted, X, casting="same_kind")
+        return converted
 
     @property
     def some_rows(self) -> slice:
@@ -189,10 +197,7 @@ class RowBlocks:
 
     def chosen_features(self, rows: np.ndarray | slice) -> Features:
         """Return some rows, transformed: a copy if `rows` are numbers."""
-        X = self._X[rows]
-        if self._transform is not None:
-            X = self._transform(X)
-        return X.astype(self.dtype, copy=False)
+        return self._transformed(self._X[rows])
 
     def sum(
         self,
@@ -281,6 +286,16 @@ def _power_of_two_up_to(count: float) -> int:
     The number of threads is usually a power of two, and all then get equal shares.
     """
     return 1 << max(0, int(count).bit_length() - 1)
+
+
+def _converted(X: Features, dtype: np.dtype) -> Features:
+    """Return X in a precision: X itself, or new values.
+
+    SciPy's ``astype`` would copy the indices, too.
+    """
+    if sparse.issparse(X) and X.dtype != dtype:
+        return with_values(X, X.data.astype(dtype))
+    return X.astype(dtype, copy=False)
 
 
 def _rows(X: Features, rows: slice) -> Features:

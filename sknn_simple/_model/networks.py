@@ -101,7 +101,7 @@ class LinearNetwork:
         total: Arrays,
     ) -> None:
         """Add ∂J/∂W = Xᵀ delta and ∂J/∂b = Σᵢ deltaᵢ to `total`."""
-        add_product(total["coef"], X, delta.astype(X.dtype, copy=False))
+        add_product(total["coef"], X, delta)
         if self.has_bias:
             total["intercept"][...] += delta.sum(axis=0)
 

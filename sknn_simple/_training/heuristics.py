@@ -90,10 +90,9 @@ FLOAT32_TOL = 2.0**-11.5
 # float32 has seven digits and a range up to 1e38. Columns with a standard deviation
 # below this, or above its inverse, are trained in float64.
 FLOAT32_SMALL = 1e-25
-# If |mean| / deviation of a column is larger, products in float32 or float64 lose
-# digits, so the mean is subtracted from the features first.
-FLOAT32_OFFSET = 4.0
-FLOAT64_OFFSET = 1e5
+# If |mean| / deviation of a column is larger, products lose digits, so the mean is
+# subtracted from the features first.
+PRODUCT_OFFSET = 1e5
 # Without a bias tol is divided by this ratio. If it is larger, differences of columns
 # are lost in rounding: newton-cholesky takes more than 100 iterations at 1e7.
 LARGEST_OFFSET = 1e6

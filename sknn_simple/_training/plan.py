@@ -29,7 +29,7 @@ from sknn_simple._training.preconditioners import (
     known_hessian_preconditioner,
     rescaled_preconditioner,
 )
-from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.problem import TrainingProblem, cut, precision_of
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import Subsample, draw_subsample
 
@@ -37,11 +37,10 @@ from sknn_simple._training.subsampling import Subsample, draw_subsample
 Precondition = Callable[[np.ndarray], Preconditioner | None]
 
 
-# The outcomes after which a fit goes on with its next phase: that of an exact phase, of
-# one in float32, and of one over float32 data, whose rounding may hide a decrease of J.
+# The outcomes after which a fit goes on with its next phase: that of an exact phase,
+# and of one in float32.
 AFTER_EXACT = frozenset({"max_iter"})
 AFTER_ROUGH = frozenset({"max_iter", "gradient", "decrease", "rounding", "no_decrease"})
-AFTER_FLOAT32_DATA = AFTER_ROUGH - {"gradient"}
 
 
 class Phase(NamedTuple):
@@ -74,27 +73,22 @@ def plan_solve(
         plan = _plan_linear(spec, problem)
     else:
         phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
+        phases = _ended_in_float64(spec, problem, phases)
         plan = SolvePlan(_asked_or(spec, "lbfgs"), phases)
-    return _ended_in_float64(spec, problem, plan)
+    return plan
 
 
 def _ended_in_float64(
-    spec: TrainSpec, problem: TrainingProblem, plan: SolvePlan
-) -> SolvePlan:
-    """Add a float64 phase for float32 data.
-
-    A hidden layer always ends in it. A linear network needs it only if rounding ended
-    the last phase before it had converged.
-    """
-    if problem.data.X.dtype != np.float32:
-        return plan
+    spec: TrainSpec, problem: TrainingProblem, phases: list[Phase]
+) -> list[Phase]:
+    """Add a float64 phase if the products of the last one are in float32."""
+    if precision_of(spec, problem.data.X) != np.float32:
+        return phases
+    *before, last = phases
+    criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
-    last = plan.phases[-1]._replace(goes_on=AFTER_FLOAT32_DATA)
-    if not spec.network.is_linear:
-        criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
-        last = last._replace(criteria=criteria, goes_on=AFTER_ROUGH)
-    return plan._replace(phases=[*plan.phases[:-1], last, wider])
+    return [*before, last._replace(criteria=criteria, goes_on=AFTER_ROUGH), wider]
 
 
 def plan_round(
@@ -114,7 +108,7 @@ def plan_round(
         elif SOLVERS[solver].first_order:
             # The last of the phases: θ is near the minimum, and blocks are formed once.
             phase = _renewed_phases(spec, problem)[-1]
-    return _ended_in_float64(spec, problem, SolvePlan(solver, [phase]))
+    return SolvePlan(solver, [phase])
 
 
 def _plan_linear(spec: TrainSpec, problem: TrainingProblem) -> SolvePlan:

@@ -26,11 +26,10 @@ from sknn_simple._model.networks import Network
 from sknn_simple._model.objective import Objective
 from sknn_simple._training.heuristics import (
     FEATURE_STEP,
-    FLOAT32_OFFSET,
     FLOAT32_REMOTE,
     FLOAT32_SMALL,
-    FLOAT64_OFFSET,
     LARGEST_OFFSET,
+    PRODUCT_OFFSET,
     ProblemShape,
 )
 from sknn_simple._training.preconditioners import (
@@ -159,10 +158,22 @@ def objective_over(
     root: np.ndarray,
     dtype: np.dtype | None = None,
 ) -> Objective:
-    """Return J over rows; `dtype` is that of their transformed features."""
+    """Return J over rows; `dtype` of their products is by default ``precision_of``."""
     kind = LinearObjective if spec.network.is_linear else Objective
+    dtype = dtype or precision_of(spec, data.X)
     loss, blocks = LOSSES[data.out_activation], cut(spec, data, explicit, dtype)
     return kind(spec.network, loss, blocks, root, workers, folded)
+
+
+def precision_of(spec: TrainSpec, X: Features) -> np.dtype:
+    """Return the dtype of transformed features, and so of products.
+
+    A linear network has products in float64, also of float32 data: rounding of 1e-7 in
+    the gradient leads Newton's method a million times too far where J is constant, as
+    along dependent columns, and ends a fit before the minimum where J is flat, as with
+    one huge value.
+    """
+    return np.dtype(np.float64) if spec.network.is_linear else X.dtype
 
 
 def problem_over(
@@ -173,14 +184,14 @@ def problem_over(
     X of `data` may be a sample of the rows that the columns and J are of.
     """
     network, dtype = spec.network, data.X.dtype
+    precision = precision_of(spec, data.X)
     mean, deviation, half = columns
     two_valued = (half > 0.0) & (deviation > 0.0)
     unit = np.where(two_valued & spec.standardize, half, deviation)
     in_deviations = _rounded_ratio(unit, deviation)
-    transform = _transform(spec, dtype, mean, deviation, unit / in_deviations)
-    # Products would lose digits.
-    offset = FLOAT32_OFFSET if dtype == np.float32 else FLOAT64_OFFSET
-    explicit, folded = _split(spec, data, transform, _is_remote(columns, offset))
+    transform = _transform(spec, precision, mean, deviation, unit / in_deviations)
+    far = _is_remote(columns, PRODUCT_OFFSET)
+    explicit, folded = _split(spec, data, transform, far)
     penalty_unit = _penalty_unit(spec, unit, in_deviations, transform)
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
     objective = make(explicit, folded, root)
@@ -256,7 +267,7 @@ def _transform(
         spread = np.where(deviation == 0.0, 0.0, spread)
     spread = np.where(spread < SMALLEST_DEVIATION, 0.0, spread)
     rounds = spec.standardize and not network.is_linear and dtype == np.float64
-    # Rounded to the precision of the features, so that `to_raw` and `from_raw` use the
+    # Rounded to the precision of the products, so that `to_raw` and `from_raw` use the
     # numbers that are applied to the features.
     center, scale = (
         array.astype(dtype).astype(np.float64) for array in (center, _inverse(spread))
@@ -278,7 +289,7 @@ def _split(
             return None, transform
         shift = transform.sparse_shift
         return transform, FeatureTransform(shift, np.ones_like(shift))
-    size = data.n_rows * X.shape[1] * X.dtype.itemsize
+    size = data.n_rows * X.shape[1] * precision_of(spec, X).itemsize
     is_small = size <= spec.block_sizes.kept_bytes
     if not spec.network.is_linear or is_small or far:
         return transform, None

@@ -139,15 +139,23 @@ def _steps_last(J: LinearObjective, theta: np.ndarray, free: np.ndarray) -> bool
         hessian = J.curvature(theta).matrix()[np.ix_(free, free)]
         step = np.zeros_like(theta)
         step[free] = next(newton_steps(hessian, gradient), 0.0)
-        if max(J.each(_largest_output, step)) <= SHRUNK:
+        if max(J.each(_largest_change, step)) <= SHRUNK:
             return False
         theta = theta + step
     return True
 
 
-def _largest_output(J: Objective, theta: np.ndarray) -> float:
-    params = J.params(theta)
-    return max(
-        float(np.abs(J.network.forward(params, X, J.workspace)).max())
-        for X in (J.blocks.features(block, J.workspace) for block in J.blocks.blocks)
-    )
+def _largest_change(J: Objective, step: np.ndarray) -> float:
+    """Return the largest change of a raw output, without the shift of all classes.
+
+    J does not depend on this shift. If columns are dependent but for rounding of their
+    values, rounding of the gradient over the tiny curvature makes it large.
+    """
+    params, largest = J.params(step), 0.0
+    for block in J.blocks.blocks:
+        X = J.blocks.features(block, J.workspace)
+        change = J.network.forward(params, X, J.workspace)
+        if J.loss.shift_invariant:
+            change -= change.mean(axis=1, keepdims=True)
+        largest = max(largest, float(np.abs(change).max()))
+    return largest

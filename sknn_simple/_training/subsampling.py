@@ -62,8 +62,9 @@ def draw_subsample(spec: TrainSpec, problem: TrainingProblem) -> Subsample | Non
             spec, by_leverage, problem
         )
         rows = by_leverage if represents else rows
-    objective = problem.linear.over(cut(spec, rows, problem.explicit))
-    return Subsample(objective, rows.X.shape[0], represents)
+    J = problem.linear
+    blocks = cut(spec, rows, problem.explicit, J.blocks.dtype)
+    return Subsample(J.over(blocks), rows.X.shape[0], represents)
 
 
 def subsample_optimum(

@@ -238,12 +238,17 @@ def dense(X):
 
 @KEPT
 @pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sparse.csr_array])
-@pytest.mark.parametrize("dtype", [None, np.float32], ids=["as stored", "float32"])
-def test_transformed_features(container, dtype, kept_bytes):
-    """Kept or computed at each evaluation: the same bits, those of a rounded copy."""
-    X = container(sparse_features(23))
-    transform = transform_of(dense(X))
-    wanted = dense(transform(X)).astype(dtype or np.float64)
+@pytest.mark.parametrize("transforms", [True, False])
+@pytest.mark.parametrize(
+    ("stored", "dtype"),
+    [(np.float64, None), (np.float64, np.float32), (np.float32, np.float64)],
+)
+def test_transformed_features(container, stored, dtype, transforms, kept_bytes):
+    """Kept or computed at each evaluation: the same bits, those of a converted copy."""
+    X = container(sparse_features(23).astype(stored))
+    wide = X.astype(np.float64)
+    transform = transform_of(dense(wide)) if transforms else None
+    wanted = dense(transform(wide) if transform else wide).astype(dtype or np.float64)
     data = row_blocks(
         X,
         transform=transform,

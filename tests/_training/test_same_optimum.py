@@ -81,11 +81,8 @@ def test_the_default_fit_ends_at_the_optimum(name, change, settings, request):
     assert np.all(np.diff(model.loss_curve_) <= 0.0)
     exact = clone(model).set_params(solver="newton-cg", tol=1e-7)
     exact.fit(X.astype(np.float64), y)
-    rough = X.dtype == np.float32
-    assert_allclose(model.loss_, exact.loss_, rtol=1e-5 if rough else 1e-6)
-    assert_allclose(
-        model.predict_proba(X), exact.predict_proba(X), atol=2e-2 if rough else 1e-3
-    )
+    assert_allclose(model.loss_, exact.loss_, rtol=1e-6)
+    assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=1e-3)
 
 
 def test_weights_are_repetitions_although_other_rows_are_drawn(rare_columns):

@@ -131,8 +131,6 @@ def test_the_result_is_measured_at_the_parameters(data, spec, fit, problem_of):
 def test_parameters_have_the_dtype_of_the_features(dtype, data, spec, fit):
     X = data.X - data.X.mean(axis=0)
     data = data._replace(X=X.astype(dtype))
-    tol = 1e-3 if dtype == np.float32 else 1e-8
-    spec = spec._replace(criteria=spec.criteria._replace(tol=tol))
     assert fit(spec, data).parameters.dtype == dtype
 
 
