@@ -26,11 +26,12 @@ ENVIRONMENT = {
 WORKERS = ("-n", os.environ.get("TEST_WORKERS", "auto"), "--dist", "worksteal")
 # Tests that read sources and texts, of benchmarks/, which developers run on new
 # versions, of the changes that the contributors' pages show, of our formulas, phases
-# and searches, of extreme values, of threads, of pictures, and of skl2onnx and Dask,
-# which have no old version here. The run on the newest versions is enough; a file of
-# each of the search, Posterior, Dask and ONNX stays.
+# and searches, of arrays, memory, precision and units, of extreme values, of threads,
+# of pictures, and of skl2onnx and Dask, which have no old version here. The run on the
+# newest versions is enough; a file of each of the search, Posterior, Dask and ONNX
+# stays.
 ON_NEWEST_ONLY = (
-    "_data/test_threads.py",
+    "_data",
     "_model",
     "_training",
     "test_alpha_search_invariants.py",
@@ -49,14 +50,19 @@ ON_NEWEST_ONLY = (
     "test_displays.py",
     "test_examples.py",
     "test_extreme_columns.py",
+    "test_fewer_rows_than_columns.py",
     "test_fuzz.py",
     "test_mechanisms.py",
     "test_onnx_composites.py",
     "test_posterior_effects.py",
     "test_posterior_invariants.py",
+    "test_posterior_rows.py",
+    "test_precision.py",
     "test_record.py",
+    "test_reliability.py",
     "test_restarts.py",
     "test_threads_do_not_matter.py",
+    "test_units_do_not_matter.py",
 )
 NIGHTLY_WHEELS = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 
