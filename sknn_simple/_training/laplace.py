@@ -43,10 +43,6 @@ from sknn_simple._training.heuristics import (
     NO_CURVATURE,
 )
 
-# The square of a smaller unit may be too small for float64. Such a weight has nearly no
-# penalty.
-SMALLEST_UNIT = 1e-100
-
 
 class Likelihood(NamedTuple):
     """The likelihood exp(-S L(θ)), and the weights that have a prior.
@@ -243,7 +239,7 @@ def _curvature(
 ) -> _Curvature:
     L, total, unit, max_size = likelihood
     free = np.flatnonzero(unit > 0.0)
-    unit = np.maximum(unit[free], SMALLEST_UNIT)
+    unit = unit[free]
     places = np.arange(L.size)[L.network.layout.slices.get("intercept", slice(0))]
     if hessian is None and len(places) > BIAS_ROWS and L.size > max_size:
         return _without_rows(likelihood, theta, free, unit, places)
