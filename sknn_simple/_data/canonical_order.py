@@ -8,14 +8,13 @@ differences of 1e-16 to 1e-6 in a hundred iterations.
 import numpy as np
 from scipy import sparse
 
+from sknn_simple._data.moments import ROUNDING
 from sknn_simple._data.training_set import TrainingSet
 
 # With more rows or more values the sorting takes more than a hundredth of a fit.
 MOST_ROWS, MOST_VALUES = 1000, 10**6
 # Rows are sorted by this number of columns first: most are distinct in them.
 FEW_COLUMNS = 16
-# Weights that are whole numbers are known up to this many units of rounding.
-UNITS = 8
 
 
 def in_canonical_order(data: TrainingSet) -> TrainingSet:
@@ -50,5 +49,5 @@ def _differ(rows: np.ndarray) -> np.ndarray:
 def whole(weight: np.ndarray) -> np.ndarray:
     """Return the weights as whole numbers, if they are some up to rounding."""
     whole = np.round(weight)
-    rounding = UNITS * np.finfo(np.float64).eps * weight
+    rounding = ROUNDING[weight.dtype] * weight
     return whole if np.all(np.abs(whole - weight) <= rounding) else weight

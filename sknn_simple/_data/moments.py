@@ -24,8 +24,6 @@ LARGEST_VALUE = 1e100
 SMALLEST_DEVIATION = 1e-140
 # If |shift - mean| is more than this number of σ, σ² has lost two digits.
 FAR = 10.0
-# If deviation / |mean| is smaller, the deviation may be a rounding error.
-NEARLY_CONSTANT = 1e-7
 # A column whose range, relative to its values, is at most this is constant but for
 # rounding. A sum of p terms has errors of about √p/2 times ε: the range of 32 ε is that
 # of a thousand terms. float32 has only 8 ε, because 1e7 + 10 is data, not rounding.
@@ -185,9 +183,10 @@ def _settle_constant_columns(
     """Set the mean, and σ = 0, for columns of equal values; return their mask.
 
     Values that differ by rounding count as equal, such as 0.3 and 0.1 + 0.2. Otherwise
-    such differences, and the rounding of the mean, would lead to a spurious σ > 0.
+    such differences, and the rounding of the mean, would lead to a spurious σ > 0. The
+    error of σ is about the root of that of σ².
     """
-    constant = deviation <= max(NEARLY_CONSTANT, rounding) * np.abs(mean)
+    constant = deviation <= np.sqrt(rounding) * np.abs(mean)
     low, high = extremes(blocks, np.flatnonzero(constant))
     equal = high - low <= rounding * np.abs(low)
     constant[constant] = equal
