@@ -17,9 +17,7 @@ from sknn_simple._inference.raw import without_interval
 from sknn_simple._inference.report import listed
 from sknn_simple._model.losses import by_output
 from sknn_simple._posterior_checks import column_numbers
-
-# A deviance has rounding errors of less than this fraction.
-DEVIANCE_ROUNDING = 1e-9
+from sknn_simple._training.heuristics import SAME_VALUE
 
 
 class PosteriorFitMixin:
@@ -193,7 +191,7 @@ def _check_nested(smaller: PosteriorFitMixin, larger: PosteriorFitMixin) -> None
         )
     # Another Newton step of the larger model would lower its deviance by about gᵀ C g.
     step = larger._inference.gradient**2 * larger.n_effective
-    tolerance = 2.0 * step + DEVIANCE_ROUNDING * larger.deviance
+    tolerance = 2.0 * step + SAME_VALUE * larger.deviance
     if smaller.deviance < larger.deviance - tolerance:
         raise ValueError(
             "other must be nested: the smaller model has the lower deviance, "

@@ -18,10 +18,9 @@ from sknn_simple._chunks.rows import (
 from sknn_simple._chunks.training import ChunkedRows
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._training.heuristics import (
-    GROUP_BYTES,
+    ARRAY_BYTES,
+    CLASS_ROWS,
     GROUP_WORK,
-    LEAST_OF_CLASS,
-    SAMPLE_BYTES,
     SEARCH_ROWS,
     Thresholds,
 )
@@ -147,7 +146,7 @@ def _training_set(
     """Return the sample with all rows behind it; None if float32 loses digits."""
     n_rows = sum(target.n_rows)
     wanted = _sample_rows(n_rows, n_params, source)
-    sampled = draw(wanted, n_rows, target.counts, LEAST_OF_CLASS)
+    sampled = draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
     sampled = engine.send(sampled, sampled.of_rare.nbytes)
     tasks = [
         engine.call(measure_columns, part, sampled, source.precision, each)
@@ -169,7 +168,7 @@ def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
     # As of rows in memory.
     step = max(Thresholds().subsample_step, n_params)
     row_bytes = source.n_features * source.dtype.itemsize
-    wanted = min(n_rows / step, SAMPLE_BYTES / row_bytes)
+    wanted = min(n_rows / step, ARRAY_BYTES / row_bytes)
     return min(n_rows, max(SEARCH_ROWS, wanted))
 
 
@@ -179,7 +178,7 @@ def _groups(source: Source, target: LabelTotals, n_params: int) -> list[list[int
     row_bytes = source.n_features * source.dtype.itemsize
     size = np.inf
     for number, n_rows in enumerate(target.n_rows):
-        part = n_rows * max(row_bytes / GROUP_BYTES, n_params / GROUP_WORK)
+        part = n_rows * max(row_bytes / ARRAY_BYTES, n_params / GROUP_WORK)
         if size + part > 1.0:
             groups.append([])
             size = 0.0

@@ -27,12 +27,12 @@ from sknn_simple._data.threads import Workers
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._inference.core import Inference, Rows
 from sknn_simple._inference.outputs import (
-    BLOCK_BYTES,
     HiddenOutputs,
     LinearOutputs,
     OutputFunctions,
 )
 from sknn_simple._model.losses import Loss
+from sknn_simple._training.heuristics import ARRAY_BYTES
 
 # h, in standard deviations. On these draws 0.05 makes standard errors larger by up to
 # 7 %, and 0.2 makes them smaller by 3 %.
@@ -75,7 +75,7 @@ def marginal_effects(
         found = _slopes_of_linear(inference, X, share)
         columns = np.intersect1d(columns, two_valued.columns)
     # The gradients of all columns would take as much memory as the covariance.
-    step = max(1, BLOCK_BYTES // (8 * outputs.n_outputs * outputs.size))
+    step = max(1, ARRAY_BYTES // (8 * outputs.n_outputs * outputs.size))
     for start in range(0, len(columns), step):
         some = columns[start : start + step]
         part = _column_by_column(inference, X, share, some, two_valued)

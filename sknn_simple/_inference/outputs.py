@@ -17,9 +17,7 @@ from sknn_simple._data.row_blocks import Workspace
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.losses import Loss
 from sknn_simple._model.networks import Network
-
-# The largest array of a block of rows; several of this size are used at once.
-BLOCK_BYTES = 2**25
+from sknn_simple._training.heuristics import ARRAY_BYTES
 
 
 class Block(NamedTuple):
@@ -96,7 +94,7 @@ class Outputs(ABC):
         `row_floats` is the size of the largest array that the caller makes per row.
         """
         per_row = 8.0 * max(row_floats, X.shape[1], self.n_outputs)
-        step = max(1, int(BLOCK_BYTES / per_row))
+        step = max(1, int(ARRAY_BYTES / per_row))
         for start in range(0, X.shape[0], step):
             rows = slice(start, min(start + step, X.shape[0]))
             transformed = self.transform.dense(X[rows])

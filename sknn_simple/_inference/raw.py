@@ -13,9 +13,7 @@ from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import RootGaussian
 from sknn_simple._inference.linear import MOVES
 from sknn_simple._inference.outputs import Outputs
-
-# The number of rows of F that are used at once.
-ROWS_OF_F = 256
+from sknn_simple._training.heuristics import ARRAY_BYTES
 
 
 def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
@@ -136,8 +134,9 @@ def raw_std_errors(inference: Inference) -> np.ndarray:
         # The rows of F are what Fᵀ makes of unit vectors.
         pull, size = outputs.input_map.pull_back, outputs.size
         errors = np.empty(size)
-        for start in range(0, size, ROWS_OF_F):
-            rows = order[start : start + ROWS_OF_F]
+        step = max(1, ARRAY_BYTES // (8 * size))
+        for start in range(0, size, step):
+            rows = order[start : start + step]
             units = np.zeros((len(rows), size))
             units[np.arange(len(rows)), rows] = 1.0
             J = np.apply_along_axis(pull, 1, units)

@@ -21,6 +21,17 @@ class ProblemShape(NamedTuple):
     is_sparse: bool
 
 
+# The size of large arrays that are made for a while: dense blocks of columns, groups of
+# chunks, and the sample of their rows, which is trained on in this process. It is far
+# above the caches, and far below the memory.
+ARRAY_BYTES = 2**26
+
+
+# Up to this number of parameters a Newton step takes a tenth of a second, and a
+# subsample's Hessian pays as a preconditioner.
+HESSIAN_PARAMS = 1500
+
+
 class Thresholds(NamedTuple):
     """The tuned numbers of a fit."""
 
@@ -37,8 +48,7 @@ class Thresholds(NamedTuple):
     # Sparse data with more columns: products with X cost far less than dense matrices
     # of p². 20,000 × 1000 with 100 values per row took 0.05 s and 0.5 s.
     sparse_columns: int = 200
-    # A subsample's Hessian pays as a preconditioner up to this number of parameters.
-    subsample_params: int = 1500
+    subsample_params: int = HESSIAN_PARAMS
     # A subsample has at least this number of rows, in all and per parameter: with m
     # rows per parameter the eigenvalues of the preconditioned Hessian are about
     # 1 ± 2/√m. For large data it has n_rows / max(step, n_params) rows, so that its
@@ -59,7 +69,7 @@ class Thresholds(NamedTuple):
     # times this size: blocks, factors, inverses, and the previous set.
     block_columns: int = 1000
     block_part: float = 0.5
-    block_bytes: int = 2**26
+    block_bytes: int = ARRAY_BYTES
     # Blocks are first formed after this number of iterations. At θ = 0 all rows have
     # the same curvature, which differs from the curvature at the optimum.
     first_blocks: int = 8
@@ -76,10 +86,6 @@ class Thresholds(NamedTuple):
     float32_work: float = 1e6
     # In float32 J and its gradient have errors of about 1e-7.
     float32_tol: float = 1e-5
-    # float32 is not used if an initial weight is larger (loss of precision) or the
-    # weight of a row in J is smaller (its features may overflow when squared).
-    float32_weight: float = 1e3
-    float32_row_weight: float = 1e-20
 
     # Up to this number of parameters the evidence uses all eigenvalues of the Hessian.
     evidence_params: int = 300
@@ -88,16 +94,16 @@ class Thresholds(NamedTuple):
 # Line searches in float32 do not resolve smaller gradients: √ε.
 FLOAT32_TOL = 2.0**-11.5
 # float32 has seven digits and a range up to 1e38. Columns with a standard deviation
-# below this, or above its inverse, are trained in float64.
+# below this, or above its inverse, are trained in float64, and so are rows with a
+# smaller weight in J: their features may overflow when squared.
 FLOAT32_SMALL = 1e-25
-# If |mean| / deviation of a column is larger, products lose digits, so the mean is
-# subtracted from the features first.
-PRODUCT_OFFSET = 1e5
-# Without a bias tol is divided by this ratio. If it is larger, differences of columns
-# are lost in rounding: newton-cholesky takes more than 100 iterations at 1e7.
+# If |mean| / deviation of a column is larger, differences are lost in rounding, so the
+# mean is subtracted from the features first. Without a bias tol is divided by this
+# ratio up to here: newton-cholesky takes more than 100 iterations at 1e7.
 LARGEST_OFFSET = 1e6
-# If |mean| / deviation is larger, float32 weights cost probabilities four digits.
-FLOAT32_REMOTE = 1e3
+# If |mean| / deviation or an initial weight is larger, float32 costs probabilities four
+# digits.
+FLOAT32_LARGE = 1e3
 # Features of a hidden layer are rounded to multiples of 1.5e-8 standard deviations. No
 # measurement is that accurate, and rounding errors of float64 are so much smaller that
 # only one value in ten million still depends on the unit of its column.
@@ -114,7 +120,8 @@ STRICTER = 3.0
 # Blocks are formed from the rows with this fraction of an output's curvature: few rows
 # if the classes are nearly separable.
 BLOCK_CURVATURE = 0.999
-# With fewer rows of a class its weights are too uncertain.
+# With fewer rows of a class its weights are too uncertain. A sample of chunks has about
+# twice as many rows of a rare class, if there are any: two for each of ten folds.
 CLASS_ROWS = 10
 # The optimum of a subsample is only a start: it need not be accurate.
 START_CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
@@ -215,27 +222,18 @@ ROW_SPACE_RANK = 1e-13
 # Columns are dependent if the Gram matrix of standardised columns has an eigenvalue
 # below this, relative to their number: rounding.
 DEPENDENT = 1e-15
-# A smaller relative change of J may be rounding: if classes are nearly separable, J of
-# softmax is near 1e-6, with an error of 1e-16.
+# A smaller relative change of J, or of a deviance, may be rounding: if classes are
+# nearly separable, J of softmax is near 1e-6, with an error of 1e-16.
 SAME_VALUE = 1e-9
-# Dense features are formed in blocks of about this size.
-ROW_SPACE_BYTES = 2**26
 # Classes are separable if this number of Newton steps each change a raw output by more
 # than this; ``separation`` says why. On 1,500 random tables of 12 to 120 rows and up to
-# four columns linear programming gave the same answers. Up to this number of parameters
-# a step takes a tenth of a second.
-UNSHRUNK_STEPS, SHRUNK, NEWTON_PARAMS = 5, 0.3, 1500
+# four columns linear programming gave the same answers.
+UNSHRUNK_STEPS, SHRUNK = 5, 0.3
 # The steps tell only near a minimum, or where there is none: after a fit with this tol.
 TIGHT_TOL = 1e-3
-# Chunks are joined to groups of about this size in bytes, or of this number of rows ×
+# Chunks are joined to groups of about ARRAY_BYTES, or of this number of rows ×
 # parameters. A task of Dask costs about 2 ms, and should take ten times as long.
-GROUP_BYTES, GROUP_WORK = 2.0**26, 5e7
-# The sample of rows in chunks has at most this size in bytes: it is trained on in this
-# process.
-SAMPLE_BYTES = 2.0**26
-# It has about this number of rows of each rare class, if there are so many: two for
-# each of ten folds. With one row there would be no folds, and alpha would be 1.
-LEAST_OF_CLASS = 20
+GROUP_WORK = 5e7
 # Iterations after which the Hessian of all rows in chunks replaces that of the sample.
 # With a good sample four to ten are enough.
 SAMPLE_ITERATIONS = 12

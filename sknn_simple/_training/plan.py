@@ -18,6 +18,8 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.heuristics import (
+    FLOAT32_LARGE,
+    FLOAT32_SMALL,
     FLOAT32_TOL,
     blocks_pay,
     newton_takes_over,
@@ -198,8 +200,8 @@ def _float32_phase(
     if transform is None or not transform.rounds or not solver.first_order:
         return []
     is_small = data.n_rows * problem.objective.size < thresholds.float32_work
-    has_large_weights = np.abs(start).max() > thresholds.float32_weight
-    has_light_rows = data.weight.min() < thresholds.float32_row_weight
+    has_large_weights = np.abs(start).max() > FLOAT32_LARGE
+    has_light_rows = data.weight.min() < FLOAT32_SMALL
     if is_small or has_large_weights or has_light_rows:
         return []
     phase = _exact_phase(spec, problem)._replace(

@@ -26,10 +26,9 @@ from sknn_simple._model.networks import Network
 from sknn_simple._model.objective import Objective
 from sknn_simple._training.heuristics import (
     FEATURE_STEP,
-    FLOAT32_REMOTE,
+    FLOAT32_LARGE,
     FLOAT32_SMALL,
     LARGEST_OFFSET,
-    PRODUCT_OFFSET,
     ProblemShape,
 )
 from sknn_simple._training.preconditioners import (
@@ -190,7 +189,7 @@ def problem_over(
     unit = np.where(two_valued & spec.standardize, half, deviation)
     in_deviations = _rounded_ratio(unit, deviation)
     transform = _transform(spec, precision, mean, deviation, unit / in_deviations)
-    far = _is_remote(columns, PRODUCT_OFFSET)
+    far = _is_remote(columns, LARGEST_OFFSET)
     explicit, folded = _split(spec, data, transform, far)
     penalty_unit = _penalty_unit(spec, unit, in_deviations, transform)
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
@@ -204,7 +203,7 @@ def problem_over(
         explicit,
         _input_map(network, data.X, transform),
         _diagonal(objective),
-        np.dtype(np.float64) if _is_remote(columns, FLOAT32_REMOTE) else dtype,
+        np.dtype(np.float64) if _is_remote(columns, FLOAT32_LARGE) else dtype,
         penalty_unit,
         spec.alpha,
         1.0 if network.has_bias else _largest_offset(columns),
@@ -337,7 +336,7 @@ def needs_float64(X: Features, columns: Columns) -> bool:
         return False
     size = columns.deviation[columns.deviation > 0.0]
     beyond = np.any((size < FLOAT32_SMALL) | (size > 1.0 / FLOAT32_SMALL))
-    remote = sparse.issparse(X) and _is_remote(columns, FLOAT32_REMOTE)
+    remote = sparse.issparse(X) and _is_remote(columns, FLOAT32_LARGE)
     return bool(beyond or remote)
 
 

@@ -36,8 +36,8 @@ from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
+    ARRAY_BYTES,
     DEPENDENT,
-    ROW_SPACE_BYTES,
     ROW_SPACE_RANK,
     ROW_SPACE_ROWS,
     ROW_SPACE_SPREAD,
@@ -198,7 +198,7 @@ class _RowSpace:
     def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the columns of Z in blocks: Z may be much larger than sparse X."""
         n_rows, n_columns = self._X.shape
-        step = max(1, ROW_SPACE_BYTES // (8 * n_rows))
+        step = max(1, ARRAY_BYTES // (8 * n_rows))
         transform = self.problem.transform
         for start in range(0, n_columns, step):
             part = slice(start, start + step)

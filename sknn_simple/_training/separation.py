@@ -24,7 +24,7 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import by_output
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.newton_cholesky import newton_steps
-from sknn_simple._training.heuristics import NEWTON_PARAMS, SHRUNK, UNSHRUNK_STEPS
+from sknn_simple._training.heuristics import HESSIAN_PARAMS, SHRUNK, UNSHRUNK_STEPS
 from sknn_simple._training.problem import TrainingProblem
 
 
@@ -38,7 +38,7 @@ def separating_columns(
     """
     J = problem.objective
     lowest = np.min(J.each(_lowest_margins, theta), axis=0)
-    may_step = by_steps and J.network.is_linear and J.size <= NEWTON_PARAMS
+    may_step = by_steps and J.network.is_linear and J.size <= HESSIAN_PARAMS
     separated = np.any(lowest > 0.0)  # of labels, one is enough
     if not (separated or (may_step and _steps_last(problem.linear, theta, free))):
         return None

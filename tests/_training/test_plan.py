@@ -140,7 +140,7 @@ def test_no_float32_phase_of_float32_data(cancer, hidden_spec, plan):
 def test_no_float32_phase_if_a_row_has_next_to_no_weight(cancer, hidden_spec, plan):
     """Such a row may lie so far out that its squares leave the range of float32."""
     weight = cancer.weight.copy()
-    weight[0] = 1e-25
+    weight[0] = 1e-30
     spec = hidden_spec(cancer, thresholds=ALWAYS_FLOAT32)
     data = cancer._replace(weight=weight / weight.sum())
     made, problem = plan(spec, data)
