@@ -62,12 +62,7 @@ LEVERAGE = {
     "start only": patched(_BY_LEVERAGE, lambda n, spec, p: p.data.rows([0])),
 }
 LBFGS = {f"{count} pairs": stored_pairs(count) for count in (20, 40, 80)}
-LBFGS["usual scaling"] = Off(
-    patches=(
-        patch("sknn_simple._optim.lbfgs._SCALING_EXPONENT", 0.0),
-        patch("sknn_simple._optim.lbfgs._MAX_SCALING_EXPONENT", 0.0),
-    )
-)
+LBFGS["usual scaling"] = patched("_optim.lbfgs._SCALING_EXPONENT", 0.0)
 WHOLE_STEPS = patched("_optim.newton_cholesky._STEEP", np.inf)
 # With FEATURE_STEP = None there would be no float32 phase either.
 ROUNDING = {"off": patched(_ROUNDED, lambda self, values: values)}
