@@ -149,7 +149,7 @@ def products_by_blocks(case: Case, X: np.ndarray, n_threads: int) -> Callable[[]
         return total
 
     def both() -> None:
-        with limit_blas_threads(), ThreadPoolExecutor(n_threads) as pool:
+        with limit_blas_threads, ThreadPoolExecutor(n_threads) as pool:
             sum(pool.map(of_part, parts))
 
     return both
@@ -184,7 +184,7 @@ def readings(X: np.ndarray, n_threads: int) -> dict[str, Callable[[], Any]]:
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Return the medians of an evaluation and of its limits."""
     X, y = make_data(case)
-    with limit_blas_threads() as n_threads:
+    with limit_blas_threads as n_threads:
         pass
     contenders: dict[str, Callable[[], Any]] = {
         "all threads": products(case, X),
@@ -200,7 +200,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         points = cycle(0.1 * np.random.default_rng(2).standard_normal(shape))
 
         def evaluate() -> None:
-            with limit_blas_threads():
+            with limit_blas_threads:
                 objective.value_and_grad(next(points))
 
         evaluate()

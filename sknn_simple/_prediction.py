@@ -228,7 +228,7 @@ def map_rows(
 
     with (
         np.errstate(under="ignore", over="ignore", invalid="ignore"),
-        limit_blas_threads() as n_threads,
+        limit_blas_threads as n_threads,
         Workers(n_threads) as workers,
     ):
         workers.run(fill, len(edges))

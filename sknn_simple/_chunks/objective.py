@@ -47,7 +47,7 @@ def measured(
 ) -> list[Any]:
     """Return ``measure(J, *arguments)`` for the rows of each chunk that has any."""
     arguments = tuple(map(at_aligned_addresses, arguments))
-    with np.errstate(all="ignore"), limit_blas_threads():
+    with np.errstate(all="ignore"), limit_blas_threads:
         return [
             measure(local.objective(at_aligned_addresses(each)), *arguments)
             for each in rows

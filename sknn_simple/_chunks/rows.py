@@ -214,7 +214,7 @@ def measure_columns(
     and `numbers` are those of the chunks.
     """
     measured = []
-    with np.errstate(all="ignore"), limit_blas_threads():
+    with np.errstate(all="ignore"), limit_blas_threads:
         for each, number in zip(rows, numbers, strict=True):
             if each.n_rows:
                 with naming_the_chunk(number, "X"):

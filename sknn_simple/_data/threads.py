@@ -31,11 +31,10 @@ def openblas_libraries() -> tuple[Any, ...]:
 
 
 class BlasLimit:
-    """A limit of one thread for all libraries, and the number of fits that need it.
+    """A limit of one thread for all libraries, shared by the fits that run.
 
-    Fits that run at the same time share one limit: the first sets it, and the last
-    restores the state before the first. Otherwise the limit might never be removed.
-    Other BLAS libraries keep their threads.
+    The first of them sets it, and the last restores the state before the first.
+    Otherwise the limit might never be removed. Other BLAS libraries keep their threads.
     """
 
     def __init__(
@@ -78,12 +77,8 @@ class BlasLimit:
             _set_num_threads(library, n_threads)
 
 
-_of_process = BlasLimit()
-
-
-def limit_blas_threads() -> BlasLimit:
-    """Return the limit of the process, to be used in a ``with`` statement."""
-    return _of_process
+# The limit of the process, for ``with`` statements.
+limit_blas_threads = BlasLimit()
 
 
 def _set_num_threads(library: Any, n_threads: int) -> None:

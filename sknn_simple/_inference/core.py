@@ -141,7 +141,7 @@ def _parts(
 ) -> _Parts:
     """Return the Gaussian around θ; `by_rows` gives that of a hidden layer its form."""
     network, loss = spec.network, LOSSES[data.out_activation]
-    with limit_blas_threads() as n_threads, Workers(n_threads) as workers:
+    with limit_blas_threads as n_threads, Workers(n_threads) as workers:
         problem = build_problem(spec, data, workers)
         make = LinearOutputs if network.is_linear else HiddenOutputs
         outputs = make(network, loss, problem.transform, parameters, data.own_intercept)

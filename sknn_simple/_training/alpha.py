@@ -186,7 +186,7 @@ def cross_validation_folds(
     """
     with (
         np.errstate(under="ignore"),
-        limit_blas_threads() as n_threads,
+        limit_blas_threads as n_threads,
         Workers(n_threads) as workers,
     ):
         problem = build_problem(spec, data, workers)
@@ -452,7 +452,7 @@ def _in_threads(
     If a fold has little work (rows × parameters), threads wait for Python's lock.
     """
     results: dict[int, _Result] = {}
-    with limit_blas_threads() as n_threads:
+    with limit_blas_threads as n_threads:
         pass  # a limit that is held here would count as one more fit
     with Workers(n_threads if work >= FOLD_WORK else 1) as workers:
         workers.run(lambda number: results.update({number: fit(number)}), count)

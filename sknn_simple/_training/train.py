@@ -107,7 +107,7 @@ def train(
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with (
         np.errstate(under="ignore"),
-        limit_blas_threads() as n_threads,
+        limit_blas_threads as n_threads,
         Workers(n_threads) as workers,
     ):
         evaluates = warm_start and not spec.iterates

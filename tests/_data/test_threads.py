@@ -52,7 +52,7 @@ def ones():
 
 @needs_openblas
 def test_every_openblas_has_one_thread_inside(two_allowed):
-    with limit_blas_threads() as allowed:
+    with limit_blas_threads as allowed:
         assert allowed == 2
         assert limits() == ones()
     assert limits() == two_allowed
@@ -60,7 +60,7 @@ def test_every_openblas_has_one_thread_inside(two_allowed):
 
 @needs_openblas
 def test_limits_are_restored_after_an_error(two_allowed):
-    with pytest.raises(KeyboardInterrupt), limit_blas_threads():
+    with pytest.raises(KeyboardInterrupt), limit_blas_threads:
         raise KeyboardInterrupt
     assert limits() == two_allowed
 
@@ -68,8 +68,8 @@ def test_limits_are_restored_after_an_error(two_allowed):
 @needs_openblas
 def test_fits_at_the_same_time_share_the_threads(two_allowed):
     """The limits are restored once, after the last of them."""
-    with limit_blas_threads() as first:
-        with limit_blas_threads() as second, limit_blas_threads() as third:
+    with limit_blas_threads as first:
+        with limit_blas_threads as second, limit_blas_threads as third:
             assert (first, second, third) == (2, 1, 1)
             assert limits() == ones()
         assert limits() == ones()
@@ -79,7 +79,7 @@ def test_fits_at_the_same_time_share_the_threads(two_allowed):
 @needs_openblas
 def test_one_fit_after_another_has_all_threads(two_allowed):
     for _ in range(3):
-        with limit_blas_threads() as allowed:
+        with limit_blas_threads as allowed:
             assert allowed == 2
     assert limits() == two_allowed
 
@@ -90,12 +90,12 @@ def test_the_last_of_overlapping_fits_restores(two_allowed):
     inside, leave = threading.Event(), threading.Event()
 
     def other_fit():
-        with limit_blas_threads():
+        with limit_blas_threads:
             inside.set()
             assert leave.wait(PATIENCE)
 
     other = threading.Thread(target=other_fit)
-    with limit_blas_threads():
+    with limit_blas_threads:
         other.start()
         assert inside.wait(PATIENCE)
     during = limits()
@@ -111,7 +111,7 @@ def test_a_fit_may_run_in_any_thread(two_allowed):
     found = []
 
     def fit():
-        with limit_blas_threads() as allowed:
+        with limit_blas_threads as allowed:
             inside = limits()
         found.append((allowed, inside, limits()))
 
@@ -125,7 +125,7 @@ def test_a_fit_may_run_in_any_thread(two_allowed):
 @needs_openblas
 def test_any_thread_can_set_limits_after_a_fit():
     """A fit must not leave threadpoolctl bound to its own thread."""
-    with limit_blas_threads():
+    with limit_blas_threads:
         pass
     before, found = limits(), []
 
@@ -142,7 +142,7 @@ def test_any_thread_can_set_limits_after_a_fit():
 
 @needs_openblas
 def test_an_outer_limit_is_respected(two_allowed):
-    with threadpool_limits(1), limit_blas_threads() as allowed:
+    with threadpool_limits(1), limit_blas_threads as allowed:
         assert allowed == 1
         assert limits() == ones()
     assert limits() == two_allowed
@@ -152,7 +152,7 @@ def test_an_outer_limit_is_respected(two_allowed):
 def test_the_limit_at_the_start_of_each_fit_counts():
     for n_threads in (2, 1, 2):
         with threadpool_limits(n_threads, user_api="blas"):
-            with limit_blas_threads() as allowed:
+            with limit_blas_threads as allowed:
                 assert allowed == n_threads
             assert limits() == [n_threads] * len(limits())
 
@@ -164,7 +164,7 @@ def test_every_library_gets_its_own_limit_back(two_allowed):
     own = [3 if index == 0 else 1 for index in range(len(libraries))]
     for library, n_threads in zip(libraries, own, strict=True):
         library.set_num_threads(n_threads)
-    with limit_blas_threads() as allowed:
+    with limit_blas_threads as allowed:
         assert allowed == 3
         assert limits() == ones()
     assert [library.num_threads for library in libraries] == own

@@ -238,7 +238,7 @@ def blas_threads():
 
 def note_threads(number, start):
     """Return the threads that a start may use, and those of the BLAS, as losses."""
-    with limit_blas_threads() as allowed:
+    with limit_blas_threads as allowed:
         inside = max(blas_threads().values(), default=1)
         time.sleep(0.05)  # so that several run at the same time
     fit = trained()._replace(loss_curve=[float(allowed), float(inside)])
