@@ -15,13 +15,14 @@ from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._on_chunks import OnChunks
 from sknn_simple._parameters import explains_names
+from sknn_simple._version import how_to_install
 
 __all__ = ["DaskLogisticNN", "DaskOneHiddenMLP"]
 
 if find_spec("dask") is None or find_spec("distributed") is None:
     raise ImportError(
         "sknn_simple.dask needs Dask and its distributed scheduler: "
-        'pip install "sknn_simple[dask]", or in a clone: pip install ".[dask]".'
+        f"{how_to_install('dask')}."
     )
 
 

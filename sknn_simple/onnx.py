@@ -14,6 +14,7 @@ import numpy as np
 from sknn_simple._base import BaseNN
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
+from sknn_simple._version import how_to_install
 
 __all__ = ["register"]
 
@@ -95,7 +96,7 @@ def register() -> None:
     except ImportError as error:
         raise ImportError(
             "sknn_simple.onnx needs skl2onnx, and onnxruntime to run what it converts: "
-            'pip install "sknn_simple[onnx]", or in a clone: pip install ".[onnx]"'
+            f"{how_to_install('onnx')}"
         ) from error
     update_registered_converter(
         LogisticNN,

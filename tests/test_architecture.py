@@ -99,6 +99,7 @@ LAYERS = {
                 f"{PACKAGE}._inference",
                 f"{PACKAGE}._model",
                 f"{PACKAGE}._training",
+                f"{PACKAGE}._version",
             }
         ),
         forbidden=frozenset({"scipy.optimize"}),

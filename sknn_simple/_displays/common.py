@@ -12,6 +12,7 @@ from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._names import column_names
 from sknn_simple._validation import validate_features
+from sknn_simple._version import how_to_install
 
 MAX_NAME = 30
 
@@ -49,8 +50,7 @@ class Display:
         except ImportError as error:
             raise ImportError(
                 f"{type(self).__name__}.plot draws with matplotlib, which cannot be "
-                'imported. Install it with: pip install "sknn_simple[plots]", or in a '
-                'clone: pip install ".[plots]"'
+                f"imported. Install it with: {how_to_install('plots')}"
             ) from error
         return plt
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from sknn_simple._version import how_to_install
+
 
 def import_pandas(what: str) -> Any:
     """Return pandas, or raise an error that says how to install it."""
@@ -17,8 +19,7 @@ def import_pandas(what: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"{what} returns a pandas DataFrame, and pandas cannot be imported. "
-            'Install it with: pip install "sknn_simple[pandas]", or in a clone: '
-            'pip install ".[pandas]"'
+            f"Install it with: {how_to_install('pandas')}"
         ) from error
     return pd
 
