@@ -7,7 +7,7 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Observer
-from sknn_simple._training.problem import cut
+from sknn_simple._training.problem import make_row_blocks
 from sknn_simple._validation import validate_training_set
 
 
@@ -20,7 +20,7 @@ def objective_of(model, X, y):
         {name: float(name.endswith("coef")) for name in layout.shapes}
     )
     penalty_root = np.sqrt(spec.alpha / data.total_weight) * weights
-    loss, blocks = LOSSES[data.out_activation], cut(spec, data)
+    loss, blocks = LOSSES[data.out_activation], make_row_blocks(spec, data)
     kind = LinearObjective if spec.network.is_linear else Objective
     return kind(spec.network, loss, blocks, penalty_root, Workers(1))
 

@@ -24,13 +24,13 @@ from scipy.special import expit, softmax
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import Gaussian
-from sknn_simple._inference.outputs import Block
+from sknn_simple._inference.outputs import OutputBlock
 from sknn_simple._model.losses import Loss
 
 
 def with_covariance(
     inference: Inference, gaussian: Gaussian, X: Any
-) -> Iterator[tuple[Block, np.ndarray]]:
+) -> Iterator[tuple[OutputBlock, np.ndarray]]:
     """Yield blocks of X with the covariance of the raw outputs, (m, K, K)."""
     outputs = inference.outputs
     for block in outputs.blocks(X, gaussian.floats_per_row(outputs)):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cholesky, lapack, solve_triangular
 
-from sknn_simple._inference.outputs import Block, HiddenOutputs, Outputs
+from sknn_simple._inference.outputs import HiddenOutputs, OutputBlock, Outputs
 from sknn_simple._model.losses import Loss
 
 
@@ -137,7 +137,7 @@ def from_precision(
 
 
 def weighted_rows(
-    outputs: HiddenOutputs, block: Block, weight: np.ndarray
+    outputs: HiddenOutputs, block: OutputBlock, weight: np.ndarray
 ) -> np.ndarray:
     """Return the rows √w Bᵀ G of a block, (m K, P)."""
     G = outputs.jacobian(block.X)

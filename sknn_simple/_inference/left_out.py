@@ -29,7 +29,7 @@ from sknn_simple._inference.averaging import averaged, with_covariance
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import output_curvature
 from sknn_simple._inference.linear import gaussian_with_penalty
-from sknn_simple._inference.outputs import Block, LinearOutputs
+from sknn_simple._inference.outputs import LinearOutputs, OutputBlock
 from sknn_simple._inference.sandwich import row_deltas
 from sknn_simple._model.losses import by_output
 
@@ -42,7 +42,7 @@ TEMPERINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0)
 class LeftOut(NamedTuple):
     """Rows of a block after one Newton step without each."""
 
-    block: Block
+    block: OutputBlock
     # The raw outputs, (m, K), and their covariance, (m, K, K).
     raw: np.ndarray
     covariance: np.ndarray

@@ -20,7 +20,7 @@ from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import ARRAY_BYTES
 
 
-class Block(NamedTuple):
+class OutputBlock(NamedTuple):
     """Consecutive rows: transformed features, raw outputs and probabilities."""
 
     rows: slice
@@ -88,7 +88,7 @@ class Outputs(ABC):
         """Whether the model has a bias in addition to the weights of its columns."""
         return self.network.has_bias and self.own_intercept is None
 
-    def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[Block]:
+    def blocks(self, X: Any, row_floats: float = 0.0) -> Iterator[OutputBlock]:
         """Yield blocks of the rows of X.
 
         `row_floats` is the size of the largest array that the caller makes per row.
@@ -100,7 +100,7 @@ class Outputs(ABC):
             transformed = self.transform.dense(X[rows])
             raw = self.raw(transformed)
             probability = self.loss.probabilities(raw.copy(order="F"))
-            yield Block(rows, transformed, raw, probability)
+            yield OutputBlock(rows, transformed, raw, probability)
 
     def raw(self, X: np.ndarray) -> np.ndarray:
         """Return the raw outputs, (m, K)."""

@@ -53,7 +53,7 @@ from sknn_simple._training.heuristics import (
     SEARCH_ROWS,
     SEARCH_TOL,
 )
-from sknn_simple._training.problem import build_problem, cut
+from sknn_simple._training.problem import build_problem, make_row_blocks
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained, train
 
@@ -190,7 +190,7 @@ def cross_validation_folds(
         Workers(n_threads) as workers,
     ):
         problem = build_problem(spec, data, workers)
-        blocks = cut(spec, problem.data, problem.transform)
+        blocks = make_row_blocks(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
     strata, total = strata_of(data), data.total_weight
     few_values = numbers.max() + 1 >= n_folds and has_few_values(data.X, numbers)

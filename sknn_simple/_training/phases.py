@@ -38,6 +38,6 @@ def run_phases(
             solver=phase.solver or plan.solver,
             bounds=bounds,
         )
-        if outcome not in phase.goes_on:
+        if outcome not in phase.continue_after:
             break
     return theta, outcome

@@ -31,7 +31,7 @@ from sknn_simple._training.preconditioners import (
     known_hessian_preconditioner,
     rescaled_preconditioner,
 )
-from sknn_simple._training.problem import TrainingProblem, cut, precision_of
+from sknn_simple._training.problem import TrainingProblem, make_row_blocks, precision_of
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.subsampling import Subsample, draw_subsample
 
@@ -52,7 +52,7 @@ class Phase(NamedTuple):
     objective: Callable[[], Objective]
     precondition: Precondition
     criteria: StoppingCriteria
-    goes_on: frozenset[str] = AFTER_EXACT
+    continue_after: frozenset[str] = AFTER_EXACT
     # In place of the solver of the plan.
     solver: str | None = None
 
@@ -90,7 +90,11 @@ def _ended_in_float64(
     criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
-    return [*before, last._replace(criteria=criteria, goes_on=AFTER_ROUGH), wider]
+    return [
+        *before,
+        last._replace(criteria=criteria, continue_after=AFTER_ROUGH),
+        wider,
+    ]
 
 
 def plan_round(
@@ -173,7 +177,7 @@ def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
     J, thresholds, max_iter = problem.linear, spec.thresholds, spec.criteria.max_iter
 
     def moments(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        blocks = cut(spec, problem.data._replace(weight=weight))
+        blocks = make_row_blocks(spec, problem.data._replace(weight=weight))
         return problem.transform.moments(*column_moments(blocks, J.workers))
 
     if blocks_pay(problem.shape, thresholds):
@@ -207,7 +211,7 @@ def _float32_phase(
     phase = _exact_phase(spec, problem)._replace(
         objective=partial(problem.in_precision, np.dtype(np.float32)),
         criteria=spec.criteria.no_finer_than(thresholds.float32_tol),
-        goes_on=AFTER_ROUGH,
+        continue_after=AFTER_ROUGH,
     )
     return [phase]
 

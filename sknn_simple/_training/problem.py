@@ -134,7 +134,7 @@ def build_problem(
     features had before they were converted, if any. Known `columns` are of float64.
     """
     if columns is None:
-        blocks = cut(spec, data)
+        blocks = make_row_blocks(spec, data)
         mean, deviation = column_moments(blocks, workers, precision)
         half = np.zeros_like(mean)
         if spec.standardize:
@@ -160,7 +160,10 @@ def objective_over(
     """Return J over rows; `dtype` of their products is by default ``precision_of``."""
     kind = LinearObjective if spec.network.is_linear else Objective
     dtype = dtype or precision_of(spec, data.X)
-    loss, blocks = LOSSES[data.out_activation], cut(spec, data, explicit, dtype)
+    loss, blocks = (
+        LOSSES[data.out_activation],
+        make_row_blocks(spec, data, explicit, dtype),
+    )
     return kind(spec.network, loss, blocks, root, workers, folded)
 
 
@@ -216,7 +219,7 @@ def _diagonal(J: Objective) -> DiagonalPreconditioner:
     return diagonal_preconditioner(J.network, J.penalty_root, curvature)
 
 
-def cut(
+def make_row_blocks(
     spec: TrainSpec,
     data: TrainingSet,
     transform: FeatureTransform | None = None,

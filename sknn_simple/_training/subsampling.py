@@ -25,7 +25,7 @@ from sknn_simple._training.heuristics import (
     select_solver,
     subsample_size,
 )
-from sknn_simple._training.problem import TrainingProblem, cut
+from sknn_simple._training.problem import TrainingProblem, make_row_blocks
 from sknn_simple._training.spec import TrainSpec
 
 
@@ -63,7 +63,7 @@ def draw_subsample(spec: TrainSpec, problem: TrainingProblem) -> Subsample | Non
         )
         rows = by_leverage if represents else rows
     J = problem.linear
-    blocks = cut(spec, rows, problem.explicit, J.blocks.dtype)
+    blocks = make_row_blocks(spec, rows, problem.explicit, J.blocks.dtype)
     return Subsample(J.over(blocks), rows.X.shape[0], represents)
 
 
@@ -154,7 +154,7 @@ def _has_enough_of_each_class(data: TrainingSet) -> bool:
 
 def resembles(spec: TrainSpec, rows: TrainingSet, problem: TrainingProblem) -> bool:
     """Return whether the columns of some rows have about the variance of all rows."""
-    moments = column_moments(cut(spec, rows), problem.objective.workers)
+    moments = column_moments(make_row_blocks(spec, rows), problem.objective.workers)
     mean, deviation = problem.transform.moments(*moments)
     variance = (deviation**2 + mean**2)[problem.transform.scale > 0.0]
     return bool(np.all((variance < VARIANCE) & (variance > 1.0 / VARIANCE)))

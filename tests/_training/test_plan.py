@@ -44,7 +44,7 @@ def assert_one_plain_phase(plan, problem, spec):
     [phase] = plan.phases
     assert phase.objective() is problem.objective
     assert phase.criteria == spec.criteria
-    assert phase.goes_on == {"max_iter"}
+    assert phase.continue_after == {"max_iter"}
     assert phase.precondition(np.zeros(problem.objective.size)) is problem.diagonal
 
 
@@ -76,8 +76,8 @@ def test_a_large_fit_starts_in_float32(
     assert made.solver in FIRST_ORDER
     rough, last = made.phases
     assert dtypes(made) == [np.float32, np.float64]
-    assert {"gradient", "no_decrease"} < rough.goes_on
-    assert last.goes_on == {"max_iter"}
+    assert {"gradient", "no_decrease"} < rough.continue_after
+    assert last.continue_after == {"max_iter"}
     assert last.objective() is problem.objective
     assert last.criteria == spec.criteria
     # It ends before the errors of float32 matter, and no later than asked for.
@@ -133,7 +133,7 @@ def test_no_float32_phase_of_float32_data(cancer, hidden_spec, plan):
     assert dtypes(made) == [np.float32, np.float64]
     first, last = made.phases
     assert first.criteria.tol == pytest.approx(np.sqrt(np.finfo(np.float32).eps))
-    assert {"gradient", "no_decrease"} < first.goes_on
+    assert {"gradient", "no_decrease"} < first.continue_after
     assert last.criteria == spec.criteria
 
 
@@ -219,7 +219,7 @@ def test_blocks_are_renewed_at_intervals_that_double(
     theta = np.zeros(problem.objective.size)
     assert made.phases[0].precondition(theta) is problem.diagonal
     for phase in made.phases:
-        assert phase.goes_on == {"max_iter"}
+        assert phase.continue_after == {"max_iter"}
         assert phase.objective() is problem.objective
         assert phase.criteria == spec.criteria.until(phase.criteria.max_iter)
     for phase in made.phases[1:]:
