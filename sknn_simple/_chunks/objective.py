@@ -6,6 +6,7 @@ each: that of ``Objective``.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,24 +109,11 @@ def _loss_value(J: Objective, theta: np.ndarray, change: np.ndarray) -> float:
     return J.loss_value(theta, *change.tolist())
 
 
-def _product(J: Objective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return J.curvature(theta).product(v)
-
-
-def _bias_product(J: LinearObjective, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return J.curvature(theta).bias_product(v)
-
-
-def _bias_block(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
-    return J.curvature(theta).bias_block()
-
-
-def _matrix(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
-    return J.curvature(theta).matrix()
-
-
-def _diagonal_blocks(J: LinearObjective, theta: np.ndarray) -> np.ndarray:
-    return J.curvature(theta).diagonal_blocks()
+def _derivative(
+    name: str, J: Objective, theta: np.ndarray, *arguments: np.ndarray
+) -> np.ndarray:
+    """Return what a method of the curvature at θ returns."""
+    return getattr(J.curvature(theta), name)(*arguments)
 
 
 class ChunkedObjective(Objective):
@@ -157,40 +145,33 @@ class ChunkedCurvature(Curvature):
     def __init__(self, objective: ChunkedObjective, theta: np.ndarray) -> None:
         self._chunked, self._theta = objective, theta.copy()
 
+    def _sum(self, name: str, *arguments: np.ndarray) -> np.ndarray:
+        """Return the sum over chunks of what a method returns, without the penalty."""
+        measure = partial(_derivative, name)
+        return self._chunked.blocks.sum(measure, self._theta, *arguments).copy()
+
     def product(self, v: np.ndarray) -> np.ndarray:
-        """Return the Hessian times v."""
-        J = self._chunked
-        return J.blocks.sum(_product, self._theta, v) + J.penalty_root**2 * v
+        return self._sum("product", v) + self._chunked.penalty_root**2 * v
 
     def bias_product(self, v: np.ndarray) -> np.ndarray:
-        """Return the entries of the K biases in the Hessian times v, (K,)."""
         J = self._chunked
         biases = J.network.layout.slices["intercept"]
-        product = J.blocks.sum(_bias_product, self._theta, v)
-        return product + J.penalty_root[biases] ** 2 * v[biases]
+        return self._sum("bias_product", v) + J.penalty_root[biases] ** 2 * v[biases]
 
     def bias_block(self) -> np.ndarray:
-        """Return the block of the K biases in the Hessian, (K, K)."""
         J = self._chunked
         biases = J.network.layout.slices["intercept"]
-        penalty = np.diag(J.penalty_root[biases] ** 2)
-        return J.blocks.sum(_bias_block, self._theta) + penalty
+        return self._sum("bias_block") + np.diag(J.penalty_root[biases] ** 2)
 
     def matrix(self) -> np.ndarray:
-        """Return the Hessian of the linear network, (size, size)."""
-        J = self._chunked
-        hessian = J.blocks.sum(_matrix, self._theta).copy()
-        hessian[np.diag_indices(J.size)] += J.penalty_root**2
+        hessian = self._sum("matrix")
+        hessian[np.diag_indices_from(hessian)] += self._chunked.penalty_root**2
         return hessian
 
     def diagonal_blocks(self, part: float = 1.0) -> np.ndarray:
-        """Return the diagonal block of each output of the Hessian, (K, q, q).
-
-        They use all rows, whatever `part` is.
-        """
-        J = self._chunked
-        blocks = J.blocks.sum(_diagonal_blocks, self._theta).copy()
+        """Use all rows, whatever `part` is."""
+        blocks = self._sum("diagonal_blocks")
         n_outputs, q = blocks.shape[:2]
-        inner = np.arange(q)
-        blocks[:, inner, inner] += (J.penalty_root**2).reshape(q, n_outputs).T
+        inner, squares = np.arange(q), self._chunked.penalty_root**2
+        blocks[:, inner, inner] += squares.reshape(q, n_outputs).T
         return blocks
