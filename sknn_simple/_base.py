@@ -351,7 +351,6 @@ class BaseNN(
         trained: Trained,
         search: Search | None = None,
     ) -> dict[str, Any]:
-        """Return all fitted attributes."""
         has_minimum = trained.separating is None
         attributes = {
             **self._predictor(data, network, trained.parameters),

@@ -23,14 +23,9 @@ LOOK = 1.0
 
 
 class Engine:
-    """Computes lazy values: with the workers of a client, or in this process.
+    """Computes lazy values: with a client's workers, or with Dask's local scheduler.
 
-    Parameters
-    ----------
-    client : distributed.Client or None
-        None computes with Dask's local scheduler.
-    patience : float
-        After this number of seconds without any worker they count as lost.
+    After `patience` seconds without any worker they count as lost.
     """
 
     def __init__(self, client: Any | None, patience: float) -> None:

@@ -64,15 +64,9 @@ def summed(*arguments: Any) -> Any:
 class ChunkSums:
     """The rows behind an objective, as groups of chunks.
 
-    Parameters
-    ----------
-    engine : Engine
-        Computes lazy values.
-    groups : list of list of Lazy
-        Each value is a sequence of `TrainingSet`. A group is added first: its values
-        are one if its chunks are kept together, and one per chunk if they are not.
-    local : LocalObjective
-        Makes the objective of a chunk.
+    Each value of `groups` is a sequence of `TrainingSet`. A group is added first: its
+    values are one if its chunks are kept together, and one per chunk if they are not.
+    `local` makes the objective of a chunk.
     """
 
     def __init__(
@@ -131,11 +125,9 @@ class ChunkedObjective(Objective):
         return self.blocks.sum(Objective.loss_and_gradient, theta)
 
     def curvature(self, theta: np.ndarray) -> Any:
-        """Return the second derivatives at θ."""
         return ChunkedCurvature(self, theta)
 
     def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """Return ``measure(J, *arguments)`` for the rows of every chunk."""
         return self.blocks.each(measure, *arguments)
 
 

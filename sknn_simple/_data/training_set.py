@@ -109,7 +109,6 @@ class TrainingSet(NamedTuple):
 
     @property
     def n_outputs(self) -> int:
-        """The number of raw outputs."""
         return n_outputs(len(self.classes), self.multilabel)
 
     @property

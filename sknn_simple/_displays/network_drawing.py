@@ -56,7 +56,6 @@ class NetworkDrawing:
         self.has_biases = False
 
     def draw_lines(self, i: int, weights: np.ndarray) -> Any:
-        """Draw the weights from layer i to the next."""
         from matplotlib.collections import LineCollection
 
         start, end = self.columns[i : i + 2]

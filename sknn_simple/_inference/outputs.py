@@ -32,18 +32,9 @@ class OutputBlock(NamedTuple):
 class Outputs(ABC):
     """The raw outputs of a network at θ.
 
-    Parameters
-    ----------
-    network : Network
-        The network: linear, or with a hidden layer.
-    loss : Loss
-        Its loss.
-    transform : FeatureTransform
-        From raw features to those that θ acts on.
-    raw_parameters : dict of str to ndarray
-        The fitted parameters, for raw features, by their names in the network.
-    own_intercept : (int, float) or None
-        A constant column whose weight is the bias, and its value.
+    `transform` leads from raw features to those that θ acts on. `raw_parameters` are
+    the fitted ones, by their names in the network. `own_intercept` is a constant column
+    whose weight is the bias, and its value.
     """
 
     network: Any
@@ -75,7 +66,6 @@ class Outputs(ABC):
         return {**self.__dict__, "workspace": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the stored attributes."""
         self.__dict__.update(state, workspace=Workspace())
 
     @property

@@ -29,7 +29,6 @@ def summarize(
     alpha: float,
     head: dict[str, Any],
 ) -> Summary:
-    """Return the summary of a linear network."""
     found = contrasts(inference, classes, reference)
     std_error = norms(found.root)
     std_error[found.fixed | found.open] = np.nan

@@ -14,26 +14,8 @@ from numpy.typing import ArrayLike
 class Layout:
     """The order, names and shapes of the arrays inside a flat vector.
 
-    Parameters
-    ----------
-    shapes : mapping of str to tuple of int
-        Shape of each named array, in the order in which they are stored.
-
-    Attributes
-    ----------
-    size : int
-        Length of the flat vector.
-    slices : dict of str to slice
-        The place of each array, stored in C order, in the flat vector.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sknn_simple._model.layout import Layout
-    >>> layout = Layout({"coef": (2, 1), "intercept": (1,)})
-    >>> layout.views(np.array([1.0, 2.0, 3.0]))["coef"]
-    array([[1.],
-           [2.]])
+    `slices` has the place of each array, stored in C order, and `size` is the length of
+    the vector.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -29,7 +29,6 @@ class LinearObjective(Objective):
     kept_points = 4
 
     def curvature(self, theta: np.ndarray) -> "LinearCurvature":
-        """Return the second derivatives at θ."""
         return LinearCurvature(self, theta)
 
     def dense(self, X: Features) -> np.ndarray:
@@ -38,7 +37,6 @@ class LinearObjective(Objective):
 
 
 def is_linear(objective: Objective) -> TypeGuard[LinearObjective]:
-    """Return whether J is that of the linear network."""
     return objective.network.is_linear
 
 

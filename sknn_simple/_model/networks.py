@@ -145,7 +145,6 @@ class OneHiddenNetwork:
         self.skip_connections = skip_connections
 
     def with_features(self, n_features: int) -> Self:
-        """Return the same network for another number of features."""
         return type(self)(
             n_features,
             self.n_hidden,
@@ -172,7 +171,6 @@ class OneHiddenNetwork:
         return params
 
     def row_bytes(self, X: Features) -> float:
-        """Return the memory in bytes that an evaluation uses per row."""
         per_unit = X.dtype.itemsize + self._slope_dtype(X.dtype).itemsize
         outputs = 8.0 * 4 * self.n_outputs
         return _feature_bytes(X) + per_unit * self.n_hidden + outputs
@@ -189,7 +187,6 @@ class OneHiddenNetwork:
         return A
 
     def forward(self, params: Arrays, X: Features, work: Workspace) -> np.ndarray:
-        """Return the raw outputs, (m, K) in float64."""
         return self._output(params, X, self.hidden(params, X, work))
 
     def forward_keeping(

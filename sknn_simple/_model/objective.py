@@ -22,23 +22,10 @@ NetworkT = TypeVar("NetworkT", bound=Network)
 
 
 class Objective(Generic[NetworkT]):
-    """J over row blocks.
+    """J over row blocks, whose weights sum to 1.
 
-    Parameters
-    ----------
-    network : Network
-        Maps features and parameters to raw outputs.
-    loss : Loss
-        Maps raw outputs and targets to ℓ.
-    blocks : RowBlocks
-        The data; its weights sum to 1.
-    penalty_root : ndarray of shape (network.layout.size,)
-        ρ.
-    workers : Workers
-        Threads that divide the blocks among them.
-    folded : FeatureTransform, optional
-        The part of the features' transform that the blocks do not apply. It is folded
-        into the parameters.
+    `penalty_root` (size,) is ρ. `folded` is the part of the features' transform that
+    the blocks do not apply: it is folded into the parameters.
     """
 
     # How many points are kept with their loss and its gradient. If any are, a loss is
@@ -140,7 +127,6 @@ class Objective(Generic[NetworkT]):
     def curvature(
         self: "Objective[OneHiddenNetwork]", theta: np.ndarray
     ) -> "Curvature":
-        """Return the second derivatives at θ."""
         return Curvature(self, theta)
 
     def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -160,7 +146,6 @@ class Objective(Generic[NetworkT]):
         return gradient if self._map is None else self._map.pull_back(gradient)
 
     def views(self, vector: np.ndarray) -> Arrays:
-        """Return the named arrays of a vector."""
         return self.network.layout.views(vector)
 
 

@@ -45,41 +45,26 @@ class Observer:
 class History:
     """f at the start and after each iteration, over all runs of a minimisation.
 
-    Parameters
-    ----------
-    observers : sequence of Observer, default=()
-        Each observes every iteration, even if an earlier one asks to stop.
-
-    Attributes
-    ----------
-    values : list of float
-        f at the start and after each iteration. If f rises by rounding only, the
-        previous value is recorded again.
-    grad_norm : float
-        The largest absolute entry of the gradient at the last iterate.
-    rejected : int
-        Iterations in a row that did not lower f.
-    asked_to_stop : bool
-        Whether an observer asked to stop.
-    moved : bool
-        Whether the start of the next run is a new iterate, not the last one.
-    solver : str
-        The solver of the last run.
+    Each of the observers observes every iteration, even if an earlier one asks to stop.
     """
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = observers
         self._iteration_is_open = False
+        # f; if it rises by rounding only, the previous value is recorded again.
         self.values: list[float] = []
+        # The largest absolute entry of the gradient at the last iterate.
         self.grad_norm = np.inf
+        # Iterations in a row that did not lower f.
         self.rejected = 0
         self.asked_to_stop = False
+        # Whether the start of the next run is a new iterate, not the last one.
         self.moved = False
+        # That of the last run.
         self.solver = ""
 
     @property
     def n_iter(self) -> int:
-        """Number of iterations."""
         return len(self.values) - 1
 
     def add(self, theta: np.ndarray, value: float, norm: float, target: float) -> None:
@@ -104,7 +89,6 @@ class History:
         self.grad_norm = norm
 
     def announce(self, text: str) -> None:
-        """Send a sentence to the observers."""
         for observer in self._observers:
             observer.on_message(text)
 
@@ -121,7 +105,6 @@ class History:
         self.moved = True
 
     def stop(self, outcome: str) -> None:
-        """Call the observers at the end of the minimisation."""
         for observer in self._observers:
             observer.on_stop(outcome)
 

@@ -72,22 +72,10 @@ def minimize(
 ) -> tuple[np.ndarray, str]:
     """Minimise a problem from θ.
 
-    Parameters
-    ----------
-    problem : Problem
-        With the derivatives that the solver needs.
-    theta : ndarray of shape (size,)
-        The start, within the bounds.
-    preconditioner : Preconditioner
-        The solver works on u = T⁻¹ θ; nothing outside this function does.
-    criteria : StoppingCriteria
-        When to stop. ``max_iter`` counts the iterations of earlier runs as well.
-    history : History
-        The record, to which this run appends.
-    solver : str
-        A key of ``SOLVERS``.
-    bounds : (low, high), optional
-        Each bound is 0 or ±∞. Only solvers with `bounds` accept them.
+    The start `theta` is within the bounds, each of which is 0 or ±∞. The `solver`, a
+    key of ``SOLVERS``, works on u = T⁻¹ θ; nothing outside this function does. The
+    criteria count the iterations of earlier runs as well, to whose `history` this run
+    appends.
 
     Returns
     -------

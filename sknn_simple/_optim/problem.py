@@ -124,7 +124,6 @@ class PreconditionedCurvature:
         self._preconditioner = preconditioner
 
     def product(self, v: np.ndarray) -> np.ndarray:
-        """Return Tᵀ H T v."""
         T = self._preconditioner
         return T.pull_back(self._curvature.product(T.to_theta(v)))
 

@@ -61,7 +61,6 @@ class FitCallbacks(NamedTuple):
         return task
 
     def begin(self, task: Any, **kwargs: Any) -> None:
-        """Tell the callbacks that a task begins."""
         self._call(task.call_on_fit_task_begin, kwargs)
 
     def end(self, task: Any | None, **kwargs: Any) -> bool:
@@ -99,7 +98,6 @@ class IterationTasks(Observer):
         self._task: Any = None
 
     def on_iteration_begin(self, theta: np.ndarray) -> None:
-        """Open the next iteration's task."""
         task = self._context.subcontext(task_name="iteration")
         self._callbacks.begin(task, **self._reconstruction(theta))
         # Set only now: a task whose hook has raised gets no other hook.

@@ -21,14 +21,9 @@ from sknn_simple._training.spec import TrainSpec
 class EarlyStopping(Observer):
     """Keeps the iterate with the lowest validation loss; stops if it no longer falls.
 
-    Attributes
-    ----------
-    curve : list of float
-        The validation loss at the start and after each iteration.
-    best : Iterate or None
-        The iterate at which it was lowest.
-    triggered : bool
-        Whether the patience is used up.
+    `curve` is the validation loss at the start and after each iteration, `best` the
+    iterate at which it was lowest. The fit has `triggered` it if the patience is used
+    up.
     """
 
     def __init__(

@@ -37,7 +37,6 @@ class ProgressTable(Observer):
         print_line(f"{title}{of}\n" + "  ".join(columns))
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
-        """Print the iterate's line."""
         self._n_iter = iterate.n_iter
         columns = [f"{iterate.n_iter:>9}", f"{iterate.value:>13.8f}"]
         if self._early_stopping:
@@ -48,11 +47,9 @@ class ProgressTable(Observer):
         return False
 
     def on_message(self, text: str) -> None:
-        """Print a line of its own."""
         print_line(f"{self._prefix}{text}")
 
     def on_stop(self, outcome: str) -> None:
-        """Print why training ended."""
         explanation = OUTCOMES[outcome].summary.format(max_iter=self._max_iter)
         print_line(f"{self._prefix}{explanation} after {iterations(self._n_iter)}")
 
