@@ -53,8 +53,6 @@ class BlockSizes(NamedTuple):
     # cache, but two threads then wait longer for Python's lock (1.0 to 1.3 of the
     # time).
     difference_bytes: int = 2**22
-    # Stored values that are searched at once, or one per column if that is more.
-    search_values: int = 2**16
 
 
 DEFAULT_SIZES = BlockSizes()
@@ -103,15 +101,10 @@ class RowBlocks:
     loss_weight : ndarray of shape (n_rows, n_labels), optional
         Weights of the loss of each label; by default `weight` for all of them.
     transform : FeatureTransform, optional
-        Applied to the features: once, if the result is small enough to be kept, else
-        block by block at each evaluation.
+        Applied to the features: once, if the result is small enough to be kept in this
+        `order`, else block by block at each evaluation.
     dtype : dtype, optional
-        Of the transformed features; by default that of X. Another one is converted as
-        they are transformed.
-    order : {"C", "F"}, default="C"
-        Of dense transformed features that are kept.
-    sizes : BlockSizes
-        Sizes of blocks and shares.
+        Of the transformed features; by default that of X.
     """
 
     def __init__(

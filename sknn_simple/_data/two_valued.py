@@ -78,21 +78,18 @@ def _of_sparse(blocks: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
     # 0 means that no such value was found yet.
     one, two = np.zeros(n_features, dtype), np.zeros(n_features, dtype)
     dropped = np.zeros(n_features, bool)
-    step = max(blocks.sizes.search_values, n_features)
     for X in (block.X for block in blocks.blocks):
-        for start in range(0, X.nnz, step):
-            if dropped.all():
-                return (np.full(n_features, np.nan, dtype),) * 2
-            columns, values = (a[start : start + step] for a in (X.indices, X.data))
-            kept = ~dropped[columns] & (values != 0.0)
-            columns, values = columns[kept], values[kept]
-            for found in (one, two):
-                last = np.zeros(n_features, dtype)
-                last[columns] = values
-                np.copyto(found, last, where=found == 0.0)
-                other = values != found[columns]
-                columns, values = columns[other], values[other]
-            dropped[columns] = True
+        if dropped.all():
+            return (np.full(n_features, np.nan, dtype),) * 2
+        kept = ~dropped[X.indices] & (X.data != 0.0)
+        columns, values = X.indices[kept], X.data[kept]
+        for found in (one, two):
+            last = np.zeros(n_features, dtype)
+            last[columns] = values
+            np.copyto(found, last, where=found == 0.0)
+            other = values != found[columns]
+            columns, values = columns[other], values[other]
+        dropped[columns] = True
     has_zero = _have_zeros(blocks)
     # A column without a second value has its first one twice, one without any has 0.
     two[(two == 0.0) & ~has_zero] = one[(two == 0.0) & ~has_zero]

@@ -21,7 +21,7 @@ SMALL = BlockSizes(values_per_column=0, block_bytes=1, min_rows=16, share_work=1
 def found(request):
     """Return a function that looks at all rows and values at once, or at a few."""
     few = request.param
-    sizes = SMALL._replace(sample_rows=few, search_values=few)
+    sizes = SMALL._replace(sample_rows=few)
 
     def run(X, n_threads=1):
         n = X.shape[0]
