@@ -37,8 +37,6 @@ from sknn_simple._optim.iteration import ROUNDING
 # The constants of both conditions (Nocedal and Wright 2006, section 3.1).
 ARMIJO = 1e-4
 CURVATURE = 0.9
-# The shortest step of a backtracking is 2⁻⁴⁰ (1e-12) of the first.
-_MAX_HALVINGS = 40
 # After this number of evaluations the search returns a point that satisfies Armijo's
 # condition only: at a kink no point may satisfy the curvature condition.
 _MAX_TRIALS = 10
@@ -105,11 +103,12 @@ class Line:
 
     def backtrack(self, trial: Point) -> Point | None:
         """Return the first of `trial` and its halves that satisfies Armijo, or None."""
-        for _ in range(_MAX_HALVINGS):
-            if self.satisfies_armijo(trial):
-                return trial
+        shortest = np.finfo(np.float64).eps * trial.length
+        while not self.satisfies_armijo(trial):
+            if trial.length <= shortest:
+                return None
             trial = self.at(0.5 * trial.length)
-        return trial if self.satisfies_armijo(trial) else None
+        return trial
 
     def search(self, trial: Point) -> Point | None:
         """Return a point that satisfies the strong Wolfe conditions.

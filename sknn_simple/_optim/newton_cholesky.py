@@ -5,7 +5,7 @@ For a convex f with gradient g and Hessian H (size × size) each iteration
 1. solves (H + λ I) d = -g by a Cholesky factorisation, with λ = 1e-13 max diag H;
 2. goes to x + t d, with the first t = 1, ½, ¼, … that satisfies Armijo's condition,
    f(x + t d) ≤ f(x) + 1e-4 t gᵀd. If this is t = 1, but more than a tenth r of the
-   slope is left there, it goes on to t = (1 + r) / (1 - r), at most 2, if f is lower;
+   slope is left there, it goes on to t = (1 + r) / (1 - r), if f is lower;
 3. if there is no such t, goes back to 1 with 1000 λ.
 
 For a log-loss 1 is iteratively reweighted least squares (Bishop 2006, section 4.3.3).
@@ -30,7 +30,7 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
 
-from sknn_simple._optim.iteration import iterate
+from sknn_simple._optim.iteration import ROUNDING, iterate
 from sknn_simple._optim.line_search import Line, Point
 
 # The first λ, relative to the largest diagonal entry of H. If f is constant along a
@@ -41,16 +41,11 @@ _FIRST_RIDGE = 1e-13
 # Each λ is this factor times the one before. The loop ends after a λ larger than this
 # factor times H and g: the step is then a short step along -g.
 _RIDGE_GROWTH = 1e3
-# If the predicted relative decrease of f is smaller, larger λ are not tried: the
-# rounding error of f would be larger than its decrease.
-_LEAST_DECREASE = 1e-10
 # A longer step is tried if more than this part of the slope is left at t = 1. Fits of
 # 27 tables need 0.76 of the Hessians, and 1.06 times as many evaluations. From 0.2 on
 # 0.81 and 1.02; with t = 2 for all 0.86 and 1.05; with the secant's t 0.81 and 1.21.
 # With the condition on the gradient below, 40 fits of 20 tables need 0.81.
 _STEEP = 0.1
-# With this part the longer step has t = 2. Larger t gain nothing.
-_LARGEST_PART = 1.0 / 3.0
 
 
 def newton_cholesky(
@@ -74,8 +69,8 @@ def newton_cholesky(
             found = _search(Line(fun, jac, x, step, value, gradient))
             if found is not None:
                 return found.x, found.value
-            if -float(gradient @ step) <= _LEAST_DECREASE * abs(value):
-                break
+            if -float(gradient @ step) <= ROUNDING * abs(value):
+                break  # larger λ would not lower f by more
         return None
 
     return iterate(advance, x0, fun(x0), callback, maxiter)
@@ -114,8 +109,8 @@ def _search(line: Line) -> Point | None:
     found = line.backtrack(whole)
     if found is None or found.value >= line.start.value:
         return None
-    left = min(whole.slope / line.start.slope, _LARGEST_PART)
-    if found is whole and left > _STEEP:
+    left = whole.slope / line.start.slope
+    if found is whole and _STEEP < left < 1.0:
         longer = line.at((1.0 + left) / (1.0 - left))
         is_lower = line.satisfies_armijo(longer) and longer.value < whole.value
         # A longer step reverses the part of the gradient that the whole step removes.
