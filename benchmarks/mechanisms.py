@@ -83,7 +83,7 @@ MECHANISMS = {
     "lbfgs": Mechanism(cases.several_networks, LBFGS),
     "rounding": Mechanism(cases.networks, ROUNDING),
     "blocks": Mechanism(cases.shapes, BLOCKS),
-    "rescaling": Mechanism(cases.texts, {"off": Off({"rescaling": 10**9})}),
+    "rescaling": Mechanism(cases.texts, {"off": Off({"first_renewal": 10**9})}),
     "sparse_blocks": Mechanism(
         cases.texts, {"off": Off(block_sizes={"values_per_column": 0})}
     ),

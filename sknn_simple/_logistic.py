@@ -202,7 +202,7 @@ class LogisticNN(BaseNN):
     >>> model.score(X, y)
     1.0
     >>> model.alpha_  # chosen from the data
-    0.59
+    0.58
     >>> round(model.n_effective_, 1)  # of 39 weights
     15.6
     """

@@ -18,7 +18,7 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
-from sknn_simple._training.alpha import Fold, Search, coarse, make_folds
+from sknn_simple._training.alpha import Fold, Search, make_folds
 from sknn_simple._training.callbacks import FitCallbacks
 from sknn_simple._training.early_stopping import split
 from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, search_units
@@ -414,7 +414,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         most = search_units(data.X.shape[1], data.n_outputs)
         network = self._network(data, most)
         signs = hidden_signs(self, network, data)
-        spec = coarse(spec)._replace(network=network, signs=signs)
+        spec = spec.coarse()._replace(network=network, signs=signs)
         start = self._draw(network, seed)
         return self._search_alpha(spec, data, folds, start, context, callbacks, number)
 

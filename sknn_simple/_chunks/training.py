@@ -29,9 +29,7 @@ from sknn_simple._optim.bounds import sign_bounds, within
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
-from sknn_simple._training.alpha import coarse
 from sknn_simple._training.heuristics import (
-    SAMPLE_ITERATIONS,
     START_CRITERIA,
     blocks_pay,
 )
@@ -61,16 +59,7 @@ from sknn_simple._training.train import (
 class ChunkedRows:
     """All rows, in chunks. The training set that holds it has a sample of them.
 
-    Parameters
-    ----------
-    engine : Engine
-        Computes lazy values.
-    groups : list of list of Lazy
-        As of ``ChunkSums``.
-    n_rows : int
-        The number of rows.
-    columns : Columns or None
-        The measures of the columns; None for validation rows.
+    `groups` are those of ``ChunkSums``, and `columns` are None for validation rows.
     """
 
     def __init__(
@@ -159,7 +148,7 @@ def _from_sample(
     rough = spec  # alpha needs a converged fit
     if not spec.by_evidence:
         is_linear = spec.network.is_linear
-        rough = spec._replace(criteria=START_CRITERIA) if is_linear else coarse(spec)
+        rough = spec._replace(criteria=START_CRITERIA) if is_linear else spec.coarse()
     trained = train(rough._replace(patience=None), data.in_memory(), None, start)
     if trained.outcome in ENDED:
         raise KeyboardInterrupt
@@ -195,7 +184,8 @@ def _plan_linear(
         by_sample = exact._replace(precondition=_by_sample(spec, problem, hessian))
         phases = [by_sample]
         if shape.n_params <= thresholds.subsample_params:
-            first = by_sample._replace(criteria=spec.criteria.until(SAMPLE_ITERATIONS))
+            few = spec.criteria.until(thresholds.first_renewal)
+            first = by_sample._replace(criteria=few)
             by_all_rows = partial(hessian_preconditioner, J, problem.diagonal)
             phases = [first, exact._replace(precondition=by_all_rows)]
             if hessian is None and not resembles(spec, sample, problem):

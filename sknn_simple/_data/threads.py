@@ -66,7 +66,6 @@ class BlasLimit:
             return max(1, allowed // self._n_fits)
 
     def __exit__(self, *exc_info: object) -> None:
-        """Restore the state before the first fit if this is the last one."""
         with self._lock:
             self._n_fits -= 1
             if self._n_fits == 0:

@@ -6,11 +6,8 @@ import numpy as np
 from scipy.special import chdtrc
 
 from sknn_simple._inference.core import Inference
-from sknn_simple._inference.linear import DEPENDENT_CORRELATION
 from sknn_simple._inference.raw import contrasts, norms
-
-# Eigenvalues of a correlation below this fraction of the largest one are rounding.
-SINGULAR = 1e-10
+from sknn_simple._training.heuristics import DEPENDENT
 
 
 class ChiSquareTest(NamedTuple):
@@ -22,7 +19,6 @@ class ChiSquareTest(NamedTuple):
 
 
 def chi_square_test(statistic: float, df: int) -> ChiSquareTest:
-    """Return the test with its p-value."""
     return ChiSquareTest(statistic, df, float(chdtrc(df, statistic)))
 
 
@@ -39,7 +35,7 @@ def wald_test(
     scale = 1.0 / norms(root)
     root *= scale[:, None]
     values, vectors = np.linalg.eigh(root @ root.T)
-    kept = values > SINGULAR * values.max()
+    kept = values > DEPENDENT * values.max()
     # A sandwich of m terms has rank m - 1 or m. A lower rank has another reason: with a
     # penalty, columns may be dependent, as those of a category.
     terms, rank = inference.n_terms, int(kept.sum())
@@ -64,5 +60,5 @@ def spans_constant(inference: Inference) -> bool:
     for block in outputs.blocks(X):
         gram = gram + block.X.T @ block.X
         sums = sums + block.X.sum(axis=0)
-    weights = np.linalg.lstsq(gram, sums, rcond=DEPENDENT_CORRELATION)[0]
-    return bool(1.0 - weights @ sums / X.shape[0] < SINGULAR)
+    weights = np.linalg.lstsq(gram, sums, rcond=DEPENDENT)[0]
+    return bool(1.0 - weights @ sums / X.shape[0] < DEPENDENT)

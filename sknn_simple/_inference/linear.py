@@ -14,12 +14,8 @@ import numpy as np
 from sknn_simple._inference.gaussian import RootGaussian, from_precision
 from sknn_simple._inference.outputs import LinearOutputs
 from sknn_simple._model.losses import by_output
-from sknn_simple._training.heuristics import NO_CURVATURE
+from sknn_simple._training.heuristics import DEPENDENT, NO_CURVATURE
 
-# Eigenvalues of the correlation of the columns below this fraction of the largest one
-# are rounding: a column is a linear combination of others. Rounding of standardised
-# columns leaves about 1e-16 times their number.
-DEPENDENT_CORRELATION = 1e-12
 # A parameter is not determined if it changes by more than this along a dependence of
 # columns, a vector of length 1.
 MOVES = 1e-6
@@ -80,7 +76,7 @@ def gaussian_without_penalty(
     inner = gram[np.ix_(free, free)] * scale * scale[:, None]
     values, vectors = np.linalg.eigh(inner)
     vectors *= scale[:, None]
-    kept = values > DEPENDENT_CORRELATION * values.max(initial=0.0)
+    kept = values > DEPENDENT * values.max(initial=0.0)
     null, basis = np.zeros((q, np.sum(~kept))), np.zeros((q, np.sum(kept)))
     null[free] = vectors[:, ~kept] / np.linalg.norm(vectors[:, ~kept], axis=0)
     basis[free] = vectors[:, kept] / np.sqrt(values[kept])

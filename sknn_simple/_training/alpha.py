@@ -51,7 +51,6 @@ from sknn_simple._training.heuristics import (
     PATH_START,
     RARE_PART,
     SEARCH_ROWS,
-    SEARCH_TOL,
 )
 from sknn_simple._training.problem import build_problem, make_row_blocks
 from sknn_simple._training.spec import TrainSpec
@@ -157,7 +156,6 @@ class _StopTogether(Observer):
         self.asked = False
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
-        """Return whether to stop."""
         return self.asked
 
 
@@ -267,12 +265,6 @@ def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None
         raise ValueError(
             f"its training rows do not contain every class: {lost} are missing."
         )
-
-
-def coarse(spec: TrainSpec) -> TrainSpec:
-    """Return a spec for fits whose losses are only compared."""
-    criteria = spec.criteria.no_finer_than(SEARCH_TOL)
-    return spec._replace(criteria=criteria._replace(near_minimum=False))
 
 
 def search_alpha(

@@ -6,6 +6,7 @@ number follows from rounding, or was chosen by reasoning.
 """
 
 from math import log
+from sys import maxsize
 from typing import NamedTuple
 
 from sknn_simple._optim.stopping import StoppingCriteria
@@ -70,12 +71,10 @@ class Thresholds(NamedTuple):
     block_columns: int = 1000
     block_part: float = 0.5
     block_bytes: int = ARRAY_BYTES
-    # Blocks are first formed after this number of iterations. At θ = 0 all rows have
-    # the same curvature, which differs from the curvature at the optimum.
-    first_blocks: int = 8
-    # If blocks do not pay, the diagonal preconditioner is renewed once, after this
-    # number of iterations. 11 fits of sparse text took 0.71 of the time.
-    rescaling: int = 6
+    # A preconditioner is first renewed after this number of iterations. At θ = 0 all
+    # rows have the same curvature, which differs from the curvature at the optimum. If
+    # it is the Hessian of a good sample of chunks, four to ten are enough.
+    first_renewal: int = 8
     # If blocks do not pay, newton-cholesky takes over from L-BFGS after this number of
     # iterations, up to this number of parameters, at which an iteration takes 0.5 s. A
     # weak penalty on nearly separable rows takes L-BFGS more than 1000.
@@ -84,14 +83,11 @@ class Thresholds(NamedTuple):
     # Rows × parameters from which a float32 phase pays for a hidden layer: default fits
     # of 100 units take 0.5 to 0.7 of the time.
     float32_work: float = 1e6
-    # In float32 J and its gradient have errors of about 1e-7.
-    float32_tol: float = 1e-5
-
     # Up to this number of parameters the evidence uses all eigenvalues of the Hessian.
     evidence_params: int = 300
 
 
-# Line searches in float32 do not resolve smaller gradients: √ε.
+# Line searches in float32 do not resolve smaller gradients or decreases: √ε.
 FLOAT32_TOL = 2.0**-11.5
 # float32 has seven digits and a range up to 1e38. Columns with a standard deviation
 # below this, or above its inverse, are trained in float64, and so are rows with a
@@ -108,23 +104,20 @@ FLOAT32_LARGE = 1e3
 # measurement is that accurate, and rounding errors of float64 are so much smaller that
 # only one value in ten million still depends on the unit of its column.
 FEATURE_STEP = 2.0**-26
-# Curvature below this fraction of the curvature at the start is rounding.
+# Curvature below this fraction of the curvature at the start is rounding, and so is the
+# variance of rows in a direction, relative to the largest one.
 NO_CURVATURE = 1e-14
 # Below this fraction of the curvature at the start an unpenalised problem is treated as
 # separable: J has no minimum, and its vanishing Hessian is useless as a preconditioner.
 SEPARABLE_CURVATURE = 0.03
 # A ridge, relative to the mean curvature, for directions in which no row varies.
 RIDGE = 1e-6
-# A renewed preconditioner makes tol at most this factor stricter.
-STRICTER = 3.0
 # Blocks are formed from the rows with this fraction of an output's curvature: few rows
 # if the classes are nearly separable.
 BLOCK_CURVATURE = 0.999
 # With fewer rows of a class its weights are too uncertain. A sample of chunks has about
 # twice as many rows of a rare class, if there are any: two for each of ten folds.
 CLASS_ROWS = 10
-# The optimum of a subsample is only a start: it need not be accurate.
-START_CRITERIA = StoppingCriteria(tol=3e-3, max_iter=50)
 # The subsample represents a column if it has the column's variance up to this factor.
 VARIANCE = 4.0
 # The first alpha of a search, and the one that is used if no search is possible.
@@ -136,11 +129,13 @@ PRIOR_VARIANCE = 20.0
 # The alphas of a validation: the first one in units of S, the factor between two, and
 # the largest number of them. At the first one most networks are constant.
 PATH_START, PATH_FACTOR, PATH_LENGTH = 0.375, 10.0**0.5, 12
-# The accuracy of the fits whose loss is only compared: of the gradient, and of the
-# decrease over ten iterations. With 5e-3 a default fit takes 1.15 times the work, for
-# the same log-losses (22 tables, four draws of the test rows); with 2e-2 they are 0.8 %
-# higher, with 5e-2 11 % (one draw).
-SEARCH_TOL = 1e-2
+# The accuracy of fits whose loss is only compared, or whose optimum is only a start: of
+# the gradient, and of the decrease over ten iterations. With 5e-3 a default fit takes
+# 1.15 times the work, for the same log-losses (22 tables, four draws of the test rows);
+# with 2e-2 they are 0.8 % higher, with 5e-2 11 % (one draw).
+COARSE_TOL = 1e-2
+# A start does not depend on the criteria of the fit.
+START_CRITERIA = StoppingCriteria(COARSE_TOL, maxsize, min_decrease=COARSE_TOL)
 # A larger log-loss of a row counts as this in a search: the true class has at least a
 # probability of 0.001. One row far from all others may otherwise decide (spambase: ten
 # times the best alpha). Of the probabilities 0.05 to 5e-5 (22 tables, two draws of the
@@ -179,26 +174,16 @@ EARLY_STOPPING_ALPHA = 0.5
 # The evidence searches from this alpha to this multiple of the number of rows, where
 # the weights are nearly 0. On 22 tables it chose 0.03 to 110.
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-4, 100.0
-# Largest change of log(alpha) in a round of the evidence, largest number of rounds, and
-# the number of rounds after which intervals are halved. 22 tables took 2 to 6 rounds.
-MAX_STEP, MAX_ROUNDS, MAX_SECANTS = 4.6, 20, 6
 # The share of the growth of log|H| that counts if there are many rows per weight, and
 # the number of rows that halves what is added to it for fewer: of two classes, and of
 # each further one. Measured in evidence.py.
 LEAST_SHARE, FEW_ROWS, CLASS_FEW_ROWS = 0.4, 20, 2
-# A smaller difference of log-evidence does not count; 3 is a Bayes factor of 20. If the
-# evidence is not larger than that of the class shares, a second search follows.
-LITTLE_EVIDENCE = 3.0
-# The growth is a difference over this change of log(alpha).
-GROWTH_STEP = 0.01
 # If the mean squared change of the raw outputs, weighted by their curvature, is less,
 # the Hessian changes by two parts in a thousand: it is not formed again.
 SAME_OUTPUTS = 4e-6
-# The search ends if log(alpha) would change by less, and if traces are estimated.
+# The search ends if log(alpha) would change by less, and if traces are estimated. The
+# growth is a difference over the first one.
 CLOSE, CLOSE_ESTIMATE = 0.03, 0.1
-# A secant with a smaller slope is not used: it would lead too far. With 0.2 a text took
-# 8 rounds, with 0.05 it takes 3.
-LEAST_SLOPE = 0.05
 # Without the Hessian, traces come from this number of random probes and this number of
 # steps of Lanczos' method each. 40 steps and 4 probes choose the same alphas for text
 # and digits; one probe chose one that is 17 % larger for digits.
@@ -216,27 +201,22 @@ BIAS_ROWS = 20
 ROW_SPACE_ROWS = 1000
 # With raw units that differ by a larger factor, a Gram matrix of rows loses digits.
 ROW_SPACE_SPREAD = 1e3
-# Directions in which the rows vary less, relative to the largest variance, are rounding
-# of the products of rows.
-ROW_SPACE_RANK = 1e-13
 # Columns are dependent if the Gram matrix of standardised columns has an eigenvalue
-# below this, relative to their number: rounding.
-DEPENDENT = 1e-15
+# below this, relative to the largest one. Rounding leaves about 1e-16 times their
+# number. The same is true of coefficients and of their correlation.
+DEPENDENT = 1e-12
 # A smaller relative change of J, or of a deviance, may be rounding: if classes are
 # nearly separable, J of softmax is near 1e-6, with an error of 1e-16.
 SAME_VALUE = 1e-9
 # Classes are separable if this number of Newton steps each change a raw output by more
 # than this; ``separation`` says why. On 1,500 random tables of 12 to 120 rows and up to
-# four columns linear programming gave the same answers.
+# four columns linear programming gave the same answers. The steps tell only near a
+# minimum, or where there is none: after a fit with COARSE_TOL, or a smaller tol. With
+# 0.1 six of 600 tables got a false alarm, with 0.01 none.
 UNSHRUNK_STEPS, SHRUNK = 5, 0.3
-# The steps tell only near a minimum, or where there is none: after a fit with this tol.
-TIGHT_TOL = 1e-3
 # Chunks are joined to groups of about ARRAY_BYTES, or of this number of rows ×
 # parameters. A task of Dask costs about 2 ms, and should take ten times as long.
 GROUP_WORK = 5e7
-# Iterations after which the Hessian of all rows in chunks replaces that of the sample.
-# With a good sample four to ten are enough.
-SAMPLE_ITERATIONS = 12
 # Larger dense Hessians are an error: forming and factorising one takes three arrays of
 # its size.
 MAX_HESSIAN_BYTES = 2**31

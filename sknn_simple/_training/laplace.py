@@ -39,7 +39,6 @@ from sknn_simple._training.heuristics import (
     BIAS_ROWS,
     LANCZOS_PROBES,
     LANCZOS_STEPS,
-    MAX_STEP,
     NO_CURVATURE,
 )
 
@@ -154,8 +153,8 @@ class Laplace(NamedTuple):
             return float(np.log(left) - np.log(square))
 
         end = np.log(start)
-        sign = 1.0 if excess(end) > 0.0 else -1.0
-        last = np.clip(end + sign * MAX_STEP, *np.log(bounds))
+        lowest, highest = np.log(bounds)
+        sign, last = (1.0, highest) if excess(end) > 0.0 else (-1.0, lowest)
         while sign * (last - end) > 0.0:
             begin, end = end, end + sign * min(np.log(2.0), abs(last - end))
             if sign * excess(end) <= 0.0:

@@ -87,7 +87,7 @@ def _ended_in_float64(
     if precision_of(spec, problem.data.X) != np.float32:
         return phases
     *before, last = phases
-    criteria = last.criteria._replace(tol=max(last.criteria.tol, FLOAT32_TOL))
+    criteria = last.criteria.no_finer_than(FLOAT32_TOL)
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
     return [
@@ -182,10 +182,10 @@ def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
 
     if blocks_pay(problem.shape, thresholds):
         precondition = partial(block_preconditioner, J, problem.diagonal)
-        ends = [thresholds.first_blocks * 2**k for k in range(max_iter.bit_length())]
+        ends = [thresholds.first_renewal * 2**k for k in range(max_iter.bit_length())]
     else:
         precondition = partial(rescaled_preconditioner, J, moments)
-        ends = [thresholds.rescaling]
+        ends = [thresholds.first_renewal]
     ends = [*(end for end in ends if end < max_iter), max_iter]
     first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
     renewed = (
@@ -210,7 +210,7 @@ def _float32_phase(
         return []
     phase = _exact_phase(spec, problem)._replace(
         objective=partial(problem.in_precision, np.dtype(np.float32)),
-        criteria=spec.criteria.no_finer_than(thresholds.float32_tol),
+        criteria=spec.criteria.no_finer_than(FLOAT32_TOL),
         continue_after=AFTER_ROUGH,
     )
     return [phase]

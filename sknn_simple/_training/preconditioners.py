@@ -25,7 +25,6 @@ from sknn_simple._training.heuristics import (
     NO_CURVATURE,
     RIDGE,
     SEPARABLE_CURVATURE,
-    STRICTER,
 )
 
 
@@ -56,19 +55,11 @@ class BlockPreconditioner:
     If L Lᵀ is close to the Hessian after D, the Hessian over u is close to the
     identity, and a gradient method converges in a handful of steps.
 
-    Parameters
-    ----------
-    base : DiagonalPreconditioner
-        D.
-    matrices : ndarray of shape (k, q, q)
-        Symmetric, positive definite. They act on the columns of θ as an array (q, k):
-        one matrix for all parameters, or one for the diagonal block of each output.
-    zero_sum : bool, default=False
-        Whether the mean of the k columns of θ is subtracted. Adding a constant to all
-        outputs does not change softmax, so the mean is 0 at the optimum. The blocks
-        assume curvature in that direction, and convergence in it would be slowest.
-    gradient_unit : float, default=1.0
-        See ``Preconditioner``.
+    `matrices` (k, q, q) are symmetric and positive definite, and act on the columns of
+    θ as an array (q, k): one for all parameters, or one for the diagonal block of each
+    output. With `zero_sum` the mean of the k columns is subtracted. Adding a constant
+    to all outputs does not change softmax, so it is 0 at the optimum. The blocks assume
+    curvature in that direction, and convergence in it would be slowest.
     """
 
     def __init__(
@@ -87,15 +78,12 @@ class BlockPreconditioner:
         self._inverses = [dtrtri(factor)[0] for factor in self._factors]
 
     def to_theta(self, u: np.ndarray) -> np.ndarray:
-        """Return θ = D L⁻ᵀ u."""
         return self._base.to_theta(self._project(_apply(self._inverses, u)))
 
     def from_theta(self, theta: np.ndarray) -> np.ndarray:
-        """Return u = Lᵀ D⁻¹ θ."""
         return _apply(self._factors, self._base.from_theta(theta))
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """Return L⁻¹ D g."""
         pulled = self._project(self._base.pull_back(gradient))
         return _apply(self._inverses, pulled, transposed=True)
 
@@ -211,7 +199,9 @@ def _inverting(
     scale = base.scale.reshape(q, n_matrices).T
     matrices *= scale[:, :, None] * scale[:, None, :]
     inner = np.arange(q)
-    mean = matrices[:, inner, inner].mean(axis=1)
+    diagonal = matrices[:, inner, inner]
+    # Constant columns have 0.
+    mean = diagonal.sum(axis=1) / np.maximum(np.count_nonzero(diagonal, axis=1), 1)
     if mean.max() < _least_curvature(objective):
         return None
     # Without curvature in an output its matrix becomes the identity.
@@ -224,7 +214,7 @@ def _inverting(
 def _gradient_unit(curvature: float) -> float:
     """Return the unit of gradients after curvature has dropped by a factor c.
 
-    Entries of the gradient grow by 1/√c in the new coordinates. Multiplying by √c would
-    keep the meaning of `tol`; 3√c makes it at most three times stricter.
+    Entries of the gradient grow by 1/√c in the new coordinates. Multiplying by √c keeps
+    the meaning of `tol`.
     """
-    return min(1.0, STRICTER * float(np.sqrt(curvature)))
+    return min(1.0, float(np.sqrt(curvature)))

@@ -100,7 +100,6 @@ class TrainingProblem(NamedTuple):
 
     @property
     def shape(self) -> ProblemShape:
-        """The shape on which heuristics depend."""
         return ProblemShape(
             self.data.n_rows,
             self.data.X.shape[1],

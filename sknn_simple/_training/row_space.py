@@ -38,7 +38,7 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
     ARRAY_BYTES,
     DEPENDENT,
-    ROW_SPACE_RANK,
+    NO_CURVATURE,
     ROW_SPACE_ROWS,
     ROW_SPACE_SPREAD,
     SAME_VALUE,
@@ -150,7 +150,7 @@ def minimum_norm(
     varying = np.flatnonzero(unit)
     gram = np.sum(J.each(_gram, varying), axis=0)
     values, vectors = np.linalg.eigh(gram)
-    null = vectors[:, values <= DEPENDENT * len(varying) * values[-1:]]
+    null = vectors[:, values <= DEPENDENT * values[-1:]]
     if not null.size:
         return theta
     shortest = theta.copy()
@@ -187,7 +187,7 @@ class _RowSpace:
         for _, Z in self._blocks():
             gram += Z @ Z.T
         values, vectors = np.linalg.eigh(gram)
-        kept = (values > ROW_SPACE_RANK * values[-1]) & (values > 0.0)
+        kept = (values > NO_CURVATURE * values[-1]) & (values > 0.0)
         vectors, root = vectors[:, kept], np.sqrt(values[kept])
         # LAPACK's signs depend on the order of the rows.
         vectors *= np.where(np.sum(vectors**3, axis=0) < 0.0, -1.0, 1.0)

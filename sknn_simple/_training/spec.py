@@ -12,6 +12,7 @@ from sknn_simple._model.networks import Network
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._training.heuristics import (
+    COARSE_TOL,
     LARGEST_LOSS,
     MAX_HESSIAN_BYTES,
     Thresholds,
@@ -53,6 +54,11 @@ class TrainSpec(NamedTuple):
         """Return a spec with `tol` divided by a factor."""
         criteria = self.criteria._replace(tol=self.criteria.tol / factor)
         return self._replace(criteria=criteria)
+
+    def coarse(self) -> "TrainSpec":
+        """Return a spec for fits whose losses are only compared."""
+        criteria = self.criteria.no_finer_than(COARSE_TOL)
+        return self._replace(criteria=criteria._replace(near_minimum=False))
 
     @property
     def is_bounded(self) -> bool:

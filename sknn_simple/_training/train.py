@@ -21,7 +21,7 @@ from sknn_simple._training.early_stopping import (
     validation_objective,
 )
 from sknn_simple._training.evidence import Evidence, Round, minimize_by_evidence
-from sknn_simple._training.heuristics import TIGHT_TOL
+from sknn_simple._training.heuristics import COARSE_TOL
 from sknn_simple._training.phases import run_phases
 from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem, build_problem
@@ -173,7 +173,7 @@ def _without_penalty(
     if not OUTCOMES[trained.outcome].converged:
         return trained
     # Far from a minimum Newton steps do not shrink either.
-    is_tight = spec.criteria.tol <= TIGHT_TOL
+    is_tight = spec.criteria.tol <= COARSE_TOL
     try:
         free = (spec.signs == 0.0) | (theta != 0.0)
         columns = separating_columns(problem, theta, free, by_steps=is_tight)

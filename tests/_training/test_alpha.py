@@ -16,7 +16,6 @@ from sknn_simple._training.alpha import (
     Fold,
     FoldTraining,
     Search,
-    coarse,
     cross_validation_folds,
     given_folds,
     make_folds,
@@ -58,7 +57,7 @@ def search(spec, start_of):
     """Return a function that searches, without callbacks."""
 
     def run(data, folds, said=None, n_jobs=1, total=None, spec=spec):
-        training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
+        training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
         total = data.total_weight if total is None else total
         announce = [].append if said is None else said.append
         return search_alpha(training, folds, total, n_jobs, announce)
@@ -196,7 +195,7 @@ def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, s
 def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start_of):
     folds = cross_validation_folds(spec, data, 3)
     found = search(data, folds)
-    smoothed = coarse(spec)._replace(smoothing=1.0 / (len(data.weight) + 1.0))
+    smoothed = spec.coarse()._replace(smoothing=1.0 / (len(data.weight) + 1.0))
     for alpha, losses in zip(found.tried, found.losses, strict=True):
         for fold, loss in zip(folds, losses, strict=True):
             as_strong = smoothed._replace(alpha=alpha * fold.share)
@@ -308,7 +307,7 @@ def test_the_table_has_the_statistics_of_the_splits():
 @pytest.mark.parametrize("tol", [1e-6, 1e-3, 1e-1])
 def test_a_coarse_fit_is_not_more_accurate_than_the_last_one(data, hidden_spec, tol):
     spec = hidden_spec(data, tol=tol, max_iter=7)
-    rough = coarse(spec).criteria
+    rough = spec.coarse().criteria
     assert rough.tol >= tol
     assert rough.min_decrease >= spec.criteria.min_decrease
     assert rough.max_iter == 7
@@ -331,7 +330,7 @@ def test_threads_do_not_change_a_bit(data, spec, search, n_threads):
 
 
 def test_a_fold_training_can_be_pickled(data, spec, start_of):
-    training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
+    training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
     again = pickle.loads(pickle.dumps(training))
     assert_array_equal(again.start, training.start)
     assert again.spec.criteria == training.spec.criteria
@@ -376,7 +375,7 @@ def test_an_interrupt_while_a_line_is_printed_keeps_its_alpha(data, spec, start_
         if len(said) == 2:
             raise KeyboardInterrupt
 
-    training = FoldTraining(coarse(spec), start_of(spec), *_NO_CALLBACKS)
+    training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
     folds = cross_validation_folds(spec, data, 3)
     found = search_alpha(training, folds, data.total_weight, 1, press)
     assert (found.outcome, len(found.tried)) == ("interrupted", 2)

@@ -148,15 +148,13 @@ def test_the_best_alpha_is_a_maximum_of_the_evidence(alpha, case):
     got, expected = both(case)
     best = got.best_alpha(alpha, BOUNDS)
     assert BOUNDS[0] * 0.999 <= best <= BOUNDS[1] * 1.001
-    assert abs(np.log(best / alpha)) <= 4.7
 
     def evidence(a):
         return expected.log_evidence(a, expected.step(a))
 
     # Uphill from the start, and not beyond the top unless the search ends there.
     assert evidence(best) >= evidence(alpha) - 1e-8
-    at_end = abs(np.log(best / alpha)) > 4.5 or not 1.1e-4 < best < 9e4
-    if not at_end:
+    if 1.1e-4 < best < 9e4:  # else the search ended at a bound
         assert evidence(best) >= max(evidence(0.97 * best), evidence(1.03 * best))
         w = got.unit * got.mode(best)[got.free]
         assert_allclose(best * w @ w, got.n_effective(best), rtol=1e-6)

@@ -18,7 +18,7 @@ CASES = ["blocks", "one output", "labels", "subsample", "float32"]
 each_case = pytest.mark.parametrize("case", CASES, indirect=True)
 
 
-NEVER_RENEWED = {"block_columns": 0, "rescaling": 10**9}
+NEVER_RENEWED = {"first_renewal": 10**9}
 
 
 class Case(NamedTuple):
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 @pytest.fixture(name="case")
 def make_case(request, training_set, linear_spec, hidden_spec, problem_of):
     name = request.param
-    blocks = {"first_blocks": FIRST_BLOCKS, "newton_params": 0}
+    blocks = {"first_renewal": FIRST_BLOCKS, "newton_params": 0}
     if name == "float32":
         data = training_set(*request.getfixturevalue("breast_cancer"))
         make, settings = hidden_spec, {"alpha": 100.0, "tol": 1e-7}

@@ -8,6 +8,7 @@ from sklearn.datasets import make_classification
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import PreconditionedProblem
 from sknn_simple._optim.stopping import StoppingCriteria
+from sknn_simple._training.heuristics import FLOAT32_TOL
 from sknn_simple._training.plan import plan_solve
 from sknn_simple._training.preconditioners import (
     BlockPreconditioner,
@@ -81,7 +82,7 @@ def test_a_large_fit_starts_in_float32(
     assert last.objective() is problem.objective
     assert last.criteria == spec.criteria
     # It ends before the errors of float32 matter, and no later than asked for.
-    least = spec.thresholds.float32_tol
+    least = FLOAT32_TOL
     asked = spec.criteria.max_iter
     expected = StoppingCriteria(max(tol, least), asked, max(min_decrease, least))
     assert rough.criteria == expected
@@ -212,7 +213,7 @@ def test_blocks_are_renewed_at_intervals_that_double(
     max_iter, first, expected, digits, training_set, linear_spec, plan
 ):
     data = training_set(*digits)
-    spec = linear_spec(data, max_iter=max_iter, thresholds={"first_blocks": first})
+    spec = linear_spec(data, max_iter=max_iter, thresholds={"first_renewal": first})
     made, problem = plan(spec, data)
     assert made.solver == "lbfgs"
     assert ends(made) == expected
@@ -262,7 +263,7 @@ def test_the_diagonal_is_renewed_if_blocks_are_too_large(
 
 def assert_diagonal_is_renewed(made, problem, spec):
     ended_by_newton = made.phases[2:]
-    assert ends(made)[:2] == [6, 100 if ended_by_newton else spec.criteria.max_iter]
+    assert ends(made)[:2] == [8, 100 if ended_by_newton else spec.criteria.max_iter]
     zeros = np.zeros(problem.objective.size)
     first, second = (phase.precondition(zeros) for phase in made.phases[:2])
     assert first is problem.diagonal

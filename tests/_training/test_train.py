@@ -220,7 +220,7 @@ def test_the_same_bits_on_any_number_of_threads(
         "sparse": "words",
     }[form]
     data = training_set(*request.getfixturevalue(name))
-    thresholds = {"subsample_work": 0, "float32_work": 0, "first_blocks": 3}
+    thresholds = {"subsample_work": 0, "float32_work": 0, "first_renewal": 3}
     make = hidden_spec if form == "float32" else linear_spec
     spec = make(data, thresholds=thresholds, sizes=sizes, tol=1e-3)
     fits = []
