@@ -276,19 +276,9 @@ def search_alpha(
 ) -> Search:
     """Return the alpha near which the mean log-loss over the folds is lowest.
 
-    Parameters
-    ----------
-    training : FoldTraining
-        What to fit. If no alpha can be tried, the result has the alpha of its spec.
-    folds : list of Fold
-        If there are none, no alpha is tried.
-    total : float
-        S of all rows.
-    n_jobs : int or None
-        The number of folds that joblib trains at the same time. If it is 1, threads of
-        this process share the folds.
-    announce : callable
-        Called with a line of text after each alpha and at the end.
+    Without folds it is the alpha of the spec. `total` is S of all rows. joblib trains
+    `n_jobs` folds at the same time; if that is 1, threads of this process share them.
+    `announce` is called with a line of text after each alpha and at the end.
     """
     if not folds:
         return Search(training.spec.alpha, np.array([]), np.array([]))

@@ -85,20 +85,10 @@ def train(
 ) -> Trained:
     """Minimise J from one start.
 
-    Parameters
-    ----------
-    spec : TrainSpec
-        What to minimise, and how.
-    data, validation : TrainingSet
-        The training rows, and the validation rows, if any. Without early stopping
-        their log-loss is computed at the end.
-    start : ndarray of shape (size,)
-        Zeros or random numbers, in the coordinates u of the diagonal preconditioner.
-        With `warm_start` parameters for raw features.
-    make_observers : callable
-        Makes the observers of the iterations.
-    warm_start : bool, default=False
-        Whether `start` is the result of an earlier fit.
+    `start` are zeros or random numbers, in the coordinates u of the diagonal
+    preconditioner. With `warm_start` they are the parameters for raw features of an
+    earlier fit. Without early stopping the log-loss of the validation rows is computed
+    at the end.
     """
     if data.chunks is not None:
         return data.chunks.train(
