@@ -36,7 +36,6 @@ from sknn_simple._training.callbacks import (
     IterationTasks,
 )
 from sknn_simple._training.early_stopping import EarlyStopping
-from sknn_simple._training.heuristics import START_ALPHA
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.progress import ProgressTable, print_line
 from sknn_simple._training.spec import TrainSpec, column_scale
@@ -273,8 +272,11 @@ class BaseNN(
     def _first_alpha(
         self, data: TrainingSet, unit: float, previous: float | None
     ) -> float:
-        """Return the first alpha of a search; `previous` is that of a warm start."""
-        return START_ALPHA * unit * data.mean_weight
+        """Return the first alpha of a search, or the only one if none is possible.
+
+        It is the unit of alpha. `previous` is that of a warm start.
+        """
+        return unit * data.mean_weight
 
     def _uses_validation_set(self) -> bool:
         """Return whether the parameters give validation rows a use."""

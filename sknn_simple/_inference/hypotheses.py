@@ -7,7 +7,7 @@ from scipy.special import chdtrc
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.raw import contrasts, norms
-from sknn_simple._training.heuristics import DEPENDENT
+from sknn_simple._training.heuristics import NO_CURVATURE
 
 
 class ChiSquareTest(NamedTuple):
@@ -35,7 +35,7 @@ def wald_test(
     scale = 1.0 / norms(root)
     root *= scale[:, None]
     values, vectors = np.linalg.eigh(root @ root.T)
-    kept = values > DEPENDENT * values.max()
+    kept = values > NO_CURVATURE * values.max()
     # A sandwich of m terms has rank m - 1 or m. A lower rank has another reason: with a
     # penalty, columns may be dependent, as those of a category.
     terms, rank = inference.n_terms, int(kept.sum())
@@ -60,5 +60,5 @@ def spans_constant(inference: Inference) -> bool:
     for block in outputs.blocks(X):
         gram = gram + block.X.T @ block.X
         sums = sums + block.X.sum(axis=0)
-    weights = np.linalg.lstsq(gram, sums, rcond=DEPENDENT)[0]
-    return bool(1.0 - weights @ sums / X.shape[0] < DEPENDENT)
+    weights = np.linalg.lstsq(gram, sums, rcond=NO_CURVATURE)[0]
+    return bool(1.0 - weights @ sums / X.shape[0] < NO_CURVATURE)

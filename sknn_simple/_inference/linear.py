@@ -14,11 +14,8 @@ import numpy as np
 from sknn_simple._inference.gaussian import RootGaussian, from_precision
 from sknn_simple._inference.outputs import LinearOutputs
 from sknn_simple._model.losses import by_output
-from sknn_simple._training.heuristics import DEPENDENT, NO_CURVATURE
+from sknn_simple._training.heuristics import NO_CURVATURE
 
-# A parameter is not determined if it changes by more than this along a dependence of
-# columns, a vector of length 1.
-MOVES = 1e-6
 # In standard errors: with a larger gradient θ is no minimum. On 21 tables of 400 rows
 # it was at most 4e-5 at the rows of the fit; at other rows of the same tables it was
 # 0.3 to 6, mostly above 1.
@@ -76,7 +73,7 @@ def gaussian_without_penalty(
     inner = gram[np.ix_(free, free)] * scale * scale[:, None]
     values, vectors = np.linalg.eigh(inner)
     vectors *= scale[:, None]
-    kept = values > DEPENDENT * values.max(initial=0.0)
+    kept = values > NO_CURVATURE * values.max(initial=0.0)
     null, basis = np.zeros((q, np.sum(~kept))), np.zeros((q, np.sum(kept)))
     null[free] = vectors[:, ~kept] / np.linalg.norm(vectors[:, ~kept], axis=0)
     basis[free] = vectors[:, kept] / np.sqrt(values[kept])

@@ -11,9 +11,8 @@ import numpy as np
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import RootGaussian
-from sknn_simple._inference.linear import MOVES
 from sknn_simple._inference.outputs import Outputs
-from sknn_simple._training.heuristics import ARRAY_BYTES
+from sknn_simple._training.heuristics import ARRAY_BYTES, NO_CURVATURE
 
 
 def to_raw(outputs: Outputs, root: np.ndarray) -> np.ndarray:
@@ -59,7 +58,9 @@ def undetermined(inference: Inference) -> np.ndarray:
         shift = null[: len(center)] * (center * scale)[:, None]
         size = 1.0 + np.abs(shift).sum(axis=0)
         moves[-1] = np.abs(null[-1] - shift.sum(axis=0)) / size
-    return (moves.max(axis=1) > MOVES)[order // outputs.n_outputs]
+    # A dependence is a vector of length 1, and its entries are roots of eigenvalues.
+    moving = moves.max(axis=1) > np.sqrt(NO_CURVATURE)
+    return moving[order // outputs.n_outputs]
 
 
 def has_free_weight(inference: Inference) -> np.ndarray:

@@ -9,6 +9,8 @@ from scipy.optimize import OptimizeResult
 # Values of f with a smaller relative difference count as equal: f is a sum, so its
 # rounding error is a few times that of one float64 number, 1.1e-16.
 ROUNDING = 1e-15
+# What a long sum or a factorisation loses: some hundred units of rounding (2e-16).
+LONG_ROUNDING = 1e-13
 
 
 def iterate(

@@ -30,14 +30,9 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import OptimizeResult
 
-from sknn_simple._optim.iteration import ROUNDING, iterate
+from sknn_simple._optim.iteration import LONG_ROUNDING, ROUNDING, iterate
 from sknn_simple._optim.line_search import Line, Point
 
-# The first λ, relative to the largest diagonal entry of H. If f is constant along a
-# direction, H is singular and g is 0 in it. A λ of some hundred units of rounding
-# (2e-16) makes the factorisation possible. It changes other steps by 1e-13 times their
-# length and the condition number.
-_FIRST_RIDGE = 1e-13
 # Each λ is this factor times the one before. The loop ends after a λ larger than this
 # factor times H and g: the step is then a short step along -g.
 _RIDGE_GROWTH = 1e3
@@ -79,7 +74,10 @@ def newton_cholesky(
 def newton_steps(hessian: np.ndarray, gradient: np.ndarray) -> Iterator[np.ndarray]:
     """Yield d with (H + λ I) d = -g for each λ that makes H + λ I positive definite."""
     largest = float(hessian.diagonal().max())
-    ridge = _FIRST_RIDGE * largest
+    # If f is constant along a direction, H is singular and g is 0 in it. This λ makes
+    # the factorisation possible. It changes other steps by 1e-13 times their length and
+    # the condition number.
+    ridge = LONG_ROUNDING * largest
     if ridge <= 0.0:
         ridge = 1.0
     last = _RIDGE_GROWTH * max(largest, float(np.abs(gradient).max()))

@@ -4,17 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_simple._optim.iteration import LONG_ROUNDING
+
 # J of separable classes without a penalty has no minimum: value and gradient go to 0
 # together. Below this value the tolerance no longer decreases with the value.
 _SMALLEST_VALUE = 1e-6
 # Iterations over which a decrease is measured: a single step of L-BFGS may be short by
 # chance.
 WINDOW = 10
-# A gradient g can lower f by about |g|²/2 if the curvature is near 1, to which
-# preconditioners bring it. Less than this part of f is lost in the rounding of a sum.
-_ROUNDING = 1e-13
-# At a kink a line search may fail before the decrease is below its limit.
-_KINK_FACTOR = 10.0
 
 
 class Outcome(NamedTuple):
@@ -147,9 +144,13 @@ class StoppingCriteria(NamedTuple):
         self, values: list[float], grad_norm: float, rejected: int
     ) -> str:
         """Return the reason to stop if no step lowers f."""
-        if grad_norm**2 <= _ROUNDING * abs(values[-1]):
+        # A gradient g can lower f by about |g|²/2 if the curvature is near 1, to which
+        # preconditioners bring it.
+        if grad_norm**2 <= LONG_ROUNDING * abs(values[-1]):
             return "rounding"
-        limit = _KINK_FACTOR * self.min_decrease * abs(values[-1])
+        # At a kink a line search may fail before the decrease is below its limit: that
+        # of ten iterations is enough for each of them.
+        limit = WINDOW * self.min_decrease * abs(values[-1])
         found = self._fell_little(limit, values, rejected)
         return "decrease" if found else "no_decrease"
 

@@ -9,6 +9,8 @@ from math import log
 from sys import maxsize
 from typing import NamedTuple
 
+import numpy as np
+
 from sknn_simple._optim.stopping import StoppingCriteria
 
 
@@ -88,7 +90,7 @@ class Thresholds(NamedTuple):
 
 
 # Line searches in float32 do not resolve smaller gradients or decreases: √ε.
-FLOAT32_TOL = 2.0**-11.5
+FLOAT32_TOL = float(np.sqrt(np.finfo(np.float32).eps))
 # float32 has seven digits and a range up to 1e38. Columns with a standard deviation
 # below this, or above its inverse, are trained in float64, and so are rows with a
 # smaller weight in J: their features may overflow when squared.
@@ -104,9 +106,11 @@ FLOAT32_LARGE = 1e3
 # measurement is that accurate, and rounding errors of float64 are so much smaller that
 # only one value in ten million still depends on the unit of its column.
 FEATURE_STEP = 2.0**-26
-# Curvature below this fraction of the curvature at the start is rounding, and so is the
-# variance of rows in a direction, relative to the largest one.
-NO_CURVATURE = 1e-14
+# Curvature below this fraction of the curvature at the start is rounding, and so is an
+# eigenvalue, relative to the largest one: of the Gram matrix of rows or of standardised
+# columns, which are then dependent, and of a correlation. Rounding leaves about 1e-16
+# times the number of columns.
+NO_CURVATURE = 1e-12
 # Below this fraction of the curvature at the start an unpenalised problem is treated as
 # separable: J has no minimum, and its vanishing Hessian is useless as a preconditioner.
 SEPARABLE_CURVATURE = 0.03
@@ -120,11 +124,10 @@ BLOCK_CURVATURE = 0.999
 CLASS_ROWS = 10
 # The subsample represents a column if it has the column's variance up to this factor.
 VARIANCE = 4.0
-# The first alpha of a search, and the one that is used if no search is possible.
-START_ALPHA = 1.0
 # For standardised columns the evidence starts where the prior variance of a raw output,
-# the number of columns over alpha, is this, but not below START_ALPHA. 22 tables take
-# 0.92 of the evaluations, and 20,000 texts with 50,000 words 0.6 of the time.
+# the number of columns over alpha, is this, but not below 1, the unit of alpha. 22
+# tables take 0.92 of the evaluations, and 20,000 texts with 50,000 words 0.6 of the
+# time.
 PRIOR_VARIANCE = 20.0
 # The alphas of a validation: the first one in units of S, the factor between two, and
 # the largest number of them. At the first one most networks are constant.
@@ -192,7 +195,7 @@ LANCZOS_PROBES, LANCZOS_STEPS = 2, 10
 # Without them each step of Lanczos' method takes half a product more. Time of a search
 # without rows, relative to one with them: 1.2 for 18 classes of dense columns, 0.9 for
 # 25, 0.3 for 200; 0.9 for 18 classes of text, 0.8 for 25, 0.4 for 60.
-BIAS_ROWS = 20
+BIAS_ROWS = LANCZOS_PROBES * LANCZOS_STEPS
 # Linear networks with fewer rows than columns are trained in the space of the rows, up
 # to this number of rows: alpha="auto" takes 0.5 to 0.8 of the time for 100 to 1000 rows
 # of noise, and alpha=1 up to 1.6. Collinear columns take 0.2 to 0.002 of the time.
@@ -201,10 +204,6 @@ BIAS_ROWS = 20
 ROW_SPACE_ROWS = 1000
 # With raw units that differ by a larger factor, a Gram matrix of rows loses digits.
 ROW_SPACE_SPREAD = 1e3
-# Columns are dependent if the Gram matrix of standardised columns has an eigenvalue
-# below this, relative to the largest one. Rounding leaves about 1e-16 times their
-# number. The same is true of coefficients and of their correlation.
-DEPENDENT = 1e-12
 # A smaller relative change of J, or of a deviance, may be rounding: if classes are
 # nearly separable, J of softmax is near 1e-6, with an error of 1e-16.
 SAME_VALUE = 1e-9
@@ -229,7 +228,7 @@ def alpha_bounds(n_rows: float, unit: float) -> tuple[float, float]:
 
 def first_alpha(n_columns: int, n_rows: float) -> float:
     """Return the first alpha of the evidence for standardised columns."""
-    alpha = max(n_columns / PRIOR_VARIANCE, START_ALPHA)
+    alpha = max(n_columns / PRIOR_VARIANCE, 1.0)
     return min(alpha, LARGEST_ALPHA * n_rows)
 
 

@@ -44,24 +44,16 @@ from sknn_simple._training.heuristics import (
 
 
 class Likelihood(NamedTuple):
-    """The likelihood exp(-S L(θ)), and the weights that have a prior.
+    """The likelihood exp(-S L(θ)), and the weights that have a prior."""
 
-    Attributes
-    ----------
-    loss : LinearObjective
-        L: J without a penalty.
-    total : float
-        S, the number of rows that the evidence counts.
-    unit : ndarray of shape (size,)
-        The units in which the prior measures the weights. 0 for biases, and for weights
-        that do not count: of constant columns, and those held at 0.
-    max_size : int
-        With more parameters Lanczos' method is used, without the Hessian.
-    """
-
+    # L: J without a penalty.
     loss: LinearObjective
+    # S, the number of rows that the evidence counts.
     total: float
+    # (size,): the units in which the prior measures the weights. 0 for biases, and for
+    # weights that do not count: of constant columns, and those held at 0.
     unit: np.ndarray
+    # With more parameters Lanczos' method is used, without the Hessian.
     max_size: int
 
 
@@ -77,17 +69,11 @@ class Spectrum(NamedTuple):
 
 
 class Laplace(NamedTuple):
-    """The Gaussian around the mode for every α.
+    """The Gaussian around the mode for every α."""
 
-    Attributes
-    ----------
-    theta : ndarray of shape (size,)
-        The point of the Taylor polynomial.
-    hessian : ndarray of shape (size, size) or None
-        The Hessian of L at θ; None if it is too large.
-    """
-
+    # (size,): the point of the Taylor polynomial.
     theta: np.ndarray
+    # The Hessian of L at θ, (size, size); None if it is too large.
     hessian: np.ndarray | None
     # S L(θ).
     loss: float

@@ -37,7 +37,6 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
     ARRAY_BYTES,
-    DEPENDENT,
     NO_CURVATURE,
     ROW_SPACE_ROWS,
     ROW_SPACE_SPREAD,
@@ -150,7 +149,7 @@ def minimum_norm(
     varying = np.flatnonzero(unit)
     gram = np.sum(J.each(_gram, varying), axis=0)
     values, vectors = np.linalg.eigh(gram)
-    null = vectors[:, values <= DEPENDENT * values[-1:]]
+    null = vectors[:, values <= NO_CURVATURE * values[-1:]]
     if not null.size:
         return theta
     shortest = theta.copy()
