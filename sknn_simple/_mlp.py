@@ -363,7 +363,8 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         if self.early_stopping and validation is None:
             data, validation = split(data, self.validation_fraction, generator)
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
-        search, starts = None, self._starts(data, seeds, previous)
+        search, draw = None, self._network(data).draw
+        starts = list(map(draw, seeds)) if previous is None else [previous]
         context = callbacks.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         )
@@ -387,14 +388,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         self.init_losses_ = np.array([fit.score for fit in fits])
         return best(fits), search
 
-    def _starts(
-        self, data: TrainingSet, seeds: np.ndarray, previous: np.ndarray | None
-    ) -> list[np.ndarray]:
-        if previous is not None:
-            return [previous]
-        network = self._network(data)
-        return [self._draw(network, seed) for seed in seeds]
-
     def _search(
         self,
         spec: TrainSpec,
@@ -415,7 +408,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         network = self._network(data, most)
         signs = hidden_signs(self, network, data)
         spec = spec.coarse()._replace(network=network, signs=signs)
-        start = self._draw(network, seed)
+        start = network.draw(seed)
         return self._search_alpha(spec, data, folds, start, context, callbacks, number)
 
     # Layers share alpha: J stays the same if weights move from one to the other.
@@ -433,9 +426,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
 
     def _uses_validation_set(self) -> bool:
         return self.early_stopping or super()._uses_validation_set()
-
-    def _draw(self, network: OneHiddenNetwork, seed: int) -> np.ndarray:
-        return network.draw(seed)
 
     _attribute_of: ClassVar[dict[str, str]] = {
         "hidden_coef": "coefs_[0]",

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification, make_multilabel_classification
 
 from sknn_simple import OneHiddenMLP
+from sknn_simple._model.networks import OneHiddenNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -111,17 +112,17 @@ def test_every_start_of_a_convex_objective_ends_at_the_same_value():
 
 
 @pytest.mark.parametrize("activation", ["relu", "logistic", "sigmoid"])
-def test_first_weights_are_within_glorots_range(activation):
-    starts = []
+def test_first_weights_are_within_glorots_range(activation, monkeypatch):
+    starts, draw = [], OneHiddenNetwork.draw
 
-    class Drawing(OneHiddenMLP):
-        def _draw(self, network, seed):
-            start = super()._draw(network, seed)
-            starts.append(network.layout.views(start))
-            return start
+    def drawing(network, seed):
+        start = draw(network, seed)
+        starts.append(network.layout.views(start))
+        return start
 
+    monkeypatch.setattr(OneHiddenNetwork, "draw", drawing)
     X, y = make_classification(60, 5, random_state=0)
-    Drawing(
+    OneHiddenMLP(
         95, activation, alpha=1.0, random_state=0, tol=1e-1, skip_connections=True
     ).fit(X, y)
     (start,) = starts
