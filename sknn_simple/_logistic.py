@@ -383,4 +383,7 @@ def _centre_outputs(arrays: dict[str, np.ndarray], biases_only: bool) -> None:
     """
     for name, array in arrays.items():
         if name == "intercept" or not biases_only:
-            array -= array.mean(axis=-1, keepdims=True)
+            mean = array.mean(axis=-1, keepdims=True)
+            # Centred ones stay as they are: a fit that only evaluates changes no bit.
+            rounding = np.finfo(array.dtype).eps * np.abs(array).max(axis=-1)
+            array -= np.where(np.abs(mean) > rounding[..., np.newaxis], mean, 0.0)

@@ -197,3 +197,13 @@ def test_without_iterations_alpha_is_that_of_the_last_fit(model):
     model.set_params(max_iter=0).fit(X, y, **rows)
     assert model.alpha_ == alpha
     assert_array_equal(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_iterations_biases_of_several_classes_keep_their_bits(seed):
+    random = np.random.default_rng(seed)
+    X, y = random.normal(size=(60, 3)), random.integers(0, 3, 60)
+    model = LogisticNN(alpha=0.3, warm_start=True).fit(X, y)
+    expected = model.intercept_
+    model.set_params(max_iter=0).fit(X, y)
+    assert_array_equal(model.intercept_, expected)
