@@ -58,7 +58,7 @@ def _of_minimisation(model: Any, trained: Trained) -> str:
         return ""
     text = f" stopped after {iterations(model.n_iter_)} because "
     text += explanation.format(max_iter=model.max_iter, solver=model.solver_)
-    threshold = trained.criteria.threshold(trained.loss)
+    threshold = trained.criteria.threshold([*trained.loss_curve[:1], trained.loss])
     if trained.grad_norm > threshold:
         text += (
             f": the largest entry of the gradient is {trained.grad_norm:.2g}, but "

@@ -98,9 +98,10 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         The fit has converged if one of these holds:
 
         - No entry of the gradient of J, for standardised features and centred hidden
-          units, is larger than ``tol · min(1, J)``. A J below 1e-6 counts as 1e-6.
-        - Over ten iterations J fell by at most ``10 · tol`` of J, and of its whole
-          decrease unless a converged fit is continued.
+          units, is larger than ``tol · min(1, J, D)`` with the whole decrease D of J.
+          A J below 1e-6 counts as 1e-6, a D below ``J / 100`` as that.
+        - Over ten iterations J fell by at most ``10 · tol`` of J, and of D. D does not
+          matter if a converged fit is continued.
         - No step lowers J, and over the last ten iterations J fell by at most
           ``100 · tol · J``. At a kink of relu the gradient need not be small.
         - No step lowers J, and what its gradient promises is below rounding.

@@ -135,7 +135,7 @@ def test_parameters_changed_after_the_fit(model):
 
 
 def test_a_network_without_a_penalty():
-    model = OneHiddenMLP(2, "tanh", alpha=0, random_state=0, max_iter=5, tol=0.1)
+    model = OneHiddenMLP(2, "tanh", alpha=0, random_state=0, tol=0.1)
     refuses(ValueError, "alpha=0 leaves", model.fit(X, Y), X, Y)
 
 

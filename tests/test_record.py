@@ -68,3 +68,13 @@ def test_a_plateau_at_the_start_is_no_minimum(seed):
     assert short.loss_ > 0.65
     assert model.fit(X, y).loss_ < 0.5
     assert short.set_params(max_iter=1000).fit(X, y).loss_ < 0.5
+
+
+def test_a_small_gradient_at_the_start_is_no_minimum():
+    """Values that are coded as -999 leave little of the unit of a column to others."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(1000, 5))
+    y = 2.0 * X[:, 0] + X[:, 1] + random.logistic(size=1000) > 0.0
+    X[random.random(X.shape) < 0.02] = -999.0
+    assert OneHiddenMLP(alpha=0.01, random_state=3).fit(X, y).loss_ < 0.55
+    assert OneHiddenMLP(random_state=0).fit(X, y).loss_ < 0.6  # searches alpha

@@ -96,6 +96,8 @@ class ChunkedRows:
                 spec, raw = _from_sample(spec, data, start)
                 problem = self._problem(spec, data)
                 theta = within(problem.from_raw(raw), sign_bounds(spec.signs))
+                criteria = spec.criteria._replace(past_plateau=True)
+                spec = spec._replace(criteria=criteria)
             spec = spec.finer(problem.offset)
             plan = plan_chunks(spec, problem, theta)
             trained = descend(

@@ -159,7 +159,7 @@ class _Run:
 
     def _accept(self, u: np.ndarray) -> None:
         value, norm = self._measure(u)
-        target = self._criteria.threshold(value)
+        target = self._criteria.threshold([*self._history.values[:1], value])
         self.u = u.copy()
         self._history.add(self._problem.theta(u), value, norm, target)
         self._decide()

@@ -9,6 +9,8 @@ from sknn_simple._optim.iteration import LONG_ROUNDING
 # J of separable classes without a penalty has no minimum: value and gradient go to 0
 # together. Below this value the tolerance no longer decreases with the value.
 _SMALLEST_VALUE = 1e-6
+# Nor does it decrease below this part of itself because f has fallen by little.
+_SMALLEST_FALL = 0.01
 # Iterations over which a decrease is measured: a single step of L-BFGS may be short by
 # chance.
 WINDOW = 10
@@ -91,7 +93,8 @@ class StoppingCriteria(NamedTuple):
     tol : float
         Converged if the largest absolute entry of the gradient is at most
         ``tol · min(1, max(f, 1e-6))``: relative to f, so that a minimum near 0 is as
-        accurate as one near 1.
+        accurate as one near 1. With `min_decrease` it is also relative to the whole
+        decrease of f.
     max_iter : int
         Largest number of iterations, over all runs that share a history.
     min_decrease : float
@@ -102,16 +105,22 @@ class StoppingCriteria(NamedTuple):
     near_minimum : bool
         Whether the start is the end of a minimisation that has converged. The whole
         decrease does not matter then.
+    past_plateau : bool
+        Whether the start is past any plateau, as the optimum of some of the rows. The
+        gradient is then not compared with the whole decrease.
     """
 
     tol: float
     max_iter: int
     min_decrease: float = 0.0
     near_minimum: bool = False
+    past_plateau: bool = False
 
-    def threshold(self, value: float) -> float:
-        """Return the largest gradient entry that counts as converged at f = value."""
-        return self.tol * min(1.0, max(value, _SMALLEST_VALUE))
+    def threshold(self, values: list[float]) -> float:
+        """Return the largest gradient entry that counts as converged at the last f."""
+        largest = min(1.0, max(values[-1], _SMALLEST_VALUE))
+        least = largest * (1.0 if self.past_plateau else _SMALLEST_FALL)
+        return self.tol * min(largest, max(self._whole_decrease(values), least))
 
     def until(self, n_iter: int) -> "StoppingCriteria":
         """Return these criteria with an end after `n_iter` iterations, if earlier."""
@@ -130,12 +139,11 @@ class StoppingCriteria(NamedTuple):
 
         The arguments are those of ``History``; `asked` is its `asked_to_stop`.
         """
-        if grad_norm <= self.threshold(values[-1]):
+        if grad_norm <= self.threshold(values):
             return "gradient"
         if asked:
             return "observer"
-        whole = np.inf if self.near_minimum else values[0] - values[-1]
-        scale = min(abs(values[-1]), whole)
+        scale = min(abs(values[-1]), self._whole_decrease(values))
         if self._fell_little(self.min_decrease * scale, values, rejected):
             return "decrease"
         return "max_iter" if len(values) > self.max_iter else None
@@ -153,6 +161,11 @@ class StoppingCriteria(NamedTuple):
         limit = WINDOW * self.min_decrease * abs(values[-1])
         found = self._fell_little(limit, values, rejected)
         return "decrease" if found else "no_decrease"
+
+    def _whole_decrease(self, values: list[float]) -> float:
+        """Return by how much f fell, infinity if that does not matter."""
+        matters = self.min_decrease > 0.0 and not self.near_minimum
+        return values[0] - values[-1] if matters else np.inf
 
     def _fell_little(self, limit: float, values: list[float], rejected: int) -> bool:
         """Return whether f fell by at most `limit` over the last iterations."""

@@ -24,7 +24,10 @@ LEVEL = [1.0] * 20
     + [(value, 1e-7) for value in (0.0, -3.0)],
 )
 def test_threshold_follows_values_below_one_but_not_to_zero(value, threshold):
-    assert CRITERIA.threshold(value) == pytest.approx(threshold, rel=1e-12)
+    criteria = CRITERIA._replace(min_decrease=0.0)
+    assert criteria.threshold([value]) == pytest.approx(threshold, rel=1e-12)
+    # A large decrease does not matter.
+    assert CRITERIA.threshold([np.inf, value]) == criteria.threshold([value])
 
 
 @pytest.mark.parametrize(("n_iter", "expected"), [(0, 0), (8, 8), (50, 50), (99, 50)])
@@ -41,9 +44,9 @@ def reason(values, grad_norm=1.0, rejected=0, asked=False, **changes):
     [
         (reason([2.0]), None),
         (reason(FALLING), None),
-        (reason(FALLING, grad_norm=0.1), "gradient"),
-        (reason(FALLING, grad_norm=np.nextafter(0.1, 1.0)), None),
-        (reason([0.5], grad_norm=0.06), None),  # 0.1 · 0.5 is asked for
+        (reason([9.0, *FALLING], grad_norm=0.1), "gradient"),
+        (reason([9.0, *FALLING], grad_norm=np.nextafter(0.1, 1.0)), None),
+        (reason([1.5, 0.5], grad_norm=0.06), None),  # 0.1 · 0.5 is asked for
         (reason(FALLING, asked=True), "observer"),
         (reason(LEVEL), "decrease"),
         (reason(LEVEL, min_decrease=0.0), None),
@@ -52,7 +55,7 @@ def reason(values, grad_norm=1.0, rejected=0, asked=False, **changes):
         (reason(FALLING, max_iter=20), None),
         (reason([2.0], max_iter=0), "max_iter"),
         # A better reason goes first.
-        (reason(LEVEL, grad_norm=0.1, asked=True, max_iter=1), "gradient"),
+        (reason([9.0, *LEVEL], grad_norm=0.1, asked=True, max_iter=1), "gradient"),
         (reason(LEVEL, asked=True, max_iter=1), "observer"),
         (reason(LEVEL, max_iter=1), "decrease"),
         # Where f is not a number no gradient is small.
@@ -81,6 +84,18 @@ def test_a_plateau_near_the_start_is_not_the_end(f):
     # The start may be known to be near the minimum.
     ended = reason(falling, grad_norm=np.inf, min_decrease=0.1, near_minimum=True)
     assert ended == "decrease"
+
+
+@pytest.mark.parametrize("f", [1e-3, 1.0])
+def test_a_small_gradient_near_the_start_is_not_the_end(f):
+    """It is compared with the whole decrease, down to a hundredth of f."""
+    fell = [1.05 * f, f]
+    assert reason(fell, grad_norm=0.0051 * f) is None
+    assert reason(fell, grad_norm=0.0049 * f) == "gradient"
+    assert reason([f, f], grad_norm=0.0009 * f) == "gradient"
+    for name, value in ("near_minimum", 1), ("past_plateau", 1), ("min_decrease", 0.0):
+        changes = {name: value}
+        assert reason(fell, grad_norm=0.099 * f, **changes) == "gradient"
 
 
 @pytest.mark.parametrize(
