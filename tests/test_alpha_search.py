@@ -125,6 +125,15 @@ def test_parity_is_learned_though_the_loss_rises_first():
     assert log_loss(y[300:], model.predict_proba(X[300:])) < 0.05
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_curve_is_learned_after_a_line(seed):
+    """The loss hardly falls from one alpha to the next in between."""
+    X = np.random.default_rng(seed).uniform(-3.0, 3.0, (300, 2))
+    y = np.sin(3.0 * X[:, 0]) > X[:, 1] / 2.0
+    model = OneHiddenMLP(random_state=0).fit(X, y)
+    assert model.cv_results_["mean_log_loss"].min() < 0.25
+
+
 def test_a_larger_table_gets_a_search_of_some_rows():
     X, y = classes(2, 20_000, flip_y=0.3)
     model = clone(CHOOSING).set_params(tol=1e-2).fit(X, y)

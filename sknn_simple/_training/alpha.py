@@ -317,6 +317,8 @@ class _ValidationPath:
         self._training, self._folds, self._n_jobs = training, folds, n_jobs
         self._announce = announce
         self._tried: dict[float, list[float]] = {}
+        # The mean of J over the folds at the last alpha.
+        self._objective = np.inf
 
     def try_alpha(self, alpha: float) -> bool:
         """Try an alpha; return False if the search ends, with another outcome."""
@@ -325,6 +327,7 @@ class _ValidationPath:
             self.outcome = "interrupted"
             return False
         self._tried[alpha] = [fit.held_out_loss for fit in fits]
+        self._objective = float(np.mean([fit.loss for fit in fits]))
         self._announce(_line(alpha, self._tried[alpha]))
         if asked:
             self.outcome = "observer"
@@ -343,7 +346,8 @@ class _ValidationPath:
         with `of_shares`, the loss of the class shares. While all losses are equal the
         weights are still 0. If the loss has fallen little, the path goes on for several
         alphas without a fall: before a network learns what no column tells alone, it
-        first overfits.
+        first overfits. While the held-out loss is below J of the training rows, the
+        penalty costs more than overfitting: after a line a network may learn a curve.
         """
         losses = list(self._tried.values())
         means = np.mean(losses, axis=1)
@@ -352,7 +356,7 @@ class _ValidationPath:
             return False
         fell_little = means.min() > (1.0 - LITTLE_FALL) * means[0]
         last = ALPHAS_WITHOUT_FALL if fell_little else 1
-        if len(means) <= last:
+        if len(means) <= last or means[-1] < self._objective:
             return False
         before, now = np.argmin(means[:-last]), np.argmin(means)
         falls = np.subtract(losses[before], losses[now])

@@ -96,12 +96,13 @@ def search_curve(data, spec):
     """
     start = PATH_START * data.total_weight
 
-    def run(loss, n_folds=1):
+    def run(loss, n_folds=1, objective=0.0):
         class WithLoss(FoldTraining):
             def __call__(self, number, fold, alpha, task, stop):
                 steps = np.log(start / alpha) / np.log(PATH_FACTOR)
                 found = loss(steps, number)
-                return SimpleNamespace(outcome="gradient", held_out_loss=found), False
+                fit = {"outcome": "gradient", "held_out_loss": found, "loss": objective}
+                return SimpleNamespace(**fit), False
 
         training = WithLoss(spec, np.zeros(0), *_NO_CALLBACKS)
         folds = [Fold(data, data)] * n_folds
@@ -151,6 +152,15 @@ def test_the_path_ends_if_the_loss_no_longer_falls(
     found = search_curve(lambda steps, fold: unit * known[round(steps)])
     assert len(found.tried) == n_tried
     assert_allclose(found.losses[:, 0], unit * np.array(losses[:n_tried]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("objective", "n_tried"), [(0.58, 3), (0.61, 5)])
+def test_the_path_goes_on_while_the_held_out_loss_is_below_j(
+    objective, n_tried, search_curve
+):
+    losses = [0.7, 0.6, 0.6, 0.6, 0.7]
+    found = search_curve(lambda steps, _: losses[round(steps)], objective=objective)
+    assert len(found.tried) == n_tried
 
 
 @pytest.mark.parametrize(
