@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from sknn_simple._inference import averaging, left_out
 from sknn_simple._inference.core import Inference
@@ -162,8 +163,11 @@ class PosteriorRowsMixin:
         True
         """
         X = self._known_features(X)
-        found = averaging.averaged_probabilities(self._inference, X, self._tempering)
-        return np.hstack([1.0 - found, found]) if self._is_binary else found
+        with np.errstate(under="ignore"):
+            raw = averaging.averaged_outputs(self._inference, X, self._tempering)
+            if self._is_binary:  # 1 - p would lose the digits of a small probability
+                raw = np.hstack([-raw, raw])
+            return self._inference.outputs.loss.probabilities(raw)
 
     @cached_property
     def _tempering(self) -> float:
@@ -204,10 +208,11 @@ class PosteriorRowsMixin:
         check_level(confidence_level)
         X = self._known_features(X)
         width = normal_quantile(confidence_level)
-        lower, upper = averaging.probability_intervals(self._inference, X, width)
-        if self._is_binary:
-            return np.hstack([1.0 - upper, lower]), np.hstack([1.0 - lower, upper])
-        return lower, upper
+        with np.errstate(under="ignore"):
+            lower, upper = averaging.logit_intervals(self._inference, X, width)
+            if self._is_binary:
+                lower, upper = np.hstack([-upper, lower]), np.hstack([-lower, upper])
+            return expit(lower), expit(upper)
 
     @property
     def _is_binary(self) -> bool:

@@ -42,6 +42,25 @@ def test_probabilities_and_intervals(model, target):
     assert np.all(narrow[1] < upper)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [LogisticNN(alpha=1.0), OneHiddenMLP(2, "identity", alpha=1.0, random_state=0)],
+)
+def test_a_small_probability_of_the_first_class_keeps_its_digits(model):
+    generator = np.random.RandomState(0)
+    X = generator.normal(size=(4000, 1))
+    y = (3.0 * X[:, 0] + generator.logistic(size=4000) > 0.0).astype(int)
+    posterior = Posterior(fit(model, X, y), X, y)
+    far = np.array([[15.0], [300.0]])
+    with np.errstate(under="raise"):
+        plain = posterior.model.predict_proba(far)
+        lower, upper = posterior.predict_interval(far)
+        averaged = posterior.predict_proba(far)
+    assert np.all((lower <= plain) & (plain <= upper))
+    assert 0.0 < lower[0, 0] < plain[0, 0] < upper[0, 0] < 1e-15
+    assert averaged[0, 0] >= plain[0, 0] * (1.0 - 1e-9)
+
+
 @pytest.mark.parametrize("target", [2, 3])
 def test_averages_are_those_of_draws(target):
     X, y = data(target)

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.gaussian import Gaussian
@@ -37,14 +36,12 @@ def with_covariance(
         yield block, gaussian.of_outputs(outputs, block.X)
 
 
-def averaged_probabilities(
-    inference: Inference, X: Any, tempering: float
-) -> np.ndarray:
-    """Return the probabilities of the K outputs, averaged, (n, K).
+def averaged_outputs(inference: Inference, X: Any, tempering: float) -> np.ndarray:
+    """Return the raw outputs of the averaged probabilities, (n, K).
 
     `tempering` multiplies the covariance.
     """
-    found = np.empty((X.shape[0], inference.outputs.n_outputs))
+    found = np.empty((X.shape[0], inference.outputs.n_outputs), order="F")
     for block, V in with_covariance(inference, inference.gaussian, X):
         loss = inference.outputs.loss
         found[block.rows] = averaged(loss, block.raw, tempering * V)
@@ -52,18 +49,17 @@ def averaged_probabilities(
 
 
 def averaged(loss: Loss, raw: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """Return the mean of the probabilities of Gaussian raw outputs, (m, K)."""
+    """Return raw outputs with the mean probabilities of Gaussian ones, (m, K)."""
     variance = np.diagonal(V, axis1=1, axis2=2)
     if not loss.shift_invariant:
-        return expit(raw * _shrinkage(variance))
+        return raw * _shrinkage(variance)
     # The differences are exact also if the mean of the outputs is not determined.
     spread = variance[:, :, None] + variance[:, None, :] - 2.0 * V
     odds = raw[:, :, None] - raw[:, None, :]
     odds *= _shrinkage(spread)
     # 1 / Σ_j exp(-d_kj), from the smallest exponent: no overflow.
     least = odds.min(axis=2, keepdims=True)
-    logs = least[:, :, 0] - np.log(np.exp(least - odds).sum(axis=2))
-    return softmax(logs, axis=1)
+    return least[:, :, 0] - np.log(np.exp(least - odds).sum(axis=2))
 
 
 def _shrinkage(variance: np.ndarray) -> np.ndarray:
@@ -71,13 +67,13 @@ def _shrinkage(variance: np.ndarray) -> np.ndarray:
     return 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.maximum(variance, 0.0))
 
 
-def probability_intervals(
+def logit_intervals(
     inference: Inference, X: Any, width: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower and upper limits of the K outputs' probabilities, (n, K).
+    """Return lower and upper limits of the logits of the K probabilities, (n, K).
 
-    The interval is that of the logit, mapped back. The gradient of the logit of p_k of
-    softmax is e_k - Σ_{j≠k} p_j/(1 - p_k) e_j. `width` is in standard errors.
+    The gradient of the logit of p_k of softmax is e_k - Σ_{j≠k} p_j/(1 - p_k) e_j.
+    `width` is in standard errors.
     """
     lower = np.empty((X.shape[0], inference.outputs.n_outputs))
     upper = np.empty_like(lower)
@@ -86,7 +82,7 @@ def probability_intervals(
         if inference.outputs.loss.shift_invariant:
             logit, variance = _of_softmax(block.raw, V)
         half = width * np.sqrt(np.maximum(variance, 0.0))
-        lower[block.rows], upper[block.rows] = expit(logit - half), expit(logit + half)
+        lower[block.rows], upper[block.rows] = logit - half, logit + half
     return lower, upper
 
 

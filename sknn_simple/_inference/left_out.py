@@ -31,7 +31,6 @@ from sknn_simple._inference.gaussian import output_curvature
 from sknn_simple._inference.linear import gaussian_with_penalty
 from sknn_simple._inference.outputs import LinearOutputs, OutputBlock
 from sknn_simple._inference.sandwich import row_deltas
-from sknn_simple._model.losses import by_output
 
 # Multiply-adds of the second steps, n² P²: about a second.
 REFINED_WORK = 1e9
@@ -150,11 +149,6 @@ def best_tempering(inference: Inference) -> float:
     for block, raw, V, _ in left_out(inference, removed):
         codes, weight = rows.codes[block.rows], rows.weight[block.rows]
         for i, factor in enumerate(TEMPERINGS):
-            P = averaged(outputs.loss, raw, factor * V)
-            if codes.ndim == 1:
-                own = P[np.arange(len(codes)), codes][:, None]
-            else:
-                own = np.where(codes == 1.0, P, 1.0 - P)
-            logs = np.log(np.maximum(own, np.finfo(np.float64).tiny))
-            losses[i] -= (by_output(weight) * logs).sum()
+            of_factor = np.asfortranarray(averaged(outputs.loss, raw, factor * V))
+            losses[i] += outputs.loss.value(of_factor, codes, weight)
     return TEMPERINGS[int(losses.argmin())]
