@@ -10,6 +10,7 @@ _WANTED = {
     "X": "an array, a dataframe or a sparse matrix with a row per sample",
     "y": "an array with a label per sample, or a matrix with a column per label",
     "sample_weight": "an array with a number per sample",
+    "groups": "an array with a group per sample",
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from sknn_simple._inference.report import listed
+from sknn_simple._kinds import check_kind
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._training.spec import TrainSpec
@@ -69,6 +70,9 @@ def group_codes(groups: Any, n_rows: int, kept: np.ndarray | None) -> np.ndarray
     """Return groups as numbers from 0, (n,), of rows with a positive weight."""
     if groups is None:
         return None
+    check_kind("groups", groups)
+    if isinstance(groups, list | tuple):  # a text array would turn NaN into "nan"
+        groups = np.asarray(groups, object)
     try:
         groups = column_or_1d(groups)
     except ValueError:

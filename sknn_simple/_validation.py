@@ -376,6 +376,8 @@ def validate_known_rows(
     Also returns X and the codes of all rows, those of weight 0 included. Features are
     in float64.
     """
+    check_kind("X", X)
+    check_kind("y", y)
     X = canonical(_validate_data(estimator, X, reset=False, dtype=np.float64))
     classes, multilabel = estimator.classes_, estimator._multilabel
     codes = _known_codes(classes, multilabel, y, "y", "the model")

@@ -114,6 +114,18 @@ def test_a_missing_group_is_an_error(missing):
     numbers = np.arange(N, dtype=float)
     numbers[3] = np.nan
     refuses(ValueError, "group of row 3 is missing", model, X, Y, groups=numbers)
+    words = groups.tolist()
+    refuses(ValueError, "group of row 3 is missing", model, X, Y, groups=words)
+
+
+@pytest.mark.parametrize("name", ["X", "y", "groups"])
+def test_what_is_no_array_of_rows(name):
+    given = {"X": X, "y": Y, "groups": np.arange(N)}
+    model = fit(LINEAR, X, Y)
+    masked = np.ma.masked_less(given[name], 1)
+    match = f"^{name} is a masked array"
+    refuses(ValueError, match, model, **{**given, name: masked})
+    refuses(TypeError, f"^{name} must be", model, **{**given, name: {"a": 1}})
 
 
 def test_groups_of_any_type():
