@@ -102,7 +102,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     ------
     ValueError
         If an argument is invalid, if the classes are separable and there is no penalty,
-        so that intervals do not exist, or for OneHiddenMLP without a penalty.
+        so that intervals do not exist, or for OneHiddenMLP without a penalty; if the
+        penalty is so small that it is lost in rounding.
     MemoryError
         If the covariance needs more than half of the machine's memory (4 GiB if that is
         unknown). For OneHiddenMLP it is kept by rows, n K × n K, if that is smaller.
@@ -171,6 +172,12 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             self._inference = infer(spec, data, parameters, robust, numbers)
         except SeparationError as error:
             raise ValueError(self._separation(error)) from None
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"alpha={spec.alpha:.3g} is lost in rounding beside the weights of the "
+                "rows, and columns or hidden units depend on each other: the Hessian "
+                "cannot be inverted. Fit the model with a larger alpha."
+            ) from None
         self._warn()
 
     def _separation(self, error: SeparationError) -> str:

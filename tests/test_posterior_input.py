@@ -146,6 +146,12 @@ def test_parameters_changed_after_the_fit(model):
         refuses(ValueError, "changed after fit", model, X, Y)
 
 
+def test_a_penalty_that_is_lost_in_rounding():
+    twice = np.hstack([X, X])
+    model = fit(LogisticNN(alpha=1e-25), twice, Y)
+    refuses(ValueError, "alpha=1e-25 is lost in rounding", model, twice, Y)
+
+
 def test_a_network_without_a_penalty():
     model = OneHiddenMLP(2, "tanh", alpha=0, random_state=0, tol=0.1)
     refuses(ValueError, "alpha=0 leaves", model.fit(X, Y), X, Y)

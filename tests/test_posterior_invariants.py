@@ -201,6 +201,24 @@ def test_intercepts_of_softmax_sum_to_zero(model, origin, options):
     assert_allclose(posterior.std_errors[q - 1 :: q], np.sqrt(np.diag(C)))
 
 
+def test_a_very_small_penalty_of_softmax_is_no_penalty():
+    X, y = noisy_classes(3)
+    none, small = (
+        Posterior(fit(LogisticNN(alpha=alpha, tol=1e-8), X, y), X, y)
+        for alpha in (0.0, 1e-14)
+    )
+    assert_allclose(small.n_effective, none.n_effective)
+    frames = [each.summary().to_frame()["std_error"] for each in (small, none)]
+    assert_allclose(*frames, rtol=1e-6)
+    widths = [np.subtract(*each.predict_interval(X)) for each in (small, none)]
+    assert_allclose(*widths, rtol=1e-6)
+    assert_allclose(small.leave_one_out(), none.leave_one_out(), rtol=1e-6)
+    # A constant that is added to a row of coef_ changes the prior alone.
+    on_column = small.std_errors.reshape(3, -1)[:, :-1]
+    expected = 1e7 / np.sqrt(3.0) / small.model.scale_
+    assert_allclose(on_column, np.tile(expected, (3, 1)), rtol=1e-6)
+
+
 @each_linear
 def test_errors_of_softmax_on_moved_columns(model):
     X, y = noisy_classes(3)

@@ -46,8 +46,11 @@ class RootGaussian:
         return outputs.floats_per_row(self._root.shape[1])
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
-        """Return the covariance Gᵢ C Gᵢᵀ of the raw outputs of rows, (m, K, K)."""
-        spread = outputs.times(X, self._root)
+        """Return the covariance Gᵢ C Gᵢᵀ of the raw outputs of rows, (m, K, K).
+
+        That of softmax is the covariance of outputs less their mean.
+        """
+        spread = _less_mean(outputs, outputs.times(X, self._root))
         return spread @ spread.transpose(0, 2, 1)
 
     def variance(self, J: np.ndarray) -> np.ndarray:
@@ -86,7 +89,7 @@ class RowGaussian:
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
         assert isinstance(outputs, HiddenOutputs)  # the biases of others have no prior
-        G = outputs.jacobian(X)
+        G = _less_mean(outputs, outputs.jacobian(X))
         explained = (G.reshape(-1, outputs.size) @ self._reduction.T).reshape(
             *G.shape[:2], -1
         )
@@ -108,6 +111,16 @@ class RowGaussian:
 
 
 Gaussian = RootGaussian | RowGaussian
+
+
+def _less_mean(outputs: Outputs, by_output: np.ndarray) -> np.ndarray:
+    """Return (m, K, ·) less its mean over the outputs of softmax, which has no effect.
+
+    With a small penalty the variance of the mean would hide that of differences.
+    """
+    if not outputs.loss.shift_invariant:
+        return by_output
+    return by_output - by_output.mean(axis=1, keepdims=True)
 
 
 def from_precision(

@@ -3,7 +3,9 @@
 Softmax does not change if a constant is added to all K outputs: without a penalty, and
 for the biases in any case, the mean over the outputs is not determined. ``fit`` returns
 the parameters with mean 0, and the covariance is that of these: in the directions of
-the mean a constant is added to the precision, and removed from the root. The intercepts
+the mean a constant is added to the precision, and removed from the root. With a penalty
+the precision of the mean of weights is that of the prior alone. A small one would be
+lost in rounding: the constant is added, too, and the root is scaled. The intercepts
 on raw columns, which depend on the means of the weights, follow in ``raw.to_raw``.
 """
 
@@ -41,20 +43,22 @@ def gaussian_with_penalty(
     """
     K = outputs.n_outputs
     precision = hessian.reshape(-1, K, len(hessian) // K, K)
-    shifts = np.zeros(0, np.intp)
-    if outputs.loss.shift_invariant:
-        open_ = free & (prior == 0.0)
-        shifts = np.flatnonzero(open_.reshape(-1, K).all(axis=1))
+    # All outputs of a column are free, or none, and have the same prior.
+    shifts = np.flatnonzero(free[::K]) if outputs.loss.shift_invariant else []
+    own = prior[::K][shifts]
     added = np.array([np.trace(precision[j, :, j]) / K for j in shifts])
     for j, constant in zip(shifts, added, strict=True):
         precision[j, :, j] += constant / K
     found = from_precision(hessian, prior, free)
-    root = found.root()
-    _remove_mean(root, shifts, K)
+    root, total = found.root(), own + added
+    is_known = own > 0.0
+    factor = np.sqrt(np.divide(total, own, out=np.zeros_like(own), where=is_known))
+    _scale_mean(root, shifts, K, factor)
+    volume = np.log(total).sum() - np.log(own[is_known]).sum()
     return RootGaussian(
         root,
-        found.log_determinant - float(np.log(added).sum()),
-        found.n_effective - len(shifts),
+        found.log_determinant - float(volume),
+        found.n_effective - float((added / total).sum()),
     )
 
 
@@ -90,15 +94,19 @@ def gaussian_without_penalty(
     is_flat = bool(curvature.min() < NO_CURVATURE * start)
     root = directions / np.sqrt(np.maximum(curvature, NO_CURVATURE * start))
     root = (basis @ root.reshape(r, -1)).reshape(q * K, -1)
-    _remove_mean(root, np.arange(q) if n_shifts else np.zeros(0, np.intp), K)
+    if n_shifts:
+        _scale_mean(root, np.arange(q), K, np.zeros(q))
     gaussian = RootGaussian(root, np.nan, float(r * K - n_shifts))
     return Unpenalised(gaussian, null, is_flat)
 
 
-def _remove_mean(root: np.ndarray, rows: np.ndarray, n_outputs: int) -> None:
-    """Subtract the mean over the outputs from some rows of θ, in place."""
+def _scale_mean(
+    root: np.ndarray, rows: Any, n_outputs: int, factor: np.ndarray
+) -> None:
+    """Multiply the mean over the outputs in some rows of θ by a factor each."""
     by_output = root.reshape(-1, n_outputs, root.shape[1])
-    by_output[rows] -= by_output[rows].mean(axis=1, keepdims=True)
+    mean = by_output[rows].mean(axis=1, keepdims=True)
+    by_output[rows] += (factor - 1.0)[:, None, None] * mean
 
 
 def gram_matrix(outputs: LinearOutputs, X: Any, weight: np.ndarray) -> np.ndarray:
