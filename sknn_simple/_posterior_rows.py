@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from sknn_simple._data.moments import LARGEST_VALUE
 from sknn_simple._inference import averaging, left_out
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.effects import (
@@ -21,6 +22,7 @@ from sknn_simple._inference.summary import (
     interval_table,
     normal_quantile,
 )
+from sknn_simple._prediction import shortened
 from sknn_simple._validation import validate_features
 
 
@@ -116,7 +118,8 @@ class PosteriorRowsMixin:
                     f"Column {column} of X is the intercept of the model: it must be "
                     f"{value:g} in every row."
                 )
-        return X
+        # Of rows that no fit takes the squares may leave the range of float64.
+        return shortened(X) if float(np.abs(X).max()) > LARGEST_VALUE else X
 
     @cached_property
     def _two_valued(self) -> TwoValued:

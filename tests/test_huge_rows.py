@@ -12,7 +12,7 @@ from models import (
     ignores_max_iter,
     independent_classes,
 )
-from sknn_simple import LogisticNN, OneHiddenMLP
+from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -92,3 +92,16 @@ def test_a_huge_row_keeps_its_direction():
     row /= np.abs(row).max(axis=1, keepdims=True)
     large = model.predict(row * 1e20)
     assert (model.predict(row * 1.7e308) == large).all()
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("model", [LogisticNN(), OneHiddenMLP(4, random_state=0)])
+def test_a_posterior_has_finite_outputs_of_huge_rows(model, container):
+    X, y = independent_classes(3)
+    posterior = Posterior(model.set_params(alpha=1.0).fit(X, y), X, y)
+    with np.errstate(all="raise", under="ignore"):
+        large, huge = (
+            (posterior.predict_proba(rows), *posterior.predict_interval(rows))
+            for rows in (container(X[:4] * size) for size in (1e20, 1e300))
+        )
+    np.testing.assert_allclose(huge, large, atol=1e-9)
