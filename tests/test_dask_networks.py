@@ -25,6 +25,7 @@ from models import (
     ignores_max_iter,
 )
 from sknn_simple._chunks.rows import draw
+from sknn_simple.dask import DaskLogisticNN
 
 pytestmark = pytest.mark.timeout(120)
 NETWORK = clone(ROUGH).set_params(tol=1e-3)
@@ -175,6 +176,20 @@ def test_a_rare_class_is_in_the_sample(kind):
     model = clone(NETWORK).set_params(alpha="auto", cv=3, tol=0.1, max_iter=5)
     model = fit(model, chunked(data, 4000), chunked(y, 4000))
     assert len(model.cv_results_["alpha"]) > 2
+
+
+@pytest.mark.parametrize("weights", ["rows", "labels", "classes"])
+def test_rows_of_weight_0_are_no_part_of_the_sample(weights, capsys):
+    data, y = LARGE
+    model = DaskLogisticNN(alpha=1.0, verbose=1)
+    weight = chunked((np.arange(len(y)) % 20 == 0).astype(float), 4000)
+    if weights == "labels":
+        y = np.column_stack([y, 1 - y])
+    if weights == "classes":
+        model.set_params(class_weight={0: 1, 1: 1, 2: 0})
+        y, weight = np.where(np.arange(len(y)) % 20 == 0, y, 2), None
+    model.fit(chunked(data, 4000), chunked(y, 4000), weight)
+    assert "of which 2000 are the sample" in capsys.readouterr().out
 
 
 def test_many_rare_classes_take_half_of_the_sample_at_most():

@@ -147,6 +147,14 @@ class LabelTotals(NamedTuple):
         with np.errstate(over="ignore"):
             return float(np.float64(self.weight_sum) * self.largest)
 
+    @property
+    def n_counted(self) -> int:
+        """The number of rows of positive weight."""
+        if self.multilabel:
+            return int(self.counts[0].sum())
+        kept = True if self.class_weight is None else self.class_weight > 0.0
+        return int(self.counts.sum(where=kept))
+
 
 def target_of(
     chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None

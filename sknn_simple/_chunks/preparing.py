@@ -144,7 +144,7 @@ def _training_set(
     n_params: int,
 ) -> TrainingSet | None:
     """Return the sample with all rows behind it; None if float32 loses digits."""
-    n_rows = sum(target.n_rows)
+    n_rows = target.n_counted
     wanted = _sample_rows(n_rows, n_params, source)
     sampled = draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
     sampled = engine.send(sampled, sampled.of_rare.nbytes)
