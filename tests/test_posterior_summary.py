@@ -106,6 +106,7 @@ def test_html():
     html = Posterior(fit(CLASSICAL, frame, y), frame, y).summary()._repr_html_()
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
+    assert "<td>&lt;0.001</td>" in html
     assert html.count("<tr>") == html.count("</tr>")
     assert html.startswith("<div>")
     X, y = noisy_classes(3)

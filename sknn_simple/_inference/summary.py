@@ -179,7 +179,7 @@ class Summary:
                 text = escape(f"{self._label_name} {label}")
                 body += f"<tr><th colspan='8' style='text-align:left'>{text}</th></tr>"
             for name, *cells in rows:
-                data = "".join(f"<td>{cell}</td>" for cell in cells)
+                data = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
                 body += f"<tr>{_row_title(name)}{data}</tr>"
         titles = "".join(f"<th>{title}</th>" for title in header)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
