@@ -197,7 +197,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
                 "The gradient of J at the model is far from 0 on these rows: "
                 f"{gradient:.2g} standard errors in the mean. Either X, y and "
                 "sample_weight are not those of the fit, or it ended early "
-                "(early_stopping, max_iter, tol). Posterior describes a minimum of J.",
+                f"(early_stopping, max_iter, tol={self.model.tol:g}: try a smaller tol)"
+                ". Posterior describes a minimum of J.",
                 UserWarning,
                 stacklevel=3,
             )

@@ -161,7 +161,7 @@ def test_a_network_without_a_penalty():
 def test_other_rows_are_allowed_with_a_warning(model):
     model = fit(model, X, Y)
     Posterior(model, X, Y)
-    with pytest.warns(UserWarning, match=r"gradient of J .* far from 0"):
+    with pytest.warns(UserWarning, match=rf"of J .* far from 0.*tol={model.tol:g}:"):
         Posterior(model, X, np.roll(Y, 1))
     with pytest.warns(UserWarning, match=r"gradient of J .* far from 0"):
         Posterior(model, X, Y, np.where(Y == 1, 3.0, 1.0))
