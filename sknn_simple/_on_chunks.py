@@ -14,6 +14,7 @@ from sknn_simple._chunks.collections import (
     checked_collection,
     dtype_of,
     is_collection,
+    is_dataframe,
     meta_of,
 )
 from sknn_simple._chunks.engine import Engine
@@ -130,7 +131,9 @@ class OnChunks(BaseNN):
     ) -> tuple[TrainingSet, TrainingSet | None]:
         X_val = of_validation[0]
         if not is_collection(X):
-            return super()._rows(X, y, sample_weight, *of_validation)
+            # An array of a dataframe would have no names to be checked.
+            known = (v.compute() if is_dataframe(v) else v for v in of_validation)
+            return super()._rows(X, y, sample_weight, *known)
         self._check_folds(X_val)
         source = self._source(X, y, sample_weight)
         if X_val is not None:
@@ -254,7 +257,10 @@ class OnChunks(BaseNN):
         local: Any = self
         is_hidden = method == "transform"
         names = local.get_feature_names_out() if is_hidden else local.classes_
-        return predict_lazily(self.to_local(), method, X, list(names))
+        local = self.to_local()
+        if not is_dataframe(X):  # one warning is enough, not one for each chunk
+            vars(local).pop("feature_names_in_", None)
+        return predict_lazily(local, method, X, list(names))
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each sample.

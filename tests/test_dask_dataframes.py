@@ -294,6 +294,21 @@ def test_a_column_of_labels_is_one_warning(kind, expected):
         model.set_params(alpha="auto").fit(chunked(X), Y, X_val=chunked(X), y_val=y)
 
 
+def test_names_of_columns_of_validation_rows_for_rows_in_memory():
+    frame, model = framed(X).compute(), clone(LINEAR).set_params(alpha="auto")
+    model.fit(frame, Y, X_val=framed(X), y_val=series(Y))
+    other = framed(X)[frame.columns[::-1]]
+    with pytest.raises(ValueError, match="X_val: The feature names should match"):
+        model.fit(frame, Y, X_val=other, y_val=series(Y))
+
+
+def test_unnamed_columns_of_a_model_with_names_are_one_warning():
+    model = clone(LINEAR).fit(framed(X), series(Y))
+    with pytest.warns(UserWarning, match="does not have valid feature names") as found:
+        model.predict_proba(chunked(X)).compute()
+    assert len(found) == 1
+
+
 def test_labels_are_the_columns_of_an_indicator():
     y = np.eye(3, dtype=int)[Y]
     model = fit(LINEAR, framed(X), framed(y, columns=["a", "b", "c"]))
