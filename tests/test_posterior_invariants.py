@@ -217,6 +217,12 @@ def test_a_very_small_penalty_of_softmax_is_no_penalty():
     on_column = small.std_errors.reshape(3, -1)[:, :-1]
     expected = 1e7 / np.sqrt(3.0) / small.model.scale_
     assert_allclose(on_column, np.tile(expected, (3, 1)), rtol=1e-6)
+    # No row has a score in this direction.
+    robust = [
+        Posterior(each.model, X, y, covariance="robust").std_errors
+        for each in (small, none)
+    ]
+    assert_allclose(*robust, rtol=1e-6)
 
 
 @each_linear

@@ -50,7 +50,7 @@ class RootGaussian:
 
         That of softmax is the covariance of outputs less their mean.
         """
-        spread = _less_mean(outputs, outputs.times(X, self._root))
+        spread = less_mean(outputs, outputs.times(X, self._root))
         return spread @ spread.transpose(0, 2, 1)
 
     def variance(self, J: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ class RowGaussian:
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
         assert isinstance(outputs, HiddenOutputs)  # the biases of others have no prior
-        G = _less_mean(outputs, outputs.jacobian(X))
+        G = less_mean(outputs, outputs.jacobian(X))
         explained = (G.reshape(-1, outputs.size) @ self._reduction.T).reshape(
             *G.shape[:2], -1
         )
@@ -113,7 +113,7 @@ class RowGaussian:
 Gaussian = RootGaussian | RowGaussian
 
 
-def _less_mean(outputs: Outputs, by_output: np.ndarray) -> np.ndarray:
+def less_mean(outputs: Outputs, by_output: np.ndarray) -> np.ndarray:
     """Return (m, K, ·) less its mean over the outputs of softmax, which has no effect.
 
     With a small penalty the variance of the mean would hide that of differences.

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from sknn_simple._inference.gaussian import Gaussian, RootGaussian
+from sknn_simple._inference.gaussian import Gaussian, RootGaussian, less_mean
 from sknn_simple._inference.outputs import Outputs
 from sknn_simple._model.losses import Loss
 
@@ -57,6 +57,9 @@ def sandwich(
         )
     factor = n_rows / (n_rows - n_params)
     root = gaussian.root()
+    if outputs.network.is_linear:  # scores of softmax have no mean
+        by_output = root.reshape(-1, outputs.n_outputs, root.shape[1])
+        root = less_mean(outputs, by_output).reshape(root.shape)
     n_groups = 0 if groups is None else int(groups.max()) + 1
     sums = np.zeros((n_groups, root.shape[1]))
     middle = np.zeros((root.shape[1], root.shape[1]))
