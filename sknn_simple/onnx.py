@@ -240,7 +240,12 @@ def _convert_network(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _labels(classes: np.ndarray) -> np.ndarray:
-    """Return class labels as int64 or as text."""
+    """Return class labels as int64 or as text; raise if int64 cannot hold them."""
+    if classes.dtype.kind in "uf" and classes.max() > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"ONNX has labels up to 2**63 - 1; got {classes.max().item()}. Fit labels "
+            "of text, or convert with the option nocl, for class numbers."
+        )
     return classes.astype(np.int64 if classes.dtype.kind in "biuf" else np.str_)
 
 

@@ -241,6 +241,14 @@ def test_class_numbers_and_class_labels():
     assert_array_equal(classes, model.classes_)
 
 
+def test_labels_beyond_int64_are_refused():
+    X, y = data("multiclass")
+    model = LogisticNN(alpha=1.0).fit(X, y.astype(np.uint64) + np.uint64(2**63))
+    with pytest.raises(ValueError, match=f"labels up to .*; got {2**63 + 2}"):
+        run(model, X)
+    assert run(model, X, {"zipmap": False, "nocl": True})[0].max() == 2
+
+
 @pytest.mark.parametrize("target", ["strings", "binary", "multilabel"])
 def test_shapes_are_declared(target):
     X, y = data(target)
