@@ -145,6 +145,14 @@ def test_several_models_on_one_axis():
     assert second.chosen_line_.get_color() == second.line_.get_color()
 
 
+def test_evidence_and_log_loss_do_not_share_axes():
+    data = independent_classes()
+    linear = AlphaDisplay.from_estimator(fit(LINEAR, *data))
+    with pytest.raises(ValueError, match="These axes show log evidence, and held-out"):
+        AlphaDisplay.from_estimator(fit(CHOOSING, *data), ax=linear.ax_)
+    assert linear.ax_.get_ylabel() == "Log evidence"
+
+
 def test_options_reach_the_line_and_the_order_does_not_matter():
     display = AlphaDisplay(alpha=[10, 1, 3], criterion=[3, 1, 2], chosen_alpha=1.0)
     display.plot(line_kw={"linewidth": 3.0, "marker": "s"})

@@ -7,6 +7,8 @@ import numpy as np
 
 from sknn_simple._displays.common import Display, legend_label, styled
 
+_CRITERIA = "Held-out log-loss", "Log evidence"
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AlphaDisplay(Display):
@@ -75,7 +77,7 @@ class AlphaDisplay(Display):
     criterion: Any
     chosen_alpha: float
     standard_error: Any = None
-    criterion_name: str = "Held-out log-loss"
+    criterion_name: str = _CRITERIA[0]
     name: str | None = None
 
     @classmethod
@@ -153,6 +155,12 @@ class AlphaDisplay(Display):
         """
         plt = self._import_pyplot()
         ax = self._set_axes(plt, ax)
+        shown = ax.get_ylabel()
+        if shown in _CRITERIA and shown != self.criterion_name:
+            raise ValueError(
+                f"These axes show {shown.lower()}, and {self.criterion_name.lower()} "
+                "has another scale: draw it on axes of its own."
+            )
         from matplotlib import ticker
 
         name = self.name if name is None else name
@@ -215,7 +223,7 @@ def _tried(estimator: Any) -> dict[str, Any]:
         return {
             "alpha": path["alpha"],
             "criterion": path["log_evidence"],
-            "criterion_name": "Log evidence",
+            "criterion_name": _CRITERIA[1],
         }
     if table is not None:
         reason = "its search ended before it tried one, or there were too few rows"
