@@ -1,4 +1,4 @@
-"""Tables that had no part in the choice of any default, for ``--which defaults``.
+"""Tables that were measured after the defaults were chosen, for ``--which defaults``.
 
 ``python benchmarks/rdatasets.py CLONE FOLDER`` reads them from a clone of
 https://github.com/vincentarelbundock/Rdatasets, the data sets of R's packages, and

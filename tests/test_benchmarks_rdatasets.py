@@ -1,4 +1,4 @@
-"""The tables that had no part in the choice of a default, from a clone of Rdatasets."""
+"""The tables first measured after the defaults were chosen: a clone of Rdatasets."""
 
 import numpy as np
 import pytest
