@@ -250,17 +250,20 @@ class OnChunks(BaseNN):
         """Return what a method of the plain estimator returns, lazily for Dask's X."""
         if not is_collection(X):
             return getattr(super(), method)(X)
-        check_is_fitted(self)
-        validate_data(
-            self, meta_of(checked_collection(X)), reset=False, skip_check_array=True
-        )
-        local: Any = self
+        local = self._for_the_chunks_of(X)
+        own: Any = self
         is_hidden = method == "transform"
-        names = local.get_feature_names_out() if is_hidden else local.classes_
-        local = self.to_local()
-        if not is_dataframe(X):  # one warning is enough, not one for each chunk
-            vars(local).pop("feature_names_in_", None)
+        names = own.get_feature_names_out() if is_hidden else own.classes_
         return predict_lazily(local, method, X, list(names))
+
+    def _for_the_chunks_of(self, X: Any) -> Any:
+        """Return the plain estimator; of an array, whose names it lacks, warn once."""
+        local = self.to_local()
+        meta = meta_of(checked_collection(X))
+        validate_data(self, meta, reset=False, skip_check_array=True)
+        if not is_dataframe(X):
+            vars(local).pop("feature_names_in_", None)
+        return local
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each sample.
@@ -346,9 +349,9 @@ class OnChunks(BaseNN):
         """
         if not is_collection(X):
             return super().score(X, y, sample_weight)
-        check_is_fitted(self)
+        local = self._for_the_chunks_of(X)
         engine = Engine(self._used_client(), self.worker_patience)
-        parts = count_right(engine, self.to_local(), X, y, sample_weight)
+        parts = count_right(engine, local, X, y, sample_weight)
         right, total = np.sum(engine.collect(parts), axis=0)
         if total == 0.0:
             raise ValueError("sample_weight must not be zero for every sample.")

@@ -418,7 +418,7 @@ def test_prediction(model):
     with pytest.raises(TypeError, match=r"y must be an array.*got None"):
         model.score(framed(X), None)
     with pytest.raises(ValueError, match="y has 449 rows, but X has 450"):
-        model.score(chunked(X), Y[:-1])
+        unnamed.score(chunked(X), Y[:-1])
     gap = np.where(np.arange(len(Y)) == 203, None, Y)
     with pytest.raises(ValueError, match=r"y, chunk 2: Input y contains None.* 3 is"):
         unnamed.score(chunked(X), chunked(gap))

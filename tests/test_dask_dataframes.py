@@ -378,3 +378,12 @@ def test_set_output_is_for_rows_in_memory():
     local = model.to_local().set_output(transform="default")
     assert isinstance(local.transform(X), np.ndarray)
     assert isinstance(model.transform(X), pd.DataFrame)
+
+
+def test_an_array_without_the_names_of_the_fit_is_one_warning():
+    model = fit(clone(LINEAR), framed(X, 100), series(Y, 100))
+    data, y = da.from_array(X, chunks=(40, -1)), da.from_array(Y, chunks=40)
+    for use in (lambda: model.predict(data).compute(), lambda: model.score(data, y)):
+        with pytest.warns(UserWarning, match="Dask.* fitted with") as caught:
+            use()
+        assert len(caught) == 1
