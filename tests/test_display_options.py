@@ -158,6 +158,9 @@ def test_importances_have_no_biases():
 def test_one_output_is_titled_by_its_class():
     drawn = HiddenUnitsDisplay.from_estimator(fit(LINEAR, X, Y > 0))
     assert [panel.get_title() for panel in drawn.axes_] == ["Log odds of True"]
+    model = fit(LINEAR, X, np.where(Y == 0, "at home", "in hospital ward 7"))
+    (panel,) = HiddenUnitsDisplay.from_estimator(model).axes_
+    assert panel.get_title() == "Log odds of in hospital ward 7"
 
 
 # Axes of the caller -------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from sknn_simple._displays.common import (
+    MAX_NAME,
     Display,
     check_limit,
     column_units,
@@ -234,7 +235,8 @@ class HiddenUnitsDisplay(Display):
         for panel, name in zip(
             self.axes_, np.asarray(self.unit_names)[self.units_], strict=True
         ):
-            panel.set_title(shorten(name, 22), fontsize="medium")
+            room = MAX_NAME if len(self.units_) == 1 else 22
+            panel.set_title(shorten(name, room), fontsize="medium")
         return self
 
     def _choose_units(self, units: Any, max_units: int | None) -> np.ndarray:
