@@ -220,7 +220,10 @@ REFUSED = {
         [(REST, FIRST), (np.flatnonzero(checks.Y != 1), FIRST)],
         "cv: split 1: .*every class",
     ),
-    "a row that does not exist": ([(REST, [N])], f"cv: split 0: .*{N}"),
+    "a row that does not exist": (
+        [(REST, [N])],
+        f"cv: split 0: .*{N}\\. Splits number the rows .* pass a number or a splitter",
+    ),
     "a mask of another length": ([(REST, [True] * (N + 1))], "cv: split 0: "),
     "fractions of rows": ([(REST, [0.5, 1.5])], "cv: split 0: "),
     "numbers": ([1, 2], "cv: split 0: "),

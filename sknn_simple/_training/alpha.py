@@ -241,6 +241,11 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
                 " A splitter gets the rows of positive weight, and no groups. Pass its "
                 "splits: cv=list(splitter.split(X, y, groups))."
             )
+        elif "out of bounds" in str(error):
+            advice = (
+                " Splits number the rows that are passed to fit: in a search or in "
+                "cross_val_score, which fit parts of X, pass a number or a splitter."
+            )
         name, reason = f"cv={cv}" if is_splitter else "cv", str(error).rstrip(".")
         raise ValueError(f"{name}: split {len(folds)}: {reason}.{advice}") from error
     if not folds:
