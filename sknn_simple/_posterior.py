@@ -61,7 +61,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     ----------
     model : LogisticNN or OneHiddenMLP
         A fitted model. Of a Pipeline pass the last step, ``pipeline[-1]``, and
-        ``pipeline[:-1].transform(X)``.
+        ``pipeline[:-1].transform(X)``. The columns keep their names if it was fitted
+        after ``set_output(transform="pandas")``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The features that the model was trained on.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
