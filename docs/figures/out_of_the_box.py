@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 from stored import results
 
 # Log-losses below this count as this, as in benchmarks/defaults.py.
@@ -52,6 +53,7 @@ for measure, (title, ticks) in PICTURES.items():
             textcoords="offset points",
             ha="center",
             color="#a03c10",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     ax.axvline(1.0, color="0.3", lw=1.2, ls="--")
     ax.set_xscale("log")
