@@ -236,8 +236,12 @@ def test_columns_dependent_but_for_rounding_are_no_separation(seed, dtype, solve
     assert model.converged_
 
 
+@pytest.mark.parametrize("largest", [1.0, 1e4])
+@pytest.mark.parametrize(
+    "free", [LogisticNN(alpha=0), clone(FREE).set_params(solver="lbfgs")]
+)
 @pytest.mark.parametrize("n", [12, 30])
-def test_separation_is_found_where_linear_programming_finds_it(n):
+def test_separation_is_found_where_linear_programming_finds_it(n, free, largest):
     from scipy.optimize import linprog
 
     rng = np.random.default_rng(n)
@@ -245,6 +249,7 @@ def test_separation_is_found_where_linear_programming_finds_it(n):
     for _ in range(40):
         X = rng.integers(-2, 3, (n, 3)).astype(float)
         y = (X[:, 0] + rng.normal(size=n) > 0).astype(int)
+        X[0, 0] *= largest
         if y.min() == y.max():
             continue
         signed = np.column_stack([X, np.ones(n)]) * np.where(y, 1.0, -1.0)[:, None]
@@ -254,7 +259,7 @@ def test_separation_is_found_where_linear_programming_finds_it(n):
         expected.append(best.fun < -1e-9)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            LogisticNN(alpha=0).fit(X, y)
+            clone(free).fit(X, y)
         found.append(bool(caught))
     assert found == expected
     assert len(set(expected)) == 2 or n > 12

@@ -8,7 +8,7 @@ and Anderson 1984):
   a hidden layer it is enough to multiply the output layer.
 - If some rows are separated and others are not, the loss of the separated rows falls
   like exp(-z), so that each Newton step moves them by about 1. Towards a minimum the
-  steps shrink quadratically.
+  steps soon shrink quadratically.
 
 References
 ----------
@@ -24,7 +24,12 @@ from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import by_output
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.newton_cholesky import newton_steps
-from sknn_simple._training.heuristics import HESSIAN_PARAMS, SHRUNK, UNSHRUNK_STEPS
+from sknn_simple._training.heuristics import (
+    HESSIAN_PARAMS,
+    LARGE_OUTPUT,
+    SHRUNK,
+    UNSHRUNK_STEPS,
+)
 from sknn_simple._training.problem import TrainingProblem
 
 
@@ -133,7 +138,13 @@ def _margins(raw: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _steps_last(J: LinearObjective, theta: np.ndarray, free: np.ndarray) -> bool:
-    """Return whether several Newton steps do not shrink."""
+    """Return whether several Newton steps do not shrink.
+
+    They begin on the way to θ, where no raw output is larger than ``LARGE_OUTPUT``:
+    further out the curvature of separated rows is lost in rounding.
+    """
+    largest = max(J.each(_largest_change, theta))
+    theta = theta * min(1.0, LARGE_OUTPUT / max(largest, 1.0))
     for _ in range(UNSHRUNK_STEPS):
         gradient = J.value_and_grad(theta)[1][free]
         hessian = J.curvature(theta).matrix()[np.ix_(free, free)]
