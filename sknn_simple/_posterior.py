@@ -153,7 +153,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         groups: Any = None,
     ) -> None:
         check_model(model)
-        if covariance not in ("model", "robust"):
+        if np.ndim(covariance) or covariance not in ("model", "robust"):
             raise ValueError(
                 f"covariance must be 'model' or 'robust'; got {covariance!r}."
             )

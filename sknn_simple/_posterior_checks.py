@@ -112,7 +112,7 @@ def check_reference(reference: Any, classes: np.ndarray, multilabel: bool) -> No
             f"reference must be None for a multilabel target; got {reference!r}."
         )
     known = classes.tolist()
-    if reference not in known:
+    if np.ndim(reference) or reference not in known:
         raise ValueError(
             f"reference must be one of the classes {known}; got {reference!r}."
         )

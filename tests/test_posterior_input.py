@@ -64,6 +64,7 @@ def test_other_data(model):
     refuses(ValueError, "NaN", model, np.where(X[3, 1] == X, np.nan, X), Y)
     refuses(ValueError, "covariance must be .*'HC3'", model, X, Y, covariance="HC3")
     refuses(ValueError, "covariance must be .*None", model, X, Y, covariance=None)
+    refuses(ValueError, "covariance must be .*array", model, X, Y, covariance=np.eye(2))
 
 
 def test_other_column_names():
@@ -208,6 +209,8 @@ def test_arguments_of_methods():
                 method(confidence_level=level)
     with pytest.raises(ValueError, match=r"one of the classes .*; got 'a'"):
         posterior.summary(reference="a")
+    with pytest.raises(ValueError, match=r"reference must be .*array"):
+        posterior.summary(reference=np.array([0, 1]))
     for features in ("e", ["x0", "e"], 9, [-7], 1.5, [None], []):
         with pytest.raises(ValueError, match="features must name"):
             posterior.wald_test(features)
