@@ -96,7 +96,7 @@ def minimize(
             raise
         run.outcome = ended_by(error)
     assert run.outcome is not None
-    return preconditioner.to_theta(run.u), run.outcome
+    return run.theta, run.outcome
 
 
 class _Run:
@@ -111,14 +111,18 @@ class _Run:
         history: History,
         bounds: Bounds | None,
     ) -> None:
-        self.u = preconditioner.from_theta(theta)
+        self._problem = PreconditionedProblem(problem, preconditioner, theta)
+        self.u = self._problem.start
         self.outcome: str | None = None
-        self._problem = PreconditionedProblem(problem, preconditioner)
         self._criteria = criteria
         self._history = history
         self._bounds = bounds
         # The solver is started again if the gradient is smaller than this.
         self._least_gradient = 0.0
+
+    @property
+    def theta(self) -> np.ndarray:
+        return self._problem.theta(self.u)
 
     def start(self) -> None:
         """Evaluate the start; it ends an iteration if it is a new iterate."""

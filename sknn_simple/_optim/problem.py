@@ -67,9 +67,15 @@ class PreconditionedProblem:
     callback.
     """
 
-    def __init__(self, problem: Problem, preconditioner: Preconditioner) -> None:
+    def __init__(
+        self, problem: Problem, preconditioner: Preconditioner, start: np.ndarray
+    ) -> None:
         self.preconditioner = preconditioner
         self._problem = problem
+        # T⁻¹ θ of the start θ. T T⁻¹ θ differs by rounding from θ, whose value the
+        # problem may still know.
+        self.start = preconditioner.from_theta(start)
+        self._start = self.start.tobytes(), start
         self._evaluations: list[_Evaluation] = []
         self._curvature: tuple[bytes, PreconditionedCurvature] | None = None
 
@@ -78,10 +84,10 @@ class PreconditionedProblem:
         asked = u.tobytes()
         known = self._known(asked)
         if known is None:
-            T = self.preconditioner
-            theta = T.to_theta(u)
+            theta = self._to_theta(u, asked)
             value, gradient = self._problem.value_and_grad(theta)
-            known = _Evaluation(asked, theta, value, T.pull_back(gradient))
+            gradient = self.preconditioner.pull_back(gradient)
+            known = _Evaluation(asked, theta, value, gradient)
             self._evaluations = [*self._evaluations[-1:], known]
         return known.value, known.gradient
 
@@ -99,7 +105,11 @@ class PreconditionedProblem:
     def theta(self, u: np.ndarray) -> np.ndarray:
         """Return T u, computed at most once for a point that was evaluated."""
         known = self._known(u.tobytes())
-        return self.preconditioner.to_theta(u) if known is None else known.theta
+        return self._to_theta(u, u.tobytes()) if known is None else known.theta
+
+    def _to_theta(self, u: np.ndarray, asked: bytes) -> np.ndarray:
+        place, theta = self._start
+        return theta if asked == place else self.preconditioner.to_theta(u)
 
     def _known(self, asked: bytes) -> "_Evaluation | None":
         for evaluation in reversed(self._evaluations):

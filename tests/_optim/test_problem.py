@@ -20,7 +20,7 @@ def preconditioner(function, any_map):
 
 @pytest.fixture
 def problem(function, preconditioner):
-    return PreconditionedProblem(function, preconditioner)
+    return PreconditionedProblem(function, preconditioner, np.zeros(function.size))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_matrix_and_product_are_of_the_same_hessian(
 
 def test_the_last_two_points_are_evaluated_once(quadratic, any_map, watched):
     function = watched(quadratic)
-    problem = PreconditionedProblem(function, any_map(6))
+    problem = PreconditionedProblem(function, any_map(6), np.zeros(6))
     a, b, c = np.eye(6)[:3]
     for point in (a, a, b, a, b, b):
         value, _ = problem.value_and_grad(point)
@@ -88,9 +88,18 @@ def test_the_last_two_points_are_evaluated_once(quadratic, any_map, watched):
     assert len(function.points) == 4
 
 
+def test_the_start_itself_is_evaluated(quadratic, any_map, watched):
+    """Not T T⁻¹ θ, which differs by rounding: its value may be known."""
+    function, theta = watched(quadratic), np.linspace(0.1, 0.7, 6)
+    problem = PreconditionedProblem(function, any_map(6), theta)
+    problem.value_and_grad(problem.start)
+    np.testing.assert_array_equal(function.points, [theta])
+    np.testing.assert_array_equal(problem.theta(problem.start), theta)
+
+
 def test_the_last_curvature_is_computed_once(quadratic, any_map, watched):
     function = watched(quadratic, during="curvature")
-    problem = PreconditionedProblem(function, any_map(6))
+    problem = PreconditionedProblem(function, any_map(6), np.zeros(6))
     a, b = np.eye(6)[:2]
     for point in (a, a, b, b):
         problem.curvature(point)
@@ -98,7 +107,7 @@ def test_the_last_curvature_is_computed_once(quadratic, any_map, watched):
 
 
 def test_an_evaluated_point_is_mapped_once(quadratic, any_map):
-    problem, u = PreconditionedProblem(quadratic, any_map(6)), np.ones(6)
+    problem, u = PreconditionedProblem(quadratic, any_map(6), np.zeros(6)), np.ones(6)
     problem.value_and_grad(u)
     assert problem.theta(u) is problem.theta(u)
 
@@ -106,7 +115,7 @@ def test_an_evaluated_point_is_mapped_once(quadratic, any_map):
 def test_the_callers_array_may_change(quadratic, any_map, watched):
     """Solvers write the next iterate into the array of the last one."""
     function = watched(quadratic)
-    problem = PreconditionedProblem(function, any_map(6))
+    problem = PreconditionedProblem(function, any_map(6), np.zeros(6))
     u, before = np.zeros(6), np.zeros(6)
     at_start, _ = problem.value_and_grad(u)
     hessian = problem.curvature(u)
@@ -120,7 +129,7 @@ def test_the_callers_array_may_change(quadratic, any_map, watched):
 
 def test_an_interrupt_leaves_what_is_remembered_as_it_was(quadratic, any_map, watched):
     function = watched(quadratic, interrupt_at=2)
-    problem = PreconditionedProblem(function, any_map(6))
+    problem = PreconditionedProblem(function, any_map(6), np.zeros(6))
     a, b = np.eye(6)[:2]
     value, _ = problem.value_and_grad(a)
     with pytest.raises(KeyboardInterrupt):

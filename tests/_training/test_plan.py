@@ -236,8 +236,8 @@ def test_blocks_are_those_at_the_point_that_was_reached(
     theta = 0.1 * np.random.default_rng(0).standard_normal(problem.objective.size)
     T = made.phases[1].precondition(theta)
     assert isinstance(T, BlockPreconditioner)
-    over_u = PreconditionedProblem(problem.objective, T)
-    curvature = over_u.curvature(T.from_theta(theta))
+    over_u = PreconditionedProblem(problem.objective, T, theta)
+    curvature = over_u.curvature(over_u.start)
     hessian = np.array([curvature.product(unit) for unit in np.eye(theta.size)])
     np.testing.assert_allclose(hessian, np.eye(len(hessian)), atol=1e-4)
 
@@ -345,7 +345,8 @@ def test_a_subsample_preconditions_all_rows(
         assert T is problem.diagonal
         return
     assert isinstance(T, BlockPreconditioner)
-    curvature = PreconditionedProblem(problem.objective, T).curvature(zeros)
+    over_u = PreconditionedProblem(problem.objective, T, zeros)
+    curvature = over_u.curvature(over_u.start)
     hessian = np.array([curvature.product(unit) for unit in np.eye(zeros.size)])
     noise = 4.0 * np.sqrt(problem.objective.size / made.subsample.n_rows)
     np.testing.assert_allclose(np.linalg.eigvalsh(hessian), 1.0, atol=noise)

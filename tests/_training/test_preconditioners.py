@@ -172,8 +172,8 @@ def problem(data, linear_spec, problem_of):
 
 
 def hessian_over_u(problem, preconditioner, theta):
-    preconditioned = PreconditionedProblem(problem.objective, preconditioner)
-    curvature = preconditioned.curvature(preconditioner.from_theta(theta))
+    preconditioned = PreconditionedProblem(problem.objective, preconditioner, theta)
+    curvature = preconditioned.curvature(preconditioned.start)
     return np.array([curvature.product(unit) for unit in np.eye(theta.size)])
 
 

@@ -414,8 +414,9 @@ def test_diagonal_of_the_preconditioned_hessian_is_one(
     """Of weights at θ = 0; biases have the curvature of the loss."""
     data = training_set(container(features()), target)
     problem = problem_of(data, network, sizes=sizes, alpha=alpha)
-    preconditioned = PreconditionedProblem(problem.objective, problem.diagonal)
-    hessian = preconditioned.curvature(np.zeros(problem.objective.size)).matrix()
+    J, zeros = problem.objective, np.zeros(problem.objective.size)
+    preconditioned = PreconditionedProblem(J, problem.diagonal, zeros)
+    hessian = preconditioned.curvature(zeros).matrix()
     weights = np.diag(hessian)[: P * data.n_outputs]
     np.testing.assert_allclose(weights, 1.0, rtol=1e-9)
 
