@@ -95,6 +95,20 @@ def test_worst_ratios_of_other_tables_are_those_of_the_stored_results():
         assert row["worst on"] == place
 
 
+def test_limit_of_the_aim_for_seconds_is_that_of_the_stored_results():
+    if not RESULTS.exists():
+        pytest.skip("benchmarks/ is not part of this tree")
+    rows = json.loads(RESULTS.read_text("utf-8"))["seconds"]
+    ratios = [
+        row["LogisticRegressionCV"] / row["LogisticRegression"]
+        for row in rows
+        if not row["set"].endswith("all rows")
+    ]
+    page = (ROOT / "docs" / "performance_defaults.rst").read_text("utf-8")
+    mean = np.exp(np.mean(np.log(ratios)))
+    assert f"LogisticRegressionCV takes {mean:.0f} times as long as one fit" in page
+
+
 def test_seconds_of_the_page_why_are_those_of_the_stored_results():
     if not RESULTS.exists():
         pytest.skip("benchmarks/ is not part of this tree")
