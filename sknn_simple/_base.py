@@ -242,8 +242,8 @@ class BaseNN(
         """
         task = callbacks.open(context, "alphas", task_id=number, max_subtasks=None)
         training = FoldTraining(spec, start, task, callbacks)
-        total, n_jobs = data.total_weight, getattr(self, "n_jobs", 1)
-        search = search_alpha(training, folds, total, n_jobs, self._announce)
+        n_jobs = getattr(self, "n_jobs", 1)
+        search = search_alpha(training, folds, n_jobs, self._announce)
         callbacks.end(task)
         return search
 

@@ -50,13 +50,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
     that a fit reaches depends on ``random_state``, and ``n_init`` tries several.
 
     ``alpha="auto"`` chooses alpha by cross-validation (Stone 1974). The first value is
-    0.375 S, where most networks are constant; the next is always √10 times smaller,
-    until the log-loss of the held-out rows, which include one more row with a wrong
-    label, no longer falls (see the guide). Fits are coarse (``tol=1e-2``, at most 30
-    hidden units), begin at the same random start, use about 15,000 distinct rows at
-    most, and have the penalty per row, alpha/S, of a fit of all rows. A parabola
-    through the lowest mean and its neighbours chooses that alpha, or one half a step
-    from it, for one fit on all rows.
+    0.375 times S of the rows that a fold trains on, where most networks are constant;
+    the next is always √10 times smaller, until the log-loss of the held-out rows, which
+    include one more row with a wrong label, no longer falls (see the guide). Fits are
+    coarse (``tol=1e-2``, at most 30 hidden units), begin at the same random start, and
+    use about 15,000 distinct rows at most. A parabola through the lowest mean and its
+    neighbours chooses that alpha, or one half a step from it, for one fit on all rows.
 
     Read more in the :ref:`User Guide <guide_layers>`.
 

@@ -160,5 +160,5 @@ def test_a_search_inside_parallel_fits():
     # Its weights sum to 1.
     for member in ensemble.estimators_:
         assert_search_is_consistent(member)
-        assert member.cv_results_["alpha"][0] == pytest.approx(0.375, rel=1e-6)
+        assert member.cv_results_["alpha"][0] == pytest.approx(0.25, rel=1e-6)
     assert ensemble.score(X, Y) > 0.6

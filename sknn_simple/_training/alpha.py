@@ -65,11 +65,6 @@ class Fold(NamedTuple):
 
     data: TrainingSet
     validation: TrainingSet
-    # S of `data` over S of all rows. alpha is multiplied by it: a fold has the penalty
-    # per row, alpha/S, of the fit of all rows, as in glmnet (Friedman, Hastie and
-    # Tibshirani 2010). Without it log-losses are 1.004 times as high (22 tables, four
-    # draws of the test rows; 19 generated tables, two draws).
-    share: float = 1.0
 
 
 class Search(NamedTuple):
@@ -134,7 +129,7 @@ class FoldTraining(NamedTuple):
         fold_task = self.callbacks.open(task, "fold", task_id=number)
         try:
             trained = train(
-                self.spec._replace(alpha=alpha * fold.share),
+                self.spec._replace(alpha=alpha),
                 fold.data,
                 fold.validation,
                 self.start,
@@ -190,7 +185,7 @@ def cross_validation_folds(
         problem = build_problem(spec, data, workers)
         blocks = make_row_blocks(spec, problem.data, problem.transform)
         numbers = distinct_rows(blocks, workers)
-    strata, total = strata_of(data), data.total_weight
+    strata = strata_of(data)
     few_values = numbers.max() + 1 >= n_folds and has_few_values(data.X, numbers)
     weight = whole(data.sample_weight())
     rows, shared = observations(numbers, strata, weight, few_values=few_values)
@@ -201,15 +196,13 @@ def cross_validation_folds(
     splits = [(part != fold, part == fold) for fold in range(n_folds)]
     if any(lost_classes(data, rest) for rest, _ in splits):
         return []
-    return [_make_fold(data, total, *map(np.flatnonzero, split)) for split in splits]
+    return [_make_fold(data, *map(np.flatnonzero, split)) for split in splits]
 
 
-def _make_fold(
-    data: TrainingSet, total: float, rest: np.ndarray, aside: np.ndarray
-) -> Fold:
+def _make_fold(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> Fold:
     # Sorted here once, not for each alpha.
     rows = in_canonical_order(data.rows(rest))
-    return Fold(rows, data.rows(aside), rows.total_weight / total)
+    return Fold(rows, data.rows(aside))
 
 
 def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
@@ -233,7 +226,7 @@ def given_folds(cv: Any, data: TrainingSet) -> list[Fold]:
         for split in check_cv(cv, labels, classifier=True).split(data.X, labels):
             rest, aside = map(chosen, split)
             _check_split(data, rest, aside)
-            folds.append(_make_fold(data, data.total_weight, rest, aside))
+            folds.append(_make_fold(data, rest, aside))
     except (IndexError, TypeError, ValueError) as error:
         is_splitter, advice = hasattr(cv, "split"), ""
         if is_splitter and ("groups" in str(error) or data.kept is not None):
@@ -275,21 +268,22 @@ def _check_split(data: TrainingSet, rest: np.ndarray, aside: np.ndarray) -> None
 def search_alpha(
     training: FoldTraining,
     folds: list[Fold],
-    total: float,
     n_jobs: int | None,
     announce: Callable[[str], None],
 ) -> Search:
     """Return the alpha near which the mean log-loss over the folds is lowest.
 
-    Without folds it is the alpha of the spec. `total` is S of all rows. joblib trains
-    `n_jobs` folds at the same time; if that is 1, threads of this process share them.
-    `announce` is called with a line of text after each alpha and at the end.
+    Without folds it is the alpha of the spec. joblib trains `n_jobs` folds at the same
+    time; if that is 1, threads of this process share them. `announce` is called with a
+    line of text after each alpha and at the end.
     """
     if not folds:
         return Search(training.spec.alpha, np.array([]), np.array([]))
     path = _ValidationPath(training.with_limited_losses(folds), folds, n_jobs, announce)
     of_shares = float(np.mean([fold.data.loss_of_shares() for fold in folds]))
-    first = PATH_START * training.spec.alpha_unit * total
+    total = np.mean([fold.data.total_weight for fold in folds])
+    # Rounding must not lead to other alphas in another order of the rows.
+    first = float(f"{PATH_START * training.spec.alpha_unit * total:.12g}")
     try:
         for k in range(PATH_LENGTH):
             if not path.try_alpha(first / PATH_FACTOR**k) or path.is_over(of_shares):

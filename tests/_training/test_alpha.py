@@ -18,7 +18,6 @@ from sknn_simple._training.alpha import (
     Search,
     cross_validation_folds,
     given_folds,
-    make_folds,
     search_alpha,
 )
 from sknn_simple._training.callbacks import FitCallbacks
@@ -56,11 +55,10 @@ def spec(data, hidden_spec):
 def search(spec, start_of):
     """Return a function that searches, without callbacks."""
 
-    def run(data, folds, said=None, n_jobs=1, total=None, spec=spec):
+    def run(data, folds, said=None, n_jobs=1, spec=spec):
         training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
-        total = data.total_weight if total is None else total
         announce = [].append if said is None else said.append
-        return search_alpha(training, folds, total, n_jobs, announce)
+        return search_alpha(training, folds, n_jobs, announce)
 
     return run
 
@@ -72,9 +70,10 @@ _NO_CALLBACKS = None, FitCallbacks(None, {}, dict, dict)
 # The path -----------------------------------------------------------------------------
 
 
-def test_the_path_falls_from_a_fraction_of_the_total_weight(data, spec, search):
+def test_the_path_falls_from_a_fraction_of_the_weight_of_a_fold(data, spec, search):
     found = search(data, cross_validation_folds(spec, data, 3))
-    expected = PATH_START * data.total_weight / PATH_FACTOR ** np.arange(PATH_LENGTH)
+    of_fold = 2.0 / 3.0 * data.total_weight
+    expected = PATH_START * of_fold / PATH_FACTOR ** np.arange(PATH_LENGTH)
     assert_allclose(found.tried, expected[: len(found.tried)], rtol=1e-12)
     assert found.losses.shape == (len(found.tried), 3)
 
@@ -106,7 +105,7 @@ def search_curve(data, spec):
 
         training = WithLoss(spec, np.zeros(0), *_NO_CALLBACKS)
         folds = [Fold(data, data)] * n_folds
-        return search_alpha(training, folds, data.total_weight, 1, [].append)
+        return search_alpha(training, folds, 1, [].append)
 
     return run
 
@@ -208,23 +207,9 @@ def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start
     smoothed = spec.coarse()._replace(smoothing=1.0 / (len(data.weight) + 1.0))
     for alpha, losses in zip(found.tried, found.losses, strict=True):
         for fold, loss in zip(folds, losses, strict=True):
-            as_strong = smoothed._replace(alpha=alpha * fold.share)
+            as_strong = smoothed._replace(alpha=alpha)
             alone = train(as_strong, fold.data, fold.validation, start_of(spec))
             assert alone.held_out_loss == loss
-
-
-def test_a_fold_has_the_penalty_per_row_of_the_last_fit(data, spec):
-    # Rows of weights 1 and 3.
-    weight = data.weight * np.where(np.arange(len(data.weight)) % 2, 1.5, 0.5)
-    total = weight.sum()
-    uneven = data._replace(weight=weight / total, total_weight=7.0 * total)
-    splits = list(StratifiedKFold(3).split(data.X, data.y.ravel()))
-    folds = [*cross_validation_folds(spec, uneven, 3), *given_folds(splits, uneven)]
-    for fold in folds:
-        expected = fold.data.total_weight / uneven.total_weight
-        assert fold.share == pytest.approx(expected, rel=1e-12)
-    (alone,) = make_folds(5, spec, uneven, data)
-    assert alone.share == 1.0
 
 
 def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):
@@ -249,7 +234,7 @@ def test_the_weights_may_have_any_scale(data, spec, search):
         for fold in folds
     ]
     one = search(data, folds)
-    other = search(data, smaller, total=scale * data.total_weight)
+    other = search(data, smaller)
     assert_allclose(other.tried, scale * one.tried, rtol=1e-12)
     assert_allclose(other.losses, one.losses, rtol=1e-9)
 
@@ -387,7 +372,7 @@ def test_an_interrupt_while_a_line_is_printed_keeps_its_alpha(data, spec, start_
 
     training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
     folds = cross_validation_folds(spec, data, 3)
-    found = search_alpha(training, folds, data.total_weight, 1, press)
+    found = search_alpha(training, folds, 1, press)
     assert (found.outcome, len(found.tried)) == ("interrupted", 2)
 
 
