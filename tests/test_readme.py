@@ -87,7 +87,7 @@ def test_worst_ratios_of_other_tables_are_those_of_the_stored_results():
     page = " ".join(page.split())
     for peer, place in {
         "MLPClassifier": "diabetes_data",
-        "RealMLP-TD": "loanapp",
+        "RealMLP-TD": "spam7",
         "HistGradientBoosting": "Fishing",
     }.items():
         row = worst[f"OneHiddenMLP / {peer}"]
