@@ -25,7 +25,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
@@ -155,20 +154,13 @@ step = np.diff(chance_along(FREE, "hours a week", persons), axis=1)
 middle, most = np.quantile(-np.clip(step, None, 0).sum(axis=1), [0.5, 1])
 print("With more hours a week the free network lowers the probability")
 print(f"by {middle:.2f} at the median, and by {most:.2f} at most.")
-other = clone(FREE).fit(*split(seed=0)[::2])
-step = np.diff(chance_along(other, "hours a week", persons), axis=1)
-elsewhere = np.mean((step < -1e-9).any(axis=1))
-print(f"That of split 0 does so for {elsewhere:.0%} of them.")
 assert broken["free network", "hours a week"] > 0.8
-assert elsewhere < 0.05
-assert other.alpha_ > 2.0 * FREE.alpha_
 assert gain.mean() > 0
 assert (losses["LogisticNN"] - kept).min() > 0.01
 
 # %%
 # - The free network breaks the rule of hours for nearly all people, although
-#   cross-validation chose its penalty. On another split it keeps the rule for nearly
-#   all: a stronger penalty was chosen there, by chance.
+#   cross-validation chose its penalty: by little for most of them, by much for some.
 # - The monotonic network breaks no rule, and its test log-loss is not higher, as a mean
 #   of the four splits: a rule that is true stands for rows that are missing.
 # - ``LogisticNN`` keeps all three rules here without a constraint, because each of its

@@ -190,7 +190,8 @@ plt.show()
 # Conclusion
 # ----------
 
-peer = LogisticRegression(C=1 / fitted["LogisticNN, raw"].alpha_, tol=1e-6)
+alpha = fitted["LogisticNN, raw"].alpha_
+peer = LogisticRegression(C=1 / alpha, tol=1e-8, max_iter=10_000)
 gap = np.abs(
     peer.fit(X_train, y_train).predict_proba(X_test)
     - fitted["LogisticNN, raw"].predict_proba(X_test)

@@ -36,7 +36,7 @@ def gradient_descent(step):
     points = [START]
     while len(points) <= CRITERIA.max_iter:
         value, gradient = plane.value_and_grad(points[-1])
-        if np.abs(gradient).max() <= CRITERIA.threshold(value):
+        if np.abs(gradient).max() <= CRITERIA.threshold([value]):
             break
         points.append(points[-1] - step * gradient)
     return np.array(points)
