@@ -229,7 +229,6 @@ class BaseNN(
     def _search_alpha(
         self,
         spec: TrainSpec,
-        data: TrainingSet,
         folds: list[Fold],
         start: np.ndarray,
         context: Any,

@@ -293,7 +293,7 @@ class LogisticNN(BaseNN):
             spec = spec._replace(by_evidence=False)
         if validation is not None and chooses:
             folds = [Fold(data, validation)]
-            search = self._search_alpha(spec, data, folds, zeros, context, callbacks)
+            search = self._search_alpha(spec, folds, zeros, context, callbacks)
             spec = spec._replace(alpha=search.alpha)
         observers = partial(self._observers, callbacks, 1, 0, context)
         start = zeros if previous is None else previous

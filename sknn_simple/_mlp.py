@@ -409,7 +409,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         signs = hidden_signs(self, network, data)
         spec = spec.coarse()._replace(network=network, signs=signs)
         start = network.draw(seed)
-        return self._search_alpha(spec, data, folds, start, context, callbacks, number)
+        return self._search_alpha(spec, folds, start, context, callbacks, number)
 
     # Layers share alpha: J stays the same if weights move from one to the other.
     _alpha_power = 1

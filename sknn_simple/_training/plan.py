@@ -90,11 +90,8 @@ def _ended_in_float64(
     criteria = last.criteria.no_finer_than(FLOAT32_TOL)
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
     wider = Phase(in_float64, lambda _: None, spec.criteria)
-    return [
-        *before,
-        last._replace(criteria=criteria, continue_after=AFTER_ROUGH),
-        wider,
-    ]
+    last = last._replace(criteria=criteria, continue_after=AFTER_ROUGH)
+    return [*before, last, wider]
 
 
 def plan_round(

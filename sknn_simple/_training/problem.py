@@ -159,10 +159,8 @@ def objective_over(
     """Return J over rows; `dtype` of their products is by default ``precision_of``."""
     kind = LinearObjective if spec.network.is_linear else Objective
     dtype = dtype or precision_of(spec, data.X)
-    loss, blocks = (
-        LOSSES[data.out_activation],
-        make_row_blocks(spec, data, explicit, dtype),
-    )
+    loss = LOSSES[data.out_activation]
+    blocks = make_row_blocks(spec, data, explicit, dtype)
     return kind(spec.network, loss, blocks, root, workers, folded)
 
 
