@@ -142,6 +142,13 @@ class LinearCurvature(Curvature):
         per_row = (J.size if n_outputs > 1 else q) ** 2 / 2
         work = per_row * J.blocks.n_rows
         _, total = J.blocks.sum(term, (q, n_outputs, q, n_outputs), J.workers, work)
+        if J.loss.shift_invariant:
+            # The blocks of each output sum to 0. 100 × 13 with 3 outputs takes 0.65 of
+            # the time of K products for the diagonal blocks, w p xxᵀ - w p² xxᵀ, which
+            # would be rounding if nearly all rows are saturated.
+            outputs = np.arange(n_outputs)
+            total[:, outputs, :, outputs] = 0.0
+            total[:, outputs, :, outputs] = -total.sum(axis=3).swapaxes(0, 1)
         hessian = total.reshape(J.size, J.size)
         diagonal = total.reshape(-1)[:: J.size + 1]
         diagonal += J.penalty_root**2
@@ -156,10 +163,12 @@ class LinearCurvature(Curvature):
     ) -> None:
         """Add Xᵀ C X of some rows to `total`, (q, K, q, K); `columns` is Xᵀ, (p, m).
 
-        C of every row is diag(d) - r rᵀ, with `diagonal` d and `root` r both (m, K).
+        C of every row is diag(d) - r rᵀ, with `diagonal` d and `root` r both (m, K). If
+        there is an r, the outputs' diagonal blocks are left to ``matrix``.
         """
         q, n_outputs = total.shape[:2]
         n_columns, n_rows = columns.shape
+        # BLAS computes a product with its own transpose in half of the time (syrk).
         if root is not None:
             spread = np.empty((q, n_outputs, n_rows))
             np.multiply(columns[:, None], root.T, out=spread[:n_columns])
@@ -167,11 +176,11 @@ class LinearCurvature(Curvature):
             spread = spread.reshape(q * n_outputs, -1)
             matrix = total.reshape(q * n_outputs, -1)
             matrix -= spread @ spread.T
+            return
         weighted = self._linear.workspace.array("weighted", (q, n_rows), diagonal.dtype)
         for k, factor in enumerate(np.sqrt(diagonal.T)):
             np.multiply(columns, factor, out=weighted[:n_columns])
             weighted[n_columns:] = factor
-            # BLAS computes a product with its own transpose in half of the time (syrk).
             total[:, k, :, k] += weighted @ weighted.T
 
     def diagonal_blocks(self, part: float = 1.0) -> np.ndarray:
