@@ -149,8 +149,13 @@ def _columns(path: Path) -> list[np.ndarray]:
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
-    """Return a column as numbers, with their median for missing ones, or its words."""
+    """Return a column as numbers, with their median for missing ones, or its words.
+
+    A column of missing values only stays as it is.
+    """
     known = ~np.isin(column, MISSING)
+    if not known.any():
+        return column
     try:
         numbers = column[known].astype(np.float64)
     except ValueError:

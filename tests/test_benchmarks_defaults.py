@@ -34,6 +34,13 @@ def test_missing_numbers_are_the_median_and_missing_words_a_value(tmp_path):
     assert X.shape == (5, 4)
 
 
+def test_a_column_of_missing_values_only_is_one_category(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"1,?,no\n2,?,yes\n"))
+    X, _ = data.read_csv(path)
+    assert_allclose(X, [[1.0, 1.0], [2.0, 1.0]])
+
+
 def test_every_table_of_a_folder_is_a_set(folder):
     found = defaults.sets(common.Settings(data=folder))
     assert list(found) == [*data.BUNDLED, "adult", "other"]
