@@ -181,6 +181,9 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             ) from None
         self._warn()
 
+    def __repr__(self) -> str:
+        return f"<Posterior of {self.model}, covariance {self._kind!r}>"
+
     def _separation(self, error: SeparationError) -> str:
         names = self._named(np.array(error.columns, dtype=int))
         columns = f" (by each of these columns: {listed(names)})" if names else ""

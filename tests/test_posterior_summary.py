@@ -21,6 +21,10 @@ def cancer():
     return Posterior(fit(CLASSICAL, X, y), X, y)
 
 
+def test_the_representation_names_model_and_covariance():
+    assert repr(cancer()) == "<Posterior of LogisticNN(alpha=0), covariance 'model'>"
+
+
 def test_frame_of_two_classes():
     posterior = cancer()
     frame = posterior.summary().to_frame()
