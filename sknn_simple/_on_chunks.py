@@ -144,17 +144,14 @@ class OnChunks(BaseNN):
         target = self._counted(engine, source, aside)
         none = source.without_rows(target.classes, target.multilabel)
         network, _ = self._network_and_signs(none)
-        if engine.client is not None and self.persist:
-            check_memory(engine.client, source, sum(target.n_rows))
+        check_memory(engine.client, source, sum(target.n_rows))
         validation = None
         if is_collection(X_val):
             validation = self._counted_validation(engine, target, *of_validation)
         else:
             self._check_unconverted(none, *of_validation)
         n_params = network.layout.size
-        data, set_aside = training_rows(
-            engine, source, target, n_params, aside, persist=self.persist
-        )
+        data, set_aside = training_rows(engine, source, target, n_params, aside)
         self._announce(
             f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
             f"{data.X.shape[0]} are the sample for the start"
@@ -164,9 +161,7 @@ class OnChunks(BaseNN):
                 self, data, *of_validation
             )
         source, target = validation
-        return data, validation_rows(
-            engine, source, data, target, n_params, persist=self.persist
-        )
+        return data, validation_rows(engine, source, data, target, n_params)
 
     def _check_unconverted(self, none: TrainingSet, X_val: Any, *of_rows: Any) -> None:
         """Check validation rows in memory before X is read, which gives their dtype."""
@@ -199,8 +194,14 @@ class OnChunks(BaseNN):
         validate_data(self, meta, reset=not suffix, skip_check_array=True)
         chunks = aligned_chunks(X, y, sample_weight, suffix)
         is_sparse = sparse.issparse(getattr(X, "_meta", None))
-        columns = getattr(meta, "columns", None)
-        return Source(chunks, meta.shape[1], dtype_of(X), is_sparse, columns=columns)
+        return Source(
+            chunks,
+            meta.shape[1],
+            dtype_of(X),
+            is_sparse,
+            self.persist,
+            columns=getattr(meta, "columns", None),
+        )
 
     def _used_client(self) -> Any:
         """Return the client; without one that of this process, if there is one."""
@@ -265,69 +266,18 @@ class OnChunks(BaseNN):
             vars(local).pop("feature_names_in_", None)
         return local
 
+    # Each is documented where the plain estimator defines it.
+
     def predict(self, X: Any) -> Any:
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        y : dask array or series, or ndarray, of shape (n_samples,) or \
-                (n_samples, n_labels)
-            Class labels; for a multilabel target zeros and ones. Lazy if X is.
-        """
         return self._predict_anywhere("predict", X)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        probability : dask array or dataframe, or ndarray, of shape \
-                (n_samples, n_classes)
-            In the order of ``classes_``, which name the columns of a dataframe. Lazy if
-            X is.
-        """
         return self._predict_anywhere("predict_proba", X)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        log_probability : dask array or dataframe, or ndarray, of shape \
-                (n_samples, n_classes)
-            In the order of ``classes_``. Lazy if X is.
-        """
         return self._predict_anywhere("predict_log_proba", X)
 
     def decision_function(self, X: Any) -> Any:
-        """Return the raw outputs of the network.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        raw : dask array, series or dataframe, or ndarray, of shape (n_samples,) or \
-                (n_samples, n_outputs)
-            As of the plain estimator. Lazy if X is.
-        """
         return self._predict_anywhere("decision_function", X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -34,6 +34,8 @@ class Source(NamedTuple):
     n_features: int
     dtype: np.dtype
     is_sparse: bool
+    # Whether workers keep the rows, or each pass reads them.
+    persist: bool
     # Of the features before they were converted, if they were.
     precision: np.dtype | None = None
     # The names of the columns of a dataframe, an index of pandas.
@@ -60,7 +62,9 @@ def count_labels(
 
 
 def check_memory(client: Any, source: Source, n_rows: int) -> None:
-    """Raise MemoryError if the workers cannot keep the rows."""
+    """Raise MemoryError if the workers are to keep the rows, and cannot."""
+    if client is None or not source.persist:
+        return
     import dask
 
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -85,8 +89,6 @@ def training_rows(
     target: LabelTotals,
     n_params: int,
     aside: Aside | None,
-    *,
-    persist: bool,
 ) -> tuple[TrainingSet, TrainingSet | None]:
     """Return the training rows, and those that are set aside, if any.
 
@@ -98,11 +100,11 @@ def training_rows(
         apart = target._replace(weight_sum=target.weight_sum_aside)
         readers.append(readers[0]._replace(target=apart, reads_aside=True))
     groups = _groups(source, target, n_params)
-    sets = _lazy_rows(engine, source, readers, groups, persist=persist)
+    sets = _lazy_rows(engine, source, readers, groups)
     data = _training_set(engine, source, target, sets[0], groups, n_params)
     if data is None:
         wider = source._replace(dtype=np.dtype(np.float64), precision=source.dtype)
-        return training_rows(engine, wider, target, n_params, aside, persist=persist)
+        return training_rows(engine, wider, target, n_params, aside)
     if aside is None:
         return data, None
     return data, _set_of_chunks(engine, data, sets[1], readers[1].target)
@@ -114,14 +116,12 @@ def validation_rows(
     data: TrainingSet,
     target: LabelTotals,
     n_params: int,
-    *,
-    persist: bool,
 ) -> TrainingSet:
     """Return validation rows, all of which are elsewhere."""
     of_source = source.n_features, data.X.dtype, source.columns
     reader = Reader(target, *of_source, suffix="_val")
     groups = _groups(source, target, n_params)
-    [rows] = _lazy_rows(engine, source, [reader], groups, persist=persist)
+    [rows] = _lazy_rows(engine, source, [reader], groups)
     return _set_of_chunks(engine, data, rows, target)
 
 
@@ -188,15 +188,10 @@ def _groups(source: Source, target: LabelTotals, n_params: int) -> list[list[int
 
 
 def _lazy_rows(
-    engine: Engine,
-    source: Source,
-    readers: list[Reader],
-    groups: list[list[int]],
-    *,
-    persist: bool,
+    engine: Engine, source: Source, readers: list[Reader], groups: list[list[int]]
 ) -> list[list[list[Lazy]]]:
     """Return, per reader, the groups of lazy sequences of rows."""
-    keeps = persist and engine.client is not None
+    keeps = source.persist and engine.client is not None
     sets = []
     for reader in readers:
         sent = engine.send(reader, reader.size)
