@@ -49,8 +49,7 @@ class Inference(NamedTuple):
 
     rows: Rows
     outputs: Outputs
-    # (P,): the precision of the prior, as J penalises. The Gaussian of a network with a
-    # hidden layer has 1 in place of 0 for the biases.
+    # (P,): the precision of the prior, as J penalises.
     penalty: np.ndarray
     # (P,), bool: neither held at a bound nor the weight of a constant column.
     free: np.ndarray
@@ -60,30 +59,17 @@ class Inference(NamedTuple):
     # That of the model, and that of the intervals, a sandwich if covariance="robust".
     gaussian: Gaussian
     interval_gaussian: Gaussian
-    log_likelihood: float
-    log_evidence: float
-    # The root mean square of the gradient, in standard errors.
-    gradient: float
     # How many rows or groups the sandwich sums; 0 if it is not robust.
-    n_terms: int
+    n_terms: int = 0
+    log_likelihood: float = np.nan
+    log_evidence: float = np.nan
+    # The root mean square of the gradient, in standard errors.
+    gradient: float = np.nan
 
     @property
     def n_rows(self) -> float:
         """The number of rows, as their frequencies count them."""
         return float(self.rows.frequency.sum())
-
-
-class _Parts(NamedTuple):
-    """The parts of an ``Inference`` that come before the likelihood."""
-
-    outputs: Outputs
-    penalty: np.ndarray
-    # (P,): `penalty`, or that of the Gaussian.
-    prior: np.ndarray
-    free: np.ndarray
-    held: np.ndarray
-    null: np.ndarray
-    gaussian: Gaussian
 
 
 def infer(
@@ -104,41 +90,32 @@ def infer(
     check_size(sizes, usable_bytes())
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with np.errstate(under="ignore"):
-        parts = _parts(spec, data, parameters, rows, sizes.by_rows)
-        outputs, gaussian, free = parts.outputs, parts.gaussian, parts.free
+        found = _around_theta(spec, data, parameters, rows, sizes.by_rows)
+        outputs, gaussian = found.outputs, found.gaussian
         log_likelihood, gradient = _likelihood(outputs, rows)
-        interval_gaussian, n_terms = gaussian, 0
+        found = found._replace(log_likelihood=log_likelihood)
         if robust:
             # Those of a label, as of separate fits.
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
             of_rows = rows.X, rows.codes, rows.weight, rows.frequency
-            interval_gaussian = sandwich(gaussian, outputs, *of_rows, groups, n_params)
+            of_terms = sandwich(gaussian, outputs, *of_rows, groups, n_params)
             n_terms = n_rows if groups is None else int(groups.max()) + 1
-    gradient = np.where(free, gradient + parts.penalty * outputs.theta, 0.0)
-    return Inference(
-        rows,
-        outputs,
-        parts.penalty,
-        free,
-        parts.held,
-        parts.null,
-        gaussian,
-        interval_gaussian,
-        log_likelihood,
-        _log_evidence(spec.alpha, log_likelihood, parts),
-        _in_standard_errors(gradient, gaussian),
-        n_terms,
+            found = found._replace(interval_gaussian=of_terms, n_terms=n_terms)
+    gradient = np.where(found.free, gradient + found.penalty * outputs.theta, 0.0)
+    return found._replace(
+        log_evidence=_log_evidence(spec.alpha, found),
+        gradient=_in_standard_errors(gradient, gaussian),
     )
 
 
-def _parts(
+def _around_theta(
     spec: TrainSpec,
     data: TrainingSet,
     parameters: dict[str, np.ndarray],
     rows: Rows,
     by_rows: bool,
-) -> _Parts:
+) -> Inference:
     """Return the Gaussian around θ; `by_rows` gives that of a hidden layer its form."""
     network, loss = spec.network, LOSSES[data.out_activation]
     with limit_blas_threads as n_threads, Workers(n_threads) as workers:
@@ -148,14 +125,21 @@ def _parts(
         penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
         held = (spec.signs != 0.0) & (outputs.theta == 0.0)
         free = ~held & ~_of_constant_columns(outputs)
+        of_theta = rows, outputs, penalty, free, held
         if isinstance(outputs, LinearOutputs):
             gaussian, null = _linear(outputs, rows, problem, penalty, free)
-            return _Parts(outputs, penalty, penalty, free, held, null, gaussian)
+            return Inference(*of_theta, null, gaussian, gaussian)
     # The BLAS may use all threads again: large products need them.
-    prior = np.where(penalty > 0.0, penalty, 1.0)
+    null, prior = np.zeros((0, 0)), _prior(outputs, penalty)
     gaussian = gauss_newton(outputs, rows.X, rows.weight, prior, free, by_rows)
-    none = np.zeros((0, 0))
-    return _Parts(outputs, penalty, prior, free, held, none, gaussian)
+    return Inference(*of_theta, null, gaussian, gaussian)
+
+
+def _prior(outputs: Outputs, penalty: np.ndarray) -> np.ndarray:
+    """Return the precision of the prior, (P,): 1 for the biases of a hidden layer."""
+    if outputs.network.is_linear:
+        return penalty
+    return np.where(penalty > 0.0, penalty, 1.0)
 
 
 def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
@@ -217,17 +201,18 @@ def _of_constant_columns(outputs: Outputs) -> np.ndarray:
     )
 
 
-def _log_evidence(alpha: float, log_likelihood: float, parts: _Parts) -> float:
+def _log_evidence(alpha: float, inference: Inference) -> float:
     """Return log p(y | α), with a flat prior on the biases of a linear network.
 
     -∞ if α is 0: a flat prior on weights has no density.
     """
     if alpha == 0.0:
         return -np.inf
-    outputs, prior, free = parts.outputs, parts.prior, parts.free
-    joint = log_likelihood - 0.5 * float(parts.penalty @ outputs.theta**2)
+    outputs, penalty, free = inference.outputs, inference.penalty, inference.free
+    prior = _prior(outputs, penalty)
+    joint = inference.log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
     volume = float(np.log(prior[free & (prior > 0.0)]).sum())
-    volume -= parts.gaussian.log_determinant
+    volume -= inference.gaussian.log_determinant
     n_flat = int(np.sum(free & (prior == 0.0)))
     if outputs.network.is_linear and outputs.network.has_bias:
         n_flat -= outputs.loss.shift_invariant  # an equal shift of all biases
