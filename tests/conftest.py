@@ -142,6 +142,15 @@ class Recorder(Observer):
 
 
 @pytest.fixture
+def close_figures():
+    """Close the figures of a test."""
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+@pytest.fixture
 def recorder():
     return Recorder
 

@@ -12,45 +12,33 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
 from models import LINEAR, NETWORK, SKIPPING, fit, independent_classes
+from pictures import (
+    each_display,
+    each_weight_display,
+    feature_names,
+    legend,
+    texts,
+    titles,
+)
 from sknn_simple import (
-    AlphaDisplay,
     CoefficientDisplay,
     HiddenUnitsDisplay,
     LogisticNN,
-    LossCurveDisplay,
     NetworkDisplay,
     OneHiddenMLP,
 )
 
+pytestmark = pytest.mark.usefixtures("close_figures")
 X, Y = independent_classes(3)
-DISPLAYS = [
-    AlphaDisplay,
-    CoefficientDisplay,
-    HiddenUnitsDisplay,
-    LossCurveDisplay,
-    NetworkDisplay,
-]
-WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
 each_network = pytest.mark.parametrize(
     "model", [LINEAR, NETWORK, SKIPPING], ids=["linear", "network", "skipping"]
 )
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def names_of(drawn):
-    names = drawn.unit_names[0] if isinstance(drawn, NetworkDisplay) else None
-    return list(drawn.feature_names if names is None else names)
-
-
 # Pipelines ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 @pytest.mark.parametrize(
     "before",
     [[], [MinMaxScaler()], ["passthrough"], [None, "passthrough"]],
@@ -62,14 +50,14 @@ def test_a_pipeline_is_drawn(display, before):
     display.from_estimator(pipeline, *rows).figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 def test_a_pipeline_that_ends_in_another_model_is_refused(display):
     pipeline = make_pipeline(MinMaxScaler(), LogisticRegression()).fit(X, Y)
     with pytest.raises(TypeError, match=r"or a pipeline .* got a LogisticRegression"):
         display.from_estimator(pipeline)
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_steps_of_a_pipeline_transform_the_rows_and_name_the_columns(display):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=list("abcde"))
@@ -77,17 +65,17 @@ def test_steps_of_a_pipeline_transform_the_rows_and_name_the_columns(display):
     drawn = display.from_estimator(pipeline, frame)
     alone = display.from_estimator(pipeline[-1], pipeline[:-1].transform(frame))
     assert_array_equal(np.asarray(drawn.weights), np.asarray(alone.weights))
-    assert names_of(drawn) == list("abcde")
-    assert names_of(alone) == ["x0", "x1", "x2", "x3", "x4"]
+    assert feature_names(drawn) == list("abcde")
+    assert feature_names(alone) == ["x0", "x1", "x2", "x3", "x4"]
     named = display.from_estimator(pipeline, feature_names=list("vwxyz"))
-    assert names_of(named) == list("vwxyz")
+    assert feature_names(named) == list("vwxyz")
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_columns_of_a_step_without_names_are_numbered(display):
     steps = [("odd", FunctionTransformer(np.tanh)), ("net", LogisticNN())]
     drawn = display.from_estimator(Pipeline(steps).fit(X, Y))
-    assert names_of(drawn)[0] == "x0"
+    assert feature_names(drawn)[0] == "x0"
 
 
 # Importances and biases ---------------------------------------------------------------
@@ -109,8 +97,7 @@ def test_importances_are_products_of_weights_summed_over_paths(model):
     assert len(drawn.units_) == 2
     bars = HiddenUnitsDisplay.from_estimator(model, importances=True)
     assert_allclose(bars.weights, expected)
-    titles = [panel.get_title() for panel in bars.axes_]
-    assert titles == [str(label) for label in model.classes_]
+    assert titles(bars) == [str(label) for label in model.classes_]
     assert "Importance per std. dev." in {p.get_xlabel() for p in bars.axes_}
 
 
@@ -146,8 +133,7 @@ def test_biases_colour_the_units():
     assert red[0] > red[2]
     assert blue[0] < blue[2]
     assert_array_equal(white, np.ones(3))
-    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels[-1] == "fill of a unit: its bias"
+    assert legend(drawn)[-1] == "fill of a unit: its bias"
 
 
 def test_importances_have_no_biases():
@@ -157,10 +143,10 @@ def test_importances_have_no_biases():
 
 def test_one_output_is_titled_by_its_class():
     drawn = HiddenUnitsDisplay.from_estimator(fit(LINEAR, X, Y > 0))
-    assert [panel.get_title() for panel in drawn.axes_] == ["Log odds of True"]
+    assert titles(drawn) == ["Log odds of True"]
     model = fit(LINEAR, X, np.where(Y == 0, "at home", "in hospital ward 7"))
-    (panel,) = HiddenUnitsDisplay.from_estimator(model).axes_
-    assert panel.get_title() == "Log odds of in hospital ward 7"
+    drawn = HiddenUnitsDisplay.from_estimator(model)
+    assert titles(drawn) == ["Log odds of in hospital ward 7"]
 
 
 # Axes of the caller -------------------------------------------------------------------
@@ -208,9 +194,9 @@ def test_texts_of_a_network_are_legible_in_a_dark_style():
             model, max_units=2, class_names=list("abc")
         )
     hidden = set(drawn.units_[1].astype(str))
-    texts = {text.get_text(): text.get_color() for text in drawn.ax_.texts}
-    assert {"Inputs", f"x{drawn.units_[0][0]}", "… 3 more", *hidden} <= set(texts)
-    for text, colour in texts.items():
+    colours = {text.get_text(): text.get_color() for text in drawn.ax_.texts}
+    assert {"Inputs", f"x{drawn.units_[0][0]}", "… 3 more", *hidden} <= set(colours)
+    for text, colour in colours.items():
         assert colour == ("black" if text in hidden else "white")
     skip = drawn.ax_.get_legend().get_lines()[-1]
     assert skip.get_color() == "white"
@@ -230,14 +216,13 @@ def test_names_are_drawn_on_one_line():
     model = fit(NETWORK, X, np.array(["a\nb", "c", "d\r\n\td"])[Y])
     names = ["sepal\nlength\n(cm)", "sepal\twidth", "petal   length", "d", "e"]
     drawn = NetworkDisplay.from_estimator(model, feature_names=names)
-    texts = {text.get_text() for text in drawn.ax_.texts}
     shown = {"sepal length (cm)", "sepal width", "petal length", "d", "e"}
-    assert shown | {"a b", "d d"} <= texts
+    assert shown | {"a b", "d d"} <= set(texts(drawn))
     bars = HiddenUnitsDisplay.from_estimator(
         model, feature_names=names, importances=True
     )
     assert {label.get_text() for label in bars.axes_[0].get_yticklabels()} == shown
-    assert [panel.get_title() for panel in bars.axes_] == ["a b", "c", "d d"]
+    assert titles(bars) == ["a b", "c", "d d"]
 
 
 @pytest.mark.parametrize("scale", [0.0023, 0.023, 0.018, 0.17, 4.0, 300.0])

@@ -14,30 +14,24 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._displays import (
-    AlphaDisplay,
+from pictures import (
+    each_display,
+    each_weight_display,
+    feature_names,
+    legend,
+    texts,
+    titles,
+)
+from sknn_simple import (
     CoefficientDisplay,
     HiddenUnitsDisplay,
-    LossCurveDisplay,
+    LogisticNN,
     NetworkDisplay,
+    OneHiddenMLP,
 )
 
-DISPLAYS = [
-    AlphaDisplay,
-    CoefficientDisplay,
-    HiddenUnitsDisplay,
-    LossCurveDisplay,
-    NetworkDisplay,
-]
-WEIGHT_DISPLAYS = [HiddenUnitsDisplay, NetworkDisplay]
+pytestmark = pytest.mark.usefixtures("close_figures")
 UNITS = np.array([1.0, 100.0, 0.01, 5.0, 1.0, 1.0])
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def data(n_classes=3):
@@ -65,10 +59,6 @@ def rows_of(display, X, y):
     return (X, y) if display is CoefficientDisplay else ()
 
 
-def texts(ax):
-    return [text.get_text() for text in ax.texts]
-
-
 def widths(lines):
     return np.asarray(lines.get_linewidths())
 
@@ -76,7 +66,7 @@ def widths(lines):
 # Every display ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 @pytest.mark.parametrize("model", [LogisticNN(), NETWORK], ids=repr)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_draws_either_model_on_a_new_figure(display, model, n_classes):
@@ -89,7 +79,7 @@ def test_draws_either_model_on_a_new_figure(display, model, n_classes):
     assert again is drawn
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 @pytest.mark.parametrize("with_spec", [True, False])
 def test_draws_on_the_axes_given(display, with_spec):
     figure = plt.figure()
@@ -101,20 +91,20 @@ def test_draws_on_the_axes_given(display, with_spec):
     figure.canvas.draw()
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 def test_multilabel_models_are_drawn(display):
     X, Y = data()[0], (data()[0][:, :3] > 0).astype(int)
     model = OneHiddenMLP(2, random_state=0).fit(X, Y)
     display.from_estimator(model, *rows_of(display, X, Y)).figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 def test_a_model_that_is_not_fitted_is_refused(display):
     with pytest.raises(NotFittedError):
         display.from_estimator(OneHiddenMLP())
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 @pytest.mark.parametrize(
     ("estimator", "hint"),
     [
@@ -131,7 +121,7 @@ def test_other_objects_than_models_are_refused(display, estimator, hint):
         display.from_estimator(estimator)
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
+@each_display
 def test_missing_matplotlib_names_the_extra(display, monkeypatch):
     model, rows = network(), rows_of(display, *data())
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
@@ -142,7 +132,7 @@ def test_missing_matplotlib_names_the_extra(display, monkeypatch):
 # Weights, names and choices -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 @pytest.mark.parametrize("to_container", [np.asarray, sparse.csr_matrix])
 def test_weights_are_raw_or_per_standard_deviation(display, to_container):
     X, _ = data()
@@ -162,7 +152,7 @@ def test_weights_are_raw_or_per_standard_deviation(display, to_container):
         assert drawn.per_deviation == (drawn is not raw)
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_a_fit_without_units_is_drawn_with_raw_weights(display):
     X, y = data()
     model = LogisticNN(standardize=False).fit(X, y)
@@ -172,7 +162,7 @@ def test_a_fit_without_units_is_drawn_with_raw_weights(display):
     assert display.from_estimator(model, X).per_deviation
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_scaled_weights_do_not_depend_on_units(display):
     X, y = data()
     first = LogisticNN().fit(X, y)
@@ -182,25 +172,19 @@ def test_scaled_weights_do_not_depend_on_units(display):
     assert_allclose(*weights, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_a_wrong_number_of_columns_is_refused(display):
     with pytest.raises(ValueError, match="5 features"):
         display.from_estimator(network(), data()[0][:, :5])
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_a_wrong_number_of_feature_names_is_refused(display):
     with pytest.raises(ValueError, match="2 names and the model 6 features"):
         display.from_estimator(network(), feature_names=["a", "b"])
 
 
-def feature_names(drawn):
-    if isinstance(drawn, NetworkDisplay):
-        return list(drawn.unit_names[0])
-    return list(drawn.feature_names)
-
-
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_features_are_named(display):
     pd = pytest.importorskip("pandas")
     X, y = data()
@@ -212,7 +196,7 @@ def test_features_are_named(display):
     assert feature_names(given) == list("123456")
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_names_from_the_data_are_not_formulas(display):
     pd = pytest.importorskip("pandas")
     X, y = data()
@@ -221,13 +205,13 @@ def test_names_from_the_data_are_not_formulas(display):
     display.from_estimator(model).figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_given_names_may_be_formulas_of_any_length(display):
     names = [r"$\frac{\mathrm{a\ long\ numerator}}{\mathrm{denominator}}$"] * 6
     display.from_estimator(network(), feature_names=names).figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 def test_weights_of_zero_are_drawn(display):
     model = network(skip_connections=True)
     model.coefs_ = [np.zeros_like(coef) for coef in model.coefs_]
@@ -235,7 +219,7 @@ def test_weights_of_zero_are_drawn(display):
     display.from_estimator(model).figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("display", WEIGHT_DISPLAYS)
+@each_weight_display
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "all"])
 def test_a_wrong_max_units_is_refused(display, limit):
     with pytest.raises(ValueError, match="max_units must be a positive integer"):
@@ -272,8 +256,7 @@ def test_bars_are_the_weights_coloured_by_sign():
     assert len(by_sign) == 2
     low, high = drawn.axes_[0].get_xlim()
     assert low == -high
-    titles = [panel.get_title() for panel in drawn.axes_]
-    assert titles == [f"Unit {j}" for j in range(5)]
+    assert titles(drawn) == [f"Unit {j}" for j in range(5)]
 
 
 def test_too_many_units_and_features_leave_the_strongest():
@@ -304,7 +287,7 @@ def test_strength_without_outgoing_weights_is_that_of_the_weights():
 def test_units_are_drawn_in_the_order_given(units, drawn):
     display = HiddenUnitsDisplay.from_estimator(network(), units=units, max_units=1)
     assert_array_equal(display.units_, drawn)
-    assert [p.get_title() for p in display.axes_] == [f"Unit {j}" for j in drawn]
+    assert titles(display) == [f"Unit {j}" for j in drawn]
 
 
 @pytest.mark.parametrize("units", [[5], [-1], [], [0.5], "all", [True]])
@@ -393,8 +376,7 @@ def test_skip_connections_are_drawn():
     assert len(drawn.skip_lines_.get_paths()) == model.skip_coef_.size
     size = np.abs(model.skip_coef_).ravel()
     assert_allclose(widths(drawn.skip_lines_), 4.0 * np.sort(size) / size.max())
-    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels[-1].startswith("skip connection")
+    assert legend(drawn)[-1].startswith("skip connection")
     assert NetworkDisplay.from_estimator(network()).skip_lines_ is None
 
 
@@ -412,7 +394,7 @@ def test_skip_connections_keep_clear_of_the_hidden_units(max_units):
 
 def test_layer_and_unit_names_are_written():
     drawn = NetworkDisplay.from_estimator(network())
-    written = texts(drawn.ax_)
+    written = texts(drawn)
     expected = ["x0", "x5", "0", "4", "blue", "green", "red"]
     assert set(expected) <= set(written)
     assert {"Inputs", "Hidden units (relu)", "Outputs"} <= set(written)
@@ -420,11 +402,11 @@ def test_layer_and_unit_names_are_written():
 
 def test_the_one_output_of_two_classes_bears_the_second():
     model = LogisticNN().fit(*data(2))
-    written = texts(NetworkDisplay.from_estimator(model).ax_)
+    written = texts(NetworkDisplay.from_estimator(model))
     assert "red" in written
     assert "green" not in written
     named = NetworkDisplay.from_estimator(model, class_names=["left", "right"])
-    assert "right" in texts(named.ax_)
+    assert "right" in texts(named)
 
 
 def test_a_wrong_number_of_class_names_is_refused():
@@ -441,12 +423,12 @@ def test_too_many_units_leave_the_strongest_and_a_count():
     assert_array_equal(hidden, np.sort(np.argsort(strength[1])[-3:]))
     assert_array_equal(outputs, [0, 1, 2])
     assert len(widths(drawn.lines_[0])) == 9
-    written = texts(drawn.ax_)
+    written = texts(drawn)
     assert "… 3 more" in written
     assert "… 2 more" in written
     whole = drawn.plot(max_units=None)
     assert [len(units) for units in whole.units_] == [6, 5, 3]
-    assert not any("more" in text for text in texts(whole.ax_))
+    assert not any("more" in text for text in texts(whole))
 
 
 def test_an_input_is_as_strong_as_its_skip_connection():
@@ -460,7 +442,7 @@ def test_the_picture_says_that_weights_are_per_standard_deviation():
     model = network()
     first, second = [
         text
-        for text in texts(NetworkDisplay.from_estimator(model).ax_)
+        for text in texts(NetworkDisplay.from_estimator(model))
         if text.startswith("widest")
     ]
     assert first.endswith("per std. dev.")
@@ -476,4 +458,4 @@ def test_names_stay_inside_the_figure():
         box = text.get_window_extent()
         assert figure.x0 <= box.x0
         assert box.x1 <= figure.x1
-    assert "a rather long d…number 5 in cm" in texts(drawn.ax_)
+    assert "a rather long d…number 5 in cm" in texts(drawn)

@@ -7,13 +7,10 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from models import NETWORK, independent_classes
+from pictures import legend
 from sknn_simple import LogisticNN, LossCurveDisplay
 
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def network(**params):
@@ -43,8 +40,7 @@ def test_validation_curve_is_marked_at_its_lowest_point():
     assert drawn.ax_.get_ylabel() == "Loss"
     assert line.get_color() == drawn.line_.get_color()
     assert line.get_linestyle() != drawn.line_.get_linestyle()
-    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels == [
+    assert legend(drawn) == [
         "net, training: J (log-loss + penalty)",
         "net, validation: log-loss",
     ]
@@ -59,8 +55,7 @@ def test_the_curve_of_early_stopping_is_drawn():
 def test_several_models_on_one_axis():
     first = LossCurveDisplay.from_estimator(network(), name="a")
     second = LossCurveDisplay.from_estimator(network(), name="b", ax=first.ax_)
-    labels = [text.get_text() for text in second.ax_.get_legend().get_texts()]
-    assert labels == ["a", "b"]
+    assert legend(second) == ["a", "b"]
     assert first.line_.get_color() != second.line_.get_color()
 
 
@@ -107,8 +102,7 @@ def test_the_ends_of_the_other_starts_are_marked(early_stopping):
     losses = np.sort(model.init_losses_)
     assert_array_equal(drawn.other_starts_.get_ydata(), losses[1:])
     assert drawn.kept_.get_ydata()[0] == losses[0]
-    labels = [text.get_text() for text in drawn.ax_.get_legend().get_texts()]
-    assert labels[-1] == "ends of other starts"
+    assert legend(drawn)[-1] == "ends of other starts"
 
 
 def test_one_start_has_no_others():
@@ -126,8 +120,8 @@ def test_curves_of_different_losses_share_a_general_label():
 @pytest.mark.parametrize("validation", [None, [2.0, 1.5]])
 def test_a_name_may_begin_with_an_underscore(validation):
     display = LossCurveDisplay(loss_curve=[2.0, 1.0], validation_loss_curve=validation)
-    ax = display.plot(name="_net").ax_
-    LossCurveDisplay(loss_curve=[2.0, 1.0]).plot(ax, name="other")
-    labels = [text.get_text().strip() for text in ax.get_legend().get_texts()]
+    display.plot(name="_net")
+    LossCurveDisplay(loss_curve=[2.0, 1.0]).plot(display.ax_, name="other")
+    labels = [label.strip() for label in legend(display)]
     assert len(labels) == (2 if validation is None else 3)
     assert all(label.startswith("_net") for label in labels[:-1])
