@@ -129,11 +129,18 @@ def fit(model, *args, **kwargs):
     return clone(model).fit(*args, **kwargs)
 
 
+METHODS = [
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "transform",
+]
+
+
 def outputs(model, X):
     """What every method of prediction returns."""
-    names = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
-    names += ["transform"] * hasattr(model, "transform")
-    return {name: getattr(model, name)(X) for name in names}
+    return {name: getattr(model, name)(X) for name in METHODS if hasattr(model, name)}
 
 
 def parameters(model):

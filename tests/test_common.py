@@ -24,7 +24,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from models import ACTIVATIONS, NETWORK_SOLVERS, SOLVERS, expects_separation
+from models import (
+    ACTIVATIONS,
+    NETWORK_SOLVERS,
+    SOLVERS,
+    expects_separation,
+    outputs,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 # Small, because the checks fit each setting some two hundred times; seeded, because
@@ -182,16 +188,8 @@ def test_strict_arrays_give_the_results_of_numpy(estimator, n_classes, dtype, di
         model = clone(estimator).fit(
             X_strict, xp.asarray(y), sample_weight=xp.asarray(weight)
         )
-        for method in (
-            "predict",
-            "predict_proba",
-            "predict_log_proba",
-            "decision_function",
-            "transform",
-        ):
-            if hasattr(model, method):
-                result = getattr(model, method)(X_strict)
-                assert isinstance(result, np.ndarray)
-                assert_array_equal(result, getattr(expected, method)(X))
+        for name, result in outputs(model, X_strict).items():
+            assert isinstance(result, np.ndarray)
+            assert_array_equal(result, getattr(expected, name)(X))
         assert model.score(X_strict, y) == expected.score(X, y)
     assert model.loss_curve_ == expected.loss_curve_

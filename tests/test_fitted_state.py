@@ -11,12 +11,19 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from models import LINEAR, NETWORK, SKIPPING, each_class, each_solver, ignores_max_iter
+from models import (
+    LINEAR,
+    NETWORK,
+    SKIPPING,
+    each_class,
+    each_solver,
+    ignores_max_iter,
+    outputs,
+)
 from sknn_simple import HiddenUnitsDisplay, LogisticNN, NetworkDisplay, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
 
 X, Y = load_iris(return_X_y=True)
-METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 # Another valid value of each parameter.
 OTHERS = {
     "activation": "gelu",
@@ -48,13 +55,8 @@ CASES = [
 ]
 
 
-def outputs(model):
-    methods = [*METHODS, "transform"] if hasattr(model, "transform") else METHODS
-    return {name: getattr(model, name)(X) for name in methods}
-
-
 def assert_same_outputs(model, expected):
-    for name, values in outputs(model).items():
+    for name, values in outputs(model, X).items():
         assert_array_equal(values, expected[name], err_msg=name)
 
 
@@ -63,7 +65,7 @@ def assert_same_outputs(model, expected):
 )
 def test_no_parameter_changes_a_fitted_model(model, name, value):
     model = clone(model).fit(X, Y)
-    expected = outputs(model)
+    expected = outputs(model, X)
     model.set_params(**{name: value})
     assert_same_outputs(model, expected)
     assert_same_outputs(pickle.loads(pickle.dumps(model)), expected)
@@ -85,7 +87,7 @@ def test_no_parameter_changes_the_displays():
 
 def test_a_model_of_an_earlier_version_keeps_its_activation():
     model = clone(NETWORK).fit(X, Y)
-    expected = outputs(model)
+    expected = outputs(model, X)
     state = model.__getstate__()
     del state["activation_"]
     other = OneHiddenMLP()
@@ -112,13 +114,13 @@ def test_attributes_set_by_hand_predict(model, n_classes):
     kept = n_classes > Y
     model = clone(model).fit(X[kept], Y[kept])
     other = by_hand(model)
-    assert_same_outputs(other, outputs(model))
+    assert_same_outputs(other, outputs(model, X))
     lists = {name: getattr(model, name) for name in model._model_attributes}
     lists = {
         name: [np.asarray(part).tolist() for part in value]
         for name, value in lists.items()
     }
-    assert_same_outputs(by_hand(model, **lists), outputs(model))
+    assert_same_outputs(by_hand(model, **lists), outputs(model, X))
 
 
 def test_weights_of_another_program_predict():
@@ -158,7 +160,7 @@ def test_attributes_that_do_not_fit_together_are_named(model):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_hidden_layer_set_by_hand_uses_the_parameter_activation(activation):
     model = clone(NETWORK).set_params(activation=activation).fit(X, Y)
-    assert_same_outputs(by_hand(model), outputs(model))
+    assert_same_outputs(by_hand(model), outputs(model, X))
     model = by_hand(model).set_params(activation="rellu")
     with pytest.raises(ValueError, match="activation='rellu'"):
         model.predict(X)
@@ -208,11 +210,11 @@ def test_a_warm_start_refuses_weights_that_are_not_finite(model):
 @each_class
 def test_no_iteration_only_evaluates(model, alpha):
     model = clone(model).set_params(alpha=alpha, warm_start=True).fit(X, Y)
-    expected, loss = outputs(model), model.loss_
+    expected, loss = outputs(model, X), model.loss_
     model.set_params(max_iter=0).fit(X, Y)
     assert model.n_iter_ == 0
     assert model.loss_ == pytest.approx(loss, rel=1e-6)
-    for name, values in outputs(model).items():
+    for name, values in outputs(model, X).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-9, atol=1e-9)
     # Other rows, other labels, a constant column, fewer rows than columns.
     constant = X.copy()
@@ -220,7 +222,7 @@ def test_no_iteration_only_evaluates(model, alpha):
     some = [0, 60, 120]
     for rows, labels in ((X, Y[::-1]), (constant, Y), (X[some], Y[some])):
         model.fit(rows, labels)
-        for name, values in outputs(model).items():
+        for name, values in outputs(model, X).items():
             np.testing.assert_allclose(values, expected[name], rtol=1e-9, atol=1e-9)
 
 
@@ -229,7 +231,7 @@ def test_sparse_weights_predict_as_dense_ones(solver):
     y = (Y > 0).astype(int)
     signs = [1, 1, -1, -1]  # some weights are held at 0
     model = LogisticNN(1.0, monotonic_cst=signs).fit(X, y)
-    expected = outputs(model)
+    expected = outputs(model, X)
     assert sparse.issparse(model.sparsify().coef_)
     assert_same_outputs(model, expected)
     assert_same_outputs(pickle.loads(pickle.dumps(model)), expected)

@@ -50,9 +50,14 @@ def converted(model, X, options=None, networks=(), **settings):
     if options is None:
         options = {"zipmap": False}
     of_all = {id(network): {"transform": True} for network in networks}
-    graph = skl2onnx.to_onnx(
-        model, X[:1], options={**of_all, id(model): options}, **settings
+    return session_of(
+        skl2onnx.to_onnx(
+            model, X[:1], options={**of_all, id(model): options}, **settings
+        )
     )
+
+
+def session_of(graph):
     return onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -281,10 +286,7 @@ def test_pipeline_takes_the_options_of_its_step():
     graph = skl2onnx.to_onnx(
         pipeline, X[:1], options={id(model): {"zipmap": False, "raw_scores": True}}
     )
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    label, raw = session.run(None, {"X": X})
+    label, raw = session_of(graph).run(None, {"X": X})
     assert_array_equal(label, pipeline.predict(X))
     assert_allclose(raw, pipeline.decision_function(X), atol=1e-9)
 
@@ -367,10 +369,7 @@ def test_options_by_the_names_of_steps():
     pipeline = make_pipeline(clone(HIDDEN), LogisticNN()).fit(X, y)
     options = {"onehiddenmlp__transform": True, "logisticnn__zipmap": False}
     graph = skl2onnx.to_onnx(pipeline, X[:1], options=options)
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    label, probability = session.run(None, {"X": X})
+    label, probability = session_of(graph).run(None, {"X": X})
     assert_array_equal(label, pipeline.predict(X))
     assert_allclose(probability, pipeline.predict_proba(X), rtol=0, atol=ATOL)
 
@@ -384,10 +383,7 @@ def test_declared_outputs_are_no_other_model():
         final_types=[("class", None), ("p", types.FloatTensorType([None, 3]))],
         options={"zipmap": False},
     )
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    label, probability = session.run(["class", "p"], {"X": X})
+    label, probability = session_of(graph).run(["class", "p"], {"X": X})
     assert_array_equal(label, model.predict(X))
     assert probability.dtype == np.float32
 
@@ -439,10 +435,7 @@ def test_a_union_alone():
     union = clone(BEFORE["union"].model).fit(X, y)
     options = {id(union["net"]): {"transform": True}}
     graph = skl2onnx.to_onnx(union, X[:1], options=options)
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    [found] = session.run(None, {"X": X})
+    [found] = session_of(graph).run(None, {"X": X})
     assert_allclose(found, union.transform(X), rtol=0, atol=ATOL)
 
 

@@ -14,7 +14,6 @@ from models import (
     ignores_max_iter,
     outputs,
 )
-from sknn_simple import OneHiddenMLP
 
 # The comparable networks stop at max_iter, on purpose.
 pytestmark = ignores_max_iter
@@ -63,11 +62,3 @@ def test_predictions_row_by_row_are_those_of_the_whole(model, large):
         for name, expected in whole.items():
             part = getattr(fitted, name)(X[rows])
             assert_allclose(part, expected[rows], rtol=1e-9, atol=1e-12, err_msg=name)
-
-
-def test_changing_parameters_after_fit_does_not_change_predictions():
-    X, y = classes()
-    model = OneHiddenMLP(5, "tanh", max_iter=5, random_state=0).fit(X, y)
-    before = model.predict_proba(X)
-    model.set_params(hidden_layer_size=9, skip_connections=True, alpha=3.0)
-    assert_array_equal(model.predict_proba(X), before)

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_simple
+from models import outputs
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 CLASSES = [LogisticNN, OneHiddenMLP]
@@ -80,10 +81,8 @@ def rows(name):
 
 
 def assert_same_predictions(model, other, rows):
-    for method in ("predict", "predict_proba", "decision_function", "transform"):
-        if hasattr(model, method):
-            expected = getattr(model, method)(rows)
-            assert_array_equal(getattr(other, method)(rows), expected)
+    for name, expected in outputs(model, rows).items():
+        assert_array_equal(getattr(other, name)(rows), expected)
 
 
 def assert_same_state(model, other):

@@ -9,15 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from checks import FITTED, X, Y, with_value
-from models import each_class
-
-METHODS = [
-    "predict",
-    "predict_proba",
-    "predict_log_proba",
-    "decision_function",
-    "transform",
-]
+from models import METHODS, each_class
 
 
 @pytest.mark.parametrize("method", METHODS)

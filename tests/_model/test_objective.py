@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from formulas import mean_loss, raw_outputs
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes, RowBlocks
 from sknn_simple._data.threads import Workers
@@ -171,30 +172,13 @@ def differences(f, x, step):
 # The formula and its derivatives ------------------------------------------------------
 
 
-def raw_outputs(case):
-    a = case.network.layout.views(case.theta)
-    X = case.transformed
-    if case.linear:
-        return X @ a["coef"] + a.get("intercept", 0.0)
-    A = X @ a["hidden_coef"] + a["hidden_intercept"]
-    case.network.activation.value(A)
-    skip = X @ a["skip_coef"] if "skip_coef" in a else 0.0
-    return A @ a["output_coef"] + a["output_intercept"] + skip
-
-
-def mean_loss(case, raw):
-    if case.name == "softmax":
-        observed = raw[np.arange(N_ROWS), case.y]
-        return case.weight @ (np.log(np.exp(raw).sum(axis=1)) - observed)
-    return (case.weight @ (np.log(1.0 + np.exp(raw)) - case.y * raw)).sum()
-
-
 @everything
 @every_form
 def test_value_is_the_formula(case, form):
     """J = Σᵢ wᵢ ℓ(yᵢ, zᵢ) + ½ Σⱼ (ρⱼ θⱼ)², with z of the transformed features."""
     penalty = 0.5 * ((case.penalty_root * case.theta) ** 2).sum()
-    expected = mean_loss(case, raw_outputs(case)) + penalty
+    raw = raw_outputs(case.network, case.theta, case.transformed)
+    expected = mean_loss(case.name, raw, case.y, case.weight) + penalty
     value, _ = case.objective(form).value_and_grad(case.theta)
     assert value == pytest.approx(expected, rel=1e-13)
 

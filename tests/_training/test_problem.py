@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from formulas import mean_loss, raw_outputs
 from sknn_simple._data.row_blocks import DEFAULT_SIZES, Workspace
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -100,26 +101,6 @@ def dense(X):
     return X.astype(np.float64)
 
 
-def raw_outputs(network, raw, X):
-    a = network.layout.views(raw.astype(np.float64))
-    if network.is_linear:
-        return X @ a["coef"] + a.get("intercept", 0.0)
-    hidden = X @ a["hidden_coef"] + a["hidden_intercept"]
-    network.activation.value(hidden)
-    skip = X @ a["skip_coef"] if "skip_coef" in a else 0.0
-    return hidden @ a["output_coef"] + a["output_intercept"] + skip
-
-
-def loss_by_hand(data, network, raw):
-    """The weighted log-loss of parameters for raw features."""
-    z = raw_outputs(network, raw, dense(data.X))
-    if data.out_activation == "softmax":
-        top = z.max(axis=1)
-        normaliser = top + np.log(np.exp(z - top[:, None]).sum(axis=1))
-        return data.weight @ (normaliser - z[np.arange(N_ROWS), data.y])
-    return (data.weight @ (np.logaddexp(0.0, z) - data.y * z)).sum()
-
-
 def penalty_by_hand(data, network, raw, standardize):
     """alpha/(2S) Σ w², of standardised features' weights if the penalty is on those."""
     X, w = dense(data.X), data.weight[:, None]
@@ -141,7 +122,8 @@ def penalty_by_hand(data, network, raw, standardize):
 
 def by_hand(problem, raw, standardize):
     data, network = problem.data, problem.objective.network
-    loss = loss_by_hand(data, network, raw)
+    z = raw_outputs(network, raw.astype(np.float64), dense(data.X))
+    loss = mean_loss(data.out_activation, z, data.y, data.weight)
     return loss + penalty_by_hand(data, network, raw, standardize)
 
 
