@@ -277,20 +277,15 @@ class BaseNN(
         """
         return unit * data.mean_weight
 
-    def _uses_validation_set(self) -> bool:
-        """Return whether the parameters give validation rows a use."""
-        return self.alpha == "auto"
-
-    # What to do if they do not, for the error message.
-    _validation_set_advice: ClassVar[str] = (
-        "set alpha='auto', or leave X_val and y_val out"
-    )
-
     def _check_validation_set_is_used(self) -> None:
-        if not self._uses_validation_set():
+        early_stopping = getattr(self, "early_stopping", None)
+        if self.alpha != "auto" and not early_stopping:
+            use = "alpha='auto'"
+            if early_stopping is not None:
+                use += " or early_stopping=True"
             raise ValueError(
                 f"X_val is given, but {type(self).__name__} with these parameters does "
-                f"not use it: {self._validation_set_advice}."
+                f"not use it: set {use}, or leave X_val and y_val out."
             )
 
     def _check_penalty(self, data: TrainingSet) -> None:

@@ -58,7 +58,7 @@ def mean_weights(
     """Return the mean of the positive sample weights, and that times class weights.
 
     `totals` and `counts` are the weight, relative to the `largest`, and the number of
-    rows of positive weight of each class, as of ``class_totals``. Both means are at
+    rows of positive weight of each class, from ``class_totals``. Both means are at
     most 1. Rows of a class of weight 0 do not count. The factors of labels leave the
     weights of rows as they are, and do not count either.
     """
@@ -86,7 +86,7 @@ def class_factors(
 ) -> np.ndarray:
     """Return the factor of each class; of a label's two values (n_labels, 2).
 
-    `totals` are the weights of the classes, as of ``class_totals``.
+    `totals` are the weights of the classes, from ``class_totals``.
     """
     class_weight = _plain_keys(class_weight)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -142,7 +142,7 @@ class LogisticNN(BaseNN):
     evidence_path_ : dict of ndarrays of shape (n_rounds,)
         "alpha" and "log_evidence" of each round; only if alpha is "auto".
     cv_results_ : dict of ndarrays of shape (n_tried,)
-        As of :class:`OneHiddenMLP`, in place of the three attributes of the evidence;
+        As for :class:`OneHiddenMLP`, in place of the three attributes of the evidence;
         only if alpha is "auto" and ``fit`` is given ``X_val``.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted; for a multilabel target 0 … n_labels - 1.

@@ -420,13 +420,6 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         first = super()._first_alpha(data, unit, previous)
         return EARLY_STOPPING_ALPHA * first if self.early_stopping else first
 
-    _validation_set_advice = (
-        "set early_stopping=True or alpha='auto', or leave X_val and y_val out"
-    )
-
-    def _uses_validation_set(self) -> bool:
-        return self.early_stopping or super()._uses_validation_set()
-
     _attribute_of: ClassVar[dict[str, str]] = {
         "hidden_coef": "coefs_[0]",
         "hidden_intercept": "intercepts_[0]",

@@ -12,6 +12,7 @@ from sknn_simple._inference.linear import LARGE_GRADIENT
 from sknn_simple._inference.raw import (
     raw_covariance,
     raw_std_errors,
+    raw_values,
     undetermined,
 )
 from sknn_simple._inference.report import listed, summarize
@@ -60,7 +61,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     Parameters
     ----------
     model : LogisticNN or OneHiddenMLP
-        A fitted model. Of a Pipeline pass the last step, ``pipeline[-1]``, and
+        A fitted model. For a Pipeline pass the last step, ``pipeline[-1]``, and
         ``pipeline[:-1].transform(X)``. The columns keep their names if it was fitted
         after ``set_output(transform="pandas")``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -90,7 +91,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         ``skip_coef_``, each row by row. If a constant column is the intercept (see
         ``fit_intercept``), its weight has the standard error of one.
     log_likelihood, null_log_likelihood : float
-        Of the model, and of one without features. Rows count with their weights.
+        Those of the model, and of one without features. Rows count with their weights.
     n_effective : float
         The number of well-determined parameters, tr C Σ s GᵀΛG: with ``alpha=0`` all
         that are identified. Biases are included, which ``n_effective_`` of LogisticNN
@@ -175,9 +176,9 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             raise ValueError(self._separation(error)) from None
         except np.linalg.LinAlgError:
             raise ValueError(
-                f"alpha={spec.alpha:.3g} is lost in rounding beside the weights of the "
-                "rows, and columns or hidden units depend on each other: the Hessian "
-                "cannot be inverted. Fit the model with a larger alpha."
+                f"alpha={spec.alpha:.3g} is lost in rounding next to the weights of "
+                "the rows, and columns or hidden units depend on each other: the "
+                "Hessian cannot be inverted. Fit the model with a larger alpha."
             ) from None
         self._warn()
 
@@ -226,7 +227,8 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
     def parameter_names(self) -> list[str]:
         """What the entries of ``covariance`` belong to."""
         if self._is_linear:
-            names = [*self._names, *["intercept"] * self._has_intercept]
+            has_intercept = self._inference.outputs.has_intercept
+            names = [*self._names, *["intercept"] * has_intercept]
             if self._inference.outputs.n_outputs == 1:
                 return names
             return [f"{name} [{k}]" for k in self.model.classes_ for name in names]
@@ -271,13 +273,7 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         """
         check_level(confidence_level)
         width = normal_quantile(confidence_level) * self.std_errors
-        if self._is_linear:
-            fitted = self.model._parameters()
-            arrays = [fitted["coef"].T, fitted["intercept"][:, None]]
-            value = np.hstack(arrays[: 1 + self._has_intercept]).ravel()
-        else:
-            layout = self._inference.outputs.network.layout
-            value = layout.pack(self.model._parameters())
+        value = raw_values(self._inference)
         return np.column_stack([value - width, value + width])
 
     def summary(self, confidence_level: float = 0.95, reference: Any = None) -> Summary:

@@ -125,8 +125,8 @@ class PosteriorFitMixin:
         Parameters
         ----------
         other : Posterior
-            Of a LogisticNN with some of the columns, of the same rows. Both models have
-            ``alpha=0``.
+            That of a LogisticNN with some of the columns, on the same rows. Both models
+            have ``alpha=0``.
 
         Returns
         -------
@@ -168,10 +168,6 @@ class PosteriorFitMixin:
 
     def _named(self, columns: Sequence[int] | np.ndarray) -> list[str]:
         return [self._names[column] for column in columns]
-
-    @property
-    def _has_intercept(self) -> bool:
-        return self._inference.outputs.has_intercept
 
     @property
     def _is_linear(self) -> bool:

@@ -118,7 +118,7 @@ class PosteriorRowsMixin:
                     f"Column {column} of X is the intercept of the model: it must be "
                     f"{value:g} in every row."
                 )
-        # Of rows that no fit takes the squares may leave the range of float64.
+        # No fit takes such rows, whose squares may leave the range of float64.
         return shortened(X) if float(np.abs(X).max()) > LARGEST_VALUE else X
 
     @cached_property

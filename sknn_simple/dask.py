@@ -42,9 +42,9 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     Parameters
     ----------
     alpha, fit_intercept, standardize, solver, max_iter, tol : object
-        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+        As for :class:`LogisticNN <sknn_simple.LogisticNN>`.
     class_weight, monotonic_cst, warm_start, verbose : object
-        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+        As for :class:`LogisticNN <sknn_simple.LogisticNN>`.
     client : distributed.Client, default=None
         Whose workers compute. None takes the client of this process if there is one,
         and else Dask's local scheduler, which reads the chunks anew in every pass.
@@ -55,7 +55,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     Attributes
     ----------
     coef_, intercept_, classes_, alpha_, loss_, loss_curve_, n_iter_, converged_, …
-        As of :class:`LogisticNN <sknn_simple.LogisticNN>`.
+        As for :class:`LogisticNN <sknn_simple.LogisticNN>`.
 
     See Also
     --------
@@ -151,16 +151,16 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     Parameters
     ----------
     hidden_layer_size, activation, alpha, cv, standardize, skip_connections : object
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`; the folds of ``cv`` are
+        As for :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`; the folds of ``cv`` are
         made from the sample.
     solver, max_iter, tol, n_init, n_jobs, early_stopping : object
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`. ``n_jobs`` is for the
+        As for :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`. ``n_jobs`` is for the
         sample; starts are trained one after the other. Early stopping sets a share of
         the rows of every chunk aside.
     validation_fraction, n_iter_no_change, class_weight, monotonic_cst : object
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
+        As for :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
     warm_start, random_state, verbose : object
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
+        As for :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
     client : distributed.Client, default=None
         Whose workers compute. None takes the client of this process if there is one,
         and else Dask's local scheduler, which reads the chunks anew in every pass.
@@ -171,7 +171,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     Attributes
     ----------
     coefs_, intercepts_, classes_, alpha_, loss_, loss_curve_, n_iter_, converged_, …
-        As of :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
+        As for :class:`OneHiddenMLP <sknn_simple.OneHiddenMLP>`.
 
     See Also
     --------

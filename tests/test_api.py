@@ -24,6 +24,7 @@ from models import (
     assert_same_bits,
     each_model,
     each_model_and_solver,
+    ignores_max_iter,
     independent_classes,
     labels,
     while_fitting,
@@ -295,7 +296,7 @@ def test_balanced_counts_a_row_of_weight_2_as_two_rows(model, target):
 # How it is trained --------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_without_a_penalty_standardize_changes_nothing(activation):
     # The optimiser works in scaled coordinates either way; only the penalty differs.

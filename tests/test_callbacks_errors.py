@@ -8,7 +8,14 @@ from hooks import Failing, Recorder, X, Y
 from joblib import parallel_config
 from sklearn.base import clone
 
-from models import LINEAR, NETWORK, each_class, needs_callbacks, with_every_solver
+from models import (
+    LINEAR,
+    NETWORK,
+    each_class,
+    ignores_max_iter,
+    needs_callbacks,
+    with_every_solver,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 pytestmark = needs_callbacks
@@ -41,7 +48,7 @@ def assert_the_error_arrives(model, hook, task, error, **validation_set):
 
 @each_error
 @each_hook
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @pytest.mark.parametrize(
     ("model", "solver"), MODELS, ids=lambda v: v if isinstance(v, str) else None
 )
@@ -64,7 +71,7 @@ def test_an_error_in_a_hook_arrives_from_bounds(hook, error):
     assert_the_error_arrives(model, hook, "iteration", error)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 @pytest.mark.parametrize("task", ["iteration", "fold"])
 def test_an_error_in_a_hook_arrives_from_workers(task, backend):

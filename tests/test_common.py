@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.utils.estimator_checks import (
     check_array_api_input_and_values,
     check_dataframe_column_names_consistency,
@@ -28,6 +27,7 @@ from models import (
     ACTIVATIONS,
     NETWORK_SOLVERS,
     SOLVERS,
+    classes,
     expects_separation,
     outputs,
 )
@@ -128,7 +128,7 @@ def test_check_of_transformers(estimator, check):
 
 
 def test_set_output_names_and_kinds_of_frames():
-    X, y = make_classification(40, 5, random_state=0)
+    X, y = classes(n=40)
     model = SmallMLP().fit(X, y)
     names = [f"onehiddenmlp{i}" for i in range(4)]
     assert model.get_feature_names_out().tolist() == names
@@ -177,9 +177,7 @@ def test_strict_arrays_give_the_results_of_numpy(estimator, n_classes, dtype, di
     xp = pytest.importorskip("array_api_strict")
     if dispatch:
         skip_without_dispatch()
-    X, y = make_classification(
-        90, 6, n_informative=4, n_classes=n_classes, random_state=0
-    )
+    X, y = classes(n_classes, 90)
     X = X.astype(dtype)
     weight = np.arange(1.0, 91.0)
     expected = clone(estimator).fit(X, y, sample_weight=weight)

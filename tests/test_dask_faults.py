@@ -53,11 +53,6 @@ def rows():
     return chunked(X, ROWS), chunked(Y, ROWS)
 
 
-def kill_one(client):
-    pid = sorted(client.run(os.getpid).values())[0]
-    os.kill(pid, signal.SIGKILL)
-
-
 # A worker -----------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from models import SOLVERS, each_solver, fit
+from models import SOLVERS, each_solver, fit, ignores_max_iter
 from sknn_simple._training.heuristics import BIAS_ROWS, Thresholds
 
 pytestmark = pytest.mark.timeout(120)
@@ -344,7 +344,7 @@ def test_a_warm_start_continues():
     assert_same_optimum(model, fit(plain(LINEAR), X, Y))
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 def test_no_iteration_evaluates_the_last_fit():
     model = clone(LINEAR).set_params(warm_start=True).fit(chunked(X), chunked(Y))
     coef, loss = model.coef_.copy(), model.loss_

@@ -34,7 +34,7 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from models import LINEAR, NETWORK, classes, each_class
+from models import LINEAR, NETWORK, classes, each_class, ignores_max_iter
 from sknn_simple import LogisticNN
 from sknn_simple._base import DOCUMENTATION
 
@@ -346,7 +346,7 @@ def test_html_names_the_class_and_its_parameters(model):
 
 
 @each_class
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 def test_html_says_how_the_fit_ended(model):
     assert "converged after" not in clone(model)._repr_html_()
     fitted = clone(model).fit(X, Y)

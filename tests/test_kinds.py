@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from checks import FITTED, LABELS, X, Y, assert_refused
-from models import assert_same_bits, each_class, fit
+from models import assert_same_bits, each_class, fit, ignores_max_iter
 
 # Every parameter that holds rows, labels or weights, with a right value.
 WEIGHT = np.ones(60)
@@ -115,7 +115,7 @@ def test_a_lazy_frame_is_refused(model):
     assert_refused(model, match, lazy, Y, error=TypeError)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @pytest.mark.parametrize("make", [deque, memoryview, lambda a: tuple(a.tolist())])
 @each_parameter
 @each_class
@@ -149,7 +149,7 @@ def test_prediction_refuses_masked_values(model, method):
         getattr(FITTED[type(model)], method)(np.ma.masked_greater(X, 1.0))
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @each_parameter
 @each_class
 def test_a_masked_array_without_masked_values_is_an_array(model, name):

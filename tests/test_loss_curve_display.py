@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from models import NETWORK, independent_classes
+from models import NETWORK, ignores_max_iter, independent_classes
 from pictures import legend
 from sknn_simple import LogisticNN, LossCurveDisplay
 
@@ -83,7 +83,7 @@ def test_options_reach_the_lines():
     assert drawn.plot(name="other").line_.get_label().startswith("other, training")
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@ignores_max_iter
 @pytest.mark.parametrize("max_iter", [3, 1000])
 def test_the_last_iterate_shows_whether_the_fit_converged(max_iter):
     model = network(max_iter=max_iter)

@@ -11,15 +11,18 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.exceptions import ConvergenceWarning
 
-from models import ACTIVATIONS, SOLVERS, while_fitting, with_every_solver
+from models import (
+    ACTIVATIONS,
+    SOLVERS,
+    ignores_max_iter,
+    while_fitting,
+)
 from sknn_simple import LogisticNN, OneHiddenMLP
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = ignores_max_iter
 
 MONOTONE = [name for name, row in ACTIVATIONS.items() if row.monotone]
 OTHERS = [name for name in ACTIVATIONS if name not in MONOTONE]
-BOUNDED = [name for name, row in SOLVERS.items() if row.bounds]
-UNBOUNDED = [name for name in SOLVERS if name not in BOUNDED]
 
 LINEAR = LogisticNN()
 NETWORK = OneHiddenMLP(5, "tanh", alpha=0.01, max_iter=60, random_state=0)
@@ -248,23 +251,6 @@ def test_the_output_may_bend_either_way(activation, column, bend):
     assert held.loss_ <= 1.05 * free.loss_ + 0.005
 
 
-@pytest.mark.parametrize("activation", ["tanh", "logistic", "identity"])
-def test_fixed_signs_of_output_weights_lose_no_generality(activation):
-    # Turning a unit around leaves the function as it is, so that output weights of
-    # given signs are no restriction: the constrained network may say what the free one
-    # says.
-    rng = np.random.default_rng(0)
-    phi = {"tanh": np.tanh, "logistic": expit, "identity": lambda a: a}[activation]
-    W, b, v = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=4)
-    rows = rng.normal(size=(20, 3))
-    turned = np.where(v < 0, -1.0, 1.0)
-    shift = v[v < 0].sum() if activation == "logistic" else 0.0
-    assert_allclose(
-        phi(rows @ (W * turned) + b * turned) @ np.abs(v) + shift,
-        phi(rows @ W + b) @ v,
-    )
-
-
 # The way there ------------------------------------------------------------------------
 
 
@@ -294,19 +280,6 @@ def test_a_constraint_holds_on_many_rows():
     model = LogisticNN(monotonic_cst=signs).fit(X, y)
     assert model.converged_
     assert_monotone(model, X, signs)
-
-
-@pytest.mark.parametrize(
-    ("model", "solver"),
-    [pair for pair in with_every_solver(LINEAR, NETWORK) if pair[1] in UNBOUNDED],
-)
-def test_solver_without_bounds_names_those_that_have(model, solver):
-    X, y = data()
-    model = clone(model).set_params(solver=solver, monotonic_cst=[1, 0, 0, 0, 0])
-    with pytest.raises(ValueError, match=f"solver='{solver}' cannot keep") as caught:
-        model.fit(X, y)
-    assert f"'auto' or one of {BOUNDED}" in str(caught.value)
-    assert "monotonic_cst" in str(caught.value)
 
 
 @pytest.mark.parametrize("activation", OTHERS)

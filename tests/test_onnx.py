@@ -11,12 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import (
-    load_breast_cancer,
-    load_iris,
-    load_wine,
-    make_multilabel_classification,
-)
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -24,6 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_simple.onnx
+from models import labels
 from sknn_simple import LogisticNN, OneHiddenMLP
 from sknn_simple._model.activations import ACTIVATIONS
 
@@ -77,7 +73,7 @@ def assert_same(model, X, **settings):
 def data(target):
     """Return raw features and a target of one kind."""
     if target == "multilabel":
-        return make_multilabel_classification(80, 4, n_classes=3, random_state=0)
+        return labels(80, 4, 3)
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "вирджиника"])
     targets = {

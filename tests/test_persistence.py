@@ -15,21 +15,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknn_simple
-from models import outputs
+from models import independent_classes, labels, outputs
 from sknn_simple import LogisticNN, OneHiddenMLP
 
 CLASSES = [LogisticNN, OneHiddenMLP]
 KEPT = sorted((Path(__file__).parent / "data" / "models").glob("*/*.pkl"))
 
-X, y = make_classification(
-    60, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0
-)
-labels = make_multilabel_classification(60, 5, n_classes=3, random_state=0)[1]
+X, y = independent_classes(3)
+indicator = labels(60, 5, 3)[1]
 words = np.array(["a", "b", "c"])[y]
 
 X32 = X.astype(np.float32)
@@ -39,7 +36,7 @@ FITS = {
     "logistic": (LogisticNN(), X, y),
     "logistic two classes": (LogisticNN(class_weight="balanced"), X, y > 0),
     "logistic words": (LogisticNN(class_weight={"a": 2}), X, words),
-    "logistic labels": (LogisticNN(fit_intercept=False), X, labels),
+    "logistic labels": (LogisticNN(fit_intercept=False), X, indicator),
     "logistic float32": (LogisticNN(tol=1e-3), X32, y),
     "logistic bounds": (LogisticNN(monotonic_cst=[1, 0, -1, 0, 0]), X, y > 0),
     "mlp": (OneHiddenMLP(3, random_state=0), X, y),
@@ -53,7 +50,7 @@ FITS = {
     "mlp early": (
         OneHiddenMLP(3, "gelu", early_stopping=True, random_state=0),
         X,
-        labels,
+        indicator,
     ),
     "mlp float32": (OneHiddenMLP(3, "silu", random_state=0), X32, y > 0),
     "mlp generator": (

@@ -28,12 +28,6 @@ def data(target):
     return X, y
 
 
-def mean_probability(model, X):
-    """Of the second of two classes, of every class or label, (C,)."""
-    mean = model.predict_proba(X).mean(axis=0)
-    return mean[1:] if len(mean) == 2 and model.classes_.ndim == 1 else mean
-
-
 def effects(model, X, step=1e-5):
     """By central differences, (p, C)."""
     found = []

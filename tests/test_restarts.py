@@ -8,35 +8,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_multilabel_classification
+from sklearn.datasets import make_classification
 
+from models import assert_same_bits, classes, ignores_max_iter, labels
 from sknn_simple import OneHiddenMLP
 from sknn_simple._model.networks import OneHiddenNetwork
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = ignores_max_iter
 
 MODEL = OneHiddenMLP(5, "tanh", alpha=0.01, max_iter=30, random_state=0)
 
 
 def data(n_classes=2, n=100):
-    return make_classification(
-        n, 6, n_informative=4, n_classes=n_classes, flip_y=0.2, random_state=0
-    )
-
-
-def arrays(model):
-    return [*model.coefs_, *model.intercepts_]
-
-
-def assert_same_bits(one, other):
-    for a, b in zip(arrays(one), arrays(other), strict=True):
-        assert a.dtype == b.dtype
-        assert_array_equal(a, b)
-    assert one.loss_curve_ == other.loss_curve_
-    assert one.grad_norm_ == other.grad_norm_
-    assert_array_equal(one.init_losses_, other.init_losses_)
-    for name in ("n_iter_", "converged_", "solver_"):
-        assert getattr(one, name) == getattr(other, name)
+    return classes(n_classes, n, flip_y=0.2)
 
 
 # Which one wins -----------------------------------------------------------------------
@@ -141,8 +125,7 @@ def variants():
     X, y = data()
     yield "two classes", X, y, {}
     yield "three classes", *data(3), {}
-    labels = make_multilabel_classification(100, 6, n_classes=3, random_state=0)
-    yield "labels", *labels, {}
+    yield "labels", *labels(100, 6, 3), {}
     yield "sparse", sparse.csr_array(X * (X > 0)), y, {}
     yield "float32", X.astype(np.float32), y, {}
     yield "early stopping", X, y, {"early_stopping": True}

@@ -15,7 +15,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from checks import LABELS, X, Y, assert_refused, with_value
-from models import LINEAR, assert_same_bits, classes, each_class, labels
+from models import (
+    LINEAR,
+    assert_same_bits,
+    classes,
+    each_class,
+    each_network_solver,
+    labels,
+)
 from sknn_simple import OneHiddenMLP
 from sknn_simple._training.early_stopping import split
 from sknn_simple._validation import validate_training_set
@@ -59,7 +66,7 @@ def loss_by_hand(model, X_val, y_val, sample_weight_val=None):
 # What is watched ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg"])
+@each_network_solver
 @each_target
 def test_the_rows_that_a_split_would_set_aside_give_the_same_fit(target, solver):
     # The sum is a power of two: neither way to compute the shares rounds twice.

@@ -26,7 +26,7 @@ def is_collection(value: Any) -> bool:
 
     Objects of other packages that are arrays, such as xarray's, are not.
     """
-    # Of the type, because an object of type Delayed has every attribute.
+    # The type decides, because an object of type Delayed has every attribute.
     kind = type(value)
     is_lazy = hasattr(kind, "__dask_graph__")
     return is_lazy and (hasattr(kind, "to_delayed") or not hasattr(kind, "__array__"))
@@ -105,12 +105,11 @@ def dtype_of(X: Any) -> np.dtype:
 
 
 def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]:
-    """Return the chunks of X with the labels and weights of the same rows.
+    """Return the chunks of X, a checked collection, with labels and weights.
 
     Labels and weights in other chunks are cut as X is. `suffix` follows the names of
     the arguments in messages.
     """
-    X = checked_collection(X, f"X{suffix}")
     parts = [X, _aligned(X, y, f"y{suffix}")]
     if weight is not None:
         parts.append(_aligned(X, weight, f"sample_weight{suffix}"))

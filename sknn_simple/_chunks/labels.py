@@ -119,7 +119,7 @@ def naming_the_chunk(number: int, name: str) -> Generator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        # Of a plain type: not every error can be made of a message.
+        # A plain type, because not every error can be made from a message.
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}, chunk {number}: {error}") from error
 
@@ -160,14 +160,11 @@ def target_of(
     chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None
 ) -> LabelTotals:
     """Return what the labels of all chunks say; raise if they cannot be trained on."""
-    filled = _filled(chunks, "")
+    filled, classes = _filled(chunks, "")
     multilabel = filled[0].multilabel
-    classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     if not multilabel:
         check_two_classes(classes)
-    largest = max(chunk.largest for chunk in filled)
-    if largest == 0.0:
-        raise ValueError("sample_weight must not be zero for every sample.")
+    largest = _largest(filled, "")
     totals = _merged(filled, classes, largest, "totals")
     apart = _merged(filled, classes, largest, "aside")
     if aside is not None:
@@ -195,9 +192,8 @@ def target_of_validation(
     training: LabelTotals, chunks: Sequence[ChunkLabels], class_weight: Any
 ) -> LabelTotals:
     """Return what the labels of validation rows say, with the classes of training."""
-    filled = _filled(chunks, "_val")
+    filled, classes = _filled(chunks, "_val")
     multilabel = filled[0].multilabel
-    classes = np.unique(np.concatenate([chunk.classes for chunk in filled]))
     is_text, is_text_in_y = map(_holds_text, (classes, training.classes))
     if multilabel == training.multilabel and is_text != is_text_in_y:
         kinds = ("text", "numbers") if is_text else ("numbers", "text")
@@ -213,9 +209,7 @@ def target_of_validation(
             f"y_val holds {unknown.tolist() or 'another kind of labels'}, which y "
             f"does not have. The classes of y are {training.classes.tolist()}."
         )
-    largest = max(chunk.largest for chunk in filled)
-    if largest == 0.0:
-        raise ValueError("sample_weight_val must not be zero for every sample.")
+    largest = _largest(filled, "_val")
     totals = _merged(filled, training.classes, largest, "totals")
     counts = _merged(filled, training.classes, None, "counts")
     factors = training.class_weight
@@ -240,8 +234,13 @@ def _weight_sum(
     return float((totals if factors is None else totals * factors).sum())
 
 
-def _filled(chunks: Sequence[ChunkLabels], suffix: str) -> list[ChunkLabels]:
-    """Return the chunks with rows; raise if their labels are of several kinds."""
+def _filled(
+    chunks: Sequence[ChunkLabels], suffix: str
+) -> tuple[list[ChunkLabels], np.ndarray]:
+    """Return the chunks with rows, and the labels of all of them.
+
+    Raises ValueError if the labels are of several kinds.
+    """
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
         raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
@@ -254,7 +253,14 @@ def _filled(chunks: Sequence[ChunkLabels], suffix: str) -> list[ChunkLabels]:
         raise ValueError(
             f"y{suffix} holds text in some of its chunks and numbers in others."
         )
-    return filled
+    return filled, np.unique(np.concatenate([chunk.classes for chunk in filled]))
+
+
+def _largest(chunks: list[ChunkLabels], suffix: str) -> float:
+    largest = max(chunk.largest for chunk in chunks)
+    if largest == 0.0:
+        raise ValueError(f"sample_weight{suffix} must not be zero for every sample.")
+    return largest
 
 
 def _holds_text(classes: np.ndarray) -> bool:

@@ -52,8 +52,6 @@ def count_right(
 def _count_right(
     local: Any, X: Any, y: Any, weight: Any, number: int
 ) -> tuple[float, float]:
-    if not X.shape[0]:
-        return 0.0, 0.0
     weights = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
     total = float(weights.sum())
     if total == 0.0:

@@ -36,7 +36,7 @@ class Source(NamedTuple):
     is_sparse: bool
     # Whether workers keep the rows, or each pass reads them.
     persist: bool
-    # Of the features before they were converted, if they were.
+    # The dtype of the features before they were converted, if they were.
     precision: np.dtype | None = None
     # The names of the columns of a dataframe, an index of pandas.
     columns: Any = None
@@ -165,7 +165,7 @@ def _training_set(
 
 
 def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
-    # As of rows in memory.
+    # As for rows in memory.
     step = max(Thresholds().subsample_step, n_params)
     row_bytes = source.n_features * source.dtype.itemsize
     wanted = min(n_rows / step, ARRAY_BYTES / row_bytes)

@@ -45,7 +45,7 @@ class TrainingSet(NamedTuple):
     mean_sample_weight: float = 1.0
     # The same times the mean factor of the classes, at most 1.
     mean_weight: float = 1.0
-    # Whether the rows are distinct and sorted, as of ``in_canonical_order``.
+    # Whether the rows are distinct and in the order of ``in_canonical_order``.
     in_order: bool = False
     # Whether each row that was passed to fit is among these; None if all are.
     kept: np.ndarray | None = None

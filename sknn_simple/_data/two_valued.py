@@ -71,7 +71,7 @@ def _have_others(
 def _of_sparse(blocks: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
     """Return the two values of sparse columns; values that are not stored are 0.
 
-    Of each column two different values other than 0 are kept, and a column that has a
+    Two different values other than 0 are kept for each column. A column that has a
     third one is dropped.
     """
     n_features, dtype = blocks.n_features, blocks.blocks[0].X.dtype

@@ -121,7 +121,7 @@ class CoefficientDisplay(Display):
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the fit.
         confidence_level : float, default=0.95
-            Of the intervals, between 0 and 1.
+            Level of the intervals, between 0 and 1.
         reference : label, default=None
             The class that the others are compared with, for LogisticNN; None for the
             first one.
@@ -187,12 +187,12 @@ class CoefficientDisplay(Display):
         Parameters
         ----------
         posterior : Posterior
-            Of a LogisticNN or OneHiddenMLP. Its intervals are drawn: also those of a
-            robust or clustered covariance.
+            That of a LogisticNN or OneHiddenMLP. Its intervals are drawn, also those
+            of a robust or clustered covariance.
         confidence_level : float, default=0.95
-            Of the intervals, between 0 and 1.
+            Level of the intervals, between 0 and 1.
         **options : dict
-            As of :meth:`from_estimator`: ``reference``, ``feature_names``,
+            As for :meth:`from_estimator`: ``reference``, ``feature_names``,
             ``class_names``, ``max_features``, ``ax`` and ``point_kw``.
 
         Returns

@@ -26,7 +26,7 @@ class Display:
     ) -> tuple[Any, Any, Any]:
         """Return a fitted network, the features that it gets, and their names.
 
-        Of a pipeline it is the last step: the steps before it transform X and name the
+        In a pipeline it is the last step: the steps before it transform X and name the
         columns. Raise an error if it is not a fitted network of this package.
         """
         before, model = None, estimator

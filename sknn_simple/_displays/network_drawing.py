@@ -86,7 +86,7 @@ class NetworkDrawing:
         """Draw the units of layer i: names of hidden units inside, others at the side.
 
         Biases, if given, fill the units with the colour of their sign, the paler the
-        smaller they are beside the largest one of the layer.
+        smaller they are compared with the largest one of the layer.
         """
         column, last = self.columns[i], len(self.columns) - 1
         fill: Any = "white"

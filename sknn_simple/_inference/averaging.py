@@ -1,6 +1,6 @@
 r"""Probabilities averaged over the Gaussian, and their intervals.
 
-z has the covariance V = G C Gᵀ, (K, K), in a row. Of a Bernoulli output
+z has the covariance V = G C Gᵀ, (K, K), in a row. For a Bernoulli output
 E σ(z) ≈ σ(κ z) with κ = 1/√(1 + π v/8) (MacKay 1992). For softmax the same is done with
 the differences of outputs, of variance v_kj = V_kk + V_jj - 2 V_kj (Lu et al. 2020):
 

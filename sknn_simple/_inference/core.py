@@ -95,7 +95,7 @@ def infer(
         log_likelihood, gradient = _likelihood(outputs, rows)
         found = found._replace(log_likelihood=log_likelihood)
         if robust:
-            # Those of a label, as of separate fits.
+            # Those of one label: labels are as separate fits.
             n_params = gaussian.n_effective
             n_params /= outputs.n_outputs if data.multilabel else 1
             of_rows = rows.X, rows.codes, rows.weight, rows.frequency

@@ -40,7 +40,7 @@ KINK_STEP = 0.1
 
 
 class Effects(NamedTuple):
-    """Of each column and each output of the network."""
+    """The effects of each column on each output of the network."""
 
     # (p, C): C is 1 for two classes, where it is the effect on the second one.
     effect: np.ndarray
@@ -194,8 +194,8 @@ def _rows_of_curvature(
 def _derivatives(loss: Loss, weight: np.ndarray) -> OutputFunctions:
     """Return the functions e_c = Σ_k ∂p_c/∂z_k t_k = ∂p_c/∂x, times the weight.
 
-    Of softmax it is p_c (t_c - τ) with τ = Σ p_k t_k, so that ∂e_c/∂z_k is
-    δ_ck p_c (t_c - τ) - p_c p_k (t_c + t_k - 2 τ). Of the sigmoid it is p (1 - p) t.
+    For softmax it is p_c (t_c - τ) with τ = Σ p_k t_k, so that ∂e_c/∂z_k is
+    δ_ck p_c (t_c - τ) - p_c p_k (t_c + t_k - 2 τ). For the sigmoid it is p (1 - p) t.
     """
 
     def value(raw: np.ndarray, t: np.ndarray) -> np.ndarray:

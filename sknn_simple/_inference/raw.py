@@ -79,7 +79,7 @@ def has_free_weight(inference: Inference) -> np.ndarray:
 class Contrasts(NamedTuple):
     """Coefficients of a linear network, each with a root of its covariance."""
 
-    # Of each equation, its class or label; None for two classes.
+    # The class or label of each equation; None for two classes.
     labels: list[object]
     # (n_equations, q): coefficients, and whether a bound or a constant column fixes
     # them, or the data leave them open.
@@ -98,7 +98,7 @@ def contrasts(
     By default the reference is the first class.
     """
     outputs, K = inference.outputs, inference.outputs.n_outputs
-    theta = to_raw(outputs, outputs.theta[:, None])[:, 0].reshape(K, -1)
+    theta = raw_values(inference).reshape(K, -1)
     root = to_raw(outputs, inference.interval_gaussian.root()).reshape(*theta.shape, -1)
     fixed = ~inference.free[public_order(outputs)].reshape(K, -1)
     open_ = undetermined(inference).reshape(K, -1)
@@ -123,6 +123,12 @@ def norms(root: np.ndarray) -> np.ndarray:
     size = np.abs(root).max(axis=-1, initial=0.0)
     divisor = np.where(size > 0.0, size, 1.0)[..., None]
     return size * np.sqrt(np.square(root / divisor).sum(axis=-1))
+
+
+def raw_values(inference: Inference) -> np.ndarray:
+    """Return the public parameters."""
+    outputs = inference.outputs
+    return to_raw(outputs, outputs.theta[:, None])[:, 0]
 
 
 def raw_std_errors(inference: Inference) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The thresholds of training, and every choice of "auto", from the problem's shape.
 
-Those of `_data`, `_optim` and `_inference` are beside their code. The thresholds of
+Those of `_data`, `_optim` and `_inference` are next to their code. The thresholds of
 solvers were measured with benchmarks/shape.py. Where a line names no measurement, the
 number follows from rounding, or was chosen by reasoning.
 """
