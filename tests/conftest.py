@@ -1,6 +1,7 @@
 """What every test runs under; each setting can be overridden from the environment."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before numpy is imported: the wheels of NumPy and SciPy each bring a pool of BLAS
@@ -139,6 +140,14 @@ class Recorder(Observer):
     def on_stop(self, outcome):
         self.events += "S"
         self.outcomes.append(outcome)
+
+
+@pytest.fixture
+def signals_are_interrupts():
+    """Let SIGINT raise KeyboardInterrupt, whatever the program that runs the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -221,21 +221,16 @@ def test_an_interrupt_ends_the_search_alone(on_evaluation, at, n_threads):
     assert threading.active_count() <= threads
 
 
+@pytest.mark.usefixtures("signals_are_interrupts")
 @pytest.mark.parametrize("at", [2, 20])
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_signal_is_an_interrupt(on_evaluation, at, n_threads):
     # It comes to the main thread, whatever that is doing.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with threadpool_limits(n_threads):
-            interrupt(
-                clone(CHOOSING),
-                on_evaluation,
-                at,
-                lambda: signal.raise_signal(signal.SIGINT),
-            )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def press():
+        signal.raise_signal(signal.SIGINT)
+
+    with threadpool_limits(n_threads):
+        interrupt(clone(CHOOSING), on_evaluation, at, press)
 
 
 @needs_callbacks

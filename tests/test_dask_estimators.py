@@ -5,7 +5,6 @@ import copy
 import gc
 import io
 import pickle
-import signal
 import threading
 from contextlib import redirect_stdout
 
@@ -332,6 +331,7 @@ def test_ctrl_c_keeps_the_best_iterate(at, with_client, client):
 
 # Python drops an interrupt that comes within `__del__`, of a future for example.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("signals_are_interrupts")
 @pytest.mark.parametrize("with_client", [False, True])
 def test_ctrl_c_may_come_anywhere_within_an_iteration(with_client, client):
     ended = threading.Event()
@@ -344,7 +344,6 @@ def test_ctrl_c_may_come_anywhere_within_an_iteration(with_client, client):
     model = clone(NETWORK).set_params(tol=0.0, alpha=0.0, max_iter=100_000)
     model.set_params(client=client if with_client else None, hidden_layer_size=20)
     timer = threading.Timer(0.03, press)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.warns(ConvergenceWarning, match="was interrupted") as caught:
             while_fitting(
@@ -352,7 +351,6 @@ def test_ctrl_c_may_come_anywhere_within_an_iteration(with_client, client):
             )
     finally:
         ended.set()
-        signal.signal(signal.SIGINT, before)
     assert len(caught) == 1
     assert model.n_iter_ >= 2
     assert model.loss_ == min(model.loss_curve_)

@@ -102,43 +102,33 @@ def test_before_the_first_iteration_the_start_is_kept(model, solver):
         assert_array_equal(model.coef_, 0.0)
 
 
+@pytest.mark.usefixtures("signals_are_interrupts")
 @each_class
 def test_a_signal_is_an_interrupt(model):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        model = clone(model).set_params(tol=1e-9)
-        model = interrupted(model, 2, by=lambda: signal.raise_signal(signal.SIGINT))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    model = clone(model).set_params(tol=1e-9)
+    model = interrupted(model, 2, by=lambda: signal.raise_signal(signal.SIGINT))
     assert model.n_iter_ == 2
 
 
+@pytest.mark.usefixtures("signals_are_interrupts")
 @each_class
 def test_a_fit_leaves_the_handler_of_signals_alone(model):
     handlers = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        while_fitting(
-            clone(model),
-            X,
-            Y,
-            does=lambda n_iter: handlers.append(signal.getsignal(signal.SIGINT)),
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+    def note(n_iter):
+        handlers.append(signal.getsignal(signal.SIGINT))
+
+    while_fitting(clone(model), X, Y, does=note)
     assert set(handlers) == {signal.default_int_handler}
 
 
+@pytest.mark.usefixtures("signals_are_interrupts")
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.05])
 def test_an_interrupt_may_come_anywhere_within_an_iteration(delay, large):
     # Without an end of its own: the main thread is at work on J, or waits for others.
     timer = threading.Timer(delay, _thread.interrupt_main)
     model = OneHiddenMLP(50, tol=0.0, alpha=0.0, random_state=0)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        interrupted(model, 2, X=large[0], y=large[1], by=timer.start)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    interrupted(model, 2, X=large[0], y=large[1], by=timer.start)
     assert model.n_iter_ >= 2
     assert model.loss_ == min(model.loss_curve_)
 

@@ -206,6 +206,11 @@ def test_ctrl_c_while_limits_are_set_leaves_none():
     assert [library.num_threads for library in libraries] == [2, 2]
 
 
+signals_reach_threads = pytest.mark.skipif(
+    sys.platform == "win32", reason="its threads get no signals"
+)
+
+
 # Workers ------------------------------------------------------------------------------
 
 
@@ -311,7 +316,8 @@ def test_work_is_not_kept_for_helpers_that_come_too_late():
         assert sum(each() is not None for each in kept) <= 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="its threads get no signals")
+@signals_reach_threads
+@pytest.mark.usefixtures("signals_are_interrupts")
 def test_an_interrupt_of_the_caller_that_waits_for_the_helpers():
     caller, busy, finished = threading.get_ident(), threading.Event(), []
 
@@ -325,17 +331,14 @@ def test_an_interrupt_of_the_caller_that_waits_for_the_helpers():
             threading.Event().wait(0.05)
             finished.append(index)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with Workers(2) as workers:
-            with pytest.raises(KeyboardInterrupt):
-                workers.run(work, 2)
-            assert len(finished) == 1
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with Workers(2) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            workers.run(work, 2)
+        assert len(finished) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="its threads get no signals")
+@signals_reach_threads
+@pytest.mark.usefixtures("signals_are_interrupts")
 def test_an_interrupt_is_raised_although_the_work_of_the_caller_failed():
     caller, busy = threading.get_ident(), threading.Event()
 
@@ -348,12 +351,8 @@ def test_an_interrupt_is_raised_although_the_work_of_the_caller_failed():
         signal.pthread_kill(caller, signal.SIGINT)
         threading.Event().wait(0.05)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with Workers(2) as workers, pytest.raises(KeyboardInterrupt):
-            workers.run(work, 2)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with Workers(2) as workers, pytest.raises(KeyboardInterrupt):
+        workers.run(work, 2)
 
 
 @pytest.mark.timeout(120)

@@ -129,20 +129,13 @@ def until_interrupted(folder, ended, pause):
     return train_from
 
 
-@pytest.fixture
-def _signals_are_interrupts():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 interrupts = pytest.mark.skipif(
     sys.platform == "win32", reason="a process cannot send Ctrl-C to one other there"
 )
 
 
 @interrupts
-@pytest.mark.usefixtures("_signals_are_interrupts")
+@pytest.mark.usefixtures("signals_are_interrupts")
 @pytest.mark.filterwarnings("error")
 def test_starts_that_have_ended_are_kept_if_ctrl_c_comes(tmp_path):
     # The results may still be on their way if the signal comes: then it comes later.
@@ -164,7 +157,7 @@ def test_starts_that_have_ended_are_kept_if_ctrl_c_comes(tmp_path):
 
 
 @interrupts
-@pytest.mark.usefixtures("_signals_are_interrupts")
+@pytest.mark.usefixtures("signals_are_interrupts")
 def test_ctrl_c_is_raised_if_no_start_has_ended(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_each(until_interrupted(tmp_path, set(), 0.0), STARTS, 2)
