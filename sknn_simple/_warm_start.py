@@ -85,19 +85,14 @@ def _check_shapes(
     attribute_of: dict[str, str], arrays: dict[str, np.ndarray], network: Network
 ) -> None:
     shapes = network.layout.shapes
-    for name in arrays.keys() - shapes.keys():
+    for name in arrays.keys() ^ shapes.keys():
         if name.endswith("coef"):
+            had, now = ("", "without") if name in arrays else ("no ", "with")
             raise ValueError(
-                "warm_start=True continues from the last fit, which has "
-                f"{attribute_of[name]}; the parameters now require a network without "
-                "it."
+                f"warm_start=True continues from the last fit, which has {had}"
+                f"{attribute_of[name]}; the parameters now require a network {now} it."
             )
     for name, shape in shapes.items():
-        if name not in arrays:
-            raise ValueError(
-                "warm_start=True continues from the last fit, which has no "
-                f"{attribute_of[name]}; the parameters now require a network with it."
-            )
         if arrays[name].shape != shape:
             raise ValueError(
                 f"warm_start=True continues from the last fit, whose "

@@ -46,6 +46,13 @@ def chunks_of(*arrays):
     )
 
 
+# The second chunk has fewer columns than the first one says.
+WIDE_AND_NARROW = da.from_delayed(dask.delayed(X[:400]), (400, 5), float)
+WIDE_AND_NARROW = da.concatenate(
+    [WIDE_AND_NARROW, da.from_delayed(dask.delayed(X[400:, :3]), (50, 5), float)]
+)
+
+
 def of_matches(value):
     """Return the matches as names of tests: those of lazy values are no constants."""
     return value if isinstance(value, str) else ""
@@ -89,6 +96,7 @@ def assert_refused(model, match, *args, error=ValueError, **kwargs):
             r"columns of X is unknown: call X\.compute_chunk_sizes\(\)",
         ),
         (chunked(X[:0]), ValueError, "y has 450 rows, but X has 0"),
+        (WIDE_AND_NARROW, ValueError, "X, chunk 1: it has 3 columns, not 5"),
         (chunked(X[:, :1].astype(complex)), ValueError, "X, chunk .: Complex data"),
     ],
     ids=of_matches,
@@ -434,7 +442,9 @@ def test_the_plain_estimators_name_those_for_dask(lazy):
         LogisticNN().fit(X, lazy)
 
 
-def test_sparse_labels_in_memory():
+def test_labels_that_are_cut_by_columns_or_sparse():
+    model = clone(LINEAR).fit(chunked(X), chunked(LABELS).rechunk({1: 1}))
+    assert model.predict(X).shape == LABELS.shape
     model = clone(LINEAR).fit(chunked(X), sparse.csr_array(LABELS))
     assert model.predict(X).shape == LABELS.shape
 

@@ -42,6 +42,7 @@ from models import (
     while_fitting,
 )
 from sknn_simple import Posterior
+from sknn_simple._chunks.engine import Engine
 from sknn_simple.dask import DaskLogisticNN, DaskOneHiddenMLP
 
 pytestmark = pytest.mark.timeout(120)
@@ -95,12 +96,22 @@ def test_a_client_fits_more_rows_than_the_sample(client):
     assert_same_optimum(model, fit(plain(LINEAR), *LARGE))
 
 
-def test_a_large_theta_is_sent_once(client):
+def test_a_sum_of_many_parts_is_that_of_all():
+    """Eight parts make one task: 20 take two rounds."""
+    engine = Engine(None, 1.0)
+    parts = [engine.call(np.full, 3, float(k)) for k in range(20)]
+    [total] = engine.collect([engine.total(parts)])
+    assert_array_equal(total, np.full(3, 190.0))
+
+
+@pytest.mark.parametrize("with_client", [False, True])
+def test_a_large_theta_is_sent_once(client, with_client):
     # 9000 parameters are more than a message of a task takes.
     generator = np.random.default_rng(0)
     wide = generator.normal(size=(60, 3000))
     y = np.arange(60) % 3
-    model = clone(LINEAR).set_params(client=client, tol=1e-6)
+    model = clone(LINEAR).set_params(tol=1e-6)
+    model.set_params(client=client if with_client else None)
     model.fit(chunked(wide, 20), chunked(y, 20))
     expected = fit(plain(model), wide, y)
     assert_allclose(model.loss_, expected.loss_, rtol=1e-6)

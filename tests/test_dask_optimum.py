@@ -8,6 +8,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from chunked import (
+    COUNTED,
     LARGE,
     LINEAR,
     TARGETS,
@@ -15,6 +16,7 @@ from chunked import (
     Y,
     assert_same_optimum,
     chunked,
+    counting,
     csr_chunks,
     each_target,
     plain,
@@ -52,6 +54,26 @@ def test_every_solver_and_target(solver, target):
 @each_solver
 def test_more_rows_than_the_sample(solver):
     assert_same_fit(clone(LINEAR).set_params(solver=solver), *LARGE, rows=9000)
+
+
+@pytest.mark.parametrize("alpha", [1.0, "auto"])
+def test_columns_that_the_sample_lacks_take_few_passes(alpha):
+    """Ten of 30 columns are 0 in all but some six of 60,000 rows."""
+    rng = np.random.default_rng(0)
+    usual, rare = rng.normal(size=(60_000, 20)), rng.random((60_000, 10)) < 1e-4
+    raw = usual[:, :5].sum(axis=1) + 3.0 * rare.sum(axis=1)
+    y = (raw + rng.logistic(size=60_000) > 0.0).astype(int)
+    table = np.column_stack([usual, rare])
+    model = clone(LINEAR).set_params(alpha=alpha, tol=1e-5)
+    lazy = counting(chunked(table, 5000))
+    model = fit(model, lazy, chunked(y, 5000))
+    # Twelve chunks; with a first phase by the sample's Hessian it would be 12 and 16.
+    assert len(COUNTED) / 12 <= (10 if alpha == 1.0 else 15)
+    expected = fit(plain(model), table, y)
+    # The search ends if alpha would change by less than 3 %.
+    assert_allclose(model.alpha_, expected.alpha_, rtol=0.06)
+    if alpha == 1.0:
+        assert_same_optimum(model, expected, rtol=1e-3, loss_rtol=1e-6)
 
 
 @each_target
@@ -312,8 +334,9 @@ def test_the_evidence_of_many_classes(is_sparse):
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 0.01])
-def test_validation_rows_choose_alpha(far, lazy, scale):
-    model = clone(LINEAR).set_params(alpha="auto", tol=1e-5)
+@pytest.mark.parametrize("class_weight", [None, {0: 1.0, 1: 3.0}], ids=str)
+def test_validation_rows_choose_alpha(far, lazy, scale, class_weight):
+    model = clone(LINEAR).set_params(alpha="auto", class_weight=class_weight, tol=1e-5)
     rows = {
         "X_val": X[300:].copy(),
         "y_val": Y[300:],

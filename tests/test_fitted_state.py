@@ -155,6 +155,10 @@ def test_attributes_that_do_not_fit_together_are_named(model):
     other = by_hand(fitted)
     with pytest.raises(ValueError, match="X with 3 columns"):
         other.predict(X[:, :3])
+    biases = other.intercept_ if isinstance(model, LogisticNN) else other.intercepts_[0]
+    biases[0] = np.inf
+    with pytest.raises(ValueError, match=r"intercept.* values that are not finite"):
+        other.predict(X)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -78,6 +78,8 @@ def test_other_labels_of_a_multilabel_target():
     model = fit(LINEAR, A, B)
     refuses(ValueError, "y must have a column for each of the 3", model, A, B[:, :2])
     refuses(ValueError, "must hold 0 and 1 only; got 2", model, A, 2 * B)
+    with pytest.raises(ValueError, match="reference must be None for a multilabel"):
+        Posterior(model, A, B).summary(reference=0)
 
 
 @pytest.mark.parametrize("covariance", ["model", "robust"])

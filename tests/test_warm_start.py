@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from models import (
+    SKIPPING,
     SOLVERS,
     classes,
     each_class,
@@ -128,6 +129,18 @@ def test_warm_start_refuses_another_kind_of_target(model):
     indicator = np.eye(3, dtype=int)[y]
     with pytest.raises(ValueError, match=r"warm_start.*one label per sample again"):
         model.fit(X, indicator)
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_warm_start_refuses_other_connections(skip):
+    X, y = independent_classes()
+    model = clone(SKIPPING).set_params(skip_connections=not skip, warm_start=True)
+    model.fit(X, y).set_params(skip_connections=skip)
+    has, now = ("has no", "with") if skip else ("has", "without")
+    with pytest.raises(
+        ValueError, match=f"which {has} skip_coef_; .* network {now} it"
+    ):
+        model.fit(X, y)
 
 
 @each_class

@@ -159,11 +159,3 @@ class ChunkedCurvature(Curvature):
         hessian = self._sum("matrix")
         hessian[np.diag_indices_from(hessian)] += self._chunked.penalty_root**2
         return hessian
-
-    def diagonal_blocks(self, part: float = 1.0) -> np.ndarray:
-        """Use all rows, whatever `part` is."""
-        blocks = self._sum("diagonal_blocks")
-        n_outputs, q = blocks.shape[:2]
-        inner, squares = np.arange(q), self._chunked.penalty_root**2
-        blocks[:, inner, inner] += squares.reshape(q, n_outputs).T
-        return blocks
