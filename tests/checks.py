@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from hooks import Recorder
 from models import LINEAR, NETWORK, independent_classes, parameters
 
 X, Y = independent_classes(3)
@@ -23,25 +24,6 @@ def with_value(array, value, at=(3, 1)):
     array = np.array(array, dtype=float)
     array[at[: array.ndim]] = value
     return array
-
-
-class Listener:
-    """A callback that notes that it was called."""
-
-    def __init__(self):
-        self.called = []
-
-    def setup(self, estimator, context):
-        self.called.append("setup")
-
-    def teardown(self, estimator, context):
-        self.called.append("teardown")
-
-    def on_fit_task_begin(self, estimator, context):
-        self.called.append("begin")
-
-    def on_fit_task_end(self, estimator, context):
-        self.called.append("end")
 
 
 def assert_refused(model, match, *args, error=ValueError, **kwargs):
@@ -60,9 +42,9 @@ def assert_refused(model, match, *args, error=ValueError, **kwargs):
 
 
 def _assert_refused(model, match, error, args, kwargs):
-    listener = Listener()
+    recorder = Recorder()
     if hasattr(model, "set_callbacks"):
-        model.set_callbacks(listener)
+        model.set_callbacks(recorder)
     if model.verbose == 0:
         model.set_params(verbose=1)
     before = dict(vars(model))
@@ -73,7 +55,7 @@ def _assert_refused(model, match, error, args, kwargs):
     ):
         model.fit(*args, **kwargs)
     assert printed.getvalue() == ""
-    assert listener.called == []
+    assert recorder.events == []
     assert vars(model).keys() == before.keys()
     for name, value in vars(model).items():
         assert value is before[name], name

@@ -10,7 +10,7 @@ X, Y = independent_classes(2, 80)
 class Recorder:
     """Follows the protocol and asks for no value."""
 
-    def __init__(self, stop=lambda context: False):
+    def __init__(self, stop=None):
         self.events = []
         self.stop = stop
 
@@ -25,7 +25,7 @@ class Recorder:
 
     def on_fit_task_end(self, estimator, context):
         self.events.append(("end", *self.place(context)))
-        return self.stop(context)
+        return self.stop is not None and self.stop(context)
 
     @staticmethod
     def place(context):
@@ -58,6 +58,11 @@ class Recorder:
         assert not opened
 
 
+def stopping_at(task, number):
+    """Return a callback that asks to stop at the end of a task."""
+    return Recorder(lambda c: (c.task_name, c.task_id) == (task, number))
+
+
 class Observer(Recorder):
     """Asks for every value."""
 
@@ -84,6 +89,10 @@ class Failing(Recorder):
     def __init__(self, hook, task, error):
         super().__init__()
         self.where, self.error = (hook, task), error
+
+    def setup(self, estimator, context):
+        super().setup(estimator, context)
+        self.fail("setup", context)
 
     def on_fit_task_begin(self, estimator, context):
         super().on_fit_task_begin(estimator, context)

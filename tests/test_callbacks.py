@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from hooks import Observer, Recorder, X, Y, fitted
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -15,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from hooks import Observer, Recorder, X, Y, fitted, stopping_at
 from models import (
     HAS_CALLBACKS,
     LINEAR,
@@ -177,7 +177,7 @@ def test_tasks_are_around_the_work(model, solver, on_evaluation):
 @pytest.mark.parametrize("at", [0, 2])
 @each_model_and_solver
 def test_stop_is_honoured(model, solver, at):
-    recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == at)
+    recorder = stopping_at("iteration", at)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = fitted(model, recorder, solver=solver)
@@ -219,7 +219,7 @@ def test_restarts_are_tasks():
 
 @needs_callbacks
 def test_a_stop_at_an_iteration_omits_the_other_starts():
-    recorder = Recorder(lambda c: c.task_name == "iteration" and c.task_id == 2)
+    recorder = stopping_at("iteration", 2)
     model = fitted(NETWORK, recorder, n_init=4)
     recorder.assert_nested()
     assert len(recorder.paths("start")) == len(model.init_losses_) == 1
@@ -228,7 +228,7 @@ def test_a_stop_at_an_iteration_omits_the_other_starts():
 
 @needs_callbacks
 def test_a_stop_at_the_end_of_a_start_omits_the_other_starts():
-    recorder = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
+    recorder = stopping_at("start", 1)
     model = fitted(NETWORK, recorder, n_init=4)
     recorder.assert_nested()
     assert len(recorder.paths("start")) == len(model.init_losses_) == 2
@@ -236,7 +236,7 @@ def test_a_stop_at_the_end_of_a_start_omits_the_other_starts():
 
 @needs_callbacks
 def test_a_stop_at_the_end_of_a_start_omits_starts_in_other_threads():
-    stopping = Recorder(lambda c: c.task_name == "start" and c.task_id == 1)
+    stopping = stopping_at("start", 1)
     with parallel_config("threading"):
         model = fitted(NETWORK, stopping, n_init=200, n_jobs=2)
     alone = clone(NETWORK).set_params(n_init=2).fit(X, Y)

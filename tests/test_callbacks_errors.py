@@ -4,10 +4,10 @@ import threading
 
 import numpy as np
 import pytest
-from hooks import Failing, Recorder, X, Y
 from joblib import parallel_config
 from sklearn.base import clone
 
+from hooks import Failing, Recorder, X, Y
 from models import (
     LINEAR,
     NETWORK,

@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-from hooks import Observer, Recorder, X, Y, fitted
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -13,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from hooks import Observer, Recorder, X, Y, fitted
 from models import (
     CHOOSING,
     NETWORK,

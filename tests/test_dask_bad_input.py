@@ -11,6 +11,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from checks import with_value
 from chunked import (
     LINEAR,
     NETWORK,
@@ -23,11 +28,6 @@ from chunked import (
     needs_frames,
     series,
 )
-from scipy import sparse
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-
-from checks import with_value
 from sknn_simple import LogisticNN
 
 pytestmark = pytest.mark.timeout(120)

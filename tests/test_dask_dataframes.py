@@ -7,6 +7,10 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
+
 from chunked import (
     COUNTED,
     LINEAR,
@@ -24,10 +28,6 @@ from chunked import (
     plain,
     series,
 )
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
-from sklearn.exceptions import DataConversionWarning
-
 from models import fit, outputs
 
 pytestmark = [pytest.mark.timeout(120), needs_frames]

@@ -7,10 +7,10 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from chunked import LINEAR, NETWORK, X, Y, chunked, each_dask_class
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from chunked import LINEAR, NETWORK, X, Y, chunked, each_dask_class
 from models import assert_same_bits, fit, ignores_max_iter, while_fitting
 
 distributed = pytest.importorskip("distributed")

@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
 from chunked import (
     LARGE,
     TARGETS,
@@ -13,10 +17,6 @@ from chunked import (
     plain,
 )
 from chunked import NETWORK as ROUGH
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-
 from models import (
     assert_same_bits,
     each_activation,

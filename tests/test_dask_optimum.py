@@ -7,6 +7,11 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
 from chunked import (
     COUNTED,
     LARGE,
@@ -21,11 +26,6 @@ from chunked import (
     each_target,
     plain,
 )
-from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-
 from models import SOLVERS, each_solver, fit, ignores_max_iter
 from sknn_simple._training.heuristics import BIAS_ROWS, Thresholds
 

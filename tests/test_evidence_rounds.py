@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from checks import assert_refused, assert_sound
+from hooks import stopping_at
 from models import (
     assert_same_bits,
     each_solver,
@@ -180,31 +181,14 @@ def test_ctrl_c_between_two_rounds_keeps_the_model(solver, on_evaluation):
     assert len(alphas) > 2
 
 
-class Stop:
-    """A callback that stops at an iteration."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        return context.task_name == "iteration" and context.task_id == self.at
-
-
 @needs_callbacks
 @each_solver
 def test_a_callback_that_stops_keeps_the_model(solver):
     whole = LogisticNN("auto", solver=solver).fit(X, Y)
     for at in range(whole.n_iter_):
-        model = LogisticNN("auto", solver=solver).set_callbacks(Stop(at))
+        model = LogisticNN("auto", solver=solver).set_callbacks(
+            stopping_at("iteration", at)
+        )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(X, Y)

@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from hooks import Failing
 from models import (
     each_class,
     fit,
@@ -212,34 +213,11 @@ def test_while_arguments_are_checked_it_is_raised(model, prepare, name, warm_sta
     assert_raised_and_unchanged(model, **arguments)
 
 
-class PressingCallback:
-    """Ctrl-C comes as a hook is called at the begin or at the end of the whole fit."""
-
-    def __init__(self, hook):
-        self.hook = hook
-
-    def setup(self, estimator, context):
-        self.press("setup", context)
-
-    def on_fit_task_begin(self, estimator, context):
-        self.press("begin", context)
-
-    def on_fit_task_end(self, estimator, context):
-        self.press("end", context)
-
-    def teardown(self, estimator, context):
-        pass
-
-    def press(self, hook, context):
-        if (hook, context.task_name) == (self.hook, "fit"):
-            raise KeyboardInterrupt
-
-
 @needs_callbacks
 @pytest.mark.parametrize("hook", ["setup", "begin", "end"])
 @each_class
 def test_before_and_after_the_training_it_is_raised(model, prepare, hook):
-    model = prepare(model).set_callbacks(PressingCallback(hook))
+    model = prepare(model).set_callbacks(Failing(hook, "fit", KeyboardInterrupt()))
     assert_raised_and_unchanged(model, X, Y)
 
 
