@@ -331,11 +331,11 @@ def test_the_evidence_of_many_classes(is_sparse):
     assert_allclose(model.log_evidence_, expected.log_evidence_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("form", ["array", "csr", "lazy"])
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 0.01])
 @pytest.mark.parametrize("class_weight", [None, {0: 1.0, 1: 3.0}], ids=str)
-def test_validation_rows_choose_alpha(far, lazy, scale, class_weight):
+def test_validation_rows_choose_alpha(far, form, scale, class_weight):
     model = clone(LINEAR).set_params(alpha="auto", class_weight=class_weight, tol=1e-5)
     rows = {
         "X_val": X[300:].copy(),
@@ -345,8 +345,10 @@ def test_validation_rows_choose_alpha(far, lazy, scale, class_weight):
     if far:  # the losses of these rows have a limit
         rows["X_val"][::10] *= 1e6
     expected = fit(plain(model), X[:300], Y[:300], **rows)
-    if lazy:
+    if form == "lazy":
         rows = {name: chunked(value, 40) for name, value in rows.items()}
+    elif form == "csr":
+        rows["X_val"] = sparse.csr_array(rows["X_val"])
     model = fit(model, chunked(X[:300]), chunked(Y[:300]), **rows)
     assert_allclose(model.alpha_, expected.alpha_)
     tried, others = model.cv_results_, expected.cv_results_

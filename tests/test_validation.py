@@ -47,6 +47,7 @@ BAD_DATA = {
         np.array(["a", *Y[1:]], dtype=object),
         "y of dtype object cannot be used as labels: .* it holds int64, str",
     ),
+    "arrays in y": (X, np.frompyfunc(np.ones, 1, 1)(Y + 1), "it holds ndarray"),
     "continuous y": (X, Y + 0.25, "Unknown label type: continuous"),
     "short y": (X, Y[:-3], r"inconsistent numbers of samples: \[60, 57\]"),
     "short X": (X[:-3], Y, r"inconsistent numbers of samples: \[57, 60\]"),
