@@ -65,8 +65,8 @@ class DaskLogisticNN(OnChunks, LogisticNN):
 
     Notes
     -----
-    Predictions for a Dask array are Dask arrays in its chunks, those for a Dask
-    dataframe Dask dataframes or series with its index: all are lazy. Rows in memory are
+    Predictions for a Dask array are lazy Dask arrays in its chunks. Predictions for a
+    Dask dataframe are lazy Dask dataframes or series with its index. Rows in memory are
     predicted as by the plain estimator.
 
     The bits of a fit depend on the chunks of X, not on the number of workers, nor on
@@ -181,8 +181,8 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
 
     Notes
     -----
-    Predictions for a Dask array are Dask arrays in its chunks, those for a Dask
-    dataframe Dask dataframes or series with its index: all are lazy. Rows in memory are
+    Predictions for a Dask array are lazy Dask arrays in its chunks. Predictions for a
+    Dask dataframe are lazy Dask dataframes or series with its index. Rows in memory are
     predicted as by the plain estimator.
 
     Examples

@@ -1,6 +1,25 @@
-"""The networks and their loss, written out once more."""
+"""The networks and their losses, written out once more, and targets for them."""
 
 import numpy as np
+
+from sknn_simple._data.row_blocks import BlockSizes
+from sknn_simple._model.losses import LOSSES
+
+# One and several outputs of every loss.
+TARGETS = {"two classes": ("logistic", 1), "labels": ("logistic", 3)} | {
+    name: (name, 4) for name in LOSSES if name != "logistic"
+}
+# Blocks of at most 4 rows, a share for every multiply-add.
+SMALL = BlockSizes(
+    values_per_column=0, block_bytes=1, min_rows=4, max_shares=4, share_work=1.0
+)
+
+
+def draw_targets(rng, name, n_rows, n_outputs):
+    """Class codes for softmax, (n,); zeros and ones for other losses, (n, K)."""
+    if name == "softmax":
+        return rng.integers(n_outputs, size=n_rows)
+    return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
 
 
 def raw_outputs(network, theta, X):

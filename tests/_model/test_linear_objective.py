@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from formulas import SMALL, TARGETS, draw_targets
 from sknn_simple._data.features import FeatureTransform
-from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes, RowBlocks
+from sknn_simple._data.row_blocks import DEFAULT_SIZES, RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
@@ -13,14 +14,6 @@ from sknn_simple._model.networks import LinearNetwork
 
 N_ROWS = 33
 CENTER, SCALE = np.array([0.3, -2.0, 1.0]), np.array([2.0, 0.5, 1.5])
-# Blocks of at most 4 rows, a share for every multiply-add.
-SMALL = BlockSizes(
-    values_per_column=0, block_bytes=1, min_rows=4, max_shares=4, share_work=1.0
-)
-# One and several outputs of every loss.
-TARGETS = {"two classes": ("logistic", 1), "labels": ("logistic", 3)} | {
-    name: (name, 4) for name in LOSSES if name != "logistic"
-}
 # How features are stored, and whether their transform is folded into θ.
 FORMS = ["dense", "folded", "sparse folded"]
 
@@ -38,10 +31,7 @@ class Case:
         self.X[rng.uniform(size=self.X.shape) < 0.4] = 0.0
         center = np.resize(CENTER, n_features) * has_bias
         self.transform = FeatureTransform(center, scale)
-        if name == "softmax":
-            self.y = rng.integers(self.n_outputs, size=n_rows)
-        else:
-            self.y = rng.integers(2, size=(n_rows, self.n_outputs)).astype(float)
+        self.y = draw_targets(rng, name, n_rows, self.n_outputs)
         self.weight = rng.uniform(0.1, 1.0, n_rows)
         self.weight /= self.weight.sum()
         self.size = self.network.layout.size

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from formulas import mean_loss
+from formulas import draw_targets, mean_loss
 from sknn_simple._model.losses import LOSSES
 
 LARGEST = np.finfo(float).max
@@ -24,10 +24,7 @@ class Case:
         self.loss = LOSSES[name]
         self.name, self.n_outputs = name, n_outputs
         self.raw = fresh(size * rng.standard_normal((n_rows, n_outputs)))
-        if name == "softmax":
-            self.y = rng.integers(n_outputs, size=n_rows)
-        else:
-            self.y = rng.integers(2, size=(n_rows, n_outputs)).astype(float)
+        self.y = draw_targets(rng, name, n_rows, n_outputs)
         self.weight = rng.uniform(0.1, 1.0, n_rows)
         self.weight /= self.weight.sum()
 

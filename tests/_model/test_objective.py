@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from formulas import mean_loss, raw_outputs
+from formulas import SMALL, TARGETS, draw_targets, mean_loss, raw_outputs
 from sknn_simple._data.features import FeatureTransform
-from sknn_simple._data.row_blocks import DEFAULT_SIZES, BlockSizes, RowBlocks
+from sknn_simple._data.row_blocks import DEFAULT_SIZES, RowBlocks
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.linear_objective import LinearObjective
@@ -16,16 +16,8 @@ from sknn_simple._model.objective import Objective
 
 N_ROWS, N_FEATURES, N_HIDDEN = 33, 3, 4
 KINK_MARGIN = 1e-3
-# Blocks of at most 4 rows, a share for every multiply-add.
-SMALL = BlockSizes(
-    values_per_column=0, block_bytes=1, min_rows=4, max_shares=4, share_work=1.0
-)
 CUT = pytest.mark.parametrize("sizes", [DEFAULT_SIZES, SMALL], ids=["whole", "cut"])
 
-# One and several outputs of every loss.
-TARGETS = {"two classes": ("logistic", 1), "labels": ("logistic", 3)} | {
-    name: (name, 4) for name in LOSSES if name != "logistic"
-}
 NETWORKS = {
     "linear": (None, True),
     "linear without intercept": (None, False),
@@ -59,10 +51,7 @@ class Case:
         center = np.array([0.25, -0.5, 0.125]) * self.network.has_bias
         self.transform = FeatureTransform(center, np.array([1.5, 0.75, 0.5]))
         self.transformed = self.transform(self.X)
-        if self.name == "softmax":
-            self.y = rng.integers(self.n_outputs, size=N_ROWS)
-        else:
-            self.y = rng.integers(2, size=(N_ROWS, self.n_outputs)).astype(float)
+        self.y = draw_targets(rng, self.name, N_ROWS, self.n_outputs)
         self.weight = rng.uniform(0.1, 1.0, N_ROWS)
         self.weight /= self.weight.sum()
         self.size = self.network.layout.size
