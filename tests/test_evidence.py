@@ -452,6 +452,24 @@ def test_a_value_far_from_all_others_does_not_hide_the_signal(seed, size):
     assert model.alpha_ == model.fit(X[:300], noise).alpha_
 
 
+@pytest.mark.parametrize("seed", [1, 4, 7, 8])
+def test_the_search_does_not_step_over_the_largest_evidence(seed):
+    """Spectra with a weak band on a baseline; the nearly constant model is far off."""
+    rng = np.random.default_rng(seed)
+    y, waves = rng.integers(0, 2, 1070), np.linspace(0.0, 1.0, 150)
+    heights = rng.normal(1.0, 0.3, (1070, 2))
+    weak = 0.05 * y + 0.03 * rng.normal(size=1070)
+    parts = np.c_[heights, weak, rng.normal(0.0, 0.5, 1070)]
+    widths = np.array([[0.01], [0.02], [0.005]])
+    bands = np.exp(-((waves - [[0.3], [0.6], [0.45]]) ** 2) / widths)
+    X = parts @ np.r_[bands, np.ones((1, 150))] + rng.normal(0.0, 0.01, (1070, 150))
+    model = LogisticNN().fit(X[:70], y[:70])
+    weaker = LogisticNN(0.1).fit(X[:70], y[:70])
+    reached = Posterior(weaker, X[:70], y[:70]).log_evidence
+    assert model.log_evidence_ > reached - 0.5
+    assert log_loss(y[70:], model.predict_proba(X[70:])) < 0.6
+
+
 def test_all_weights_held():
     signs = -np.sign(fit(LogisticNN(1e3), X[:, :2], Y).coef_[0]).astype(int)
     model = LogisticNN("auto", monotonic_cst=signs).fit(X[:, :2], Y)
