@@ -52,6 +52,7 @@ BAD_PARAMETERS = [
     ("n_init", 0),
     ("n_init", 1.5),
     ("n_jobs", "all"),
+    ("n_jobs", 0),
     ("early_stopping", "yes"),
     ("validation_fraction", 0.0),
     ("validation_fraction", 1.0),
