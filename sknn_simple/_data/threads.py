@@ -103,6 +103,12 @@ class Workers:
         self._helpers: list[threading.Thread] = []
         self._n_threads = n_threads
 
+    def restarted(self, n_threads: int) -> Self:
+        """Return the same object for another ``with``: what refers to it may last."""
+        self._tasks.put(None)  # Ctrl-C may have come before the end of `__exit__`
+        self._tasks, self._n_threads = SimpleQueue(), n_threads
+        return self
+
     def __enter__(self) -> Self:
         return self
 

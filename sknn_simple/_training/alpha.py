@@ -54,7 +54,7 @@ from sknn_simple._training.heuristics import (
 )
 from sknn_simple._training.problem import build_problem, make_row_blocks
 from sknn_simple._training.spec import TrainSpec
-from sknn_simple._training.train import Trained, train
+from sknn_simple._training.train import Problems, Trained, train
 
 # A fit, and whether a callback asks to end the search.
 _Result = tuple[Trained, bool]
@@ -65,6 +65,8 @@ class Fold(NamedTuple):
 
     data: TrainingSet
     validation: TrainingSet
+    # Of the fits of a search.
+    problems: Problems | None = None
 
 
 class Search(NamedTuple):
@@ -134,6 +136,7 @@ class FoldTraining(NamedTuple):
                 fold.validation,
                 self.start,
                 lambda problem, stopping: [stop],
+                problems=fold.problems,
             )
         except ENDINGS:
             stop.asked = True
@@ -313,7 +316,8 @@ class _ValidationPath:
         announce: Callable[[str], None],
     ) -> None:
         self.outcome = "lowest"
-        self._training, self._folds, self._n_jobs = training, folds, n_jobs
+        self._training, self._n_jobs = training, n_jobs
+        self._folds = [fold._replace(problems=Problems()) for fold in folds]
         self._announce = announce
         self._tried: dict[float, list[float]] = {}
         # The mean of J over the folds at the last alpha.

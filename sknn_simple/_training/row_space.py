@@ -177,7 +177,8 @@ class _RowSpace:
 
     def __init__(self, problem: TrainingProblem, rows: np.ndarray) -> None:
         self.problem = problem
-        X = problem.data.X[rows]
+        X = problem.data.X
+        X = X if len(rows) == X.shape[0] else X[rows]  # without a copy, if it can be
         self._X = X.tocsc() if sparse.issparse(X) else X
         self._unit = unit = _column_unit(problem)
         # Constant columns have unit 0, and no part in the penalty or in the outputs.

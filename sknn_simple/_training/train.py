@@ -5,7 +5,7 @@ processes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,32 +82,29 @@ def train(
     make_observers: MakeObservers = lambda problem, stopping: (),
     *,
     warm_start: bool = False,
+    problems: "Problems | None" = None,
 ) -> Trained:
     """Minimise J from one start.
 
     `start` are zeros or random numbers, in the coordinates u of the diagonal
     preconditioner. With `warm_start` they are the parameters for raw features of an
     earlier fit. Without early stopping the log-loss of the validation rows is computed
-    at the end.
+    at the end. Fits of the same rows that differ in alpha only may share `problems`,
+    one after the other.
     """
     if data.chunks is not None:
         return data.chunks.train(
             spec, data, validation, start, make_observers, warm_start=warm_start
         )
+    problems = problems or Problems()
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with (
         np.errstate(under="ignore"),
         limit_blas_threads as n_threads,
-        Workers(n_threads) as workers,
+        problems.workers.restarted(n_threads),
     ):
         evaluates = warm_start and not spec.iterates
-        is_linear = spec.network.is_linear
-        if not is_linear or few_distinct_rows(spec, data.X) is not None:
-            data = in_canonical_order(data)
-        problem = whole = build_problem(spec, data, workers)
-        spec = spec.finer(whole.offset)
-        if not evaluates:
-            spec, problem = in_row_space(spec, whole, workers)
+        spec, problem, whole = problems.of(spec, data, evaluates=evaluates)
         if problem is not whole and not (warm_start or spec.network.is_linear):
             start = start_in_row_space(whole, problem, start)
         theta, is_warm = first_theta(spec, problem, start, warm_start)
@@ -120,6 +117,46 @@ def train(
         if evaluates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained
+
+
+class Problems:
+    """The problems of fits of the same rows, one after the other.
+
+    In the space of the rows the first fit builds them, and the others change alpha.
+    With few columns they are built again: it takes little time, and keeping them would
+    keep the transformed features of all folds.
+    """
+
+    def __init__(self) -> None:
+        self.workers = Workers(1)
+        self._built: tuple[TrainSpec, TrainingProblem, TrainingProblem] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Threads and their buffers stay here: another process builds its own.
+        return Problems, ()
+
+    def of(
+        self, spec: TrainSpec, data: TrainingSet, *, evaluates: bool = False
+    ) -> tuple[TrainSpec, TrainingProblem, TrainingProblem]:
+        """Return spec and problem, and the problem over all columns.
+
+        They are in coordinates of the row space, if that is smaller, but not if a fit
+        only `evaluates` its start.
+        """
+        if self._built is not None:
+            alpha, (of_rows, problem, whole) = spec.alpha, self._built
+            others = problem.with_alpha(alpha), whole.with_alpha(alpha)
+            return of_rows._replace(alpha=alpha), *others
+        is_linear = spec.network.is_linear
+        if not is_linear or few_distinct_rows(spec, data.X) is not None:
+            data = in_canonical_order(data)
+        whole = build_problem(spec, data, self.workers)
+        spec, problem = spec.finer(whole.offset), whole
+        if not evaluates:
+            spec, problem = in_row_space(spec, whole, self.workers)
+        if problem is not whole:
+            self._built = spec, problem, whole
+        return spec, problem, whole
 
 
 def descend(

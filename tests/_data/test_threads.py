@@ -236,6 +236,20 @@ def test_run_works_on_as_many_threads_as_allowed(n_threads):
         workers.run(meet, n_threads)
 
 
+def test_workers_can_be_restarted_with_another_number_of_threads():
+    workers, before = Workers(1), set(threading.enumerate())
+    for n_threads in (2, 1, 3):
+        together = threading.Barrier(n_threads, timeout=PATIENCE)
+
+        def meet(_, together=together):
+            together.wait()
+
+        with workers.restarted(n_threads) as same:
+            assert same is workers
+            workers.run(meet, n_threads)
+        assert set(threading.enumerate()) == before
+
+
 def test_one_thread_means_the_calling_thread():
     threads = []
     with Workers(1) as workers:

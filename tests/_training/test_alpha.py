@@ -28,18 +28,27 @@ from sknn_simple._training.heuristics import (
     PATH_LENGTH,
     PATH_START,
 )
+from sknn_simple._training.problem import build_problem
 from sknn_simple._training.train import train
 
+# Rows, columns and classes.
+_FEW_COLUMNS = [
+    pytest.param((120, 6, 2), id="two classes"),
+    pytest.param((120, 6, 3), id="three classes"),
+]
+_FEW_ROWS = pytest.param((60, 120, 2), id="fewer rows than columns")
 
-@pytest.fixture(params=[2, 3], ids=["two classes", "three classes"])
+
+@pytest.fixture(params=_FEW_COLUMNS)
 def data(request, training_set):
     """A noisy table of few rows."""
+    n_rows, n_columns, n_classes = request.param
     return training_set(
         *make_classification(
-            120,
-            6,
+            n_rows,
+            n_columns,
             n_informative=4,
-            n_classes=request.param,
+            n_classes=n_classes,
             flip_y=0.3,
             random_state=0,
         )
@@ -201,6 +210,7 @@ def test_one_validation_set_ends_the_path_if_its_loss_hardly_falls(data, spec, s
     assert losses[:-1].min() - losses[-1] <= LEAST_FALL * losses[0]
 
 
+@pytest.mark.parametrize("data", [*_FEW_COLUMNS, _FEW_ROWS], indirect=True)
 def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start_of):
     folds = cross_validation_folds(spec, data, 3)
     found = search(data, folds)
@@ -210,6 +220,22 @@ def test_each_loss_is_that_of_a_fit_of_the_other_folds(data, spec, search, start
             as_strong = smoothed._replace(alpha=alpha)
             alone = train(as_strong, fold.data, fold.validation, start_of(spec))
             assert alone.held_out_loss == loss
+
+
+@pytest.mark.parametrize("data", [_FEW_ROWS], indirect=True)
+def test_a_search_in_the_space_of_the_rows_builds_each_problem_once(
+    data, spec, search, monkeypatch
+):
+    built = []
+
+    def build(spec, data, workers):
+        built.append(data)
+        return build_problem(spec, data, workers)
+
+    monkeypatch.setattr("sknn_simple._training.train.build_problem", build)
+    found = search(data, cross_validation_folds(spec, data, 3))
+    assert len(found.tried) > 1
+    assert len(built) == 3
 
 
 def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sknn_simple._data.row_blocks import DEFAULT_SIZES
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._training.heuristics import LARGEST_LOSS
-from sknn_simple._training.train import train
+from sknn_simple._training.train import Problems, train
 
 BOUNDED = [name for name, row in SOLVERS.items() if row.bounds]
 
@@ -274,3 +274,10 @@ def test_a_held_out_row_counts_at_most_the_largest_loss(value, dtype, data, fit,
     assert 1.0 < alone <= 1.00001 * LARGEST_LOSS
     # Units of tanh saturate: their outputs have a limit.
     assert not spec.network.is_linear or alone == pytest.approx(LARGEST_LOSS)
+
+
+def test_problems_are_built_again_in_another_process(data, spec):
+    problems = Problems()
+    problems.of(spec, data)
+    again = pickle.loads(pickle.dumps(problems))
+    assert again.of(spec, data)[1] is not problems.of(spec, data)[1]
