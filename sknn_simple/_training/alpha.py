@@ -347,7 +347,7 @@ class _ValidationPath:
         A fall counts if it is larger than its error, from the standard error of the
         differences, fold by fold, or if it is large; but not if it is small compared
         with `of_shares`, the loss of the class shares. While all losses are equal the
-        weights are still 0. If the loss has fallen little, the path goes on for several
+        weights are still 0. If little has been learned, the path goes on for several
         alphas without a fall: before a network learns what no column tells alone, it
         first overfits. While the held-out loss is below J of the training rows, the
         penalty costs more than overfitting: after a line a network may learn a curve.
@@ -357,8 +357,8 @@ class _ValidationPath:
         least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
         if np.ptp(means) <= least:
             return False
-        fell_little = means.min() > (1.0 - LITTLE_FALL) * means[0]
-        last = ALPHAS_WITHOUT_FALL if fell_little else 1
+        learned_little = means.min() > (1.0 - LITTLE_FALL) * of_shares
+        last = ALPHAS_WITHOUT_FALL if learned_little else 1
         if len(means) <= last or means[-1] < self._objective:
             return False
         before, now = np.argmin(means[:-last]), np.argmin(means)

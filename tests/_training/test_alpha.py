@@ -145,7 +145,9 @@ def of_shares(data):
             [0.7] * (ALPHAS_WITHOUT_FALL + 3) + [0.6, 0.4, 0.5],
             ALPHAS_WITHOUT_FALL + 6,
         ),
-        # The first alpha has learned nearly all.
+        # The first alpha has learned little, or enough, or nearly all.
+        (0.95, [1.0, 1.1, 1.2, 1.3], 4),
+        (0.85, [1.0, 1.1], 2),
         (0.1, [1.0, 0.5, 0.41], 3),
         (0.2, [1.0, 0.5, 0.41, 0.4], 4),
     ],
