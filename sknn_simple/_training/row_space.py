@@ -32,11 +32,11 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._data.features import Features, equal_rows
+from sknn_simple._data.row_blocks import DEFAULT_SIZES
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
-    ARRAY_BYTES,
     NO_CURVATURE,
     ROW_SPACE_ROWS,
     ROW_SPACE_SPREAD,
@@ -196,9 +196,12 @@ class _RowSpace:
         self._inverted = vectors / root
 
     def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield the columns of Z in blocks: Z may be much larger than sparse X."""
+        """Yield the columns of Z in blocks that fit the cache.
+
+        Z may be much larger than sparse X, and is transformed in several passes.
+        """
         n_rows, n_columns = self._X.shape
-        step = max(1, ARRAY_BYTES // (8 * n_rows))
+        step = max(1, int(DEFAULT_SIZES.block_bytes) // (8 * n_rows))
         transform = self.problem.transform
         for start in range(0, n_columns, step):
             part = slice(start, start + step)
