@@ -266,18 +266,69 @@ class OnChunks(BaseNN):
             vars(local).pop("feature_names_in_", None)
         return local
 
-    # Each is documented where the plain estimator defines it.
-
     def predict(self, X: Any) -> Any:
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        y : dask array or series, or ndarray, of shape (n_samples,) or \
+                (n_samples, n_labels)
+            Class labels; for a multilabel target zeros and ones. Lazy if X is.
+        """
         return self._predict_anywhere("predict", X)
 
     def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        probability : dask array or dataframe, or ndarray, of shape \
+                (n_samples, n_classes)
+            In the order of ``classes_``, which name the columns of a dataframe. Lazy if
+            X is.
+        """
         return self._predict_anywhere("predict_proba", X)
 
     def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        log_probability : dask array or dataframe, or ndarray, of shape \
+                (n_samples, n_classes)
+            In the order of ``classes_``. Lazy if X is.
+        """
         return self._predict_anywhere("predict_log_proba", X)
 
     def decision_function(self, X: Any) -> Any:
+        """Return the raw outputs of the network.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        raw : dask array, series or dataframe, or ndarray, of shape (n_samples,) or \
+                (n_samples, n_outputs)
+            As for the plain estimator. Lazy if X is.
+        """
         return self._predict_anywhere("decision_function", X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

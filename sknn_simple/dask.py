@@ -65,10 +65,6 @@ class DaskLogisticNN(OnChunks, LogisticNN):
 
     Notes
     -----
-    Predictions for a Dask array are lazy Dask arrays in its chunks. Predictions for a
-    Dask dataframe are lazy Dask dataframes or series with its index. Rows in memory are
-    predicted as by the plain estimator.
-
     The bits of a fit depend on the chunks of X, not on the number of workers, nor on
     whether a worker died meanwhile.
 
@@ -134,6 +130,19 @@ class Transforming(OnChunks):
     """
 
     def transform(self, X: Any) -> Any:
+        """Return the activations of the hidden layer.
+
+        Parameters
+        ----------
+        X : dask array or dataframe, or as for the plain estimator
+            Features.
+
+        Returns
+        -------
+        A : dask array or dataframe, or ndarray, of shape \
+                (n_samples, hidden_layer_size)
+            φ(X W₁ + b₁), in the precision of X. Lazy if X is.
+        """
         return self._predict_anywhere("transform", X)
 
 
@@ -178,12 +187,6 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     sknn_simple.OneHiddenMLP : The same model for rows in memory.
     sklearn.neural_network.MLPClassifier : Learns batch by batch, with ``partial_fit``.
     DaskLogisticNN : Logistic and softmax regression for Dask collections.
-
-    Notes
-    -----
-    Predictions for a Dask array are lazy Dask arrays in its chunks. Predictions for a
-    Dask dataframe are lazy Dask dataframes or series with its index. Rows in memory are
-    predicted as by the plain estimator.
 
     Examples
     --------
