@@ -192,9 +192,8 @@ def draw(wanted: float, n_rows: int, counts: np.ndarray, least: int) -> Draw:
     """Return what draws about `wanted` rows, but about `least` of each rare class.
 
     `counts` are the rows of each class, or of each label's two values. A class is rare
-    if its share of the sample would be less than twice as many rows. If
-    many classes are rare, fewer rows are drawn: besides their share, at most half of
-    those wanted.
+    if its share of the sample would be less than twice as many rows. If many classes
+    are rare, fewer rows are drawn: besides their share, at most half of those wanted.
     """
     counts, fraction = counts.reshape(-1), wanted / n_rows
     is_rare = fraction * counts < 2 * least

@@ -165,7 +165,7 @@ class _Run:
         value, norm = self._measure(u)
         target = self._criteria.threshold([*self._history.values[:1], value])
         self.u = u.copy()
-        self._history.add(self._problem.theta(u), value, norm, target)
+        self._history.add(self.theta, value, norm, target)
         self._decide()
 
     def _measure(self, u: np.ndarray) -> tuple[float, float]:
@@ -180,7 +180,7 @@ class _Run:
             history.values, history.grad_norm, history.rejected, history.asked_to_stop
         )
         if self.outcome is None:
-            history.begin_iteration(self._problem.theta(self.u))
+            history.begin_iteration(self.theta)
 
     def _call_scipy(self, solver: Solver) -> None:
         problem = self._problem

@@ -104,8 +104,9 @@ class PreconditionedProblem:
 
     def theta(self, u: np.ndarray) -> np.ndarray:
         """Return T u, computed at most once for a point that was evaluated."""
-        known = self._known(u.tobytes())
-        return self._to_theta(u, u.tobytes()) if known is None else known.theta
+        asked = u.tobytes()
+        known = self._known(asked)
+        return self._to_theta(u, asked) if known is None else known.theta
 
     def _to_theta(self, u: np.ndarray, asked: bytes) -> np.ndarray:
         place, theta = self._start
