@@ -126,13 +126,13 @@ def test_max_iter_counts_all_rounds(solver, max_iter):
     assert np.isfinite([model.alpha_, model.log_evidence_, model.n_effective_]).all()
 
 
-def assert_is_a_model_of_its_alpha(model):
+def assert_is_a_model_of_its_alpha(model, y=Y):
     """J of the parameters at alpha_ is the last value that was recorded."""
     assert len(model.loss_curve_) == model.n_iter_ + 1
     assert np.isfinite(model.log_evidence_)
     raw = model.decision_function(X)
     penalty = 0.5 * model.alpha_ * (model.coef_**2 @ X.var(axis=0)).item()
-    J = (np.logaddexp(0.0, -(2 * Y - 1) * raw).sum() + penalty) / len(Y)
+    J = (np.logaddexp(0.0, -(2 * y - 1) * raw).sum() + penalty) / len(y)
     assert_allclose(model.loss_, J, rtol=1e-9)
 
 
@@ -214,3 +214,38 @@ def test_a_search_that_max_iter_ends_says_so(solver):
         # It names the gradient only if that is too large.
         assert ("tol" in text) == (model.grad_norm_ > model.tol * min(1, model.loss_))
         assert_is_a_model_of_its_alpha(model)
+
+
+# A second search, from the weakest penalty --------------------------------------------
+
+
+@each_solver
+def test_an_end_in_the_second_search_keeps_the_model_of_the_first(solver):
+    """It had the weakest penalty, whose evidence is far less."""
+    noise = np.random.RandomState(0).randint(0, 2, size=len(Y))
+    whole = LogisticNN("auto", solver=solver).fit(X, noise)
+    alphas = whole.evidence_path_["alpha"]
+    assert alphas[1:].min() < 1e-3 < whole.alpha_
+    n_rounds = set()
+    for at in range(1, whole.n_iter_):
+        model = LogisticNN("auto", solver=solver, max_iter=at)
+        with pytest.warns(ConvergenceWarning, match="search for alpha did not end"):
+            model.fit(X, noise)
+        path = model.evidence_path_
+        if path["alpha"].min() < 1e-3:
+            assert model.alpha_ == whole.alpha_
+            assert_allclose(model.log_evidence_, path["log_evidence"].max(), rtol=1e-6)
+        assert model.n_iter_ == at
+        assert_is_a_model_of_its_alpha(model, noise)
+        n_rounds.add(len(path["alpha"]))
+    assert len(n_rounds) > 3
+
+
+def test_the_second_search_ends_on_columns_that_are_nearly_the_same():
+    """L-BFGS took all iterations for it, with a preconditioner of the first search."""
+    rng = np.random.RandomState(0)
+    tails = rng.standard_cauchy(size=(60, 20))
+    columns = np.hstack([tails, tails[:, :5] + 1e-3 * rng.standard_normal((60, 5))])
+    model = fit(AUTO, columns, rng.randint(0, 7, size=60))
+    assert model.converged_
+    assert model.evidence_path_["alpha"].min() < 1e-3 < model.alpha_

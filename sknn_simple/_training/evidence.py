@@ -83,7 +83,7 @@ from sknn_simple._training.laplace import (
     log_determinant,
 )
 from sknn_simple._training.phases import run_phases
-from sknn_simple._training.plan import SolvePlan, plan_round
+from sknn_simple._training.plan import SolvePlan, plan_round, plan_solve
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
 
@@ -125,7 +125,8 @@ def minimize_by_evidence(
 
     `plan` and `theta` are those of the first round, for the alpha of the spec. After
     Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
-    that was reached is returned.
+    that was reached is returned, or the end of a first search if its evidence is
+    larger.
 
     The evidence may have two maxima: with a value that is far from all others, the
     search from a strong penalty ends at a model that is nearly constant. If the
@@ -142,16 +143,24 @@ def minimize_by_evidence(
     if found.log_evidence > of_shares + LITTLE_EVIDENCE:
         return first
     history.announce("hardly better than the class shares: a second search")
+    value, norm = history.values[-1], history.grad_norm
     weakest = data.mean_weight * alpha_bounds(data.counted_rows, spec.alpha_unit)[0]
-    second = _again(spec, first, plan, weakest, history, found.path)
-    other = second.evidence
-    if other is None or not other.is_chosen:
-        return second
-    if other.log_evidence > found.log_evidence:
-        return second
-    alpha = first.problem.alpha
-    path = tuple(each for each in other.path if each[0] != alpha)  # measured again
-    return _again(spec, second, plan, alpha, history, path)
+    last = _again(spec, first, plan, weakest, history, found.path)
+    path, other = found.path, last.evidence
+    if other is not None:
+        path = other.path
+        if other.log_evidence > found.log_evidence:
+            return last
+        if other.is_chosen:
+            alpha = first.problem.alpha
+            others = tuple(each for each in path if each[0] != alpha)  # measured again
+            last = _again(spec, last, plan, alpha, history, others)
+    if last.evidence is not None and last.evidence.is_chosen:
+        return last
+    # The end came early: the model of the first search is the best so far.
+    history.restate(value, norm)
+    evidence = found._replace(path=path, is_chosen=False)
+    return first._replace(outcome=last.outcome, evidence=evidence)
 
 
 def _again(
@@ -162,10 +171,15 @@ def _again(
     history: History,
     path: Path,
 ) -> Round:
-    """Search from another alpha, and from the weights of the last search."""
-    problem, next_round = last.problem.with_alpha(alpha), plan.next_round or plan_round
-    plan = next_round(spec, problem, plan.solver, None)
-    spec = spec._replace(alpha=alpha)
+    """Search from another alpha, and from the weights of the last search.
+
+    They may be far from the minimum: the phases are those of a new fit.
+    """
+    problem, spec = last.problem.with_alpha(alpha), spec._replace(alpha=alpha)
+    if plan.next_round is None:
+        plan = plan_solve(spec, problem, last.theta)
+    else:
+        plan = plan.next_round(spec, problem, plan.solver, None)
     return _rounds(spec, problem, plan, last.theta, history, path)
 
 
