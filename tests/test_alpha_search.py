@@ -125,6 +125,14 @@ def test_parity_is_learned_though_the_loss_rises_first():
     assert log_loss(y[300:], model.predict_proba(X[300:])) < 0.05
 
 
+@pytest.mark.parametrize("seed", [2, 4])
+def test_a_chessboard_is_learned_though_the_first_networks_are_constant(seed):
+    X = np.random.default_rng(seed).uniform(0.0, 4.0, (1300, 2))
+    y = X.astype(int).sum(axis=1) % 2
+    model = OneHiddenMLP(random_state=0).fit(X[:300], y[:300])
+    assert log_loss(y[300:], model.predict_proba(X[300:])) < 0.4
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_curve_is_learned_after_a_line(seed):
     """The loss hardly falls from one alpha to the next in between."""

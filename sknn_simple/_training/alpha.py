@@ -348,9 +348,10 @@ class _ValidationPath:
         differences, fold by fold, or if it is large; but not if it is small compared
         with `of_shares`, the loss of the class shares. While all losses are equal the
         weights are still 0. If little has been learned, the path goes on for several
-        alphas without a fall: before a network learns what no column tells alone, it
-        first overfits. While the held-out loss is below J of the training rows, the
-        penalty costs more than overfitting: after a line a network may learn a curve.
+        alphas after that without a fall: before a network learns what no column tells
+        alone, it first overfits. While the held-out loss is below J of the training
+        rows, the penalty costs more than overfitting: after a line a network may learn
+        a curve.
         """
         losses = list(self._tried.values())
         means = np.mean(losses, axis=1)
@@ -359,7 +360,8 @@ class _ValidationPath:
             return False
         learned_little = means.min() > (1.0 - LITTLE_FALL) * of_shares
         last = ALPHAS_WITHOUT_FALL if learned_little else 1
-        if len(means) <= last or means[-1] < self._objective:
+        n_equal = sum(np.ptp(means[: k + 1]) <= least for k in range(len(means)))
+        if len(means) - n_equal < last or means[-1] < self._objective:
             return False
         before, now = np.argmin(means[:-last]), np.argmin(means)
         falls = np.subtract(losses[before], losses[now])

@@ -145,6 +145,7 @@ def of_shares(data):
             [0.7] * (ALPHAS_WITHOUT_FALL + 3) + [0.6, 0.4, 0.5],
             ALPHAS_WITHOUT_FALL + 6,
         ),
+        (1.0, [0.7, 0.7, 0.72, 0.71, 0.15, 0.05, 0.046], 7),
         # The first alpha has learned little, or enough, or nearly all.
         (0.95, [1.0, 1.1, 1.2, 1.3], 4),
         (0.85, [1.0, 1.1], 2),
