@@ -59,7 +59,7 @@ _ROUNDED = "_data.features.FeatureTransform._rounded"
 LEVERAGE = {
     "even sample": patched(_REPRESENTS, lambda *_: True),
     # One row has not every class: the subsample gives a start only.
-    "start only": patched(_BY_LEVERAGE, lambda n, spec, p: p.data.rows([0])),
+    "start only": patched(_BY_LEVERAGE, lambda n, p: p.data.rows([0])),
 }
 LBFGS = {f"{count} pairs": stored_pairs(count) for count in (20, 40, 80)}
 LBFGS["usual scaling"] = patched("_optim.lbfgs._SCALING_EXPONENT", 0.0)

@@ -25,7 +25,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import is_linear
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.objective import Objective
-from sknn_simple._optim.bounds import sign_bounds, within
+from sknn_simple._optim.bounds import within
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
@@ -91,34 +91,28 @@ class ChunkedRows:
         with np.errstate(under="ignore"):
             if warm_start or not spec.iterates:
                 problem = self._problem(spec, data)
-                theta, _ = first_theta(spec, problem, start, warm_start)
+                theta, _ = first_theta(problem, start, warm_start)
             else:
                 spec, raw = _from_sample(spec, data, start)
                 problem = self._problem(spec, data)
-                theta = within(problem.from_raw(raw), sign_bounds(spec.signs))
+                theta = within(problem.from_raw(raw), problem.bounds)
                 criteria = spec.criteria._replace(past_plateau=True)
                 spec = spec._replace(criteria=criteria)
-            spec = spec.finer(problem.offset)
-            plan = plan_chunks(spec, problem, theta)
+            problem = problem._replace(spec=spec.finer(problem.offset))
+            plan = plan_chunks(problem, theta)
             trained = descend(
-                spec,
-                problem,
-                plan,
-                theta,
-                validation,
-                make_observers,
-                whole=problem,
+                problem, plan, theta, validation, make_observers, whole=problem
             )
         if warm_start and not spec.iterates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained
 
     def objective(
-        self, spec: TrainSpec, problem: TrainingProblem, exact: FeatureTransform | None
+        self, problem: TrainingProblem, exact: FeatureTransform | None
     ) -> Objective:
         """Return the loss over these rows as a function of the problem's θ."""
-        root = np.zeros(problem.objective.size)
-        return self._over(spec, problem.data, exact, problem.objective.folded, root)
+        parts = exact, problem.objective.folded, np.zeros(problem.objective.size)
+        return self._over(problem.spec, problem.data, *parts)
 
     def _problem(self, spec: TrainSpec, data: TrainingSet) -> TrainingProblem:
         assert self.columns is not None
@@ -159,22 +153,19 @@ def _from_sample(
     return spec, trained.parameters
 
 
-def plan_chunks(
-    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
-) -> SolvePlan:
+def plan_chunks(problem: TrainingProblem, start: np.ndarray) -> SolvePlan:
     """Choose the solver and the phases over chunks."""
-    if not spec.network.is_linear or spec.is_bounded:
-        return plan_solve(spec, problem, start)
-    return _plan_linear(spec, problem, spec.solver)
+    spec = problem.spec
+    if not spec.network.is_linear or problem.bounds is not None:
+        return plan_solve(problem, start)
+    return _plan_linear(problem, spec.solver)
 
 
 def _plan_linear(
-    spec: TrainSpec,
-    problem: TrainingProblem,
-    solver: str,
-    hessian: np.ndarray | None = None,
+    problem: TrainingProblem, solver: str, hessian: np.ndarray | None = None
 ) -> SolvePlan:
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
+    spec = problem.spec
     J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
     sample = problem.data.in_memory()
     if solver == "auto":
@@ -183,22 +174,23 @@ def _plan_linear(
     exact = Phase(lambda: J, lambda _: problem.diagonal, spec.criteria)
     phases = [exact]
     if not SOLVERS[solver].needs_matrix:
-        by_sample = exact._replace(precondition=_by_sample(spec, problem, hessian))
+        by_sample = exact._replace(precondition=_by_sample(problem, hessian))
         phases = [by_sample]
         if shape.n_params <= thresholds.subsample_params:
             few = spec.criteria.until(thresholds.first_renewal)
             first = by_sample._replace(criteria=few)
             by_all_rows = partial(hessian_preconditioner, J, problem.diagonal)
             phases = [first, exact._replace(precondition=by_all_rows)]
-            if hessian is None and not resembles(spec, sample, problem):
+            if hessian is None and not resembles(sample, problem):
                 phases = phases[1:]
     return SolvePlan(solver, phases, next_round=_plan_linear)
 
 
 def _by_sample(
-    spec: TrainSpec, problem: TrainingProblem, hessian: np.ndarray | None
+    problem: TrainingProblem, hessian: np.ndarray | None
 ) -> Callable[[np.ndarray], Preconditioner | None]:
     """Return what preconditions with the sample's Hessian, or with a known one."""
+    spec = problem.spec
     J, diagonal, sample = problem.linear, problem.diagonal, problem.data.in_memory()
     parts = problem.explicit, J.folded, J.penalty_root
     shape = problem.shape._replace(n_rows=sample.n_rows)

@@ -15,7 +15,6 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._training.problem import TrainingProblem, objective_over
-from sknn_simple._training.spec import TrainSpec
 
 
 class EarlyStopping(Observer):
@@ -47,28 +46,26 @@ class EarlyStopping(Observer):
 
 
 def early_stopping(
-    spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet | None
+    problem: TrainingProblem, validation: TrainingSet | None
 ) -> EarlyStopping | None:
     """Return the observer of the validation set; None without a validation set."""
-    if validation is None or spec.patience is None:
+    patience = problem.spec.patience
+    if validation is None or patience is None:
         return None
-    J = validation_objective(spec, problem, validation)
-    return EarlyStopping(J.value, spec.patience)
+    return EarlyStopping(validation_objective(problem, validation).value, patience)
 
 
 def validation_objective(
-    spec: TrainSpec, problem: TrainingProblem, validation: TrainingSet
+    problem: TrainingProblem, validation: TrainingSet
 ) -> Objective:
     """Return the log-loss of validation rows as a function of θ."""
-    # In the space of the rows the spec is of another network.
-    spec = spec._replace(network=problem.objective.network)
     exact = problem.explicit and problem.explicit.without_rounding()
     if validation.chunks is not None:
-        return validation.chunks.objective(spec, problem, exact)
+        return validation.chunks.objective(problem, exact)
     X = validation.X.astype(problem.data.X.dtype, copy=False)
     J, rows = problem.objective, validation._replace(X=X)
-    without_penalty = np.zeros(J.size)
-    return objective_over(spec, rows, J.workers, exact, J.folded, without_penalty)
+    parts = exact, J.folded, np.zeros(J.size)  # without a penalty
+    return objective_over(problem.spec, rows, J.workers, *parts)
 
 
 def split(

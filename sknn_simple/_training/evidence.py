@@ -63,7 +63,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._optim.bounds import Bounds, sign_bounds, within
+from sknn_simple._optim.bounds import within
 from sknn_simple._optim.history import History
 from sknn_simple._optim.stopping import ENDED, ENDINGS, EvaluationLost, ended_by
 from sknn_simple._training.heuristics import (
@@ -115,18 +115,13 @@ class Round(NamedTuple):
 
 
 def minimize_by_evidence(
-    spec: TrainSpec,
-    problem: TrainingProblem,
-    plan: SolvePlan,
-    theta: np.ndarray,
-    history: History,
+    problem: TrainingProblem, plan: SolvePlan, theta: np.ndarray, history: History
 ) -> Round:
     """Minimise J for the alpha that the evidence chooses.
 
-    `plan` and `theta` are those of the first round, for the alpha of the spec. After
-    Ctrl-C (KeyboardInterrupt) or the request of an observer to stop, the last point
-    that was reached is returned, or the end of a first search if its evidence is
-    larger.
+    `problem`, `plan` and `theta` are those of the first round. After Ctrl-C
+    (KeyboardInterrupt) or the request of an observer to stop, the last point that was
+    reached is returned, or the end of a first search if its evidence is larger.
 
     The evidence may have two maxima: with a value that is far from all others, the
     search from a strong penalty ends at a model that is nearly constant. If the
@@ -135,7 +130,7 @@ def minimize_by_evidence(
     deviations among 300 rows: log-loss 0.47 instead of 0.70. Noise takes twice as long,
     with the same alpha.
     """
-    first = _rounds(spec, problem, plan, theta, history, ())
+    first = _rounds(problem, plan, theta, history, ())
     data, found = problem.data, first.evidence
     if found is None or not found.is_chosen:
         return first
@@ -144,8 +139,9 @@ def minimize_by_evidence(
         return first
     history.announce("hardly better than the class shares: a second search")
     value, norm = history.values[-1], history.grad_norm
-    weakest = data.mean_weight * alpha_bounds(data.counted_rows, spec.alpha_unit)[0]
-    last = _again(spec, first, plan, weakest, history, found.path)
+    unit = problem.spec.alpha_unit
+    weakest = data.mean_weight * alpha_bounds(data.counted_rows, unit)[0]
+    last = _again(first, plan, weakest, history, found.path)
     path, other = found.path, last.evidence
     if other is not None:
         path = other.path
@@ -154,7 +150,7 @@ def minimize_by_evidence(
         if other.is_chosen:
             alpha = first.problem.alpha
             others = tuple(each for each in path if each[0] != alpha)  # measured again
-            last = _again(spec, last, plan, alpha, history, others)
+            last = _again(last, plan, alpha, history, others)
     if last.evidence is not None and last.evidence.is_chosen:
         return last
     # The end came early: the model of the first search is the best so far.
@@ -164,46 +160,40 @@ def minimize_by_evidence(
 
 
 def _again(
-    spec: TrainSpec,
-    last: Round,
-    plan: SolvePlan,
-    alpha: float,
-    history: History,
-    path: Path,
+    last: Round, plan: SolvePlan, alpha: float, history: History, path: Path
 ) -> Round:
     """Search from another alpha, and from the weights of the last search.
 
     They may be far from the minimum: the phases are those of a new fit.
     """
-    problem, spec = last.problem.with_alpha(alpha), spec._replace(alpha=alpha)
+    problem = last.problem.with_alpha(alpha)
     if plan.next_round is None:
-        plan = plan_solve(spec, problem, last.theta)
+        plan = plan_solve(problem, last.theta)
     else:
-        plan = plan.next_round(spec, problem, plan.solver, None)
-    return _rounds(spec, problem, plan, last.theta, history, path)
+        plan = plan.next_round(problem, plan.solver, None)
+    return _rounds(problem, plan, last.theta, history, path)
 
 
 def _rounds(
-    spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
     theta: np.ndarray,
     history: History,
     path: Path,
 ) -> Round:
-    """Search from the alpha of the spec; `path` has the rounds of earlier searches."""
-    bounds, found, posterior = sign_bounds(spec.signs), None, None
+    """Search from a problem's alpha; `path` has the rounds of earlier searches."""
+    found, posterior = None, None
     # Rounding of the mean weight must not make two values of one alpha.
-    alpha = float(f"{spec.alpha / problem.data.mean_weight:.12g}")
-    search = _AlphaRoot(problem.data, spec.alpha_unit)
+    alpha = float(f"{problem.alpha / problem.data.mean_weight:.12g}")
+    search = _AlphaRoot(problem.data, problem.spec.alpha_unit)
     history.announce(_named(problem))
     while True:
         before = history.values.copy()
-        theta, outcome = run_phases(plan, problem.diagonal, bounds, theta, history)
+        theta, outcome = run_phases(plan, problem, theta, history)
         if found is not None and outcome in ENDED and history.values == before:
             return found._replace(outcome=outcome)  # J was not yet evaluated
         try:
-            outcome, posterior = _approximated(spec, problem, theta, outcome, posterior)
+            outcome, posterior = _approximated(problem, theta, outcome, posterior)
         except EvaluationLost:
             return Round(problem, theta, "lost")
         path = (*path, (problem.alpha, posterior.log_evidence(alpha)))
@@ -212,16 +202,16 @@ def _rounds(
         if outcome in ENDED | {"observer", "max_iter"}:
             return found
         try:
-            growth = _growth(spec, problem, posterior, alpha)
+            growth = _growth(problem, posterior, alpha)
             proposed = search.next_alpha(alpha, posterior, growth)
             if proposed == alpha:
                 history.announce(f"{_named(problem)} is chosen")
                 return found._replace(evidence=evidence._replace(is_chosen=True))
-            if outcome := _asked_to_end(spec, history):
+            if outcome := _asked_to_end(problem.spec, history):
                 return found._replace(outcome=outcome)
             alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
-            theta, plan = _next_round(spec, problem, plan, posterior, alpha, history)
+            theta, plan = _next_round(problem, plan, posterior, alpha, history)
         except ENDINGS as error:
             return found._replace(outcome=ended_by(error))
 
@@ -234,7 +224,6 @@ def _asked_to_end(spec: TrainSpec, history: History) -> str:
 
 
 def _next_round(
-    spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
     posterior: Laplace,
@@ -244,9 +233,9 @@ def _next_round(
     """Return the start and the plan for the next alpha."""
     history.announce(_named(problem))
     history.begin_step(posterior.theta)
-    theta = _newton_step(problem, posterior, alpha, sign_bounds(spec.signs))
+    theta = _newton_step(problem, posterior, alpha)
     next_round = plan.next_round or plan_round
-    return theta, next_round(spec, problem, plan.solver, posterior.hessian)
+    return theta, next_round(problem, plan.solver, posterior.hessian)
 
 
 class _AlphaRoot:
@@ -315,24 +304,18 @@ def _named(problem: TrainingProblem) -> str:
 
 
 def _approximated(
-    spec: TrainSpec,
-    problem: TrainingProblem,
-    theta: np.ndarray,
-    outcome: str,
-    last: Laplace | None,
+    problem: TrainingProblem, theta: np.ndarray, outcome: str, last: Laplace | None
 ) -> tuple[str, Laplace]:
     """Return the outcome and the approximation, also if Ctrl-C comes meanwhile."""
     try:
-        return outcome, _posterior(spec, problem, theta, last)
+        return outcome, _posterior(problem, theta, last)
     except KeyboardInterrupt:
-        return "interrupted", _posterior(spec, problem, theta, last)
+        return "interrupted", _posterior(problem, theta, last)
 
 
-def _likelihood(
-    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray
-) -> Likelihood:
+def _likelihood(problem: TrainingProblem, theta: np.ndarray) -> Likelihood:
     """Return the likelihood; weights that a bound holds at 0 are out."""
-    J = problem.linear
+    J, spec = problem.linear, problem.spec
     held = (spec.signs != 0.0) & (theta == 0.0)
     return Likelihood(
         J.over(J.blocks, np.zeros(J.size)),
@@ -343,12 +326,12 @@ def _likelihood(
 
 
 def _posterior(
-    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray, last: Laplace | None
+    problem: TrainingProblem, theta: np.ndarray, last: Laplace | None
 ) -> Laplace:
     """Return the Laplace approximation; the last Hessian is used again if it may be."""
     same = last is not None and _same_outputs(last, theta - last.theta)
     known = last.hessian if last is not None and same else None
-    return laplace(_likelihood(spec, problem, theta), theta, hessian=known)
+    return laplace(_likelihood(problem, theta), theta, hessian=known)
 
 
 def _same_outputs(posterior: Laplace, step: np.ndarray) -> bool:
@@ -365,9 +348,7 @@ def _same_outputs(posterior: Laplace, step: np.ndarray) -> bool:
     return bool(change < SAME_OUTPUTS * hessian.diagonal().mean())
 
 
-def _growth(
-    spec: TrainSpec, problem: TrainingProblem, posterior: Laplace, alpha: float
-) -> float:
+def _growth(problem: TrainingProblem, posterior: Laplace, alpha: float) -> float:
     """Return κ: how log|H + α R| changes with log α because the minimum moves."""
     step = posterior.mode(alpha * np.exp(CLOSE)) - posterior.mode(alpha)
     # Extreme raw columns, of 1e90, may overflow.
@@ -375,7 +356,7 @@ def _growth(
         if _same_outputs(posterior, step / CLOSE):
             return 0.0
         ahead = posterior.theta + step
-        volume = log_determinant(_likelihood(spec, problem, ahead), ahead, alpha)
+        volume = log_determinant(_likelihood(problem, ahead), ahead, alpha)
         change = volume - posterior.log_determinant(alpha)
     return change / CLOSE if np.isfinite(change) else 0.0
 
@@ -394,11 +375,12 @@ def _without_shift(problem: TrainingProblem, theta: np.ndarray) -> np.ndarray:
 
 
 def _newton_step(
-    problem: TrainingProblem, posterior: Laplace, alpha: float, bounds: Bounds | None
+    problem: TrainingProblem, posterior: Laplace, alpha: float
 ) -> np.ndarray:
     """Return θ after a Newton step for another alpha, but θ itself if J would rise."""
     J, total, theta = problem.objective, problem.data.counted_rows, posterior.theta
-    step = _without_shift(problem, within(posterior.mode(alpha), bounds))
+    step = within(posterior.mode(alpha), problem.bounds)
+    step = _without_shift(problem, step)
     rooted = J.penalty_root * theta
     value = posterior.loss / total + 0.5 * float(rooted @ rooted)
     return theta if (1.0 + SAME_VALUE) * value < J.value(step) else step

@@ -2,26 +2,18 @@
 
 import numpy as np
 
-from sknn_simple._optim.bounds import Bounds
 from sknn_simple._optim.history import History
 from sknn_simple._optim.minimize import minimize
 from sknn_simple._optim.stopping import ENDINGS, ended_by
 from sknn_simple._training.plan import SolvePlan
-from sknn_simple._training.preconditioners import DiagonalPreconditioner
+from sknn_simple._training.problem import TrainingProblem
 
 
 def run_phases(
-    plan: SolvePlan,
-    diagonal: DiagonalPreconditioner,
-    bounds: Bounds | None,
-    theta: np.ndarray,
-    history: History,
+    plan: SolvePlan, problem: TrainingProblem, theta: np.ndarray, history: History
 ) -> tuple[np.ndarray, str]:
-    """Minimise J phase by phase from θ; return the last θ and the outcome.
-
-    `diagonal` is the preconditioner until a phase brings another one.
-    """
-    preconditioner, outcome = diagonal, "interrupted"
+    """Minimise J phase by phase from θ; return the last θ and the outcome."""
+    preconditioner, outcome = problem.diagonal, "interrupted"
     for phase in plan.phases:
         try:
             preconditioner = phase.precondition(theta) or preconditioner
@@ -36,7 +28,7 @@ def run_phases(
             phase.criteria,
             history,
             solver=phase.solver or plan.solver,
-            bounds=bounds,
+            bounds=problem.bounds,
         )
         if outcome not in phase.continue_after:
             break

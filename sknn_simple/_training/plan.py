@@ -67,42 +67,36 @@ class SolvePlan(NamedTuple):
     next_round: Callable[..., "SolvePlan"] | None = None
 
 
-def plan_solve(
-    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
-) -> SolvePlan:
+def plan_solve(problem: TrainingProblem, start: np.ndarray) -> SolvePlan:
     """Choose solver and phases for a problem and an initial θ."""
-    if spec.network.is_linear and not spec.is_bounded:
-        plan = _plan_linear(spec, problem)
-    else:
-        phases = [*_float32_phase(spec, problem, start), _exact_phase(spec, problem)]
-        phases = _ended_in_float64(spec, problem, phases)
-        plan = SolvePlan(_asked_or(spec, "lbfgs"), phases)
-    return plan
+    spec = problem.spec
+    if spec.network.is_linear and problem.bounds is None:
+        return _plan_linear(problem)
+    phases = [*_float32_phase(problem, start), _exact_phase(problem)]
+    return SolvePlan(_asked_or(spec, "lbfgs"), _ended_in_float64(problem, phases))
 
 
-def _ended_in_float64(
-    spec: TrainSpec, problem: TrainingProblem, phases: list[Phase]
-) -> list[Phase]:
+def _ended_in_float64(problem: TrainingProblem, phases: list[Phase]) -> list[Phase]:
     """Add a float64 phase if the products of the last one are in float32."""
-    if precision_of(spec, problem.data.X) != np.float32:
+    if precision_of(problem.spec, problem.data.X) != np.float32:
         return phases
     *before, last = phases
     criteria = last.criteria.no_finer_than(FLOAT32_TOL)
     in_float64 = partial(problem.in_precision, np.dtype(np.float64))
-    wider = Phase(in_float64, lambda _: None, spec.criteria)
+    wider = Phase(in_float64, lambda _: None, problem.spec.criteria)
     last = last._replace(criteria=criteria, continue_after=AFTER_ROUGH)
     return [*before, last, wider]
 
 
 def plan_round(
-    spec: TrainSpec, problem: TrainingProblem, solver: str, hessian: np.ndarray | None
+    problem: TrainingProblem, solver: str, hessian: np.ndarray | None
 ) -> SolvePlan:
     """Choose the phases for another alpha, near the minimum for the previous one.
 
     `hessian` is that of the loss at the previous minimum, if it was formed.
     """
-    phase, by_matrix = _exact_phase(spec, problem), SOLVERS[solver].needs_matrix
-    if not spec.is_bounded and not by_matrix:
+    phase, by_matrix = _exact_phase(problem), SOLVERS[solver].needs_matrix
+    if problem.bounds is None and not by_matrix:
         if hessian is not None:
             known = problem.linear, problem.diagonal, hessian
             phase = phase._replace(
@@ -110,43 +104,40 @@ def plan_round(
             )
         elif SOLVERS[solver].first_order:
             # The last of the phases: θ is near the minimum, and blocks are formed once.
-            phase = _renewed_phases(spec, problem)[-1]
+            phase = _renewed_phases(problem)[-1]
     return SolvePlan(solver, [phase])
 
 
-def _plan_linear(spec: TrainSpec, problem: TrainingProblem) -> SolvePlan:
+def _plan_linear(problem: TrainingProblem) -> SolvePlan:
     """Choose for a convex J: a subsample, blocks of the Hessian, or neither."""
-    subsample = draw_subsample(spec, problem)
-    preconditioned = _plan_preconditioned(spec, problem, subsample)
+    spec, subsample = problem.spec, draw_subsample(problem)
+    preconditioned = _plan_preconditioned(problem, subsample)
     if preconditioned is not None:
         return preconditioned
     quickest = select_solver(problem.shape, spec.criteria.tol, spec.thresholds)
     solver = _asked_or(spec, quickest)
     first_order = SOLVERS[solver].first_order and SOLVERS[quickest].first_order
-    phases = [_exact_phase(spec, problem)]
-    if first_order:
-        phases = _renewed_phases(spec, problem)
+    phases = _renewed_phases(problem) if first_order else [_exact_phase(problem)]
     if solver == "lbfgs" and spec.solver == "auto":
-        phases = _ended_by_newton(spec, problem, phases)
+        phases = _ended_by_newton(problem, phases)
     return SolvePlan(solver, phases, subsample)
 
 
-def _ended_by_newton(
-    spec: TrainSpec, problem: TrainingProblem, phases: list[Phase]
-) -> list[Phase]:
+def _ended_by_newton(problem: TrainingProblem, phases: list[Phase]) -> list[Phase]:
     """Limit the iterations of L-BFGS, and end with newton-cholesky, if that pays."""
+    spec = problem.spec
     end = spec.thresholds.newton_after
     if spec.criteria.max_iter <= end:
         return phases
     if not newton_takes_over(problem.shape, spec.thresholds):
         return phases
     first = [*phases[:-1], phases[-1]._replace(criteria=spec.criteria.until(end))]
-    last = _exact_phase(spec, problem)._replace(solver="newton-cholesky")
+    last = _exact_phase(problem)._replace(solver="newton-cholesky")
     return [*first, last]
 
 
 def _plan_preconditioned(
-    spec: TrainSpec, problem: TrainingProblem, subsample: Subsample | None
+    problem: TrainingProblem, subsample: Subsample | None
 ) -> SolvePlan | None:
     """Precondition with the subsample's Hessian at its optimum, or return None.
 
@@ -154,24 +145,25 @@ def _plan_preconditioned(
     and L-BFGS takes four to ten passes over the rows. A subsample that lacks most of a
     column's variance gives the start only.
     """
-    solver = _asked_or(spec, "lbfgs")
+    spec, solver = problem.spec, _asked_or(problem.spec, "lbfgs")
     within_reach = spec.criteria.tol >= spec.thresholds.preconditioned_lbfgs_tol
     by_matrix = SOLVERS[solver].needs_matrix
     if subsample is None or not subsample.represents or by_matrix or not within_reach:
         return None
     J, diagonal = subsample.objective, problem.diagonal
     precondition = partial(hessian_preconditioner, J, diagonal)
-    phase = _exact_phase(spec, problem)._replace(precondition=precondition)
+    phase = _exact_phase(problem)._replace(precondition=precondition)
     return SolvePlan(solver, [phase], subsample)
 
 
-def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
+def _renewed_phases(problem: TrainingProblem) -> list[Phase]:
     """Return phases between which the preconditioner is renewed.
 
     Blocks of the Hessian are formed at intervals that double, so that their cost stays
     a small fraction. If they do not pay, the diagonal is renewed once.
     """
-    J, thresholds, max_iter = problem.linear, spec.thresholds, spec.criteria.max_iter
+    J, spec = problem.linear, problem.spec
+    thresholds, max_iter = spec.thresholds, spec.criteria.max_iter
 
     def moments(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         blocks = make_row_blocks(spec, problem.data._replace(weight=weight))
@@ -184,28 +176,25 @@ def _renewed_phases(spec: TrainSpec, problem: TrainingProblem) -> list[Phase]:
         precondition = partial(rescaled_preconditioner, J, moments)
         ends = [thresholds.first_renewal]
     ends = [*(end for end in ends if end < max_iter), max_iter]
-    first = _exact_phase(spec, problem)._replace(criteria=spec.criteria.until(ends[0]))
+    first = _exact_phase(problem)._replace(criteria=spec.criteria.until(ends[0]))
     renewed = (
         Phase(lambda: J, precondition, spec.criteria.until(end)) for end in ends[1:]
     )
     return [first, *renewed]
 
 
-def _float32_phase(
-    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray
-) -> list[Phase]:
+def _float32_phase(problem: TrainingProblem, start: np.ndarray) -> list[Phase]:
     """Return the float32 phase of large fits of a hidden layer, else no phase."""
-    transform, data = problem.explicit, problem.data
-    thresholds = spec.thresholds
+    spec, transform, data = problem.spec, problem.explicit, problem.data
     solver = SOLVERS[_asked_or(spec, "lbfgs")]
     if transform is None or not transform.rounds or not solver.first_order:
         return []
-    is_small = data.n_rows * problem.objective.size < thresholds.float32_work
+    is_small = data.n_rows * problem.objective.size < spec.thresholds.float32_work
     has_large_weights = np.abs(start).max() > FLOAT32_LARGE
     has_light_rows = data.weight.min() < FLOAT32_SMALL
     if is_small or has_large_weights or has_light_rows:
         return []
-    phase = _exact_phase(spec, problem)._replace(
+    phase = _exact_phase(problem)._replace(
         objective=partial(problem.in_precision, np.dtype(np.float32)),
         criteria=spec.criteria.no_finer_than(FLOAT32_TOL),
         continue_after=AFTER_ROUGH,
@@ -213,9 +202,10 @@ def _float32_phase(
     return [phase]
 
 
-def _exact_phase(spec: TrainSpec, problem: TrainingProblem) -> Phase:
+def _exact_phase(problem: TrainingProblem) -> Phase:
     """Return the phase that minimises J to the requested accuracy."""
-    return Phase(lambda: problem.objective, lambda _: problem.diagonal, spec.criteria)
+    J, diagonal = problem.objective, problem.diagonal
+    return Phase(lambda: J, lambda _: diagonal, problem.spec.criteria)
 
 
 def _asked_or(spec: TrainSpec, default: str) -> str:

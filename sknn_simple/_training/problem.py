@@ -24,6 +24,7 @@ from sknn_simple._model.linear_objective import LinearObjective, is_linear
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.networks import Network
 from sknn_simple._model.objective import Objective
+from sknn_simple._optim.bounds import Bounds, sign_bounds
 from sknn_simple._training.heuristics import (
     FEATURE_STEP,
     FLOAT32_LARGE,
@@ -56,6 +57,7 @@ MakeObjective = Callable[..., Objective]
 class TrainingProblem(NamedTuple):
     """The objective over the training rows, and what belongs to it."""
 
+    spec: TrainSpec
     data: TrainingSet
     make: MakeObjective
     objective: Objective
@@ -72,9 +74,10 @@ class TrainingProblem(NamedTuple):
     diagonal: DiagonalPreconditioner
     # Of the fitted parameters: float64 if float32 would lose too many digits.
     dtype: np.dtype
+    # From the signs of the spec; None without any.
+    bounds: Bounds | None
     # Per parameter, its factor in the penalty alpha/(2S) Σ (unit · θ)²; 0 for biases.
     penalty_unit: np.ndarray
-    alpha: float
     # Without a bias columns cannot be centred: the largest ratio of a column's root
     # mean square and its deviation. Along the differences of such columns the gradient
     # is smaller by this factor. 1 with a bias.
@@ -84,12 +87,17 @@ class TrainingProblem(NamedTuple):
         """Return the same problem with another strength of the penalty."""
         root = np.sqrt(alpha / self.data.total_weight) * self.penalty_unit
         J = self.objective.over(self.objective.blocks, root)
-        return self._replace(objective=J, diagonal=_diagonal(J), alpha=alpha)
+        spec = self.spec._replace(alpha=alpha)
+        return self._replace(spec=spec, objective=J, diagonal=_diagonal(J))
 
     def in_precision(self, dtype: np.dtype) -> Objective:
         """Return J with features in another precision."""
         J = self.objective
         return self.make(self.explicit, J.folded, J.penalty_root, dtype)
+
+    @property
+    def alpha(self) -> float:
+        return self.spec.alpha
 
     @property
     def linear(self) -> LinearObjective:
@@ -195,6 +203,7 @@ def problem_over(
     root = np.sqrt(spec.alpha / data.total_weight) * penalty_unit
     objective = make(explicit, folded, root)
     return TrainingProblem(
+        spec,
         data,
         make,
         objective,
@@ -204,8 +213,8 @@ def problem_over(
         _input_map(network, data.X, transform),
         _diagonal(objective),
         np.dtype(np.float64) if _is_remote(columns, FLOAT32_LARGE) else dtype,
+        sign_bounds(spec.signs),
         penalty_unit,
-        spec.alpha,
         1.0 if network.has_bias else _largest_offset(columns),
     )
 

@@ -33,7 +33,6 @@ from scipy import sparse
 
 from sknn_simple._data.features import Features, equal_rows
 from sknn_simple._data.row_blocks import DEFAULT_SIZES
-from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._training.heuristics import (
@@ -63,17 +62,16 @@ def few_distinct_rows(
     return equal_rows(X, row_space_limit(X.shape[1], is_linear=is_linear))
 
 
-def in_row_space(
-    spec: TrainSpec, problem: TrainingProblem, workers: Workers
-) -> tuple[TrainSpec, TrainingProblem]:
+def in_row_space(problem: TrainingProblem) -> TrainingProblem:
     """Return the problem in coordinates of the row space, if that is smaller."""
+    spec = problem.spec
     rows = few_distinct_rows(spec, problem.data.X)
     if rows is None or _spread(problem) > ROW_SPACE_SPREAD:
-        return spec, problem
+        return problem
     first, number = rows
     space = _RowSpace(problem, first)
     if not space.features.size:  # all columns are constant
-        return spec, problem
+        return problem
     data = _merged(problem.data, space.features, number)
     network = spec.network.with_features(data.X.shape[1])
     inner = spec._replace(
@@ -87,8 +85,9 @@ def in_row_space(
     if not network.is_linear:  # they are neither shifted nor divided
         zeros = np.zeros(data.X.shape[1])
         columns = Columns(zeros, zeros + 1.0, zeros)
+    workers = problem.objective.workers
     reduced = build_problem(inner, data, workers, columns=columns)
-    return inner, reduced._replace(
+    return reduced._replace(
         input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
     )
 
@@ -133,16 +132,14 @@ def _merged(data: TrainingSet, features: np.ndarray, number: np.ndarray) -> Trai
     return data._replace(X=features[number[first]], y=data.y[first], weight=weight)
 
 
-def minimum_norm(
-    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray
-) -> np.ndarray:
+def minimum_norm(problem: TrainingProblem, theta: np.ndarray) -> np.ndarray:
     """Return the θ of minimum norm with the same raw outputs, for alpha = 0.
 
     Dependent columns leave a part of the weights open, in which a solver ends anywhere.
     Its projection on the space of the rows is the smallest, in units of the penalty.
     """
     unit = _column_unit(problem)
-    no_limit = spec.network.is_linear and not spec.is_bounded
+    no_limit = problem.spec.network.is_linear and problem.bounds is None
     if not no_limit or len(unit) > ROW_SPACE_ROWS:
         return theta
     J = problem.linear

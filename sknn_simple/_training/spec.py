@@ -23,7 +23,7 @@ class TrainSpec(NamedTuple):
     """What to minimise, and how."""
 
     network: Network
-    # With `by_evidence` the first alpha of the search.
+    # With `by_evidence` that of the round, at first that of the first one.
     alpha: float
     # Whether the penalty is on the weights of standardised features.
     standardize: bool

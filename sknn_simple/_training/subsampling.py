@@ -26,7 +26,6 @@ from sknn_simple._training.heuristics import (
     subsample_size,
 )
 from sknn_simple._training.problem import TrainingProblem, make_row_blocks
-from sknn_simple._training.spec import TrainSpec
 
 
 class Subsample(NamedTuple):
@@ -41,34 +40,33 @@ class Subsample(NamedTuple):
     represents: bool
 
 
-def draw_subsample(spec: TrainSpec, problem: TrainingProblem) -> Subsample | None:
+def draw_subsample(problem: TrainingProblem) -> Subsample | None:
     """Return a subsample; None if that does not pay.
 
     Evenly spaced rows usually represent the data. They may not represent a column that
     is 0 in nearly all rows, such as a rare category. In that case rows are drawn with
     probability proportional to their leverage.
     """
-    wanted = subsample_size(problem.shape, spec.thresholds)
+    wanted = subsample_size(problem.shape, problem.spec.thresholds)
     if not wanted:
         return None
     n_rows = problem.data.X.shape[0]
     rows = problem.data.rows(np.arange(wanted) * n_rows // wanted)
     if not _has_enough_of_each_class(rows):
         return None
-    represents = resembles(spec, rows, problem)
+    represents = resembles(rows, problem)
     if not represents:
-        by_leverage = _draw_by_leverage(wanted, spec, problem)
-        represents = _has_enough_of_each_class(by_leverage) and resembles(
-            spec, by_leverage, problem
-        )
+        by_leverage = _draw_by_leverage(wanted, problem)
+        enough = _has_enough_of_each_class(by_leverage)
+        represents = enough and resembles(by_leverage, problem)
         rows = by_leverage if represents else rows
     J = problem.linear
-    blocks = make_row_blocks(spec, rows, problem.explicit, J.blocks.dtype)
+    blocks = make_row_blocks(problem.spec, rows, problem.explicit, J.blocks.dtype)
     return Subsample(J.over(blocks), rows.X.shape[0], represents)
 
 
 def subsample_optimum(
-    spec: TrainSpec, problem: TrainingProblem, subsample: Subsample, theta: np.ndarray
+    problem: TrainingProblem, subsample: Subsample, theta: np.ndarray
 ) -> np.ndarray:
     """Return the approximate optimum of a subsample.
 
@@ -84,16 +82,14 @@ def subsample_optimum(
         problem.diagonal,
         START_CRITERIA,
         History(),
-        solver=select_solver(shape, START_CRITERIA.tol, spec.thresholds),
+        solver=select_solver(shape, START_CRITERIA.tol, problem.spec.thresholds),
     )
     if outcome == "interrupted":
         raise KeyboardInterrupt
     return theta
 
 
-def _draw_by_leverage(
-    wanted: int, spec: TrainSpec, problem: TrainingProblem
-) -> TrainingSet:
+def _draw_by_leverage(wanted: int, problem: TrainingProblem) -> TrainingSet:
     """Return rows drawn in proportion to 1 + c Σⱼ zᵢⱼ², and weighted by the inverse.
 
     With z the standardised features this is n times a row's statistical leverage if the
@@ -102,8 +98,8 @@ def _draw_by_leverage(
     and therefore reproducible: a row is taken if the cumulative sum of the
     probabilities passes an integer.
     """
-    J, thresholds, n_rows = problem.linear, spec.thresholds, problem.data.X.shape[0]
-    most = thresholds.subsample_part * n_rows
+    J, thresholds = problem.linear, problem.spec.thresholds
+    most = thresholds.subsample_part * problem.data.X.shape[0]
     wanted = int(min(thresholds.subsample_leverage * wanted, most))
     curvature = J.loss.start_curvature(J.network.n_outputs)
     probability = _capped(1.0 + curvature * _row_squares(J), wanted)
@@ -152,9 +148,10 @@ def _has_enough_of_each_class(data: TrainingSet) -> bool:
     return bool(np.all(rows >= CLASS_ROWS))
 
 
-def resembles(spec: TrainSpec, rows: TrainingSet, problem: TrainingProblem) -> bool:
+def resembles(rows: TrainingSet, problem: TrainingProblem) -> bool:
     """Return whether the columns of some rows have about the variance of all rows."""
-    moments = column_moments(make_row_blocks(spec, rows), problem.objective.workers)
+    blocks = make_row_blocks(problem.spec, rows)
+    moments = column_moments(blocks, problem.objective.workers)
     mean, deviation = problem.transform.moments(*moments)
     variance = (deviation**2 + mean**2)[problem.transform.scale > 0.0]
     return bool(np.all((variance < VARIANCE) & (variance > 1.0 / VARIANCE)))

@@ -12,7 +12,7 @@ import numpy as np
 from sknn_simple._data.canonical_order import in_canonical_order
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._optim.bounds import reflected, sign_bounds, within
+from sknn_simple._optim.bounds import reflected, within
 from sknn_simple._optim.history import History, Observer
 from sknn_simple._optim.stopping import OUTCOMES, EvaluationLost, StoppingCriteria
 from sknn_simple._training.early_stopping import (
@@ -104,16 +104,14 @@ def train(
         problems.workers.restarted(n_threads),
     ):
         evaluates = warm_start and not spec.iterates
-        spec, problem, whole = problems.of(spec, data, evaluates=evaluates)
+        problem, whole = problems.of(spec, data, evaluates=evaluates)
         if problem is not whole and not (warm_start or spec.network.is_linear):
             start = start_in_row_space(whole, problem, start)
-        theta, is_warm = first_theta(spec, problem, start, warm_start)
-        plan = plan_solve(spec, problem, theta)
+        theta, is_warm = first_theta(problem, start, warm_start)
+        plan = plan_solve(problem, theta)
         if plan.subsample is not None and not is_warm:
-            theta = subsample_optimum(spec, problem, plan.subsample, theta)
-        trained = descend(
-            spec, problem, plan, theta, validation, make_observers, whole=whole
-        )
+            theta = subsample_optimum(problem, plan.subsample, theta)
+        trained = descend(problem, plan, theta, validation, make_observers, whole=whole)
         if evaluates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained
@@ -129,7 +127,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.workers = Workers(1)
-        self._built: tuple[TrainSpec, TrainingProblem, TrainingProblem] | None = None
+        self._built: tuple[TrainingProblem, TrainingProblem] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads and their buffers stay here: another process builds its own.
@@ -137,30 +135,29 @@ class Problems:
 
     def of(
         self, spec: TrainSpec, data: TrainingSet, *, evaluates: bool = False
-    ) -> tuple[TrainSpec, TrainingProblem, TrainingProblem]:
-        """Return spec and problem, and the problem over all columns.
+    ) -> tuple[TrainingProblem, TrainingProblem]:
+        """Return the problem, and the problem over all columns.
 
-        They are in coordinates of the row space, if that is smaller, but not if a fit
-        only `evaluates` its start.
+        The first is in coordinates of the row space, if that is smaller, but not if a
+        fit only `evaluates` its start.
         """
         if self._built is not None:
-            alpha, (of_rows, problem, whole) = spec.alpha, self._built
-            others = problem.with_alpha(alpha), whole.with_alpha(alpha)
-            return of_rows._replace(alpha=alpha), *others
+            problem, whole = self._built
+            return problem.with_alpha(spec.alpha), whole.with_alpha(spec.alpha)
         is_linear = spec.network.is_linear
         if not is_linear or few_distinct_rows(spec, data.X) is not None:
             data = in_canonical_order(data)
         whole = build_problem(spec, data, self.workers)
-        spec, problem = spec.finer(whole.offset), whole
-        if not evaluates:
-            spec, problem = in_row_space(spec, whole, self.workers)
+        whole = whole._replace(spec=spec.finer(whole.offset))
+        if evaluates:
+            return whole, whole
+        problem = in_row_space(whole)
         if problem is not whole:
-            self._built = spec, problem, whole
-        return spec, problem, whole
+            self._built = problem, whole
+        return problem, whole
 
 
 def descend(
-    spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
     theta: np.ndarray,
@@ -174,29 +171,30 @@ def descend(
     `whole` is the problem over the columns of the validation rows, which may differ
     from those on which θ acts.
     """
-    stopping = early_stopping(spec, problem, validation)
+    spec, stopping = problem.spec, early_stopping(problem, validation)
     observers = make_observers(problem, stopping)
     history = History([stopping, *observers] if stopping else observers)
-    found = _minimize(spec, problem, plan, theta, history, stopping)
+    found = _minimize(problem, plan, theta, history, stopping)
     trained = _trained(found, history, spec.criteria)
     if stopping is not None:
         return _best_of(trained, problem, stopping)
     if problem.alpha == 0.0 and spec.iterates:
-        trained = _without_penalty(spec, problem, found.theta, trained)
+        trained = _without_penalty(problem, found.theta, trained)
     if validation is not None:
         theta = whole.from_raw(trained.parameters)
         # Features and outputs of a row far from all others may overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            rows = validation_objective(spec, whole, validation)
+            rows = validation_objective(whole, validation)
             loss = rows.loss_value(theta, spec.largest_loss, spec.smoothing)
         trained = trained._replace(held_out_loss=loss)
     return trained
 
 
 def _without_penalty(
-    spec: TrainSpec, problem: TrainingProblem, theta: np.ndarray, trained: Trained
+    problem: TrainingProblem, theta: np.ndarray, trained: Trained
 ) -> Trained:
     """Return the solution of minimum norm, and whether there is one at all."""
+    spec = problem.spec
     if not OUTCOMES[trained.outcome].converged:
         return trained
     # Far from a minimum Newton steps do not shrink either.
@@ -204,17 +202,17 @@ def _without_penalty(
     try:
         free = (spec.signs == 0.0) | (theta != 0.0)
         columns = separating_columns(problem, theta, free, by_steps=is_tight)
-        shortest = problem.to_raw(minimum_norm(spec, problem, theta))
+        shortest = problem.to_raw(minimum_norm(problem, theta))
     except EvaluationLost:
         return trained._replace(outcome="lost")
     return trained._replace(parameters=shortest, separating=columns)
 
 
 def first_theta(
-    spec: TrainSpec, problem: TrainingProblem, start: np.ndarray, warm_start: bool
+    problem: TrainingProblem, start: np.ndarray, warm_start: bool
 ) -> tuple[np.ndarray, bool]:
     """Return the initial θ, within the bounds, and whether a warm start was used."""
-    J, bounds = problem.objective, sign_bounds(spec.signs)
+    J, spec, bounds = problem.objective, problem.spec, problem.bounds
     if warm_start and not spec.iterates:
         return problem.from_raw(start), True
     if not warm_start:
@@ -233,7 +231,6 @@ def first_theta(
 
 
 def _minimize(
-    spec: TrainSpec,
     problem: TrainingProblem,
     plan: SolvePlan,
     theta: np.ndarray,
@@ -243,12 +240,10 @@ def _minimize(
     """Minimise J, for the given alpha or for the one that the evidence chooses."""
     outcome = "interrupted"  # passed to the observers if a phase raises an error
     try:
-        if spec.by_evidence:
-            found = minimize_by_evidence(spec, problem, plan, theta, history)
+        if problem.spec.by_evidence:
+            found = minimize_by_evidence(problem, plan, theta, history)
         else:
-            bounds = sign_bounds(spec.signs)
-            run = run_phases(plan, problem.diagonal, bounds, theta, history)
-            found = Round(problem, *run)
+            found = Round(problem, *run_phases(plan, problem, theta, history))
         if stopping is not None and stopping.triggered and found.outcome == "observer":
             found = found._replace(outcome="early_stopping")
         outcome = found.outcome

@@ -86,7 +86,7 @@ def test_a_round_uses_the_hessian_that_was_formed(
     problem = problem_of(spec, data)
     J, zeros = problem.objective, np.zeros(problem.objective.size)
     of_loss = problem.linear.curvature(zeros).matrix() - np.diag(J.penalty_root**2)
-    [phase] = plan_round(spec, problem, solver, of_loss.copy()).phases
+    [phase] = plan_round(problem, solver, of_loss.copy()).phases
     assert phase.objective() is J
     assert phase.criteria == spec.criteria
     T = phase.precondition(zeros)
@@ -118,7 +118,7 @@ def test_a_round_without_the_hessian_has_one_phase(
         spec = linear_spec(data, thresholds=thresholds)
         problem = problem_of(spec, data)
         zeros = np.zeros(problem.objective.size)
-        [phase] = plan_round(spec, problem, solver, None).phases
+        [phase] = plan_round(problem, solver, None).phases
         assert phase.criteria == spec.criteria
         T = phase.precondition(zeros)
         if SOLVERS[solver].first_order:
@@ -133,6 +133,6 @@ def test_a_bounded_round_has_one_plain_phase(
     data = training_set(*two_classes)
     spec = linear_spec(data, signs=np.append(np.ones(15), 0.0))
     problem = problem_of(spec, data)
-    [phase] = plan_round(spec, problem, "lbfgs", np.eye(16)).phases
+    [phase] = plan_round(problem, "lbfgs", np.eye(16)).phases
     assert phase.precondition(np.zeros(16)) is problem.diagonal
     assert phase.criteria == spec.criteria

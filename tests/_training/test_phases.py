@@ -64,7 +64,7 @@ def boundary(case, fit):
     """The number of iterations after which the second phase begins."""
     if case.spec.network.is_linear:
         return FIRST_BLOCKS
-    [rough, _] = plan_solve(case.spec, case.problem, case.start()).phases
+    [rough, _] = plan_solve(case.problem, case.start()).phases
     spec = case.spec._replace(criteria=rough.criteria)
     return len(fit(spec, case.data).loss_curve) - 1
 
@@ -94,8 +94,9 @@ def assert_followed(trained, observer, case):
 @each_case
 def test_the_optimum_is_that_of_a_single_phase(case, fit):
     several, one = fit(case.spec, case.data), fit(case.single, case.data)
-    assert len(plan_solve(case.spec, case.problem, case.start()).phases) > 1
-    assert len(plan_solve(case.single, case.problem, case.start()).phases) == 1
+    assert len(plan_solve(case.problem, case.start()).phases) > 1
+    in_one_phase = case.problem._replace(spec=case.single)
+    assert len(plan_solve(in_one_phase, case.start()).phases) == 1
     assert OUTCOMES[several.outcome].converged
     assert several.loss == pytest.approx(one.loss, rel=1e-8)
     found, expected = (case.problem.from_raw(t.parameters) for t in (several, one))
@@ -281,10 +282,8 @@ def test_ctrl_c_while_a_preconditioner_is_renewed_keeps_the_iterate(case, record
     )
     problem = case.problem._replace(objective=J)
     theta, observer = case.start(), recorder()
-    plan = plan_solve(case.spec, problem, theta)
-    trained = descend(
-        case.spec, problem, plan, theta, None, lambda *_: [observer], whole=problem
-    )
+    plan = plan_solve(problem, theta)
+    trained = descend(problem, plan, theta, None, lambda *_: [observer], whole=problem)
     assert trained.outcome == "interrupted"
     assert len(trained.loss_curve) - 1 == FIRST_BLOCKS
     assert_followed(trained, observer, case)
@@ -343,8 +342,8 @@ class Followed:
     def __init__(self, rows, before):
         self.rows, self.before = rows, before
 
-    def objective(self, spec, problem, _):
-        J = validation_objective(spec, problem, self.rows)
+    def objective(self, problem, _):
+        J = validation_objective(problem, self.rows)
 
         def value(theta):
             self.before()

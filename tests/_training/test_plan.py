@@ -27,7 +27,7 @@ def plan(problem_of):
     def make(spec, data):
         problem = problem_of(spec, data)
         start = np.zeros(problem.objective.size)
-        return plan_solve(spec, problem, start), problem
+        return plan_solve(problem, start), problem
 
     return make
 

@@ -16,13 +16,12 @@ ALWAYS = {"subsample_work": 0}
 
 @pytest.fixture
 def draw(linear_spec, problem_of):
-    """Return a function from data to a subsample, its spec and problem."""
+    """Return a function from data to a subsample and its problem."""
 
     def make(data, **fields):
         fields["thresholds"] = {**ALWAYS, **fields.get("thresholds", {})}
-        spec = linear_spec(data, **fields)
-        problem = problem_of(spec, data)
-        return draw_subsample(spec, problem), spec, problem
+        problem = problem_of(linear_spec(data, **fields), data)
+        return draw_subsample(problem), problem
 
     return make
 
@@ -44,7 +43,7 @@ def all_rows(problem):
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_rows_are_spread_evenly(container, two_classes, training_set, draw):
     X, y = two_classes
-    subsample, _, problem = draw(training_set(container(X), y))
+    subsample, problem = draw(training_set(container(X), y))
     assert subsample.represents
     assert subsample.n_rows == len(rows_of(subsample)) == 1000
     np.testing.assert_allclose(rows_of(subsample), all_rows(problem)[::5], atol=1e-12)
@@ -54,7 +53,7 @@ def test_rows_are_spread_evenly(container, two_classes, training_set, draw):
 def test_weights_of_the_drawn_rows_sum_to_one(two_classes, training_set, draw):
     X, y = two_classes
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
-    subsample, _, _ = draw(training_set(X, y, weight))
+    subsample, _ = draw(training_set(X, y, weight))
     found = subsample.objective.blocks.weight
     assert found.sum() == pytest.approx(1.0)
     np.testing.assert_allclose(found, weight[::5] / weight[::5].sum())
@@ -63,7 +62,7 @@ def test_weights_of_the_drawn_rows_sum_to_one(two_classes, training_set, draw):
 def test_the_objective_is_penalised_and_transformed_as_that_of_all_rows(
     two_classes, training_set, draw
 ):
-    subsample, _, problem = draw(training_set(*two_classes))
+    subsample, problem = draw(training_set(*two_classes))
     J = problem.objective
     np.testing.assert_array_equal(subsample.objective.penalty_root, J.penalty_root)
     assert subsample.objective.folded is J.folded
@@ -103,7 +102,7 @@ def test_rows_with_a_rare_column_are_all_drawn(
     X, y = rare_columns
     data = training_set(container(X), y)
     sizes = DEFAULT_SIZES._replace(kept_bytes=kept_bytes)
-    subsample, _, problem = draw(data, sizes=sizes)
+    subsample, problem = draw(data, sizes=sizes)
     assert subsample.represents
     most = problem.data.X.shape[0] // 4
     assert 0.98 * most <= subsample.n_rows <= 1.02 * most
@@ -116,7 +115,7 @@ def test_drawn_rows_are_weighted_by_the_inverse_of_their_probability(
     rare_columns, training_set, draw
 ):
     """In proportion to 1 + ¼ Σⱼ zᵢⱼ², and at most 1."""
-    subsample, _, _ = draw(training_set(*rare_columns))
+    subsample, _ = draw(training_set(*rare_columns))
     share = 1.0 + 0.25 * (rows_of(subsample) ** 2).sum(axis=1)
     weight = subsample.objective.blocks.weight
     assert weight.sum() == pytest.approx(1.0)
@@ -129,7 +128,7 @@ def test_drawn_rows_are_weighted_by_the_inverse_of_their_probability(
 
 
 def test_a_draw_by_leverage_estimates_j(rare_columns, training_set, draw):
-    subsample, _, problem = draw(training_set(*rare_columns))
+    subsample, problem = draw(training_set(*rare_columns))
     J, size = problem.objective, problem.objective.size
     theta = 0.3 * np.random.default_rng(0).standard_normal(size)
     assert subsample.objective.value(theta) == pytest.approx(J.value(theta), rel=0.05)
@@ -145,7 +144,7 @@ def test_evenly_spread_rows_if_those_by_leverage_are_no_better(
     rare_columns, training_set, draw
 ):
     data = training_set(*rare_columns)
-    subsample, _, _ = draw(data, thresholds={"subsample_leverage": 0.01})
+    subsample, _ = draw(data, thresholds={"subsample_leverage": 0.01})
     assert not subsample.represents
     assert subsample.n_rows == 1000
     np.testing.assert_allclose(subsample.objective.blocks.weight, 1e-3)
@@ -169,7 +168,7 @@ def test_the_optimum_is_near_that_of_all_rows(
     y = y + (X[:, 3] > 0.5) if n_classes == 3 else y
     data = training_set(X, y)
     most = 1000 if newton else 0
-    subsample, spec, problem = draw(
+    subsample, problem = draw(
         data,
         thresholds={
             "newton_params": most,
@@ -177,7 +176,7 @@ def test_the_optimum_is_near_that_of_all_rows(
         },
     )
     J = problem.objective
-    theta = subsample_optimum(spec, problem, subsample, np.zeros(J.size))
+    theta = subsample_optimum(problem, subsample, np.zeros(J.size))
     exact = fit(linear_spec(data, solver="newton-cholesky", tol=1e-9), data)
     # Of a maximum likelihood half of this is to be expected.
     assert J.value(theta) - exact.loss < J.size / subsample.n_rows
@@ -188,8 +187,8 @@ def test_a_subsample_is_penalised_as_data_of_its_size(training_set, draw):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 5))
     y = (X @ rng.normal(size=5) > 0.0).astype(int)
-    subsample, spec, problem = draw(training_set(X, y), alpha=10.0)
-    theta = subsample_optimum(spec, problem, subsample, np.zeros(6))
+    subsample, problem = draw(training_set(X, y), alpha=10.0)
+    theta = subsample_optimum(problem, subsample, np.zeros(6))
     J, ratio = subsample.objective, np.sqrt(20_000 / subsample.n_rows)
     penalised = J.over(J.blocks, ratio * J.penalty_root)
     value, gradient = penalised.value_and_grad(theta)
@@ -202,7 +201,7 @@ def test_ctrl_c_while_the_optimum_is_looked_for_is_raised(
     two_classes, training_set, draw, on_evaluation
 ):
     """J of all rows has no value yet: there is nothing to keep."""
-    subsample, spec, problem = draw(training_set(*two_classes))
+    subsample, problem = draw(training_set(*two_classes))
     evaluations = []
 
     def press(objective):
@@ -213,5 +212,5 @@ def test_ctrl_c_while_the_optimum_is_looked_for_is_raised(
     on_evaluation(press)
     zeros = np.zeros(problem.objective.size)
     with pytest.raises(KeyboardInterrupt):
-        subsample_optimum(spec, problem, subsample, zeros)
+        subsample_optimum(problem, subsample, zeros)
     assert len(evaluations) == 2
