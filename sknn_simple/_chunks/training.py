@@ -183,7 +183,7 @@ def _plan_linear(
             phases = [first, exact._replace(precondition=by_all_rows)]
             if hessian is None and not resembles(sample, problem):
                 phases = phases[1:]
-    return SolvePlan(solver, phases, next_round=_plan_linear)
+    return SolvePlan(solver, phases, plan_round=_plan_linear)
 
 
 def _by_sample(

@@ -83,7 +83,7 @@ from sknn_simple._training.laplace import (
     log_determinant,
 )
 from sknn_simple._training.phases import run_phases
-from sknn_simple._training.plan import SolvePlan, plan_round, plan_solve
+from sknn_simple._training.plan import SolvePlan, plan_solve
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
 
@@ -167,10 +167,10 @@ def _again(
     They may be far from the minimum: the phases are those of a new fit.
     """
     problem = last.problem.with_alpha(alpha)
-    if plan.next_round is None:
+    if plan.plan_round is None:
         plan = plan_solve(problem, last.theta)
     else:
-        plan = plan.next_round(problem, plan.solver, None)
+        plan = plan.next_round(problem)
     return _rounds(problem, plan, last.theta, history, path)
 
 
@@ -211,7 +211,10 @@ def _rounds(
                 return found._replace(outcome=outcome)
             alpha = proposed
             problem = problem.with_alpha(alpha * problem.data.mean_weight)
-            theta, plan = _next_round(problem, plan, posterior, alpha, history)
+            history.announce(_named(problem))
+            history.begin_step(posterior.theta)
+            theta = _newton_step(problem, posterior, alpha)
+            plan = plan.next_round(problem, posterior.curvature.hessian)
         except ENDINGS as error:
             return found._replace(outcome=ended_by(error))
 
@@ -221,21 +224,6 @@ def _asked_to_end(spec: TrainSpec, history: History) -> str:
     if history.asked_to_stop:
         return "observer"
     return "max_iter" if history.n_iter >= spec.criteria.max_iter else ""
-
-
-def _next_round(
-    problem: TrainingProblem,
-    plan: SolvePlan,
-    posterior: Laplace,
-    alpha: float,
-    history: History,
-) -> tuple[np.ndarray, SolvePlan]:
-    """Return the start and the plan for the next alpha."""
-    history.announce(_named(problem))
-    history.begin_step(posterior.theta)
-    theta = _newton_step(problem, posterior, alpha)
-    next_round = plan.next_round or plan_round
-    return theta, next_round(problem, plan.solver, posterior.hessian)
 
 
 class _AlphaRoot:
@@ -252,7 +240,8 @@ class _AlphaRoot:
 
     def next_alpha(self, alpha: float, posterior: Laplace, growth: float) -> float:
         """Return the next alpha, of two digits; `alpha` itself at the end."""
-        share = growth_share(len(posterior.free), self._n_rows, self._n_classes)
+        H = posterior.curvature
+        share = growth_share(len(H.free), self._n_rows, self._n_classes)
         self._last = [*self._last[-1:], alpha]
         gamma = posterior.n_effective(alpha)
         # As α changes, κ changes nearly as γ does.
@@ -260,7 +249,7 @@ class _AlphaRoot:
         best = posterior.best_alpha(alpha, self._bounds, part, self._unit)
         self._best[alpha] = best
         step = self._step()
-        if abs(step) < (CLOSE if posterior.hessian is not None else CLOSE_ESTIMATE):
+        if abs(step) < (CLOSE if H.hessian is not None else CLOSE_ESTIMATE):
             return alpha
         proposed = _two_digits(np.clip(alpha * np.exp(step), *self._bounds))
         self._n_repeated += proposed in self._best
@@ -330,8 +319,8 @@ def _posterior(
 ) -> Laplace:
     """Return the Laplace approximation; the last Hessian is used again if it may be."""
     same = last is not None and _same_outputs(last, theta - last.theta)
-    known = last.hessian if last is not None and same else None
-    return laplace(_likelihood(problem, theta), theta, hessian=known)
+    known = last.curvature.hessian if last is not None and same else None
+    return laplace(_likelihood(problem, theta), theta, known)
 
 
 def _same_outputs(posterior: Laplace, step: np.ndarray) -> bool:
@@ -341,7 +330,7 @@ def _same_outputs(posterior: Laplace, step: np.ndarray) -> bool:
     curvature of standardised columns, is their mean squared change, weighted by
     curvature.
     """
-    hessian = posterior.hessian
+    hessian = posterior.curvature.hessian
     if hessian is None:
         return False
     change = step @ hessian @ step

@@ -68,19 +68,38 @@ class Spectrum(NamedTuple):
         return float(self.multiplicity @ np.log(self.values + alpha))
 
 
+class Curvature(NamedTuple):
+    """The Hessian of S L at a θ, with the biases eliminated."""
+
+    # That of L, (size, size); None if it is too large.
+    hessian: np.ndarray | None
+    # The d free weights among the parameters, and their units in the penalty.
+    free: np.ndarray
+    unit: np.ndarray
+    # The places of the biases in θ, (b,).
+    places: np.ndarray
+    # H_bb⁻¹, (b, b), and H_bb⁻¹ H_bw, (b, d): an operator if there are many biases.
+    inverse: np.ndarray
+    coupling: np.ndarray | LinearOperator
+    # b/2 log 2π - ½ log|H_bb|.
+    log_volume: float
+    # A, (d, d), or None if it is too large; products with it.
+    A: np.ndarray | None
+    product: Callable[[np.ndarray], np.ndarray]
+
+    def weights(self, theta: np.ndarray) -> np.ndarray:
+        """Return the free weights in their units, (d,)."""
+        return self.unit * theta[self.free]
+
+
 class Laplace(NamedTuple):
     """The Gaussian around the mode for every α."""
 
     # (size,): the point of the Taylor polynomial.
     theta: np.ndarray
-    # The Hessian of L at θ, (size, size); None if it is too large.
-    hessian: np.ndarray | None
     # S L(θ).
     loss: float
-    # The d free weights among the parameters, and their units in the penalty.
-    free: np.ndarray
-    unit: np.ndarray
-    biases: "_Biases"
+    curvature: Curvature
     # H_bb⁻¹ g_b, (b,).
     offset: np.ndarray
     spectrum: Spectrum
@@ -96,22 +115,22 @@ class Laplace(NamedTuple):
 
     def log_evidence(self, alpha: float) -> float:
         """Return log p(y | α), with the weights at θ as the mode."""
-        weights = self.unit * self.theta[self.free]
+        weights = self.curvature.weights(self.theta)
         joint = self.loss + 0.5 * alpha * float(weights @ weights)
-        volume = len(self.free) * np.log(alpha) - self.log_determinant(alpha)
+        volume = len(weights) * np.log(alpha) - self.log_determinant(alpha)
         return float(-joint + 0.5 * volume)
 
     def log_determinant(self, alpha: float) -> float:
         """Return log|A + α I| + log|H_bb| - b log 2π."""
-        return self.spectrum.log_determinant(alpha) - 2 * self.biases.log_volume
+        return self.spectrum.log_determinant(alpha) - 2 * self.curvature.log_volume
 
     def mode(self, alpha: float) -> np.ndarray:
         """Return θ for another α, by a Newton step."""
+        theta, H = self.theta.copy(), self.curvature
         weights = self.basis @ (self.coordinates / (self.values + alpha))
-        step = weights - self.unit * self.theta[self.free]
-        theta = self.theta.copy()
-        theta[self.free] += step / self.unit
-        theta[self.biases.places] -= self.offset + self.biases.coupling @ step
+        step = weights - H.weights(theta)
+        theta[H.free] += step / H.unit
+        theta[H.places] -= self.offset + H.coupling @ step
         return theta
 
     def best_alpha(
@@ -128,7 +147,7 @@ class Laplace(NamedTuple):
         Taylor polynomial is wrong far away, where the equation may hold again. With
         part = 1 and u = 0 it is MacKay's.
         """
-        if not len(self.free):
+        if not len(self.curvature.free):
             return start
 
         def excess(log_alpha: float) -> float:
@@ -149,49 +168,18 @@ class Laplace(NamedTuple):
         return float(np.exp(end))
 
 
-class _Biases(NamedTuple):
-    """The elimination of the biases."""
-
-    # Their places in θ, (b,).
-    places: np.ndarray
-    # H_bb⁻¹, (b, b), and H_bb⁻¹ H_bw, (b, d): an operator if there are many biases.
-    inverse: np.ndarray
-    coupling: np.ndarray | LinearOperator
-    # b/2 log 2π - ½ log|H_bb|.
-    log_volume: float
-
-
-class _Curvature(NamedTuple):
-    """The Hessian of S L at a θ, with the biases eliminated."""
-
-    # As in ``Laplace``.
-    hessian: np.ndarray | None
-    free: np.ndarray
-    unit: np.ndarray
-    biases: "_Biases"
-    # A, (d, d), or None if it is too large; products with it.
-    A: np.ndarray | None
-    product: Callable[[np.ndarray], np.ndarray]
-
-
 def laplace(
-    likelihood: Likelihood,
-    theta: np.ndarray,
-    *,
-    hessian: np.ndarray | None = None,
-    steps: int = LANCZOS_STEPS,
-    probes: int = LANCZOS_PROBES,
+    likelihood: Likelihood, theta: np.ndarray, hessian: np.ndarray | None = None
 ) -> Laplace:
     """Return the Laplace approximation at θ, near the minimum of J.
 
-    `hessian` is that of L at θ, (size, size), if it is known. `steps` and `probes` are
-    the steps of Lanczos' method, and the number of random probes for traces.
+    `hessian` is that of L at θ, (size, size), if it is known.
     """
     H = _curvature(likelihood, theta, hessian)
     loss, gradient = likelihood.loss.loss_and_gradient(theta)
     gradient *= likelihood.total
-    g_b, weights = gradient[H.biases.places], H.unit * theta[H.free]
-    reduced = gradient[H.free] / H.unit - H.biases.coupling.T @ g_b
+    g_b, weights = gradient[H.places], H.weights(theta)
+    reduced = gradient[H.free] / H.unit - H.coupling.T @ g_b
     if H.A is not None:
         values, basis = np.linalg.eigh(H.A)
         values = np.maximum(values, 0.0)
@@ -199,29 +187,26 @@ def laplace(
         spectrum = Spectrum(values, np.ones_like(values))
     else:
         target = H.product(weights) - reduced
-        basis, values, first = lanczos(H.product, target, steps)
+        basis, values, first = lanczos(H.product, target, LANCZOS_STEPS)
         coordinates = np.linalg.norm(target) * first
-        spectrum = _estimated_spectrum(H.product, len(weights), steps, probes)
-    of_theta = theta, H.hessian, likelihood.total * loss, H.free, H.unit, H.biases
-    offset = H.biases.inverse @ g_b
-    return Laplace(*of_theta, offset, spectrum, basis, coordinates, values)
+        spectrum = _estimated_spectrum(H.product, len(weights))
+    loss, offset = likelihood.total * loss, H.inverse @ g_b
+    return Laplace(theta, loss, H, offset, spectrum, basis, coordinates, values)
 
 
 def log_determinant(likelihood: Likelihood, theta: np.ndarray, alpha: float) -> float:
     """Return ``Laplace.log_determinant`` of the approximation at θ, in less time."""
     H = _curvature(likelihood, theta)
     if H.A is None:
-        size, options = len(H.free), (LANCZOS_STEPS, LANCZOS_PROBES)
-        spectrum = _estimated_spectrum(H.product, size, *options)
-        volume = spectrum.log_determinant(alpha)
+        volume = _estimated_spectrum(H.product, len(H.free)).log_determinant(alpha)
     else:
         volume = float(np.linalg.slogdet(H.A + alpha * np.eye(len(H.A)))[1])
-    return volume - 2 * H.biases.log_volume
+    return volume - 2 * H.log_volume
 
 
 def _curvature(
     likelihood: Likelihood, theta: np.ndarray, hessian: np.ndarray | None = None
-) -> _Curvature:
+) -> Curvature:
     L, total, unit, max_size = likelihood
     free = np.flatnonzero(unit > 0.0)
     unit = unit[free]
@@ -249,8 +234,8 @@ def _curvature(
         full = total * curvature.product(full)
         return full[free] / unit - coupling.T @ full[places]
 
-    biases = _Biases(places, inverse, coupling, log_volume)
-    return _Curvature(hessian, free, unit, biases, A, product)
+    biases = places, inverse, coupling, log_volume
+    return Curvature(hessian, free, unit, *biases, A, product)
 
 
 def _without_rows(
@@ -259,7 +244,7 @@ def _without_rows(
     free: np.ndarray,
     unit: np.ndarray,
     places: np.ndarray,
-) -> _Curvature:
+) -> Curvature:
     """Return the curvature without forming H_bw, which has K² p entries.
 
     A v holds the weights' entries of H (v, -u), with u = H_bb⁻¹ H_bw v.
@@ -289,8 +274,8 @@ def _without_rows(
         rmatvec=lambda b: of_weights(0.0, inverse @ b),
         dtype=np.float64,
     )
-    biases = _Biases(places, inverse, coupling, log_volume)
-    return _Curvature(None, free, unit, biases, None, product)
+    biases = places, inverse, coupling, log_volume
+    return Curvature(None, free, unit, *biases, None, product)
 
 
 def _rows(
@@ -355,14 +340,14 @@ def lanczos(
 
 
 def _estimated_spectrum(
-    product: Callable[[np.ndarray], np.ndarray], size: int, steps: int, probes: int
+    product: Callable[[np.ndarray], np.ndarray], size: int
 ) -> Spectrum:
     """Return a quadrature for traces, from random probes of signs."""
     generator = np.random.RandomState(0)
     values, multiplicity = [], []
-    for _ in range(probes):
+    for _ in range(LANCZOS_PROBES):
         probe = generator.choice([-1.0, 1.0], size)
-        _, nodes, first = lanczos(product, probe, steps)
+        _, nodes, first = lanczos(product, probe, LANCZOS_STEPS)
         values.append(nodes)
-        multiplicity.append(size / probes * first**2)
+        multiplicity.append(size / LANCZOS_PROBES * first**2)
     return Spectrum(np.concatenate(values), np.concatenate(multiplicity))

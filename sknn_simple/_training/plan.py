@@ -63,8 +63,14 @@ class SolvePlan(NamedTuple):
     solver: str
     phases: list[Phase]
     subsample: Subsample | None = None
-    # Plans the next round of a search for alpha, if not ``plan_round``.
-    next_round: Callable[..., "SolvePlan"] | None = None
+    # Plans the other rounds of a search for alpha, if not ``plan_round``.
+    plan_round: Callable[..., "SolvePlan"] | None = None
+
+    def next_round(
+        self, problem: TrainingProblem, hessian: np.ndarray | None = None
+    ) -> "SolvePlan":
+        """Return the plan for another alpha; `hessian` is as in ``plan_round``."""
+        return (self.plan_round or plan_round)(problem, self.solver, hessian)
 
 
 def plan_solve(problem: TrainingProblem, start: np.ndarray) -> SolvePlan:
