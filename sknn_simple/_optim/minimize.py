@@ -6,6 +6,7 @@ they differ between methods (some test the step, some the 2-norm).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +88,8 @@ def minimize(
         A key of ``OUTCOMES``.
     """
     history.solver = solver
-    run = _Run(problem, theta, preconditioner, criteria, history, bounds)
+    preconditioned = PreconditionedProblem(problem, preconditioner, theta)
+    run = _Run(preconditioned, criteria, history, bounds, preconditioned.start)
     try:
         run.start()
         run.descend(SOLVERS[solver])
@@ -99,38 +101,30 @@ def minimize(
     return run.theta, run.outcome
 
 
+@dataclass
 class _Run:
-    """One problem, one preconditioner, and the iterate in its coordinates."""
+    """One problem, one preconditioner, and the iterate u in its coordinates."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        theta: np.ndarray,
-        preconditioner: Preconditioner,
-        criteria: StoppingCriteria,
-        history: History,
-        bounds: Bounds | None,
-    ) -> None:
-        self._problem = PreconditionedProblem(problem, preconditioner, theta)
-        self.u = self._problem.start
-        self.outcome: str | None = None
-        self._criteria = criteria
-        self._history = history
-        self._bounds = bounds
-        # The solver is started again if the gradient is smaller than this.
-        self._least_gradient = 0.0
+    problem: PreconditionedProblem
+    criteria: StoppingCriteria
+    history: History
+    bounds: Bounds | None
+    u: np.ndarray
+    outcome: str | None = None
+    # The solver is started again if the gradient is smaller than this.
+    least_gradient: float = 0.0
 
     @property
     def theta(self) -> np.ndarray:
-        return self._problem.theta(self.u)
+        return self.problem.theta(self.u)
 
     def start(self) -> None:
         """Evaluate the start; it ends an iteration if it is a new iterate."""
-        if not self._history.values or self._history.moved:
+        if not self.history.values or self.history.moved:
             self._accept(self.u)
             return
         value, norm = self._measure(self.u)
-        self._history.restate(value, norm)
+        self.history.restate(value, norm)
         self._decide()
 
     def descend(self, solver: Solver) -> None:
@@ -139,59 +133,59 @@ class _Run:
         A line search may fail at a kink, because the stored pairs describe the other
         side of it, and a trust region may shrink to zero. A restart repairs both.
         """
-        history = self._history
+        history = self.history
         fell = True
         while self.outcome is None and fell:
             before = history.values[-1]
             history.rejected = 0
-            self._least_gradient = solver.reach * history.grad_norm
+            self.least_gradient = solver.reach * history.grad_norm
             self._call_scipy(solver)
             fell = history.values[-1] < before
         if self.outcome is None:
-            self.outcome = self._criteria.reason_without_step(
+            self.outcome = self.criteria.reason_without_step(
                 history.values, history.grad_norm, history.rejected
             )
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Record one iteration of SciPy, which prescribes the name of the parameter."""
         self._accept(intermediate_result.x)
-        history = self._history
-        out_of_reach = history.grad_norm < self._least_gradient
+        history = self.history
+        out_of_reach = history.grad_norm < self.least_gradient
         shrunk = history.rejected >= _MAX_REJECTED
         if self.outcome is not None or shrunk or out_of_reach:
             raise StopIteration
 
     def _accept(self, u: np.ndarray) -> None:
         value, norm = self._measure(u)
-        target = self._criteria.threshold([*self._history.values[:1], value])
+        target = self.criteria.threshold([*self.history.values[:1], value])
         self.u = u.copy()
-        self._history.add(self.theta, value, norm, target)
+        self.history.add(self.theta, value, norm, target)
         self._decide()
 
     def _measure(self, u: np.ndarray) -> tuple[float, float]:
         """Return f and the largest entry of the projected gradient, in units of tol."""
-        value, gradient = self._problem.value_and_grad(u)
-        largest = np.abs(projected_gradient(u, gradient, self._bounds)).max(initial=0.0)
-        return value, self._problem.preconditioner.gradient_unit * float(largest)
+        value, gradient = self.problem.value_and_grad(u)
+        largest = np.abs(projected_gradient(u, gradient, self.bounds)).max(initial=0.0)
+        return value, self.problem.preconditioner.gradient_unit * float(largest)
 
     def _decide(self) -> None:
-        history = self._history
-        self.outcome = self._criteria.reason(
+        history = self.history
+        self.outcome = self.criteria.reason(
             history.values, history.grad_norm, history.rejected, history.asked_to_stop
         )
         if self.outcome is None:
             history.begin_iteration(self.theta)
 
     def _call_scipy(self, solver: Solver) -> None:
-        problem = self._problem
+        problem = self.problem
         # SciPy's Newton-CG compares curvatures with absolute constants. Therefore f is
         # divided by a unit that makes the initial gradient near 1; a power of two does
         # not round. L-BFGS needs no unit: its first step fits a curvature near 1.
         by_products = "hessp" in solver.derivatives
-        unit = _nearest_power_of_two(self._history.grad_norm) if by_products else 1.0
+        unit = _nearest_power_of_two(self.history.grad_norm) if by_products else 1.0
         available: dict[str, Callable[..., np.ndarray]] = {
-            "hessp": lambda u, v: problem.curvature(u).product(v) / unit,
-            "hess": lambda u: problem.curvature(u).matrix(),
+            "hessp": lambda u, v: problem.hessian_product(u, v) / unit,
+            "hess": problem.hessian,
         }
         # A line search may try a step at which f is not finite; it then shortens it.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -200,9 +194,9 @@ class _Run:
                 self.u,
                 jac=lambda u: problem.value_and_grad(u)[1] / unit,
                 method=solver.method,
-                bounds=None if self._bounds is None else optimize.Bounds(*self._bounds),
+                bounds=None if self.bounds is None else optimize.Bounds(*self.bounds),
                 callback=self,
-                options={**solver.options, "maxiter": self._criteria.max_iter},
+                options={**solver.options, "maxiter": self.criteria.max_iter},
                 **{name: available[name] for name in solver.derivatives},
             )
 

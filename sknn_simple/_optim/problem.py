@@ -77,7 +77,7 @@ class PreconditionedProblem:
         self.start = preconditioner.from_theta(start)
         self._start = self.start.tobytes(), start
         self._evaluations: list[_Evaluation] = []
-        self._curvature: tuple[bytes, PreconditionedCurvature] | None = None
+        self._curvature: tuple[bytes, Curvature] | None = None
 
     def value_and_grad(self, u: np.ndarray) -> tuple[float, np.ndarray]:
         """Return f(T u) and Tᵀ ∂f/∂θ, evaluated at most once."""
@@ -91,15 +91,21 @@ class PreconditionedProblem:
             self._evaluations = [*self._evaluations[-1:], known]
         return known.value, known.gradient
 
-    def curvature(self, u: np.ndarray) -> "PreconditionedCurvature":
-        """Return the second derivatives at u, computed at most once."""
+    def hessian_product(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T v, with the Hessian H at T u."""
+        T = self.preconditioner
+        return T.pull_back(self.curvature(u).product(T.to_theta(v)))
+
+    def hessian(self, u: np.ndarray) -> np.ndarray:
+        """Return Tᵀ H T, for solvers that need it; not all T and H have a matrix."""
+        T, curvature = self.preconditioner, self.curvature(u)
+        return T.congruence(curvature.matrix())  # pyrefly: ignore
+
+    def curvature(self, u: np.ndarray) -> Curvature:
+        """Return the second derivatives over θ at T u, computed at most once."""
         asked = u.tobytes()
         if self._curvature is None or self._curvature[0] != asked:
-            curvature = self._problem.curvature(self.theta(u))
-            self._curvature = (
-                asked,
-                PreconditionedCurvature(curvature, self.preconditioner),
-            )
+            self._curvature = asked, self._problem.curvature(self.theta(u))
         return self._curvature[1]
 
     def theta(self, u: np.ndarray) -> np.ndarray:
@@ -125,20 +131,3 @@ class _Evaluation(NamedTuple):
     theta: np.ndarray
     value: float
     gradient: np.ndarray
-
-
-class PreconditionedCurvature:
-    """Second derivatives over u, from those over θ."""
-
-    def __init__(self, curvature: Curvature, preconditioner: Preconditioner) -> None:
-        self._curvature = curvature
-        self._preconditioner = preconditioner
-
-    def product(self, v: np.ndarray) -> np.ndarray:
-        T = self._preconditioner
-        return T.pull_back(self._curvature.product(T.to_theta(v)))
-
-    def matrix(self) -> np.ndarray:
-        """Return Tᵀ H T, for solvers that need it; not all T and H have a matrix."""
-        T, curvature = self._preconditioner, self._curvature
-        return T.congruence(curvature.matrix())  # pyrefly: ignore

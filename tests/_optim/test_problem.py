@@ -54,7 +54,7 @@ def test_curvature_is_the_derivative_of_the_gradient(problem, vectors):
     _, after = problem.value_and_grad(u + step * v)
     _, before = problem.value_and_grad(u - step * v)
     expected = (after - before) / (2.0 * step)
-    product = problem.curvature(u).product(v)
+    product = problem.hessian_product(u, v)
     np.testing.assert_allclose(product, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -65,9 +65,9 @@ def test_matrix_and_product_are_of_the_same_hessian(
     u, v = vectors
     T = preconditioner.T
     expected = T.T @ function.hessian(T @ u) @ T
-    curvature = problem.curvature(u)
-    np.testing.assert_allclose(curvature.matrix(), expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(curvature.product(v), expected @ v, rtol=1e-11)
+    np.testing.assert_allclose(problem.hessian(u), expected, rtol=1e-12, atol=1e-12)
+    product = problem.hessian_product(u, v)
+    np.testing.assert_allclose(product, expected @ v, rtol=1e-11)
 
 
 # What is remembered -------------------------------------------------------------------

@@ -172,9 +172,9 @@ def problem(data, linear_spec, problem_of):
 
 
 def hessian_over_u(problem, preconditioner, theta):
-    preconditioned = PreconditionedProblem(problem.objective, preconditioner, theta)
-    curvature = preconditioned.curvature(preconditioned.start)
-    return np.array([curvature.product(unit) for unit in np.eye(theta.size)])
+    over_u = PreconditionedProblem(problem.objective, preconditioner, theta)
+    units = np.eye(theta.size)
+    return np.array([over_u.hessian_product(over_u.start, e) for e in units])
 
 
 def somewhere(problem, size=0.3):

@@ -398,7 +398,7 @@ def test_diagonal_of_the_preconditioned_hessian_is_one(
     problem = problem_of(data, network, sizes=sizes, alpha=alpha)
     J, zeros = problem.objective, np.zeros(problem.objective.size)
     preconditioned = PreconditionedProblem(J, problem.diagonal, zeros)
-    hessian = preconditioned.curvature(zeros).matrix()
+    hessian = preconditioned.hessian(zeros)
     weights = np.diag(hessian)[: P * data.n_outputs]
     np.testing.assert_allclose(weights, 1.0, rtol=1e-9)
 
