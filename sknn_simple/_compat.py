@@ -64,22 +64,3 @@ def drop_callbacks(state: dict[str, Any]) -> None:
 # name sample_weight, and that of ``_validation`` does.
 if "allow_all_zero_weights" in signature(check_sample_weight).parameters:
     check_sample_weight = partial(check_sample_weight, allow_all_zero_weights=True)
-
-__all__ = [
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "InvalidParameterError",
-    "StrOptions",
-    "VisualBlock",
-    "callback_context",
-    "check_monotonic_cst",
-    "check_sample_weight",
-    "clone_parametrized",
-    "current_context",
-    "drop_callbacks",
-    "fit_context",
-    "has_callbacks",
-    "parse_version",
-    "with_callbacks",
-]

@@ -47,13 +47,9 @@ class LinearCurvature(Curvature):
     one pass over X.
     """
 
-    def __init__(self, objective: LinearObjective, theta: np.ndarray) -> None:
-        super().__init__(objective, theta)
-        self._linear = objective
-
     @cached_property
     def _probability(self) -> np.ndarray:
-        J = self._linear
+        J = self._objective
         probability = np.empty((J.blocks.n_rows, J.network.n_outputs), order="F")
 
         def fill(block: Block) -> None:
@@ -64,12 +60,12 @@ class LinearCurvature(Curvature):
         return probability
 
     def _probability_of(self, X: Features) -> np.ndarray:
-        J = self._linear
+        J = self._objective
         return J.loss.probabilities(J.network.forward(self._params, X, J.workspace))
 
     def product(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian times v: Xᵀ C (X v) + ρ² v."""
-        J, P = self._linear, self._probability
+        J, P = self._objective, self._probability
         direction = J.params(v)
 
         def term(block: Block, total: np.ndarray) -> float:
@@ -87,7 +83,7 @@ class LinearCurvature(Curvature):
 
         That is 1ᵀ C (X v) + ρ² v, without the pass back to the weights.
         """
-        J, P = self._linear, self._probability
+        J, P = self._objective, self._probability
         direction, biases = J.params(v), J.network.layout.slices["intercept"]
 
         def term(block: Block, total: np.ndarray) -> float:
@@ -102,7 +98,7 @@ class LinearCurvature(Curvature):
 
     def bias_block(self) -> np.ndarray:
         """Return the block of the K biases in the Hessian, (K, K)."""
-        J, P = self._linear, self._probability
+        J, P = self._objective, self._probability
         n_outputs = J.network.n_outputs
 
         def term(block: Block, total: np.ndarray) -> float:
@@ -127,7 +123,7 @@ class LinearCurvature(Curvature):
 
         In the order of the parameters: (p, K) weights in C order, then the biases.
         """
-        J = self._linear
+        J = self._objective
         n_outputs = J.network.n_outputs
         q = J.size // n_outputs
 
@@ -177,7 +173,9 @@ class LinearCurvature(Curvature):
             matrix = total.reshape(q * n_outputs, -1)
             matrix -= spread @ spread.T
             return
-        weighted = self._linear.workspace.array("weighted", (q, n_rows), diagonal.dtype)
+        weighted = self._objective.workspace.array(
+            "weighted", (q, n_rows), diagonal.dtype
+        )
         for k, factor in enumerate(np.sqrt(diagonal.T)):
             np.multiply(columns, factor, out=weighted[:n_columns])
             weighted[n_columns:] = factor
@@ -189,7 +187,7 @@ class LinearCurvature(Curvature):
         They need K products; the Hessian needs K + K²/2. If `part` is less than 1, they
         use only the rows that hold this fraction of an output's curvature.
         """
-        J = self._linear
+        J = self._objective
         curvature = self.by_row()
         n_outputs = J.network.n_outputs
         q = J.size // n_outputs
@@ -211,7 +209,7 @@ class LinearCurvature(Curvature):
 
     def by_row(self) -> np.ndarray:
         """Return wᵢ ∂²ℓ/∂zᵢₖ² of every row and output, (n_rows, K)."""
-        J = self._linear
+        J = self._objective
         diagonal, root = J.loss.covariance_factors(
             self._probability, J.blocks.loss_weight
         )

@@ -7,7 +7,7 @@ and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw we
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.losses import Loss
-from sknn_simple._model.networks import Arrays, Network, OneHiddenNetwork
-
-NetworkT = TypeVar("NetworkT", bound=Network)
+from sknn_simple._model.networks import Arrays, Network
 
 
-class Objective(Generic[NetworkT]):
+class Objective:
     """J over row blocks, whose weights sum to 1.
 
     `penalty_root` (size,) is ρ. `folded` is the part of the features' transform that
@@ -34,14 +32,14 @@ class Objective(Generic[NetworkT]):
 
     def __init__(
         self,
-        network: NetworkT,
+        network: Network,
         loss: Loss,
         blocks: RowBlocks,
         penalty_root: np.ndarray,
         workers: Workers,
         folded: FeatureTransform | None = None,
     ) -> None:
-        self.network = network
+        self.network: Any = network
         self.loss = loss
         self.blocks = blocks
         self.penalty_root = penalty_root
@@ -124,9 +122,7 @@ class Objective(Generic[NetworkT]):
         value, gradient = self.blocks.sum(term, (self.size,), self.workers)
         return value, self.pull_back(gradient)
 
-    def curvature(
-        self: "Objective[OneHiddenNetwork]", theta: np.ndarray
-    ) -> "Curvature":
+    def curvature(self, theta: np.ndarray) -> "Curvature":
         return Curvature(self, theta)
 
     def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -152,10 +148,8 @@ class Objective(Generic[NetworkT]):
 class Curvature:
     """The second derivatives of J at one θ, as products with the Hessian."""
 
-    def __init__(
-        self, objective: Objective[OneHiddenNetwork], theta: np.ndarray
-    ) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, theta: np.ndarray) -> None:
+        self._objective: Any = objective
         # A copy: `params` may be views, and a caller may reuse the memory of θ.
         self._params = objective.params(theta.copy())
 
