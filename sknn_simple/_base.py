@@ -31,7 +31,7 @@ from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
 from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
 from sknn_simple._training.callbacks import (
-    FitCallbacks,
+    FitTask,
     HookStopped,
     IterationTasks,
 )
@@ -170,17 +170,17 @@ class BaseNN(
             # of the last fit. The estimator itself cannot predict before the end.
             self._drop_attributes(*self._model_attributes, *_NOT_ALWAYS_SET)
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
-        callbacks = FitCallbacks(
+        task = FitTask(
             self,
             {"X": X, "y": y, "metadata": weights},
             partial(self._predictor, data.without_rows(), spec.network),
             partial(self._record, data.without_rows(), spec.network),
         )
-        trained, search = self._train(spec, data, validation, previous, callbacks)
+        trained, search = self._train(spec, data, validation, previous, task)
         attributes = self._record(data, spec.network, trained, search)
         self._drop_attributes(*_NOT_ALWAYS_SET)
         self.__dict__.update(attributes)
-        callbacks.end_fit(attributes)
+        task.end_fit(attributes)
         return trained, search
 
     def _drop_attributes(self, *names: str) -> None:
@@ -218,12 +218,12 @@ class BaseNN(
         data: TrainingSet,
         validation: TrainingSet | None,
         previous: np.ndarray | None,
-        callbacks: FitCallbacks,
+        task: FitTask,
     ) -> tuple[Trained, Search | None]:
         """Train from `previous`, the parameters of the last fit; None for new ones.
 
-        `validation` has the rows given as X_val. Also returns the search for alpha by
-        validation, if there was one.
+        `validation` has the rows given as X_val. `task` is to begin with its number of
+        subtasks. Also returns the search for alpha by validation, if there was one.
         """
 
     def _search_alpha(
@@ -231,19 +231,18 @@ class BaseNN(
         spec: TrainSpec,
         folds: list[Fold],
         start: np.ndarray,
-        context: Any,
-        callbacks: FitCallbacks,
+        fit_task: FitTask,
         number: int | None = None,
     ) -> Search:
         """Return the alpha that the log-loss on the held-out rows of folds chooses.
 
         The search is a task of the fit, with a `number` if tasks are not sequential.
         """
-        task = callbacks.open(context, "alphas", task_id=number, max_subtasks=None)
-        training = FoldTraining(spec, start, task, callbacks)
+        task = fit_task.open("alphas", task_id=number, max_subtasks=None)
+        training = FoldTraining(spec, start, task)
         n_jobs = getattr(self, "n_jobs", 1)
         search = search_alpha(training, folds, n_jobs, self._announce)
-        callbacks.end(task)
+        task.end()
         return search
 
     def _announce(self, text: str) -> None:
@@ -307,17 +306,15 @@ class BaseNN(
 
     def _observers(
         self,
-        callbacks: FitCallbacks,
         n_starts: int,
         number: int,
-        context: Any,
+        task: FitTask,
         problem: TrainingProblem,
         stopping: EarlyStopping | None,
     ) -> list[Observer]:
         """Return the observers of one start: the printed table and the callbacks.
 
-        `number` counts the starts from 0. `context` belongs to the start's task; it is
-        None without callbacks.
+        `number` counts the starts from 0, and `task` is that of the start.
         """
         observers: list[Observer] = []
         if self.verbose:
@@ -325,8 +322,8 @@ class BaseNN(
             observers.append(
                 ProgressTable(title, self.max_iter, number + 1, n_starts, stopping)
             )
-        if context is not None:
-            observers.append(IterationTasks(context, callbacks, problem.to_raw))
+        if task.context is not None:
+            observers.append(IterationTasks(task, problem.to_raw))
         return observers
 
     def _predictor(

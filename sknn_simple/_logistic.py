@@ -16,7 +16,7 @@ from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.heuristics import (
     alpha_bounds,
     first_alpha,
@@ -282,20 +282,20 @@ class LogisticNN(BaseNN):
         data: TrainingSet,
         validation: TrainingSet | None,
         previous: np.ndarray | None,
-        callbacks: FitCallbacks,
+        task: FitTask,
     ) -> tuple[Trained, Search | None]:
         zeros = np.zeros(spec.network.layout.size)
         search, warm_start = None, previous is not None
         by_validation = spec.by_evidence and validation is not None
         chooses = by_validation and spec.iterates
-        context = callbacks.begin_fit(max_subtasks=self.max_iter + chooses)
+        task = task.begin_fit(max_subtasks=self.max_iter + chooses)
         if by_validation:
             spec = spec._replace(by_evidence=False)
         if validation is not None and chooses:
             folds = [Fold(data, validation)]
-            search = self._search_alpha(spec, folds, zeros, context, callbacks)
+            search = self._search_alpha(spec, folds, zeros, task)
             spec = spec._replace(alpha=search.alpha)
-        observers = partial(self._observers, callbacks, 1, 0, context)
+        observers = partial(self._observers, 1, 0, task)
         start = zeros if previous is None else previous
         trained = train(spec, data, None, start, observers, warm_start=warm_start)
         return trained, search

@@ -19,7 +19,7 @@ from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import Fold, Search, make_folds
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.early_stopping import split
 from sknn_simple._training.heuristics import EARLY_STOPPING_ALPHA, search_units
 from sknn_simple._training.restarts import RestartTraining, best, train_each
@@ -359,7 +359,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         data: TrainingSet,
         validation: TrainingSet | None,
         previous: np.ndarray | None,
-        callbacks: FitCallbacks,
+        task: FitTask,
     ) -> tuple[Trained, Search | None]:
         generator = check_random_state(self.random_state)
         chooses = self.alpha == "auto" and not self.early_stopping and spec.iterates
@@ -369,24 +369,19 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         seeds = generator.randint(np.iinfo(np.int32).max, size=self.n_init)
         search, draw = None, self._network(data).draw
         starts = list(map(draw, seeds)) if previous is None else [previous]
-        context = callbacks.begin_fit(
+        task = task.begin_fit(
             max_subtasks=len(starts) + chooses, sequential_subtasks=False
         )
-        if context is None:  # do not send X and y to other processes
-            callbacks = callbacks.without_data()
         if chooses:
-            search = self._search(
-                spec, data, folds, seeds[0], context, callbacks, len(starts)
-            )
+            search = self._search(spec, data, folds, seeds[0], task, len(starts))
             spec = spec._replace(alpha=search.alpha)
         training = RestartTraining(
             spec,
             data,
             validation if self.early_stopping else None,
             warm_start=previous is not None,
-            observers=partial(self._observers, callbacks, len(starts)),
-            context=context,
-            callbacks=callbacks,
+            observers=partial(self._observers, len(starts)),
+            task=task,
         )
         fits = train_each(training, starts, self.n_jobs if data.chunks is None else 1)
         self.init_losses_ = np.array([fit.score for fit in fits])
@@ -398,8 +393,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         data: TrainingSet,
         folds: list[Fold],
         seed: int,
-        context: Any,
-        callbacks: FitCallbacks,
+        task: FitTask,
         number: int,
     ) -> Search:
         """Search for alpha with coarse fits of a network with at most 30 units."""
@@ -413,7 +407,7 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         signs = hidden_signs(self, network, data)
         spec = spec.coarse()._replace(network=network, signs=signs)
         start = network.draw(seed)
-        return self._search_alpha(spec, folds, start, context, callbacks, number)
+        return self._search_alpha(spec, folds, start, task, number)
 
     # Layers share alpha: J stays the same if weights move from one to the other.
     _alpha_power = 1

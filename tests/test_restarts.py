@@ -221,9 +221,9 @@ def test_errors_of_workers_leave_the_model_as_it_was():
 class Weighed(OneHiddenMLP):
     """Notes the size of what makes fitted attributes, which workers receive."""
 
-    def _train(self, spec, data, validation, previous, callbacks):
-        self.n_bytes = len(pickle.dumps((callbacks.predictor, callbacks.record)))
-        return super()._train(spec, data, validation, previous, callbacks)
+    def _train(self, spec, data, validation, previous, task):
+        self.n_bytes = len(pickle.dumps((task.predictor, task.record)))
+        return super()._train(spec, data, validation, previous, task)
 
 
 def test_workers_receive_the_data_once():

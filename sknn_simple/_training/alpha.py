@@ -37,7 +37,7 @@ from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._optim.stopping import ENDED, ENDINGS
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.heuristics import (
     ALPHAS_WITHOUT_FALL,
     CLEAR_FALL,
@@ -96,14 +96,23 @@ class Search(NamedTuple):
         }
 
 
+class _StopTogether(Observer):
+    """Stops the fits in all threads if one of them is interrupted."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def on_iteration_end(self, iterate: Iterate) -> bool:
+        return self.asked
+
+
 class FoldTraining(NamedTuple):
     """Fits one fold for one alpha; it can be pickled for other processes."""
 
     spec: TrainSpec
     start: np.ndarray
-    # The task of the search, of which alphas are subtasks; None without callbacks.
-    context: Any | None
-    callbacks: FitCallbacks
+    # Of the search; alphas are its subtasks.
+    task: FitTask
 
     def with_limited_losses(self, folds: list[Fold]) -> Self:
         """Limit the losses of held-out rows, and smooth their labels.
@@ -125,10 +134,10 @@ class FoldTraining(NamedTuple):
         return self._replace(spec=spec)
 
     def __call__(
-        self, number: int, fold: Fold, alpha: float, task: Any, stop: "_StopTogether"
+        self, number: int, fold: Fold, alpha: float, task: FitTask, stop: _StopTogether
     ) -> _Result:
         """Return the fit, and True if a callback asks to end the search."""
-        fold_task = self.callbacks.open(task, "fold", task_id=number)
+        task = task.open("fold", task_id=number)
         try:
             trained = train(
                 self.spec._replace(alpha=alpha),
@@ -140,21 +149,11 @@ class FoldTraining(NamedTuple):
             )
         except ENDINGS:
             stop.asked = True
-            self.callbacks.end(fold_task)
+            task.end()
             raise
         if trained.outcome in ENDED:
             stop.asked = True
-        return trained, self.callbacks.end(fold_task)
-
-
-class _StopTogether(Observer):
-    """Stops the fits in all threads if one of them is interrupted."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def on_iteration_end(self, iterate: Iterate) -> bool:
-        return self.asked
+        return trained, task.end()
 
 
 def make_folds(
@@ -409,9 +408,8 @@ def _fit_folds(
     training: FoldTraining, folds: list[Fold], alpha: float, n_jobs: int | None
 ) -> tuple[list[Trained], bool]:
     """Return the fits of all folds, in order, and True if a callback asks to stop."""
-    callbacks = training.callbacks
-    task = callbacks.open(
-        training.context, "alpha", max_subtasks=len(folds), sequential_subtasks=False
+    task = training.task.open(
+        "alpha", max_subtasks=len(folds), sequential_subtasks=False
     )
     stop = _StopTogether()
     in_jobs = len(folds) > 1 and effective_n_jobs(n_jobs) > 1
@@ -429,9 +427,9 @@ def _fit_folds(
             )
     except ENDINGS:
         stop.asked = True
-        callbacks.end(task)
+        task.end()
         raise
-    asked = callbacks.end(task) or any(asked for _, asked in results)
+    asked = task.end() or any(asked for _, asked in results)
     return [fit for fit, _ in results], asked
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class HookStopped(Exception):
         self.error = error
 
 
-class FitCallbacks(NamedTuple):
-    """The arguments of the callbacks of a fit."""
+class FitTask(NamedTuple):
+    """A task of a fit, and the arguments of the callbacks that are told of it."""
 
     estimator: Any
     # X, y and metadata.
@@ -37,85 +37,85 @@ class FitCallbacks(NamedTuple):
     # for the fitted estimator.
     predictor: Callable[[np.ndarray], dict[str, Any]]
     record: Callable[[Any], dict[str, Any]]
+    # scikit-learn's context of the task; None without callbacks.
+    context: Any | None = None
 
-    def begin_fit(self, **subtasks: Any) -> Any | None:
-        """Open the task of the whole fit; return its context if there are callbacks."""
-        context = callback_context(self.estimator, **subtasks)
-        if context is None:
-            return None
-        self.begin(context)
-        return context if has_callbacks(self.estimator) else None
+    def begin_fit(self, **subtasks: Any) -> Self:
+        """Begin the task of the whole fit, and return it."""
+        task = self._replace(context=callback_context(self.estimator, **subtasks))
+        if task.context is not None:
+            task.begin()
+        if has_callbacks(self.estimator):
+            return task
+        return self.without_data()  # X and y are not sent to other processes
 
     def end_fit(self, attributes: dict[str, Any]) -> None:
         """Close the task of the whole fit; the estimator has its attributes by now."""
-        context = current_context(self.estimator)
-        self.end(context, reconstruction_attributes=attributes)
+        task = self._replace(context=current_context(self.estimator))
+        task.end(reconstruction_attributes=attributes)
 
-    def open(self, parent: Any | None, name: str, **settings: Any) -> Any | None:
-        """Open a subtask of a task and return its context; None without callbacks."""
-        if parent is None:
-            return None
+    def open(self, name: str, **settings: Any) -> Self:
+        """Begin a subtask and return it; without callbacks the task itself."""
+        if self.context is None:
+            return self
         with _LOCK:
-            task = parent.subcontext(name, **settings)
-            self.begin(task)
+            task = self._replace(context=self.context.subcontext(name, **settings))
+            task.begin()
         return task
 
-    def begin(self, task: Any, **kwargs: Any) -> None:
-        self._call(task.call_on_fit_task_begin, kwargs)
+    def begin(self, **kwargs: Any) -> None:
+        self._call("call_on_fit_task_begin", kwargs)
 
-    def end(self, task: Any | None, **kwargs: Any) -> bool:
-        """Tell the callbacks that a task has ended; True if one asks to stop."""
-        return task is not None and self._call(task.call_on_fit_task_end, kwargs)
+    def end(self, **kwargs: Any) -> bool:
+        """Tell the callbacks that the task has ended; True if one asks to stop."""
+        return self.context is not None and self._call("call_on_fit_task_end", kwargs)
 
-    def _call(self, hooks: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+    def _call(self, hooks: str, kwargs: dict[str, Any]) -> Any:
         """Call the hooks of all callbacks, one thread at a time."""
+        call, known = getattr(self.context, hooks), self.callback_kwargs
         try:
             with _LOCK:
-                return hooks(estimator=self.estimator, **self.callback_kwargs, **kwargs)
+                return call(estimator=self.estimator, **known, **kwargs)
         except StopIteration as error:
             raise HookStopped(error) from None
 
-    def without_data(self) -> "FitCallbacks":
-        """Return the same without X, y and metadata, to be sent to other processes."""
+    def without_data(self) -> Self:
+        """Return the same without X, y and metadata."""
         return self._replace(callback_kwargs={})
 
 
 class IterationTasks(Observer):
-    """Opens a task when an iteration begins and closes it when the iteration ends.
+    """Begins a task when an iteration begins and ends it when the iteration ends.
 
-    The tasks are subtasks of `context`. `to_raw` maps θ to parameters for raw features.
+    They are subtasks of `parent`. `to_raw` maps θ to parameters for raw features.
     """
 
     def __init__(
-        self,
-        context: Any,
-        callbacks: FitCallbacks,
-        to_raw: Callable[[np.ndarray], np.ndarray],
+        self, parent: FitTask, to_raw: Callable[[np.ndarray], np.ndarray]
     ) -> None:
-        self._context = context
-        self._callbacks = callbacks
+        self._parent = parent
         self._to_raw = to_raw
-        self._task: Any = None
+        self._task: FitTask | None = None
 
     def on_iteration_begin(self, theta: np.ndarray) -> None:
-        task = self._context.subcontext(task_name="iteration")
-        self._callbacks.begin(task, **self._reconstruction(theta))
+        context: Any = self._parent.context
+        task = self._parent._replace(context=context.subcontext("iteration"))
+        task.begin(**self._reconstruction(theta))
         # Set only now: a task whose hook has raised gets no other hook.
         self._task = task
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
-        """Close the iteration's task; True if a callback asks to stop."""
-        if iterate.n_iter == 0:
-            return False
+        """End the iteration's task; True if a callback asks to stop."""
         task, self._task = self._task, None
-        return self._callbacks.end(task, **self._reconstruction(iterate.theta))
+        return task is not None and task.end(**self._reconstruction(iterate.theta))
 
     def on_stop(self, outcome: str) -> None:
-        """Close the task of an iteration that the solver did not complete."""
+        """End the task of an iteration that the solver did not complete."""
         task, self._task = self._task, None
-        self._callbacks.without_data().end(task)
+        if task is not None:
+            task.without_data().end()
 
     def _reconstruction(self, theta: np.ndarray) -> dict[str, Any]:
         """Return the function from which scikit-learn makes a fitted estimator."""
-        predictor, to_raw = self._callbacks.predictor, self._to_raw
+        predictor, to_raw = self._parent.predictor, self._to_raw
         return {"reconstruction_attributes": lambda: predictor(to_raw(theta))}

@@ -11,7 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import ENDED
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.spec import TrainSpec
 from sknn_simple._training.train import Trained, train
 
@@ -28,20 +28,15 @@ class RestartTraining(NamedTuple):
     validation: TrainingSet | None
     # Whether starts are parameters for raw features.
     warm_start: bool
-    # From the number of a start and the context of its task, then as ``MakeObservers``.
+    # From the number of a start and its task, then as ``MakeObservers``.
     observers: Callable[..., Sequence[Observer]]
-    # The task of the fit, of which starts are subtasks; None without callbacks.
-    context: Any | None
-    callbacks: FitCallbacks
+    # Of the fit; starts are its subtasks.
+    task: FitTask
 
     def __call__(self, number: int, start: np.ndarray) -> tuple[Trained, bool]:
         """Train from one start, as a task of its own; True to skip the others."""
-        task = self.callbacks.open(
-            self.context,
-            "start",
-            task_id=number,
-            max_subtasks=self.spec.criteria.max_iter,
-        )
+        most = self.spec.criteria.max_iter
+        task = self.task.open("start", task_id=number, max_subtasks=most)
         trained = train(
             self.spec,
             self.data,
@@ -50,8 +45,7 @@ class RestartTraining(NamedTuple):
             partial(self.observers, number, task),
             warm_start=self.warm_start,
         )
-        record = partial(self.callbacks.record, trained)
-        asked = self.callbacks.end(task, reconstruction_attributes=record)
+        asked = task.end(reconstruction_attributes=partial(task.record, trained))
         return trained, asked or trained.outcome == "observer"
 
 

@@ -20,7 +20,7 @@ from sknn_simple._training.alpha import (
     given_folds,
     search_alpha,
 )
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.heuristics import (
     ALPHAS_WITHOUT_FALL,
     LEAST_FALL,
@@ -65,15 +65,15 @@ def search(spec, start_of):
     """Return a function that searches, without callbacks."""
 
     def run(data, folds, said=None, n_jobs=1, spec=spec):
-        training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
+        training = FoldTraining(spec.coarse(), start_of(spec), _NO_CALLBACKS)
         announce = [].append if said is None else said.append
         return search_alpha(training, folds, n_jobs, announce)
 
     return run
 
 
-# Without a context there are no tasks, and the callbacks are not used.
-_NO_CALLBACKS = None, FitCallbacks(None, {}, dict, dict)
+# Without a context there are no callbacks.
+_NO_CALLBACKS = FitTask(None, {}, dict, dict)
 
 
 # The path -----------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def search_curve(data, spec):
                 fit = {"outcome": "gradient", "held_out_loss": found, "loss": objective}
                 return SimpleNamespace(**fit), False
 
-        training = WithLoss(spec, np.zeros(0), *_NO_CALLBACKS)
+        training = WithLoss(spec, np.zeros(0), _NO_CALLBACKS)
         folds = [Fold(data, data)] * n_folds
         return search_alpha(training, folds, 1, [].append)
 
@@ -242,7 +242,7 @@ def test_a_search_in_the_space_of_the_rows_builds_each_problem_once(
 
 
 def test_one_row_more_is_held_out_by_all_folds(data, spec, start_of):
-    training = FoldTraining(spec, start_of(spec), *_NO_CALLBACKS)
+    training = FoldTraining(spec, start_of(spec), _NO_CALLBACKS)
     n_rows = len(data.weight)
     folds = cross_validation_folds(spec, data, 3)
     for several, n_held_out in ((folds, n_rows), (4 * folds, n_rows), (folds[:1], 40)):
@@ -354,7 +354,7 @@ def test_threads_do_not_change_a_bit(data, spec, search, n_threads):
 
 
 def test_a_fold_training_can_be_pickled(data, spec, start_of):
-    training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
+    training = FoldTraining(spec.coarse(), start_of(spec), _NO_CALLBACKS)
     again = pickle.loads(pickle.dumps(training))
     assert_array_equal(again.start, training.start)
     assert again.spec.criteria == training.spec.criteria
@@ -399,7 +399,7 @@ def test_an_interrupt_while_a_line_is_printed_keeps_its_alpha(data, spec, start_
         if len(said) == 2:
             raise KeyboardInterrupt
 
-    training = FoldTraining(spec.coarse(), start_of(spec), *_NO_CALLBACKS)
+    training = FoldTraining(spec.coarse(), start_of(spec), _NO_CALLBACKS)
     folds = cross_validation_folds(spec, data, 3)
     found = search_alpha(training, folds, 1, press)
     assert (found.outcome, len(found.tried)) == ("interrupted", 2)

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknn_simple._data.threads import limit_blas_threads
 from sknn_simple._optim.stopping import StoppingCriteria
-from sknn_simple._training.callbacks import FitCallbacks
+from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.restarts import RestartTraining, best, train_each
 from sknn_simple._training.train import Trained, train
 
@@ -207,8 +207,7 @@ def test_a_start_is_trained_as_train_says(
         validation,
         warm_start,
         observers=lambda number, task, problem, stopping: (),
-        context=None,
-        callbacks=FitCallbacks(None, {}, dict, dict),
+        task=FitTask(None, {}, dict, dict),
     )
     found, leave_the_rest = training(0, start)
     expected = train(spec, data, validation, start, warm_start=warm_start)
