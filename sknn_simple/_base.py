@@ -25,7 +25,7 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._fit_warnings import fit_warnings
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
-from sknn_simple._optim.stopping import OUTCOMES, iterations
+from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria, iterations
 from sknn_simple._parameters import Options, name_hint, suggestion
 from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
@@ -207,9 +207,19 @@ class BaseNN(
         Raises ValueError if the parameters do not go together.
         """
 
-    @abstractmethod
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
         """Return what to minimise and how."""
+        network, signs = self._network_and_signs(data)
+        unit = self._alpha_unit(data)
+        return TrainSpec(
+            network=network,
+            alpha=self._initial_alpha(data, unit),
+            standardize=self.standardize,
+            signs=signs,
+            solver=self.solver,
+            criteria=StoppingCriteria(self.tol, self.max_iter),
+            alpha_unit=unit,
+        )
 
     @abstractmethod
     def _train(

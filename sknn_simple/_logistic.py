@@ -13,7 +13,6 @@ from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._model.networks import LinearNetwork
 from sknn_simple._monotonic import feature_signs
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._optim.stopping import StoppingCriteria
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitTask
@@ -262,19 +261,8 @@ class LogisticNN(BaseNN):
         return network, signs
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
-        network, signs = self._network_and_signs(data)
-        unit = self._alpha_unit(data)
-        alpha = self._initial_alpha(data, unit)
-        return TrainSpec(
-            network=network,
-            alpha=alpha,
-            alpha_unit=unit,
-            by_evidence=self.alpha == "auto" and alpha > 0.0,
-            standardize=self.standardize,
-            signs=signs,
-            solver=self.solver,
-            criteria=StoppingCriteria(self.tol, self.max_iter),
-        )
+        spec = super()._train_spec(data)
+        return spec._replace(by_evidence=self.alpha == "auto" and spec.alpha > 0.0)
 
     def _train(
         self,

@@ -15,7 +15,7 @@ from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
 from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._optim.stopping import WINDOW, StoppingCriteria
+from sknn_simple._optim.stopping import WINDOW
 from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import Fold, Search, make_folds
@@ -335,23 +335,12 @@ class OneHiddenMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNN):
         return network, signs
 
     def _train_spec(self, data: TrainingSet) -> TrainSpec:
-        network, signs = self._network_and_signs(data)
-        unit = self._alpha_unit(data)
-        return TrainSpec(
-            network=network,
-            alpha=self._initial_alpha(data, unit),
-            alpha_unit=unit,
-            standardize=self.standardize,
-            signs=signs,
-            solver=self.solver,
-            criteria=StoppingCriteria(
-                self.tol,
-                self.max_iter,
-                min_decrease=WINDOW * self.tol,
-                near_minimum=continues_converged_fit(self),
-            ),
-            patience=self.n_iter_no_change if self.early_stopping else None,
+        spec = super()._train_spec(data)
+        criteria = spec.criteria._replace(
+            min_decrease=WINDOW * self.tol, near_minimum=continues_converged_fit(self)
         )
+        patience = self.n_iter_no_change if self.early_stopping else None
+        return spec._replace(criteria=criteria, patience=patience)
 
     def _train(
         self,

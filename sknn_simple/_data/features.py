@@ -1,6 +1,7 @@
 """The transform that centres, scales and rounds features, and sparse helpers."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -19,6 +20,7 @@ Order = Literal["C", "F"]
 _LONG_ROW = 1024
 
 
+@dataclass(eq=False)
 class FeatureTransform:
     """x ↦ (x - center) ∘ scale, optionally rounded to a grid.
 
@@ -38,16 +40,13 @@ class FeatureTransform:
         not round.
     """
 
-    def __init__(
-        self, center: np.ndarray, scale: np.ndarray, step: float | None = None
-    ) -> None:
-        self.center = center
-        self.scale = scale
-        self._step = step
+    center: np.ndarray
+    scale: np.ndarray
+    step: float | None = None
 
     @property
     def rounds(self) -> bool:
-        return self._step is not None
+        return self.step is not None
 
     @property
     def sparse_shift(self) -> np.ndarray:
@@ -55,7 +54,7 @@ class FeatureTransform:
         return self._rounded(self.center * self.scale)
 
     def of(self, columns: slice) -> Self:
-        return type(self)(self.center[columns], self.scale[columns], self._step)
+        return type(self)(self.center[columns], self.scale[columns], self.step)
 
     def without_rounding(self) -> Self:
         return type(self)(self.center, self.scale)
@@ -86,10 +85,10 @@ class FeatureTransform:
         return (mean - self.center) * self.scale, deviation * self.scale
 
     def _rounded(self, values: np.ndarray) -> np.ndarray:
-        if self._step is not None:
+        if self.step is not None:
             # The spacing of float64 numbers of this size is one step, so the addition
             # rounds. That takes two passes; dividing, rounding, multiplying take three.
-            size = 1.5 * 2.0**52 * self._step
+            size = 1.5 * 2.0**52 * self.step
             values += size
             values -= size
         return values

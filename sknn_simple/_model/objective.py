@@ -7,6 +7,7 @@ and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw we
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +17,10 @@ from sknn_simple._data.row_blocks import Block, RowBlocks, Workspace
 from sknn_simple._data.threads import Workers
 from sknn_simple._model.input_map import InputMap, layer_slices
 from sknn_simple._model.losses import Loss
-from sknn_simple._model.networks import Arrays, Network
+from sknn_simple._model.networks import Arrays
 
 
+@dataclass(eq=False)
 class Objective:
     """J over row blocks, whose weights sum to 1.
 
@@ -30,21 +32,16 @@ class Objective:
     # computed with its gradient, because that is asked for next.
     kept_points = 0
 
-    def __init__(
-        self,
-        network: Network,
-        loss: Loss,
-        blocks: RowBlocks,
-        penalty_root: np.ndarray,
-        workers: Workers,
-        folded: FeatureTransform | None = None,
-    ) -> None:
-        self.network: Any = network
-        self.loss = loss
-        self.blocks = blocks
-        self.penalty_root = penalty_root
-        self.workers = workers
-        self.folded = folded
+    # A ``Network``.
+    network: Any
+    loss: Loss
+    blocks: RowBlocks
+    penalty_root: np.ndarray
+    workers: Workers
+    folded: FeatureTransform | None = None
+
+    def __post_init__(self) -> None:
+        network, folded = self.network, self.folded
         self.size = network.layout.size
         self.workspace = Workspace()
         self._points: list[tuple[bytes, float, np.ndarray]] = []
@@ -59,7 +56,7 @@ class Objective:
         The kept losses do not depend on the penalty: the same rows share them.
         """
         root = self.penalty_root if penalty_root is None else penalty_root
-        J = type(self)(self.network, self.loss, blocks, root, self.workers, self.folded)
+        J = replace(self, blocks=blocks, penalty_root=root)
         if blocks is self.blocks:
             J._points = self._points
         return J

@@ -7,6 +7,7 @@ Trade.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sknn_simple._optim.history import Iterate, Observer
 from sknn_simple._training.problem import TrainingProblem, objective_over
 
 
+@dataclass
 class EarlyStopping(Observer):
     """Keeps the iterate with the lowest validation loss; stops if it no longer falls.
 
@@ -25,23 +27,20 @@ class EarlyStopping(Observer):
     up.
     """
 
-    def __init__(
-        self, validation_loss: Callable[[np.ndarray], float], patience: int
-    ) -> None:
-        self._validation_loss = validation_loss
-        self._patience = patience
-        self.curve: list[float] = []
-        self.best: Iterate | None = None
-        self.triggered = False
+    validation_loss: Callable[[np.ndarray], float]
+    patience: int
+    curve: list[float] = field(default_factory=list)
+    best: Iterate | None = None
+    triggered: bool = False
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
         """Add the validation loss; True if the last `patience` ones were not better."""
-        loss = self._validation_loss(iterate.theta)
+        loss = self.validation_loss(iterate.theta)
         if not self.curve or loss < min(self.curve):
             self.best = iterate
         self.curve.append(loss)
         since_best = len(self.curve) - 1 - int(np.argmin(self.curve))
-        self.triggered = since_best >= self._patience
+        self.triggered = since_best >= self.patience
         return self.triggered
 
 

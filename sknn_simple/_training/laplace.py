@@ -220,7 +220,9 @@ def _curvature(
     if hessian is not None:
         rows = total * hessian[places]
     else:
-        rows = total * _rows(curvature.product, places, L.size)
+        units = (places[:, None] == np.arange(L.size)).astype(np.float64)
+        rows = np.array([curvature.product(unit) for unit in units])
+        rows = total * rows.reshape(units.shape)
     inverse, log_volume = _inverse(rows[:, places], L.loss.shift_invariant)
     H_bw = rows[:, free] / unit
     coupling = inverse @ H_bw
@@ -276,14 +278,6 @@ def _without_rows(
     )
     biases = places, inverse, coupling, log_volume
     return Curvature(None, free, unit, *biases, None, product)
-
-
-def _rows(
-    product: Callable[[np.ndarray], np.ndarray], places: np.ndarray, size: int
-) -> np.ndarray:
-    """Return rows of a matrix that is known by its products, (n_places, size)."""
-    units = (places[:, None] == np.arange(size)).astype(np.float64)
-    return np.array([product(unit) for unit in units]).reshape(units.shape)
 
 
 def _inverse(H_bb: np.ndarray, shift_invariant: bool) -> tuple[np.ndarray, float]:
