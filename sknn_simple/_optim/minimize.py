@@ -142,9 +142,7 @@ class _Run:
             self._call_scipy(solver)
             fell = history.values[-1] < before
         if self.outcome is None:
-            self.outcome = self.criteria.reason_without_step(
-                history.values, history.grad_norm, history.rejected
-            )
+            self.outcome = self.criteria.reason_without_step(history)
 
     def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Record one iteration of SciPy, which prescribes the name of the parameter."""
@@ -169,12 +167,9 @@ class _Run:
         return value, self.problem.preconditioner.gradient_unit * float(largest)
 
     def _decide(self) -> None:
-        history = self.history
-        self.outcome = self.criteria.reason(
-            history.values, history.grad_norm, history.rejected, history.asked_to_stop
-        )
+        self.outcome = self.criteria.reason(self.history)
         if self.outcome is None:
-            history.begin_iteration(self.theta)
+            self.history.begin_iteration(self.theta)
 
     def _call_scipy(self, solver: Solver) -> None:
         problem = self.problem

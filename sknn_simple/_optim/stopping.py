@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_simple._optim.history import History
 from sknn_simple._optim.iteration import LONG_ROUNDING
 
 # J of separable classes without a penalty has no minimum: value and gradient go to 0
@@ -132,45 +133,41 @@ class StoppingCriteria(NamedTuple):
             tol=max(self.tol, limit), min_decrease=max(self.min_decrease, limit)
         )
 
-    def reason(
-        self, values: list[float], grad_norm: float, rejected: int, asked: bool
-    ) -> str | None:
-        """Return the reason to stop, a key of ``OUTCOMES``, or None.
-
-        The arguments are those of ``History``; `asked` is its `asked_to_stop`.
-        """
-        if grad_norm <= self.threshold(values):
+    def reason(self, history: History) -> str | None:
+        """Return the reason to stop, a key of ``OUTCOMES``, or None."""
+        values = history.values
+        if history.grad_norm <= self.threshold(values):
             return "gradient"
-        if asked:
+        if history.asked_to_stop:
             return "observer"
         scale = min(abs(values[-1]), self._whole_decrease(values))
-        if self._fell_little(self.min_decrease * scale, values, rejected):
+        if self._fell_little(self.min_decrease * scale, history):
             return "decrease"
         return "max_iter" if len(values) > self.max_iter else None
 
-    def reason_without_step(
-        self, values: list[float], grad_norm: float, rejected: int
-    ) -> str:
+    def reason_without_step(self, history: History) -> str:
         """Return the reason to stop if no step lowers f."""
+        value = abs(history.values[-1])
         # A gradient g can lower f by about |g|²/2 if the curvature is near 1, to which
         # preconditioners bring it.
-        if grad_norm**2 <= LONG_ROUNDING * abs(values[-1]):
+        if history.grad_norm**2 <= LONG_ROUNDING * value:
             return "rounding"
         # At a kink a line search may fail before the decrease is below its limit: that
         # of ten iterations is enough for each of them.
-        limit = WINDOW * self.min_decrease * abs(values[-1])
-        found = self._fell_little(limit, values, rejected)
-        return "decrease" if found else "no_decrease"
+        fell_little = self._fell_little(WINDOW * self.min_decrease * value, history)
+        return "decrease" if fell_little else "no_decrease"
 
     def _whole_decrease(self, values: list[float]) -> float:
         """Return by how much f fell, infinity if that does not matter."""
         matters = self.min_decrease > 0.0 and not self.near_minimum
         return values[0] - values[-1] if matters else np.inf
 
-    def _fell_little(self, limit: float, values: list[float], rejected: int) -> bool:
+    def _fell_little(self, limit: float, history: History) -> bool:
         """Return whether f fell by at most `limit` over the last iterations."""
-        enough = len(values) > WINDOW
+        values = history.values
         # A step that a trust region rejects is no evidence that f stays.
-        if self.min_decrease == 0.0 or not enough or rejected > WINDOW // 2:
+        if self.min_decrease == 0.0 or history.rejected > WINDOW // 2:
+            return False
+        if len(values) <= WINDOW:
             return False
         return values[-1 - WINDOW] - values[-1] <= limit

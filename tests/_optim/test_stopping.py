@@ -5,6 +5,7 @@ import string
 import numpy as np
 import pytest
 
+from sknn_simple._optim.history import History
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria
 
@@ -35,8 +36,17 @@ def test_until_never_ends_later(n_iter, expected):
     assert CRITERIA.until(n_iter) == CRITERIA._replace(max_iter=expected)
 
 
+def after(values, grad_norm=1.0, rejected=0, asked=False):
+    """Return the history of a minimisation."""
+    history = History()
+    history.values, history.grad_norm = values, grad_norm
+    history.rejected, history.asked_to_stop = rejected, asked
+    return history
+
+
 def reason(values, grad_norm=1.0, rejected=0, asked=False, **changes):
-    return CRITERIA._replace(**changes).reason(values, grad_norm, rejected, asked)
+    history = after(values, grad_norm, rejected, asked)
+    return CRITERIA._replace(**changes).reason(history)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,7 @@ def test_without_a_step_a_larger_decrease_counts_as_none(
 ):
     """At a kink no step lowers f, although f still fell a moment ago."""
     criteria = CRITERIA._replace(min_decrease=min_decrease)
-    assert criteria.reason_without_step(values, 1.0, rejected=0) == expected
+    assert criteria.reason_without_step(after(values)) == expected
 
 
 def test_outcomes_tell_either_converged_or_why_not():
@@ -193,5 +203,5 @@ def test_an_impossible_tol_ends_at_the_optimum(solver, name, request, solve):
 def test_a_gradient_whose_decrease_is_rounding_has_converged(value):
     criteria = StoppingCriteria(0.0, 100)
     values, limit = [value], np.sqrt(1e-13 * value)
-    assert criteria.reason_without_step(values, 0.9 * limit, 0) == "rounding"
-    assert criteria.reason_without_step(values, 1.1 * limit, 0) == "no_decrease"
+    assert criteria.reason_without_step(after(values, 0.9 * limit)) == "rounding"
+    assert criteria.reason_without_step(after(values, 1.1 * limit)) == "no_decrease"
