@@ -100,9 +100,7 @@ class ChunkedRows:
                 spec = spec._replace(criteria=criteria)
             problem = problem._replace(spec=spec.finer(problem.offset))
             plan = plan_chunks(problem, theta)
-            trained = descend(
-                problem, plan, theta, validation, make_observers, whole=problem
-            )
+            trained = descend(problem, plan, theta, validation, make_observers)
         if warm_start and not spec.iterates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained

@@ -82,13 +82,19 @@ class TrainingProblem(NamedTuple):
     # mean square and its deviation. Along the differences of such columns the gradient
     # is smaller by this factor. 1 with a bias.
     offset: float
+    # The problem over all columns, if this one is in the space of the rows.
+    whole: "TrainingProblem | None" = None
 
     def with_alpha(self, alpha: float) -> "TrainingProblem":
         """Return the same problem with another strength of the penalty."""
         root = np.sqrt(alpha / self.data.total_weight) * self.penalty_unit
         J = self.objective.over(self.objective.blocks, root)
-        spec = self.spec._replace(alpha=alpha)
-        return self._replace(spec=spec, objective=J, diagonal=_diagonal(J))
+        return self._replace(
+            spec=self.spec._replace(alpha=alpha),
+            objective=J,
+            diagonal=_diagonal(J),
+            whole=self.whole and self.whole.with_alpha(alpha),
+        )
 
     def in_precision(self, dtype: np.dtype) -> Objective:
         """Return J with features in another precision."""

@@ -88,21 +88,23 @@ def in_row_space(problem: TrainingProblem) -> TrainingProblem:
     workers = problem.objective.workers
     reduced = build_problem(inner, data, workers, columns=columns)
     return reduced._replace(
-        input_map=_RowSpaceMap(space, reduced), unit=problem.unit, dtype=problem.dtype
+        input_map=_RowSpaceMap(space, reduced),
+        unit=problem.unit,
+        dtype=problem.dtype,
+        whole=problem,
     )
 
 
-def start_in_row_space(
-    whole: TrainingProblem, reduced: TrainingProblem, start: np.ndarray
-) -> np.ndarray:
+def start_in_row_space(problem: TrainingProblem, start: np.ndarray) -> np.ndarray:
     """Return the part of a random start that the rows see.
 
     `start` and the result are in the coordinates u of the diagonal preconditioners.
     """
-    rows = reduced.input_map
+    rows, whole = problem.input_map, problem.whole
     assert isinstance(rows, _RowSpaceMap)
+    assert whole is not None
     theta = rows.from_theta(whole.diagonal.to_theta(start))
-    return reduced.diagonal.from_theta(theta)
+    return problem.diagonal.from_theta(theta)
 
 
 def _column_unit(problem: TrainingProblem) -> np.ndarray:

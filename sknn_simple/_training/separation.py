@@ -59,7 +59,7 @@ def columns_alone(problem: TrainingProblem) -> tuple[int, ...]:
     in the direction d need not be a cause.
     """
     network = problem.objective.network
-    if problem.data.X.shape[1] != problem.unit.size:
+    if problem.whole is not None:
         return ()  # coordinates of the row space
     if network.is_linear and not network.has_bias:
         return ()  # the threshold must be 0

@@ -104,14 +104,15 @@ def train(
         problems.workers.restarted(n_threads),
     ):
         evaluates = warm_start and not spec.iterates
-        problem, whole = problems.of(spec, data, evaluates=evaluates)
-        if problem is not whole and not (warm_start or spec.network.is_linear):
-            start = start_in_row_space(whole, problem, start)
+        problem = problems.of(spec, data, evaluates=evaluates)
+        is_drawn = not (warm_start or spec.network.is_linear)
+        if is_drawn and problem.whole is not None:
+            start = start_in_row_space(problem, start)
         theta, is_warm = first_theta(problem, start, warm_start)
         plan = plan_solve(problem, theta)
         if plan.subsample is not None and not is_warm:
             theta = subsample_optimum(problem, plan.subsample, theta)
-        trained = descend(problem, plan, theta, validation, make_observers, whole=whole)
+        trained = descend(problem, plan, theta, validation, make_observers)
         if evaluates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
         return trained
@@ -127,7 +128,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.workers = Workers(1)
-        self._built: tuple[TrainingProblem, TrainingProblem] | None = None
+        self._built: TrainingProblem | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads and their buffers stay here: another process builds its own.
@@ -135,26 +136,24 @@ class Problems:
 
     def of(
         self, spec: TrainSpec, data: TrainingSet, *, evaluates: bool = False
-    ) -> tuple[TrainingProblem, TrainingProblem]:
-        """Return the problem, and the problem over all columns.
+    ) -> TrainingProblem:
+        """Return the problem.
 
-        The first is in coordinates of the row space, if that is smaller, but not if a
-        fit only `evaluates` its start.
+        It is in coordinates of the row space, if that is smaller, but not if a fit only
+        `evaluates` its start.
         """
         if self._built is not None:
-            problem, whole = self._built
-            return problem.with_alpha(spec.alpha), whole.with_alpha(spec.alpha)
+            return self._built.with_alpha(spec.alpha)
         is_linear = spec.network.is_linear
         if not is_linear or few_distinct_rows(spec, data.X) is not None:
             data = in_canonical_order(data)
-        whole = build_problem(spec, data, self.workers)
-        whole = whole._replace(spec=spec.finer(whole.offset))
-        if evaluates:
-            return whole, whole
-        problem = in_row_space(whole)
-        if problem is not whole:
-            self._built = problem, whole
-        return problem, whole
+        problem = build_problem(spec, data, self.workers)
+        problem = problem._replace(spec=spec.finer(problem.offset))
+        if not evaluates:
+            problem = in_row_space(problem)
+        if problem.whole is not None:
+            self._built = problem
+        return problem
 
 
 def descend(
@@ -163,14 +162,8 @@ def descend(
     theta: np.ndarray,
     validation: TrainingSet | None,
     make_observers: MakeObservers,
-    *,
-    whole: TrainingProblem,
 ) -> Trained:
-    """Run the phases of a plan from θ.
-
-    `whole` is the problem over the columns of the validation rows, which may differ
-    from those on which θ acts.
-    """
+    """Run the phases of a plan from θ."""
     spec, stopping = problem.spec, early_stopping(problem, validation)
     observers = make_observers(problem, stopping)
     history = History([stopping, *observers] if stopping else observers)
@@ -181,6 +174,7 @@ def descend(
     if problem.alpha == 0.0 and spec.iterates:
         trained = _without_penalty(problem, found.theta, trained)
     if validation is not None:
+        whole = problem.whole or problem  # over the columns of the validation rows
         theta = whole.from_raw(trained.parameters)
         # Features and outputs of a row far from all others may overflow.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -283,7 +283,7 @@ def test_ctrl_c_while_a_preconditioner_is_renewed_keeps_the_iterate(case, record
     problem = case.problem._replace(objective=J)
     theta, observer = case.start(), recorder()
     plan = plan_solve(problem, theta)
-    trained = descend(problem, plan, theta, None, lambda *_: [observer], whole=problem)
+    trained = descend(problem, plan, theta, None, lambda *_: [observer])
     assert trained.outcome == "interrupted"
     assert len(trained.loss_curve) - 1 == FIRST_BLOCKS
     assert_followed(trained, observer, case)

@@ -280,7 +280,7 @@ def test_problems_are_built_again_in_another_process(training_set, hidden_spec):
     X = np.random.default_rng(0).normal(size=(10, 40))
     data = training_set(X, np.arange(10) % 2)
     spec, problems = hidden_spec(data), Problems()
-    blocks = problems.of(spec, data)[1].objective.blocks
-    assert problems.of(spec, data)[1].objective.blocks is blocks
+    blocks = problems.of(spec, data).objective.blocks
+    assert problems.of(spec, data).objective.blocks is blocks
     again = pickle.loads(pickle.dumps(problems))
-    assert again.of(spec, data)[1].objective.blocks is not blocks
+    assert again.of(spec, data).objective.blocks is not blocks
