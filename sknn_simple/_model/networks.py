@@ -19,7 +19,7 @@ neural networks. AISTATS.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -46,8 +46,13 @@ def _feature_bytes(X: Features) -> float:
     return per_value * X.size / X.shape[0]
 
 
+@dataclass(eq=False)
 class LinearNetwork:
     """Z = X W + b, with W ("coef") of shape (p, K) and b ("intercept") of (K,)."""
+
+    n_features: int
+    n_outputs: int
+    has_bias: bool = True
 
     # Whether the raw outputs are linear in θ, so that J is convex.
     is_linear = True
@@ -57,19 +62,11 @@ class LinearNetwork:
     # The mean output of a hidden unit whose input is standard normal.
     hidden_mean = 0.0
 
-    def __init__(
-        self, n_features: int, n_outputs: int, fit_intercept: bool = True
-    ) -> None:
-        shapes: dict[str, tuple[int, ...]] = {"coef": (n_features, n_outputs)}
-        if fit_intercept:
-            shapes["intercept"] = (n_outputs,)
+    def __post_init__(self) -> None:
+        shapes: dict[str, tuple[int, ...]] = {"coef": (self.n_features, self.n_outputs)}
+        if self.has_bias:
+            shapes["intercept"] = (self.n_outputs,)
         self.layout = Layout(shapes)
-        self.n_outputs = n_outputs
-        self.has_bias = fit_intercept
-
-    def with_features(self, n_features: int) -> Self:
-        """Return the same network for another number of features."""
-        return type(self)(n_features, self.n_outputs, self.has_bias)
 
     def row_bytes(self, X: Features) -> float:
         """Return the memory in bytes that an evaluation uses per row."""
@@ -106,6 +103,7 @@ class LinearNetwork:
             total["intercept"][...] += delta.sum(axis=0)
 
 
+@dataclass(eq=False)
 class OneHiddenNetwork:
     """A = φ(X W₁ + b₁), Z = A W₂ + b₂ (+ X W₃ with skip connections).
 
@@ -113,45 +111,32 @@ class OneHiddenNetwork:
     W₂ (h, K), "output_intercept" b₂ (K,) and "skip_coef" W₃ (p, K).
     """
 
+    n_features: int
+    n_hidden: int
+    n_outputs: int
+    activation: Activation
+    skip_connections: bool = False
+
     is_linear = False
+    has_bias = True
     input_weights = (
         ("hidden_coef", "hidden_intercept"),
         ("skip_coef", "output_intercept"),
     )
     hidden_weights = (("output_coef", "output_intercept"),)
 
-    def __init__(
-        self,
-        n_features: int,
-        n_hidden: int,
-        n_outputs: int,
-        activation: Activation,
-        skip_connections: bool = False,
-    ) -> None:
+    def __post_init__(self) -> None:
+        p, h, K = self.n_features, self.n_hidden, self.n_outputs
         shapes: dict[str, tuple[int, ...]] = {
-            "hidden_coef": (n_features, n_hidden),
-            "hidden_intercept": (n_hidden,),
-            "output_coef": (n_hidden, n_outputs),
-            "output_intercept": (n_outputs,),
+            "hidden_coef": (p, h),
+            "hidden_intercept": (h,),
+            "output_coef": (h, K),
+            "output_intercept": (K,),
         }
-        if skip_connections:
-            shapes["skip_coef"] = (n_features, n_outputs)
+        if self.skip_connections:
+            shapes["skip_coef"] = (p, K)
         self.layout = Layout(shapes)
-        self.has_bias = True
-        self.hidden_mean = activation.mean
-        self.n_hidden = n_hidden
-        self.n_outputs = n_outputs
-        self.activation = activation
-        self.skip_connections = skip_connections
-
-    def with_features(self, n_features: int) -> Self:
-        return type(self)(
-            n_features,
-            self.n_hidden,
-            self.n_outputs,
-            self.activation,
-            self.skip_connections,
-        )
+        self.hidden_mean = self.activation.mean
 
     def draw(self, seed: int) -> np.ndarray:
         """Draw weights and biases uniformly from ±√(6/(fan_in + fan_out)), (size,).

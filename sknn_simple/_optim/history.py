@@ -1,6 +1,7 @@
 """The record of a minimisation, shared by all its runs, and its observers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -42,26 +43,26 @@ class Observer:
         """
 
 
+@dataclass
 class History:
     """f at the start and after each iteration, over all runs of a minimisation.
 
     Each of the observers observes every iteration, even if an earlier one asks to stop.
     """
 
-    def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        self._observers = observers
-        self._iteration_is_open = False
-        # f; if it rises by rounding only, the previous value is recorded again.
-        self.values: list[float] = []
-        # The largest absolute entry of the gradient at the last iterate.
-        self.grad_norm = np.inf
-        # Iterations in a row that did not lower f.
-        self.rejected = 0
-        self.asked_to_stop = False
-        # Whether the start of the next run is a new iterate, not the last one.
-        self.moved = False
-        # That of the last run.
-        self.solver = ""
+    observers: Sequence[Observer] = ()
+    # f; if it rises by rounding only, the previous value is recorded again.
+    values: list[float] = field(default_factory=list)
+    # The largest absolute entry of the gradient at the last iterate.
+    grad_norm: float = np.inf
+    # Iterations in a row that did not lower f.
+    rejected: int = 0
+    asked_to_stop: bool = False
+    # Whether the start of the next run is a new iterate, not the last one.
+    moved: bool = False
+    # That of the last run.
+    solver: str = ""
+    iteration_is_open: bool = False
 
     @property
     def n_iter(self) -> int:
@@ -75,8 +76,8 @@ class History:
         iterate = Iterate(len(self.values), theta, value, norm, target)
         self.values.append(value)
         self.grad_norm = norm
-        self._iteration_is_open = self.moved = False
-        asked = [observer.on_iteration_end(iterate) for observer in self._observers]
+        self.iteration_is_open = self.moved = False
+        asked = [observer.on_iteration_end(iterate) for observer in self.observers]
         self.asked_to_stop = any(asked)
 
     def restate(self, value: float, norm: float) -> None:
@@ -89,14 +90,14 @@ class History:
         self.grad_norm = norm
 
     def announce(self, text: str) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.on_message(text)
 
     def begin_iteration(self, theta: np.ndarray) -> None:
         """Call the observers, once per iteration."""
-        if not self._iteration_is_open:
-            self._iteration_is_open = True
-            for observer in self._observers:
+        if not self.iteration_is_open:
+            self.iteration_is_open = True
+            for observer in self.observers:
                 observer.on_iteration_begin(theta)
 
     def begin_step(self, theta: np.ndarray) -> None:
@@ -105,7 +106,7 @@ class History:
         self.moved = True
 
     def stop(self, outcome: str) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.on_stop(outcome)
 
 

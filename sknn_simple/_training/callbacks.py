@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -84,38 +85,37 @@ class FitTask(NamedTuple):
         return self._replace(callback_kwargs={})
 
 
+@dataclass
 class IterationTasks(Observer):
     """Begins a task when an iteration begins and ends it when the iteration ends.
 
-    They are subtasks of `parent`. `to_raw` maps θ to parameters for raw features.
+    They are subtasks of `parent`; `task` is that of the iteration that has begun.
+    `to_raw` maps θ to parameters for raw features.
     """
 
-    def __init__(
-        self, parent: FitTask, to_raw: Callable[[np.ndarray], np.ndarray]
-    ) -> None:
-        self._parent = parent
-        self._to_raw = to_raw
-        self._task: FitTask | None = None
+    parent: FitTask
+    to_raw: Callable[[np.ndarray], np.ndarray]
+    task: FitTask | None = None
 
     def on_iteration_begin(self, theta: np.ndarray) -> None:
-        context: Any = self._parent.context
-        task = self._parent._replace(context=context.subcontext("iteration"))
+        context: Any = self.parent.context
+        task = self.parent._replace(context=context.subcontext("iteration"))
         task.begin(**self._reconstruction(theta))
         # Set only now: a task whose hook has raised gets no other hook.
-        self._task = task
+        self.task = task
 
     def on_iteration_end(self, iterate: Iterate) -> bool:
         """End the iteration's task; True if a callback asks to stop."""
-        task, self._task = self._task, None
+        task, self.task = self.task, None
         return task is not None and task.end(**self._reconstruction(iterate.theta))
 
     def on_stop(self, outcome: str) -> None:
         """End the task of an iteration that the solver did not complete."""
-        task, self._task = self._task, None
+        task, self.task = self.task, None
         if task is not None:
             task.without_data().end()
 
     def _reconstruction(self, theta: np.ndarray) -> dict[str, Any]:
         """Return the function from which scikit-learn makes a fitted estimator."""
-        predictor, to_raw = self._parent.predictor, self._to_raw
+        predictor, to_raw = self.parent.predictor, self.to_raw
         return {"reconstruction_attributes": lambda: predictor(to_raw(theta))}

@@ -27,6 +27,7 @@ arrays. Biostatistics 5(3), 329-340.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -73,7 +74,7 @@ def in_row_space(problem: TrainingProblem) -> TrainingProblem:
     if not space.features.size:  # all columns are constant
         return problem
     data = _merged(problem.data, space.features, number)
-    network = spec.network.with_features(data.X.shape[1])
+    network = replace(spec.network, n_features=data.X.shape[1])
     inner = spec._replace(
         network=network,
         standardize=False,

@@ -17,7 +17,7 @@ CENTER, SCALE = np.array([1.0, -30.0, 1e4]), np.array([2.0, 0.5, 1e-3])
 NETWORKS = {
     "linear": LinearNetwork(P, 2),
     "one output": LinearNetwork(P, 1),
-    "no bias": LinearNetwork(P, 2, fit_intercept=False),
+    "no bias": LinearNetwork(P, 2, has_bias=False),
     **{name: OneHiddenNetwork(P, 4, 2, ACTIVATIONS[name]) for name in ACTIVATIONS},
     "skip connections": OneHiddenNetwork(P, 4, 2, ACTIVATIONS["tanh"], True),
 }

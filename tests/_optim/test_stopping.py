@@ -38,10 +38,7 @@ def test_until_never_ends_later(n_iter, expected):
 
 def after(values, grad_norm=1.0, rejected=0, asked=False):
     """Return the history of a minimisation."""
-    history = History()
-    history.values, history.grad_norm = values, grad_norm
-    history.rejected, history.asked_to_stop = rejected, asked
-    return history
+    return History((), values, grad_norm, rejected, asked_to_stop=asked)
 
 
 def reason(values, grad_norm=1.0, rejected=0, asked=False, **changes):

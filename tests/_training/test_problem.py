@@ -28,7 +28,7 @@ P = len(UNITS)
 
 NETWORKS = {
     "linear": lambda K: LinearNetwork(P, K),
-    "no intercept": lambda K: LinearNetwork(P, K, fit_intercept=False),
+    "no intercept": lambda K: LinearNetwork(P, K, has_bias=False),
     "hidden": lambda K: OneHiddenNetwork(P, 4, K, ACTIVATIONS["tanh"]),
     "skip": lambda K: OneHiddenNetwork(P, 4, K, ACTIVATIONS["relu"], True),
 }
