@@ -7,7 +7,7 @@ and √(alpha/S) for a connection weight; times rⱼ if the penalty is on raw we
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +56,7 @@ class Objective:
         The kept losses do not depend on the penalty: the same rows share them.
         """
         root = self.penalty_root if penalty_root is None else penalty_root
-        J = replace(self, blocks=blocks, penalty_root=root)
+        J = type(self)(self.network, self.loss, blocks, root, self.workers, self.folded)
         if blocks is self.blocks:
             J._points = self._points
         return J
