@@ -38,20 +38,21 @@ class Engine:
 
         return dask.delayed(function, pure=False, traverse=False)(*arguments)
 
-    def send(self, value: Any, size: int) -> Any:
-        """Return a value of about `size` bytes as an argument of many calls.
+    def send(self, value: Any) -> Any:
+        """Return a value as an argument of many calls.
 
         A large one is sent once to each worker, and a small one with each call.
         """
         import dask
+        from distributed.protocol import pickle
 
-        if size <= SMALL_BYTES:
+        if len(pickle.dumps(value)) <= SMALL_BYTES:
             return value
         return dask.delayed(value, pure=False, traverse=False)
 
-    def keep(self, value: Any, size: int) -> Any:
+    def keep(self, value: Any) -> Any:
         """Return the same, kept on the workers: later calls need the value, too."""
-        sent = self.send(value, size)
+        sent = self.send(value)
         return sent if sent is value else self.persist([sent])[0]
 
     def total(self, parts: Sequence[Lazy]) -> Lazy:

@@ -62,45 +62,40 @@ def summed(*arguments: Any) -> Any:
 
 
 class ChunkSums:
-    """The rows behind an objective, as groups of chunks.
+    """The rows behind an objective, as lazy groups of chunks.
 
-    Each value of `groups` is a sequence of `TrainingSet`. A group is added first: its
-    values are one if its chunks are kept together, and one per chunk if they are not.
-    `local` makes the objective of a chunk.
+    Each value of `groups` is a sequence of `TrainingSet`; what these give is added
+    first. `local` makes the objective of a chunk.
     """
 
     def __init__(
-        self, engine: Engine, groups: list[list[Lazy]], local: LocalObjective
+        self, engine: Engine, groups: list[Lazy], local: LocalObjective
     ) -> None:
         self._engine = engine
         self._groups = groups
-        self._local = engine.keep(local, 8 * local.spec.network.layout.size)
+        self._local = engine.keep(local)
 
     def sum(self, measure: Callable[..., Any], *arguments: Any) -> Any:
         """Return the sum of ``measure(J, *arguments)`` over all chunks."""
-        engine, task = self._engine, self._task(summed, measure, arguments)
-        sums = [engine.call(added, *map(task, group)) for group in self._groups]
-        return engine.collect([engine.total(sums)])[0]
+        sums = self._of_groups(summed, measure, arguments)
+        return self._engine.collect([self._engine.total(sums)])[0]
 
     def each(self, measure: Callable[..., Any], *arguments: Any) -> list[Any]:
         """Return ``measure(J, *arguments)`` for every chunk."""
-        task = self._task(measured, measure, arguments)
-        tasks = [task(part) for group in self._groups for part in group]
-        return [one for several in self._engine.collect(tasks) for one in several]
+        groups = self._engine.collect(self._of_groups(measured, measure, arguments))
+        return [one for several in groups for one in several]
 
-    def _task(
+    def _of_groups(
         self,
         function: Callable[..., Any],
         measure: Callable[..., Any],
-        arguments: tuple[np.ndarray, ...],
-    ) -> Callable[[Lazy], Lazy]:
-        engine = self._engine
-        sent = [engine.send(each, each.nbytes) for each in arguments]
-        return lambda part: engine.call(function, part, self._local, measure, *sent)
-
-
-def _loss_value(J: Objective, theta: np.ndarray, change: np.ndarray) -> float:
-    return J.loss_value(theta, *change.tolist())
+        arguments: tuple[Any, ...],
+    ) -> list[Lazy]:
+        engine, local = self._engine, self._local
+        sent = [engine.send(each) for each in arguments]
+        return [
+            engine.call(function, rows, local, measure, *sent) for rows in self._groups
+        ]
 
 
 def _derivative(
@@ -119,7 +114,7 @@ class ChunkedObjective(Objective):
     kept_points = LinearObjective.kept_points
 
     def _loss_value(self, theta: np.ndarray, *change: float) -> float:
-        return self.blocks.sum(_loss_value, theta, np.array(change))
+        return self.blocks.sum(Objective.loss_value, theta, *change)
 
     def _loss_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         return self.blocks.sum(Objective.loss_and_gradient, theta)
@@ -135,27 +130,25 @@ class ChunkedCurvature(Curvature):
     """The second derivatives of J at one θ; each is a pass over the chunks."""
 
     def __init__(self, objective: ChunkedObjective, theta: np.ndarray) -> None:
-        self._chunked, self._theta = objective, theta.copy()
+        self._blocks, self._theta = objective.blocks, theta.copy()
+        self._penalty = objective.penalty_root**2
+        self._biases = objective.network.layout.slices.get("intercept", slice(0))
 
     def _sum(self, name: str, *arguments: np.ndarray) -> np.ndarray:
         """Return the sum over chunks of what a method returns, without the penalty."""
         measure = partial(_derivative, name)
-        return self._chunked.blocks.sum(measure, self._theta, *arguments).copy()
+        return self._blocks.sum(measure, self._theta, *arguments).copy()
 
     def product(self, v: np.ndarray) -> np.ndarray:
-        return self._sum("product", v) + self._chunked.penalty_root**2 * v
+        return self._sum("product", v) + self._penalty * v
 
     def bias_product(self, v: np.ndarray) -> np.ndarray:
-        J = self._chunked
-        biases = J.network.layout.slices["intercept"]
-        return self._sum("bias_product", v) + J.penalty_root[biases] ** 2 * v[biases]
+        return self._sum("bias_product", v) + (self._penalty * v)[self._biases]
 
     def bias_block(self) -> np.ndarray:
-        J = self._chunked
-        biases = J.network.layout.slices["intercept"]
-        return self._sum("bias_block") + np.diag(J.penalty_root[biases] ** 2)
+        return self._sum("bias_block") + np.diag(self._penalty[self._biases])
 
     def matrix(self) -> np.ndarray:
         hessian = self._sum("matrix")
-        hessian[np.diag_indices_from(hessian)] += self._chunked.penalty_root**2
+        hessian[np.diag_indices_from(hessian)] += self._penalty
         return hessian

@@ -100,7 +100,10 @@ def training_rows(
         apart = target._replace(weight_sum=target.weight_sum_aside)
         readers.append(readers[0]._replace(target=apart, reads_aside=True))
     groups = _groups(source, target, n_params)
-    sets = _lazy_rows(engine, source, readers, groups)
+    sets = [_lazy_rows(engine, source, reader, groups) for reader in readers]
+    if source.persist:  # at once: both need the same chunks
+        kept = engine.persist([*chain.from_iterable(sets)])
+        sets = [kept[: len(groups)], kept[len(groups) :]]
     data = _training_set(engine, source, target, sets[0], groups, n_params)
     if data is None:
         wider = source._replace(dtype=np.dtype(np.float64), precision=source.dtype)
@@ -121,12 +124,14 @@ def validation_rows(
     of_source = source.n_features, data.X.dtype, source.columns
     reader = Reader(target, *of_source, suffix="_val")
     groups = _groups(source, target, n_params)
-    [rows] = _lazy_rows(engine, source, [reader], groups)
+    rows = _lazy_rows(engine, source, reader, groups)
+    if source.persist:
+        rows = engine.persist(rows)
     return _set_of_chunks(engine, data, rows, target)
 
 
 def _set_of_chunks(
-    engine: Engine, data: TrainingSet, rows: list[list[Lazy]], target: LabelTotals
+    engine: Engine, data: TrainingSet, rows: list[Lazy], target: LabelTotals
 ) -> TrainingSet:
     return data.without_rows()._replace(
         total_weight=target.total_weight,
@@ -139,7 +144,7 @@ def _training_set(
     engine: Engine,
     source: Source,
     target: LabelTotals,
-    rows: list[list[Lazy]],
+    rows: list[Lazy],
     groups: list[list[int]],
     n_params: int,
 ) -> TrainingSet | None:
@@ -147,12 +152,10 @@ def _training_set(
     n_rows = target.n_counted
     wanted = _sample_rows(n_rows, n_params, source)
     sampled = draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
-    sampled = engine.send(sampled, sampled.of_rare.nbytes)
+    sampled = engine.send(sampled)
     tasks = [
-        engine.call(measure_columns, part, sampled, source.precision, each)
-        for parts, numbers in zip(rows, groups, strict=True)
-        # A group is one part, or each of its chunks is.
-        for part, each in zip(parts, np.array_split(numbers, len(parts)), strict=True)
+        engine.call(measure_columns, part, sampled, source.precision, numbers)
+        for part, numbers in zip(rows, groups, strict=True)
     ]
     measured = list(chain.from_iterable(engine.collect(tasks)))
     columns = merged_columns(measured, source.precision or source.dtype)
@@ -188,29 +191,18 @@ def _groups(source: Source, target: LabelTotals, n_params: int) -> list[list[int
 
 
 def _lazy_rows(
-    engine: Engine, source: Source, readers: list[Reader], groups: list[list[int]]
-) -> list[list[list[Lazy]]]:
-    """Return, per reader, the groups of lazy sequences of rows."""
-    keeps = source.persist and engine.client is not None
-    sets = []
-    for reader in readers:
-        sent = engine.send(reader, reader.size)
-        read = [
-            [engine.call(_read, sent, *source.chunks[i], i) for i in numbers]
-            for numbers in groups
-        ]
-        sets.append([[engine.call(_joined, *rows)] for rows in read] if keeps else read)
-    if not keeps:
-        return sets
-    kept = iter(engine.persist([part for rows in sets for [part] in rows]))
-    return [[[next(kept)] for _ in rows] for rows in sets]
+    engine: Engine, source: Source, reader: Reader, groups: list[list[int]]
+) -> list[Lazy]:
+    """Return the groups as lazy sequences of rows."""
+    reader = engine.send(reader)
+    rows = []
+    for numbers in groups:
+        parts = chain.from_iterable(source.chunks[number] for number in numbers)
+        rows.append(engine.call(_read, reader, numbers, *parts))
+    return rows
 
 
-def _read(
-    reader: Reader, X: Any, y: Any, weight: Any, number: int
-) -> list[TrainingSet]:
-    return [reader(X, y, weight, number)]
-
-
-def _joined(*rows: list[TrainingSet]) -> list[TrainingSet]:
-    return [each for part in rows for each in part]
+def _read(reader: Reader, numbers: list[int], *parts: Any) -> list[TrainingSet]:
+    """Return the rows of chunks from their features, labels and weights."""
+    chunks = zip(parts[::3], parts[1::3], parts[2::3], numbers, strict=True)
+    return [reader(*chunk) for chunk in chunks]

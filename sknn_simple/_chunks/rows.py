@@ -55,13 +55,6 @@ class Reader(NamedTuple):
     # Follows the names of the arguments in messages.
     suffix: str = ""
 
-    @property
-    def size(self) -> int:
-        """About the number of bytes of what grows with rows, classes and columns."""
-        names = 0 if self.columns is None else 64 * len(self.columns)
-        arrays = self.target.classes.nbytes + self.target.counts.nbytes
-        return 8 * len(self.target.n_rows) + arrays + names
-
     def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
         """Return the rows of chunk `number`; weights of all chunks sum to 1."""
         with naming_the_chunk(number, f"X{self.suffix}"):

@@ -65,7 +65,7 @@ class ChunkedRows:
     def __init__(
         self,
         engine: Engine,
-        groups: list[list[Lazy]],
+        groups: list[Lazy],
         n_rows: int,
         columns: Columns | None = None,
     ) -> None:
