@@ -18,20 +18,10 @@ from sknn_simple._chunks.collections import (
     meta_of,
 )
 from sknn_simple._chunks.engine import Engine
-from sknn_simple._chunks.labels import (
-    Aside,
-    LabelTotals,
-    target_of,
-    target_of_validation,
-)
+from sknn_simple._chunks.labels import Aside, target_of, target_of_validation
 from sknn_simple._chunks.prediction import count_right, predict_lazily
-from sknn_simple._chunks.preparing import (
-    Source,
-    check_memory,
-    count_labels,
-    training_rows,
-    validation_rows,
-)
+from sknn_simple._chunks.preparing import Source
+from sknn_simple._chunks.rows import Table
 from sknn_simple._compat import HasMethods, clone_parametrized
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._validation import validate_validation_set
@@ -138,30 +128,31 @@ class OnChunks(BaseNN):
         source = self._source(X, y, sample_weight)
         if X_val is not None:
             self._check_validation_set_is_used()
-        self._network_and_signs(source.without_rows(np.arange(2)))
-        engine = Engine(self._used_client(), self.worker_patience)
+        self._network_and_signs(source.table.without_rows(np.arange(2)))
         aside = self._aside(X_val)
-        target = self._counted(engine, source, aside)
-        none = source.without_rows(target.classes, target.multilabel)
+        counted = source.count_labels(aside)
+        if any(chunk.is_column for chunk in counted):
+            column_or_1d(np.empty((1, 1)), warn=True)  # warns as the plain estimator
+        target = target_of(counted, self.class_weight, aside)
+        none = source.table.without_rows(target.classes, target.multilabel)
         network, _ = self._network_and_signs(none)
-        check_memory(engine.client, source, sum(target.n_rows))
-        validation = None
+        n_params = network.layout.size
+        source.check_memory(sum(target.n_rows))
         if is_collection(X_val):
-            validation = self._counted_validation(engine, target, *of_validation)
+            held_out = self._source(*of_validation, suffix="_val")
+            counted = held_out.count_labels()
+            of_held_out = target_of_validation(target, counted, self.class_weight)
         else:
             self._check_unconverted(none, *of_validation)
-        n_params = network.layout.size
-        data, set_aside = training_rows(engine, source, target, n_params, aside)
+        data, set_aside = source.training_rows(target, n_params)
         self._announce(
             f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
             f"{data.X.shape[0]} are the sample for the start"
         )
-        if validation is None:
-            return data, set_aside or validate_validation_set(
-                self, data, *of_validation
-            )
-        source, target = validation
-        return data, validation_rows(engine, source, data, target, n_params)
+        if is_collection(X_val):
+            return data, held_out.validation_rows(data, of_held_out, n_params)
+        known = validate_validation_set(self, data, *of_validation)
+        return data, set_aside or known
 
     def _check_unconverted(self, none: TrainingSet, X_val: Any, *of_rows: Any) -> None:
         """Check validation rows in memory before X is read, which gives their dtype."""
@@ -171,21 +162,6 @@ class OnChunks(BaseNN):
             warnings.simplefilter("ignore")
             validate_validation_set(self, none, X_val, *of_rows)
 
-    def _counted(
-        self, engine: Engine, source: Source, aside: Aside | None
-    ) -> LabelTotals:
-        counted = count_labels(engine, source, aside)
-        if any(chunk.is_column for chunk in counted):
-            column_or_1d(np.empty((1, 1)), warn=True)  # warns as the plain estimator
-        return target_of(counted, self.class_weight, aside)
-
-    def _counted_validation(
-        self, engine: Engine, target: LabelTotals, *given: Any
-    ) -> tuple[Source, LabelTotals]:
-        source = self._source(*given, suffix="_val")
-        counted = count_labels(engine, source, suffix="_val")
-        return source, target_of_validation(target, counted, self.class_weight)
-
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
         X = checked_collection(X, f"X{suffix}")
         if y is None:
@@ -193,15 +169,17 @@ class OnChunks(BaseNN):
         meta = meta_of(X)
         validate_data(self, meta, reset=not suffix, skip_check_array=True)
         chunks = aligned_chunks(X, y, sample_weight, suffix)
-        is_sparse = sparse.issparse(getattr(X, "_meta", None))
-        return Source(
-            chunks,
+        table = Table(
             meta.shape[1],
             dtype_of(X),
-            is_sparse,
-            self.persist,
+            is_sparse=sparse.issparse(getattr(X, "_meta", None)),
             columns=getattr(meta, "columns", None),
+            suffix=suffix,
         )
+        return Source(self._engine(), chunks, table, self.persist)
+
+    def _engine(self) -> Engine:
+        return Engine(self._used_client(), self.worker_patience)
 
     def _used_client(self) -> Any:
         """Return the client; without one that of this process, if there is one."""
@@ -351,7 +329,7 @@ class OnChunks(BaseNN):
         if not is_collection(X):
             return super().score(X, y, sample_weight)
         local = self._for_the_chunks_of(X)
-        engine = Engine(self._used_client(), self.worker_patience)
+        engine = self._engine()
         parts = count_right(engine, local, X, y, sample_weight)
         right, total = np.sum(engine.collect(parts), axis=0)
         if total == 0.0:

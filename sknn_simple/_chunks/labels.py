@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -140,6 +140,11 @@ class LabelTotals(NamedTuple):
     n_rows: tuple[int, ...]
     # The number of rows of positive weight of each class, or of a label's two values.
     counts: np.ndarray
+    aside: Aside | None
+
+    def of_rows_aside(self) -> Self:
+        """Return the same with the sum of the weights of the rows set aside."""
+        return self._replace(weight_sum=self.weight_sum_aside)
 
     @property
     def total_weight(self) -> float:
@@ -185,6 +190,7 @@ def target_of(
         mean_weights(totals, counts, largest, factors)[1],
         tuple(chunk.n_rows for chunk in chunks),
         counts,
+        aside,
     )
 
 

@@ -9,7 +9,9 @@ from sknn_simple._chunks.collections import Chunk
 from sknn_simple._chunks.engine import Engine, Lazy
 from sknn_simple._chunks.labels import Aside, ChunkLabels, LabelTotals, read_labels
 from sknn_simple._chunks.rows import (
+    Draw,
     Reader,
+    Table,
     draw,
     measure_columns,
     merged_columns,
@@ -28,178 +30,131 @@ from sknn_simple._training.problem import needs_float64
 
 
 class Source(NamedTuple):
-    """Collections that were cut into chunks, and how to read them."""
+    """Collections that were cut into chunks, and what computes them."""
 
+    engine: Engine
     chunks: list[Chunk]
-    n_features: int
-    dtype: np.dtype
-    is_sparse: bool
+    table: Table
     # Whether workers keep the rows, or each pass reads them.
     persist: bool
-    # The dtype of the features before they were converted, if they were.
-    precision: np.dtype | None = None
-    # The names of the columns of a dataframe, an index of pandas.
-    columns: Any = None
 
-    def without_rows(
-        self, classes: np.ndarray, multilabel: bool = False
-    ) -> TrainingSet:
-        """Return a set without rows, for checks before any chunk is read."""
-        X, none = np.empty((0, self.n_features), self.dtype), np.empty(0)
-        return TrainingSet(X, none, none, 1.0, classes, multilabel)
-
-
-def count_labels(
-    engine: Engine, source: Source, aside: Aside | None = None, suffix: str = ""
-) -> list[ChunkLabels]:
-    """Check and count the labels of every chunk: a pass over y and the weights."""
-    return engine.collect(
-        [
-            engine.call(read_labels, chunk.y, chunk.weight, number, aside, suffix)
-            for number, chunk in enumerate(source.chunks)
-        ]
-    )
-
-
-def check_memory(client: Any, source: Source, n_rows: int) -> None:
-    """Raise MemoryError if the workers are to keep the rows, and cannot."""
-    if client is None or not source.persist:
-        return
-    import dask
-
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    limits = [worker["memory_limit"] for worker in workers]
-    # A worker without a limit has 0; sparse rows have an unknown size.
-    if not limits or not all(limits) or source.is_sparse:
-        return
-    target = dask.config.get("distributed.worker.memory.target", 0.6)
-    share = target if target else 1.0
-    needed = n_rows * (source.n_features * source.dtype.itemsize + 16)
-    if needed > share * sum(limits):
-        raise MemoryError(
-            f"The rows take {needed:,} bytes, and the {len(limits)} workers can keep "
-            f"{int(share * sum(limits)):,} of their {sum(limits):,} bytes. Set "
-            "persist=False, so that every pass reads the rows again, or add workers."
+    def count_labels(self, aside: Aside | None = None) -> list[ChunkLabels]:
+        """Check and count the labels of every chunk: a pass over y and the weights."""
+        call, suffix = self.engine.call, self.table.suffix
+        return self.engine.collect(
+            [
+                call(read_labels, chunk.y, chunk.weight, number, aside, suffix)
+                for number, chunk in enumerate(self.chunks)
+            ]
         )
 
+    def check_memory(self, n_rows: int) -> None:
+        """Raise MemoryError if the workers are to keep the rows, and cannot."""
+        client: Any = self.engine.client
+        if client is None or not self.persist:
+            return
+        import dask
 
-def training_rows(
-    engine: Engine,
-    source: Source,
-    target: LabelTotals,
-    n_params: int,
-    aside: Aside | None,
-) -> tuple[TrainingSet, TrainingSet | None]:
-    """Return the training rows, and those that are set aside, if any.
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        limits = [worker["memory_limit"] for worker in workers]
+        # A worker without a limit has 0; sparse rows have an unknown size.
+        if not limits or not all(limits) or self.table.is_sparse:
+            return
+        share = dask.config.get("distributed.worker.memory.target", 0.6) or 1.0
+        needed = n_rows * (self.table.row_bytes + 16)
+        if needed > share * sum(limits):
+            raise MemoryError(
+                f"The rows take {needed:,} bytes, and the {len(limits)} workers can "
+                f"keep {int(share * sum(limits)):,} of their {sum(limits):,} bytes. Set"
+                " persist=False, so that every pass reads the rows again, or add "
+                "workers."
+            )
 
-    They are samples, with all rows behind them: one pass over X.
-    """
-    names = source.columns
-    readers = [Reader(target, source.n_features, source.dtype, names, aside)]
-    if aside is not None:
-        apart = target._replace(weight_sum=target.weight_sum_aside)
-        readers.append(readers[0]._replace(target=apart, reads_aside=True))
-    groups = _groups(source, target, n_params)
-    sets = [_lazy_rows(engine, source, reader, groups) for reader in readers]
-    if source.persist:  # at once: both need the same chunks
-        kept = engine.persist([*chain.from_iterable(sets)])
-        sets = [kept[: len(groups)], kept[len(groups) :]]
-    data = _training_set(engine, source, target, sets[0], groups, n_params)
-    if data is None:
-        wider = source._replace(dtype=np.dtype(np.float64), precision=source.dtype)
-        return training_rows(engine, wider, target, n_params, aside)
-    if aside is None:
-        return data, None
-    return data, _set_of_chunks(engine, data, sets[1], readers[1].target)
+    def training_rows(
+        self, target: LabelTotals, n_params: int
+    ) -> tuple[TrainingSet, TrainingSet | None]:
+        """Return the training rows, and those that are set aside, if any.
 
+        They are samples, with all rows behind them: one pass over X.
+        """
+        groups, table = self._groups(target, n_params), self.table
+        readers = [Reader(table, target)]
+        if target.aside is not None:
+            readers.append(Reader(table, target.of_rows_aside(), reads_aside=True))
+        rows, *apart = self._read(readers, groups)
+        sampled = self.engine.send(self._draw(target, n_params))
+        tasks = [
+            self.engine.call(measure_columns, part, sampled, table.precision, numbers)
+            for part, numbers in zip(rows, groups, strict=True)
+        ]
+        measured = list(chain.from_iterable(self.engine.collect(tasks)))
+        columns = merged_columns(measured, table.precision or table.dtype)
+        data = merged_sample(measured)
+        if needs_float64(data.X, columns):
+            wider = table._replace(dtype=np.dtype(np.float64), precision=table.dtype)
+            return self._replace(table=wider).training_rows(target, n_params)
+        # Rows of weight 0 do not count.
+        n_kept = sum(chunk.n_rows for chunk in measured)
+        data = data._replace(chunks=ChunkedRows(self.engine, rows, n_kept, columns))
+        if not apart:
+            return data, None
+        return data, self._held_out(data, apart[0], readers[1].target)
 
-def validation_rows(
-    engine: Engine,
-    source: Source,
-    data: TrainingSet,
-    target: LabelTotals,
-    n_params: int,
-) -> TrainingSet:
-    """Return validation rows, all of which are elsewhere."""
-    of_source = source.n_features, data.X.dtype, source.columns
-    reader = Reader(target, *of_source, suffix="_val")
-    groups = _groups(source, target, n_params)
-    rows = _lazy_rows(engine, source, reader, groups)
-    if source.persist:
-        rows = engine.persist(rows)
-    return _set_of_chunks(engine, data, rows, target)
+    def validation_rows(
+        self, data: TrainingSet, target: LabelTotals, n_params: int
+    ) -> TrainingSet:
+        """Return validation rows, all of which are elsewhere."""
+        reader = Reader(self.table._replace(dtype=data.X.dtype), target)
+        [rows] = self._read([reader], self._groups(target, n_params))
+        return self._held_out(data, rows, target)
 
+    def _held_out(
+        self, data: TrainingSet, rows: list[Lazy], target: LabelTotals
+    ) -> TrainingSet:
+        return data.without_rows()._replace(
+            total_weight=target.total_weight,
+            mean_weight=target.mean_weight,
+            chunks=ChunkedRows(self.engine, rows, sum(target.n_rows)),
+        )
 
-def _set_of_chunks(
-    engine: Engine, data: TrainingSet, rows: list[Lazy], target: LabelTotals
-) -> TrainingSet:
-    return data.without_rows()._replace(
-        total_weight=target.total_weight,
-        mean_weight=target.mean_weight,
-        chunks=ChunkedRows(engine, rows, sum(target.n_rows)),
-    )
+    def _draw(self, target: LabelTotals, n_params: int) -> Draw:
+        """Return what draws a sample, of as many rows as for rows in memory."""
+        n_rows = target.n_counted
+        step = max(Thresholds().subsample_step, n_params)
+        wanted = min(n_rows / step, ARRAY_BYTES / self.table.row_bytes)
+        wanted = min(n_rows, max(SEARCH_ROWS, wanted))
+        return draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
 
+    def _groups(self, target: LabelTotals, n_params: int) -> list[list[int]]:
+        """Return the numbers of the chunks, joined to groups."""
+        groups: list[list[int]] = []
+        work = max(self.table.row_bytes / ARRAY_BYTES, n_params / GROUP_WORK)
+        size = np.inf
+        for number, n_rows in enumerate(target.n_rows):
+            if size + n_rows * work > 1.0:
+                groups.append([])
+                size = 0.0
+            groups[-1].append(number)
+            size += n_rows * work
+        return groups
 
-def _training_set(
-    engine: Engine,
-    source: Source,
-    target: LabelTotals,
-    rows: list[Lazy],
-    groups: list[list[int]],
-    n_params: int,
-) -> TrainingSet | None:
-    """Return the sample with all rows behind it; None if float32 loses digits."""
-    n_rows = target.n_counted
-    wanted = _sample_rows(n_rows, n_params, source)
-    sampled = draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
-    sampled = engine.send(sampled)
-    tasks = [
-        engine.call(measure_columns, part, sampled, source.precision, numbers)
-        for part, numbers in zip(rows, groups, strict=True)
-    ]
-    measured = list(chain.from_iterable(engine.collect(tasks)))
-    columns = merged_columns(measured, source.precision or source.dtype)
-    sample = merged_sample(measured)
-    if needs_float64(sample.X, columns):
-        return None
-    # Rows of weight 0 do not count.
-    n_kept = sum(chunk.n_rows for chunk in measured)
-    return sample._replace(chunks=ChunkedRows(engine, rows, n_kept, columns))
-
-
-def _sample_rows(n_rows: int, n_params: int, source: Source) -> float:
-    # As for rows in memory.
-    step = max(Thresholds().subsample_step, n_params)
-    row_bytes = source.n_features * source.dtype.itemsize
-    wanted = min(n_rows / step, ARRAY_BYTES / row_bytes)
-    return min(n_rows, max(SEARCH_ROWS, wanted))
-
-
-def _groups(source: Source, target: LabelTotals, n_params: int) -> list[list[int]]:
-    """Return the numbers of the chunks, joined to groups."""
-    groups: list[list[int]] = []
-    row_bytes = source.n_features * source.dtype.itemsize
-    size = np.inf
-    for number, n_rows in enumerate(target.n_rows):
-        part = n_rows * max(row_bytes / ARRAY_BYTES, n_params / GROUP_WORK)
-        if size + part > 1.0:
-            groups.append([])
-            size = 0.0
-        groups[-1].append(number)
-        size += part
-    return groups
-
-
-def _lazy_rows(
-    engine: Engine, source: Source, reader: Reader, groups: list[list[int]]
-) -> list[Lazy]:
-    """Return the groups as lazy sequences of rows."""
-    reader = engine.send(reader)
-    rows = []
-    for numbers in groups:
-        parts = chain.from_iterable(source.chunks[number] for number in numbers)
-        rows.append(engine.call(_read, reader, numbers, *parts))
-    return rows
+    def _read(self, readers: list[Reader], groups: list[list[int]]) -> list[list[Lazy]]:
+        """Return, per reader, the groups as lazy sequences of rows."""
+        chunks = [
+            list(chain.from_iterable(self.chunks[number] for number in numbers))
+            for numbers in groups
+        ]
+        sets = []
+        for reader in map(self.engine.send, readers):
+            parts = zip(groups, chunks, strict=True)
+            sets.append(
+                [self.engine.call(_read, reader, n, *part) for n, part in parts]
+            )
+        if not self.persist:
+            return sets
+        # At once, because all readers need the same chunks.
+        kept = iter(self.engine.persist(list(chain.from_iterable(sets))))
+        return [[next(kept) for _ in rows] for rows in sets]
 
 
 def _read(reader: Reader, numbers: list[int], *parts: Any) -> list[TrainingSet]:

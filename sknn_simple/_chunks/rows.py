@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sknn_simple._chunks.labels import (
-    Aside,
     LabelTotals,
     checked_labels,
     naming_the_chunk,
@@ -40,44 +39,33 @@ def at_aligned_addresses(value: Any) -> Any:
     return value
 
 
-class Reader(NamedTuple):
-    """Makes training rows of a chunk of X, y and weights."""
+class Table(NamedTuple):
+    """What the features of all chunks are to have in common."""
 
-    target: LabelTotals
     n_features: int
     dtype: np.dtype
+    is_sparse: bool = False
     # The names of the columns, an index of pandas, if X is a dataframe. Dask would look
     # for lazy values among those of a tuple, in each task.
     columns: Any = None
-    aside: Aside | None = None
-    # Whether the rows that are set aside are read, or the others.
-    reads_aside: bool = False
     # Follows the names of the arguments in messages.
     suffix: str = ""
+    # The dtype of the features before they were converted, if they were.
+    precision: np.dtype | None = None
 
-    def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
-        """Return the rows of chunk `number`; weights of all chunks sum to 1."""
-        with naming_the_chunk(number, f"X{self.suffix}"):
-            X = self._features(X)
-        labels, weight = checked_labels(y, weight, number, self.suffix)
-        with naming_the_chunk(number, f"y{self.suffix}"):
-            if X.shape[0] != len(labels):
-                raise ValueError(
-                    f"it has {len(labels)} rows, but X{self.suffix} has {X.shape[0]}."
-                )
-            codes = self._codes(labels)
-        weight = weight / self.target.largest
-        factors = self.target.class_weight
-        if factors is not None and codes.ndim == 1:
-            weight = weight * factors[codes]
-        kept = weight > SMALLEST_WEIGHT * max(sum(self.target.n_rows), 1)
-        if self.aside is not None and len(labels):
-            kept &= self.aside.rows(labels, number) == self.reads_aside
-        if not kept.all():
-            X, codes, weight = X[kept], codes[kept], weight[kept]
-        return self._rows(X, codes, weight / self.target.weight_sum)
+    @property
+    def row_bytes(self) -> int:
+        return self.n_features * self.dtype.itemsize
 
-    def _features(self, X: Any) -> Any:
+    def without_rows(
+        self, classes: np.ndarray, multilabel: bool = False
+    ) -> TrainingSet:
+        """Return a set without rows, for checks before any chunk is read."""
+        X, none = np.empty((0, self.n_features), self.dtype), np.empty(0)
+        return TrainingSet(X, none, none, 1.0, classes, multilabel)
+
+    def features(self, X: Any) -> Any:
+        """Return the checked features of a chunk, as an array or as CSR."""
         check_kind("X", X)
         self._check_names(X)
         X = check_array(
@@ -102,6 +90,37 @@ class Reader(NamedTuple):
             "partitions the same columns: frame.map_partitions(lambda part, names: "
             "part[names], list(frame.columns))."
         )
+
+
+class Reader(NamedTuple):
+    """Makes training rows of a chunk of X, y and weights."""
+
+    table: Table
+    target: LabelTotals
+    # Whether the rows that are set aside are read, or the others.
+    reads_aside: bool = False
+
+    def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
+        """Return the rows of chunk `number`; weights of all chunks sum to 1."""
+        target, suffix = self.target, self.table.suffix
+        with naming_the_chunk(number, f"X{suffix}"):
+            X = self.table.features(X)
+        labels, weight = checked_labels(y, weight, number, suffix)
+        with naming_the_chunk(number, f"y{suffix}"):
+            if X.shape[0] != len(labels):
+                raise ValueError(
+                    f"it has {len(labels)} rows, but X{suffix} has {X.shape[0]}."
+                )
+            codes = self._codes(labels)
+        weight = weight / target.largest
+        if target.class_weight is not None and codes.ndim == 1:
+            weight = weight * target.class_weight[codes]
+        kept = weight > SMALLEST_WEIGHT * max(sum(target.n_rows), 1)
+        if target.aside is not None and len(labels):
+            kept &= target.aside.rows(labels, number) == self.reads_aside
+        if not kept.all():
+            X, codes, weight = X[kept], codes[kept], weight[kept]
+        return self._rows(X, codes, weight / target.weight_sum)
 
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""
