@@ -18,7 +18,12 @@ from sknn_simple._chunks.collections import (
     meta_of,
 )
 from sknn_simple._chunks.engine import Engine
-from sknn_simple._chunks.labels import Aside, target_of, target_of_validation
+from sknn_simple._chunks.labels import (
+    Aside,
+    LabelTotals,
+    target_of,
+    target_of_validation,
+)
 from sknn_simple._chunks.prediction import count_right, predict_lazily
 from sknn_simple._chunks.preparing import Source
 from sknn_simple._chunks.rows import Table
@@ -130,18 +135,16 @@ class OnChunks(BaseNN):
             self._check_validation_set_is_used()
         self._network_and_signs(source.table.without_rows(np.arange(2)))
         aside = self._aside(X_val)
-        counted = source.count_labels(aside)
-        if any(chunk.is_column for chunk in counted):
+        target = target_of(source.count_labels(aside), self.class_weight, aside)
+        if np.ndim(y) == 2 and np.shape(y)[1] == 1:
             column_or_1d(np.empty((1, 1)), warn=True)  # warns as the plain estimator
-        target = target_of(counted, self.class_weight, aside)
         none = source.table.without_rows(target.classes, target.multilabel)
         network, _ = self._network_and_signs(none)
         n_params = network.layout.size
         source.check_memory(sum(target.n_rows))
+        held_out = None
         if is_collection(X_val):
-            held_out = self._source(*of_validation, suffix="_val")
-            counted = held_out.count_labels()
-            of_held_out = target_of_validation(target, counted, self.class_weight)
+            held_out = self._counted_validation(target, *of_validation)
         else:
             self._check_unconverted(none, *of_validation)
         data, set_aside = source.training_rows(target, n_params)
@@ -149,10 +152,18 @@ class OnChunks(BaseNN):
             f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
             f"{data.X.shape[0]} are the sample for the start"
         )
-        if is_collection(X_val):
-            return data, held_out.validation_rows(data, of_held_out, n_params)
+        if held_out is not None:
+            source, target = held_out
+            return data, source.validation_rows(data, target, n_params)
         known = validate_validation_set(self, data, *of_validation)
         return data, set_aside or known
+
+    def _counted_validation(
+        self, target: LabelTotals, *given: Any
+    ) -> tuple[Source, LabelTotals]:
+        source = self._source(*given, suffix="_val")
+        counted = source.count_labels()
+        return source, target_of_validation(target, counted, self.class_weight)
 
     def _check_unconverted(self, none: TrainingSet, X_val: Any, *of_rows: Any) -> None:
         """Check validation rows in memory before X is read, which gives their dtype."""

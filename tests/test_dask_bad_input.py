@@ -143,9 +143,13 @@ def test_frames_without_numbers(model):
         (
             chunks_of(LABELS[:400], LABELS[400:, :2]),
             ValueError,
-            "the same labels in every chunk",
+            "an indicator .*3 labels in some of its chunks and an .*2 labels in others",
         ),
-        (chunks_of(LABELS[:400], Y[400:]), ValueError, "y must hold one label per"),
+        (
+            chunks_of(LABELS[:400], Y[400:]),
+            ValueError,
+            "y holds numbers in some of its chunks and an indicator matrix of 3 labels",
+        ),
         (
             chunks_of(Y[:400], Y[400:].astype(str)),
             ValueError,
@@ -278,10 +282,13 @@ def test_all_chunks_are_empty(model):
         ({"X_val": chunked(X[:200, :3])}, "X has 3 features, but .* 5 features"),
         ({"y_val": chunked(Y[:199])}, "y_val has 199 rows, but X_val has 200"),
         ({"y_val": chunked(Y[:200] + 1)}, r"y_val holds \[3\], which y does not have"),
-        ({"y_val": chunked(LABELS[:200])}, "y_val holds .*kind of labels"),
+        (
+            {"y_val": chunked(LABELS[:200])},
+            "y_val holds an indicator .*3 labels, but y holds numbers",
+        ),
         (
             {"y_val": chunked(np.array(["a", "b", "c"])[Y[:200]])},
-            "y_val holds text as labels, but y holds numbers",
+            "y_val holds text, but y holds numbers",
         ),
         (
             {"X_val": chunked(with_value(X[:200], np.nan, (150, 0)))},
@@ -307,7 +314,7 @@ def test_validation_rows(changed, match):
 def test_validation_rows_of_other_labels():
     model = clone(LINEAR).set_params(alpha="auto")
     rows = {"X_val": chunked(X[:200]), "y_val": chunked(LABELS[:200, :2])}
-    match = "y_val must have a column for each of the 3 labels of y; it has 2"
+    match = "y_val holds an indicator .* 2 labels, but y holds an indicator .* 3 labels"
     assert_refused(model, match, chunked(X), chunked(LABELS), **rows)
 
 

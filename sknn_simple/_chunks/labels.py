@@ -53,16 +53,11 @@ class ChunkLabels(NamedTuple):
     # The distinct labels; for an indicator matrix its column numbers.
     classes: np.ndarray
     multilabel: bool
-    # The largest weight. The numbers below are relative to it.
+    # The largest weight. The weights in `sums` are relative to it.
     largest: float
-    # The weight of each class, or of a label's two values: of all rows, and of those
-    # that are set aside.
-    totals: np.ndarray
-    aside: np.ndarray
-    # The number of rows of positive weight, likewise.
-    counts: np.ndarray
-    # Whether the labels are a column of a table, (n_rows, 1).
-    is_column: bool
+    # Of each class, or of a label's two values: the weight of all rows, that of the
+    # rows that are set aside, and the number of rows of positive weight.
+    sums: np.ndarray
 
 
 def read_labels(
@@ -70,7 +65,6 @@ def read_labels(
 ) -> ChunkLabels:
     """Check and count the labels and the weights of chunk `number`."""
     labels, weights = checked_labels(y, weight, number, suffix)
-    n_rows = len(labels)
     multilabel = labels.ndim == 2
     if multilabel:
         classes, codes = np.arange(labels.shape[1]), labels
@@ -78,16 +72,12 @@ def read_labels(
         classes, codes = np.unique(labels, return_inverse=True)
     largest = float(weights.max(initial=0.0))
     relative = weights / largest if largest > 0.0 else weights
-    totals = class_totals(codes, relative, len(classes))
-    apart = np.zeros_like(totals)
-    if aside is not None and n_rows:
-        mask = aside.rows(labels, number)
-        apart = class_totals(codes[mask], relative[mask], len(classes))
-    counts = class_totals(codes, (relative > 0.0).astype(np.float64), len(classes))
-    is_column = np.ndim(y) == 2 and not multilabel
-    return ChunkLabels(
-        n_rows, classes, multilabel, largest, totals, apart, counts, is_column
-    )
+    apart = np.zeros_like(relative)
+    if aside is not None and len(labels):
+        apart = relative * aside.rows(labels, number)
+    counted = (relative > 0.0).astype(np.float64)
+    sums = [class_totals(codes, w, len(classes)) for w in (relative, apart, counted)]
+    return ChunkLabels(len(labels), classes, multilabel, largest, np.array(sums))
 
 
 def checked_labels(
@@ -169,9 +159,8 @@ def target_of(
     multilabel = filled[0].multilabel
     if not multilabel:
         check_two_classes(classes)
-    largest = _largest(filled, "")
-    totals = _merged(filled, classes, largest, "totals")
-    apart = _merged(filled, classes, largest, "aside")
+    largest, sums = _merged(filled, classes, "")
+    totals, apart, counts = sums
     if aside is not None:
         _check_classes_remain(classes, totals, apart, aside)
     factors = None
@@ -179,14 +168,13 @@ def target_of(
         factors = class_factors(totals, classes, class_weight)
         if not multilabel:
             checked_product(largest * totals, factors, class_weight)
-    counts = _merged(filled, classes, None, "counts")
     return LabelTotals(
         classes,
         multilabel,
         factors,
         largest,
-        _weight_sum(totals - apart, factors, multilabel),
-        _weight_sum(apart, factors, multilabel),
+        _weight_sum(totals - apart, factors),
+        _weight_sum(apart, factors),
         mean_weights(totals, counts, largest, factors)[1],
         tuple(chunk.n_rows for chunk in chunks),
         counts,
@@ -199,43 +187,33 @@ def target_of_validation(
 ) -> LabelTotals:
     """Return what the labels of validation rows say, with the classes of training."""
     filled, classes = _filled(chunks, "_val")
-    multilabel = filled[0].multilabel
-    is_text, is_text_in_y = map(_holds_text, (classes, training.classes))
-    if multilabel == training.multilabel and is_text != is_text_in_y:
-        kinds = ("text", "numbers") if is_text else ("numbers", "text")
-        raise ValueError("y_val holds {} as labels, but y holds {}.".format(*kinds))
+    kind, expected = _kind(filled[0]), _kind(training)
+    if kind != expected:
+        raise ValueError(f"y_val holds {kind}, but y holds {expected}.")
     unknown = classes[~np.isin(classes, training.classes)]
-    if multilabel and training.multilabel and len(classes) != len(training.classes):
+    if unknown.size:
         raise ValueError(
-            f"y_val must have a column for each of the {len(training.classes)} "
-            f"labels of y; it has {len(classes)}."
+            f"y_val holds {unknown.tolist()}, which y does not have. The classes of y "
+            f"are {training.classes.tolist()}."
         )
-    if multilabel != training.multilabel or unknown.size:
-        raise ValueError(
-            f"y_val holds {unknown.tolist() or 'another kind of labels'}, which y "
-            f"does not have. The classes of y are {training.classes.tolist()}."
-        )
-    largest = _largest(filled, "_val")
-    totals = _merged(filled, training.classes, largest, "totals")
-    counts = _merged(filled, training.classes, None, "counts")
+    largest, sums = _merged(filled, training.classes, "_val")
+    totals, _, counts = sums
     factors = training.class_weight
     if factors is not None:
         with renamed("X"):
             checked_product(largest * totals, factors, class_weight)
     return training._replace(
         largest=largest,
-        weight_sum=_weight_sum(totals, factors, training.multilabel),
+        weight_sum=_weight_sum(totals, factors),
         mean_weight=mean_weights(totals, counts, largest, factors)[1],
         n_rows=tuple(chunk.n_rows for chunk in chunks),
         counts=counts,
     )
 
 
-def _weight_sum(
-    totals: np.ndarray, factors: np.ndarray | None, multilabel: bool
-) -> float:
+def _weight_sum(totals: np.ndarray, factors: np.ndarray | None) -> float:
     """Return the sum of weights times class weights; labels share their rows."""
-    if multilabel:
+    if totals.ndim == 2:
         return float(totals[0].sum())
     return float((totals if factors is None else totals * factors).sum())
 
@@ -250,39 +228,38 @@ def _filled(
     filled = [chunk for chunk in chunks if chunk.n_rows]
     if not filled:
         raise ValueError(f"X{suffix} has no rows: all of its chunks are empty.")
-    if len({chunk.multilabel and len(chunk.classes) for chunk in filled}) > 1:
+    kinds = sorted(set(map(_kind, filled)), reverse=True)
+    if len(kinds) > 1:
         raise ValueError(
-            f"y{suffix} must hold one label per sample, or the same labels in every "
-            "chunk of a multilabel indicator matrix; its chunks differ."
-        )
-    if len({_holds_text(chunk.classes) for chunk in filled}) > 1:
-        raise ValueError(
-            f"y{suffix} holds text in some of its chunks and numbers in others."
+            f"y{suffix} holds {kinds[0]} in some of its chunks and {kinds[1]} in "
+            "others."
         )
     return filled, np.unique(np.concatenate([chunk.classes for chunk in filled]))
 
 
-def _largest(chunks: list[ChunkLabels], suffix: str) -> float:
-    largest = max(chunk.largest for chunk in chunks)
-    if largest == 0.0:
-        raise ValueError(f"sample_weight{suffix} must not be zero for every sample.")
-    return largest
-
-
-def _holds_text(classes: np.ndarray) -> bool:
-    return classes.dtype.kind in "OSTU"
+def _kind(labels: ChunkLabels | LabelTotals) -> str:
+    """Return in words what the labels of all chunks have in common."""
+    if labels.multilabel:
+        return f"an indicator matrix of {len(labels.classes)} labels"
+    return "text" if labels.classes.dtype.kind in "OSTU" else "numbers"
 
 
 def _merged(
-    chunks: list[ChunkLabels], classes: np.ndarray, largest: float | None, name: str
-) -> np.ndarray:
-    """Return the sums over all chunks; of weights, relative to the largest one."""
-    merged = np.zeros((len(classes), *chunks[0].totals.shape[1:]))
+    chunks: list[ChunkLabels], classes: np.ndarray, suffix: str
+) -> tuple[float, np.ndarray]:
+    """Return the largest weight and the sums over all chunks, relative to it."""
+    largest = max(chunk.largest for chunk in chunks)
+    if largest == 0.0:
+        raise ValueError(f"sample_weight{suffix} must not be zero for every sample.")
+    of_classes = chunks[0].sums.shape[2:]
+    merged = np.zeros((3, len(classes), *of_classes))
     for chunk in chunks:
-        places = np.searchsorted(classes, chunk.classes)
-        unit = 1.0 if largest is None else chunk.largest / largest
-        merged[places] += getattr(chunk, name) * unit
-    return merged
+        places, unit = np.searchsorted(classes, chunk.classes), chunk.largest / largest
+        for total, part, factor in zip(
+            merged, chunk.sums, (unit, unit, 1.0), strict=True
+        ):
+            total[places] += part * factor
+    return largest, merged
 
 
 def _check_classes_remain(
