@@ -77,7 +77,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
     >>> X, y = da.from_array(X, chunks=(100, 30)), da.from_array(y, chunks=100)
     >>> model = DaskLogisticNN().fit(X, y)
     >>> model.predict(X)
-    dask.array<_predict_array, shape=(569,), dtype=int64, chunksize=(100,), ...>
+    dask.array<_predict, shape=(569,), dtype=int64, chunksize=(100,), ...>
     >>> model.score(X, y) > 0.98
     True
     """
@@ -197,7 +197,7 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
     >>> X, y = da.from_array(X, chunks=(100, 30)), da.from_array(y, chunks=100)
     >>> model = DaskOneHiddenMLP(5, alpha=1.0, random_state=0).fit(X, y)
     >>> model.transform(X)
-    dask.array<_predict_array, shape=(569, 5), dtype=float64, chunksize=(100, 5), ...>
+    dask.array<_predict, shape=(569, 5), dtype=float64, chunksize=(100, 5), ...>
     >>> model.score(X, y) > 0.98
     True
     """

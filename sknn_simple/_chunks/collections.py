@@ -1,6 +1,5 @@
 """Dask collections of rows as lists of chunks that belong together."""
 
-from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -109,15 +108,6 @@ def aligned_chunks(X: Any, y: Any, weight: Any, suffix: str = "") -> list[Chunk]
 
     Labels and weights in other chunks are cut as X is. `suffix` follows the names of
     the arguments in messages.
-    """
-    parts = [X, _aligned(X, y, f"y{suffix}")]
-    if weight is not None:
-        parts.append(_aligned(X, weight, f"sample_weight{suffix}"))
-    return [Chunk(*row) for row in zip(*_lazy_lists(parts), strict=True)]
-
-
-def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
-    """Return the chunks of collections.
 
     The graphs of arrays are optimised together: what several of them need, such as a
     chunk of a file, is then read once. Dataframes read only the columns that they need;
@@ -126,56 +116,71 @@ def _lazy_lists(collections: Sequence[Any]) -> list[list[Lazy]]:
     """
     import dask
 
-    shared = iter(dask.optimize(*filter(is_array, collections)))
-    lists = []
-    for part in collections:
-        if is_array(part):
-            part = list(next(shared).to_delayed(optimize_graph=False).ravel())
-        elif is_dataframe(part):
-            part = part.simplify().to_delayed(optimize_graph=False)
-        lists.append(part)
-    return lists
+    collections = [X, _aligned(X, y, f"y{suffix}")]
+    if weight is not None:
+        collections.append(_aligned(X, weight, f"sample_weight{suffix}"))
+    arrays = iter(dask.optimize(*filter(is_array, collections)))
+    lists: list[Any] = []
+    for each in collections:
+        if is_array(each):
+            lists.append(next(arrays).to_delayed(optimize_graph=False).ravel())
+        else:
+            lists.append(each.simplify().to_delayed(optimize_graph=False))
+    return [Chunk(*row) for row in zip(*lists, strict=True)]
 
 
 def _aligned(X: Any, other: Any, name: str) -> Any:
-    """Return labels or weights as a collection, or a list, in the chunks of X."""
+    """Return labels or weights as a collection in the chunks of X."""
     if not is_collection(other):
-        return _cut_array(X, _in_memory(other, name), name)
+        other = _from_memory(X, other, name)
     if not (is_array(other) or is_dataframe(other)):
         raise TypeError(
             f"{name} must be a Dask array or series, or in memory; got "
             f"{type(other).__name__}."
         )
-    if is_dataframe(other):
-        return _aligned_frame(X, other, name)
-    if other.ndim > 1 and other.numblocks[1] > 1:
-        other = other.rechunk({1: -1})
-    if is_dataframe(X) or np.isnan([*X.chunks[0], *other.chunks[0]]).any():
-        _check_count(X.npartitions, other.numblocks[0], name)
-        return other
-    rows, other_rows = X.chunks[0], other.chunks[0]
-    if sum(rows) != sum(other_rows):
-        raise ValueError(_other_length(name, sum(other_rows), sum(rows)))
-    return other if rows == other_rows else other.rechunk({0: rows})
-
-
-def _aligned_frame(X: Any, other: Any, name: str) -> Any:
-    both_known = is_dataframe(X) and X.known_divisions and other.known_divisions
+    both_known = all(getattr(each, "known_divisions", False) for each in (X, other))
     if both_known and other.divisions != X.divisions:
-        ends, of_X = ([each.divisions[i] for i in (0, -1)] for each in (other, X))
-        if ends != of_X:
-            raise ValueError(
-                f"{name} has an index from {ends[0]} to {ends[1]}, but that of "
-                f"{_features_of(name)} is from {of_X[0]} to {of_X[1]}: they are not of "
-                "the same rows."
-            )
-        return other.repartition(divisions=X.divisions)
-    _check_count(X.npartitions, other.npartitions, name)
+        return _repartitioned(X, other, name)
+    if is_array(other) and other.ndim > 1 and other.numblocks[1] > 1:
+        other = other.rechunk({1: -1})
+    rows, other_rows = _rows_of(X), _rows_of(other)
+    if not np.isnan([*rows, *other_rows]).any():
+        _check_length(X, sum(other_rows), name)
+        return other.rechunk({0: rows})
+    if len(rows) != len(other_rows):
+        raise ValueError(
+            f"{name} has {len(other_rows)} chunks, but {_features_of(name)} has "
+            f"{len(rows)}, and the number of rows of some of them is unknown, so that "
+            "they cannot be aligned. Give both the same chunks, or call "
+            "compute_chunk_sizes() of the arrays first."
+        )
     return other
 
 
-def _other_length(name: str, n_others: int, n_rows: int) -> str:
-    return f"{name} has {n_others} rows, but {_features_of(name)} has {n_rows}."
+def _rows_of(collection: Any) -> tuple[Any, ...]:
+    """Return the number of rows of each chunk; NaN where it is unknown."""
+    if is_dataframe(collection):
+        return (np.nan,) * collection.npartitions
+    return collection.chunks[0]
+
+
+def _repartitioned(X: Any, other: Any, name: str) -> Any:
+    ends, of_X = ([each.divisions[i] for i in (0, -1)] for each in (other, X))
+    if ends != of_X:
+        raise ValueError(
+            f"{name} has an index from {ends[0]} to {ends[1]}, but that of "
+            f"{_features_of(name)} is from {of_X[0]} to {of_X[1]}: they are not of the "
+            "same rows."
+        )
+    return other.repartition(divisions=X.divisions)
+
+
+def _check_length(X: Any, n_others: int, name: str) -> None:
+    n_rows = sum(_rows_of(X))
+    if n_others != n_rows:
+        raise ValueError(
+            f"{name} has {n_others} rows, but {_features_of(name)} has {n_rows}."
+        )
 
 
 def _features_of(name: str) -> str:
@@ -183,37 +188,23 @@ def _features_of(name: str) -> str:
     return "X_val" if name.endswith("_val") else "X"
 
 
-def _check_count(n_chunks: int, n_others: int, name: str) -> None:
-    if n_chunks != n_others:
-        raise ValueError(
-            f"{name} has {n_others} chunks, but {_features_of(name)} has {n_chunks}, "
-            "and the number of rows of some of them is unknown, so that they cannot be "
-            "aligned. Give both the same chunks, or call compute_chunk_sizes() of the "
-            "arrays first."
-        )
+def _from_memory(X: Any, other: Any, name: str) -> Any:
+    """Return labels or weights in memory as an array in the chunks of X."""
+    import dask.array as da
 
-
-def _in_memory(other: Any, name: str) -> np.ndarray:
-    """Return labels or weights that are no collection as an array."""
+    rows, features = _rows_of(X), _features_of(name)
     is_weight = name.startswith("sample_weight")
     if not (is_weight and isinstance(other, Real)):
         check_kind(name, other)
     if not is_weight:
         other = present_labels(other)
-    return other.toarray() if sparse.issparse(other) else np.asarray(other)
-
-
-def _cut_array(X: Any, array: np.ndarray, name: str) -> list[np.ndarray]:
-    """Return an array in memory, cut as X is."""
-    if is_dataframe(X) or np.isnan(X.chunks[0]).any():
-        features = _features_of(name)
+    if np.isnan(rows).any():
         raise TypeError(
             f"{name} is in memory, but the number of rows in the chunks of {features} "
             f"is unknown: make {name} a Dask collection with the chunks of {features}."
         )
-    rows = X.chunks[0]
+    array = other.toarray() if sparse.issparse(other) else np.asarray(other)
     if array.ndim == 0:  # one weight for all rows
-        return [np.full(n, float(array)) for n in rows]
-    if len(array) != sum(rows):
-        raise ValueError(_other_length(name, len(array), sum(rows)))
-    return np.split(array, np.cumsum(rows)[:-1])
+        array = np.full(int(sum(rows)), float(array))
+    _check_length(X, len(array), name)
+    return da.from_array(array, chunks=(rows, *array.shape[1:]), name=False)

@@ -105,12 +105,13 @@ class Engine:
                 f"Dask workers died while they worked on the rows ({error}). If they "
                 "ran out of memory, use smaller chunks, or persist=False."
             ) from error
-        except (CancelledError, CommClosedError) as error:
-            raise EvaluationLost(f"The Dask client lost the fit: {error}") from error
         except Exception as error:
-            if client.status == "running":
+            lost = isinstance(error, CancelledError | CommClosedError)
+            if client.status == "running" and not lost:
                 raise
-            raise EvaluationLost("The Dask client was closed.") from error
+            raise EvaluationLost(
+                f"The Dask client was closed, or lost the fit: {error}"
+            ) from error
 
     def _wait(self, client: Any, futures: list[Any]) -> None:
         from distributed import TimeoutError, wait
@@ -123,7 +124,7 @@ class Engine:
                 return
             except TimeoutError:
                 if client.status != "running":
-                    raise EvaluationLost("The Dask client was closed.") from None
+                    raise
                 if client.nthreads():
                     last_seen = time.monotonic()
                 elif time.monotonic() - last_seen > self._patience:

@@ -21,22 +21,40 @@ def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:
     An array becomes an array with the chunks of X, a dataframe a dataframe or a series
     with its index. `names` are those of the columns, if there are several.
     """
-    empty = meta_of(X)
-    some = _values(local, method, _one_row(empty))
+    meta = _predict(meta_of(X), local, method, names)
     if is_dataframe(X):
-        meta = _framed(some, empty, method, names)
-        return X.map_partitions(_predict_frame, local, method, names, meta=meta)
-    has_columns = some.ndim == 2
-    columns = ((some.shape[1],),) if has_columns else ()
+        return X.map_partitions(_predict, local, method, names, meta=meta)
+    columns = meta.shape[1:]
     return X.map_blocks(
-        _predict_array,
+        _predict,
         local,
         method,
-        dtype=some.dtype,
+        names,
         chunks=(X.chunks[0], *columns),
-        drop_axis=None if has_columns else 1,
-        meta=some[:0],
+        drop_axis=None if columns else 1,
+        meta=meta,
     )
+
+
+def _predict(X: Any, local: Any, method: str, names: list[Any]) -> Any:
+    """Return the values of a chunk: of an array an array, of a frame pandas' own.
+
+    Estimators refuse a chunk without rows. A row of zeros takes its place, and its
+    values are cut last, because pandas tells text by its rows.
+    """
+    columns, rows = getattr(X, "columns", None), X
+    if not X.shape[0]:
+        rows = np.zeros((1, X.shape[1]), dtype_of(X))
+        rows = rows if columns is None else type(X)(rows, columns=columns)
+    # An array, also if `transform` is set to return dataframes.
+    values = np.asarray(getattr(local, method)(rows))
+    if columns is None:
+        return values[: X.shape[0]]
+    import pandas as pd
+
+    of_rows = pd.DataFrame(values, columns=names if values.ndim == 2 else [method])
+    of_rows = of_rows.iloc[: len(X)].set_axis(X.index)
+    return of_rows if values.ndim == 2 else of_rows[method]
 
 
 def count_right(
@@ -59,40 +77,3 @@ def _count_right(
     with naming_the_chunk(number, "y"):
         y = present_labels(y.toarray() if hasattr(y, "toarray") else y)
     return float(local.score(X, y, sample_weight=weights)) * total, total
-
-
-def _one_row(empty: Any) -> Any:
-    """Return a row of zeros with the columns and the precision of X."""
-    row = np.zeros((1, empty.shape[1]), dtype_of(empty))
-    is_frame = hasattr(empty, "columns")
-    return type(empty)(row, columns=empty.columns) if is_frame else row
-
-
-def _predict_array(X: Any, local: Any, method: str) -> np.ndarray:
-    rows = X if X.shape[0] else _one_row(X)
-    return _values(local, method, rows)[: X.shape[0]]
-
-
-def _predict_frame(X: Any, local: Any, method: str, names: list[Any]) -> Any:
-    row = X if len(X) else _one_row(X)
-    return _framed(_values(local, method, row), X, method, names)
-
-
-def _values(local: Any, method: str, X: Any) -> np.ndarray:
-    """Return an array, also if `transform` is set to return dataframes."""
-    return np.asarray(getattr(local, method)(X))
-
-
-def _framed(values: np.ndarray, X: Any, method: str, names: list[Any]) -> Any:
-    """Return values as a series, or as a dataframe with named columns.
-
-    If X has no rows, the values are cut last: pandas tells text by its rows.
-    """
-    import pandas as pd
-
-    frame: Any
-    if values.ndim == 1:
-        frame = pd.Series(values, name=method)
-    else:
-        frame = pd.DataFrame(values, columns=names)
-    return frame.iloc[: len(X)].set_axis(X.index)
