@@ -2,11 +2,17 @@
 
 import copy
 import warnings
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    check_is_fitted,
+    check_random_state,
+    column_or_1d,
+    validate_data,
+)
 
 from sknn_simple._base import BaseNN
 from sknn_simple._chunks.collections import (
@@ -51,6 +57,11 @@ class OnChunks(BaseNN):
 
     client: Any
     persist: bool
+
+    def _store(self, arguments: dict[str, Any]) -> None:
+        """Store the parameters that ``__init__`` was called with: its local names."""
+        parameters = {k: value for k, value in arguments.items() if k != "self"}
+        self.__dict__.update(parameters)
 
     def fit(
         self,
@@ -209,10 +220,23 @@ class OnChunks(BaseNN):
 
     def _aside(self, X_val: Any) -> Aside | None:
         """Return the share of the rows that early stopping sets aside, if any."""
-        return None
+        own: Any = self
+        if X_val is not None or not getattr(self, "early_stopping", False):
+            return None
+        generator = check_random_state(own.random_state)
+        seed = int(generator.randint(np.iinfo(np.int32).max))
+        return Aside(own.validation_fraction, seed)
 
     def _check_folds(self, X_val: Any) -> None:
         """Raise ValueError if rows in chunks cannot be cross-validated as asked."""
+        cv = getattr(self, "cv", None)
+        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
+            return
+        if self.alpha == "auto" and X_val is None:
+            raise ValueError(
+                "cv must be a number of folds or a splitter for rows in chunks, because"
+                f" a sample of them is split; got splits: {type(cv).__name__}."
+            )
 
     def to_local(self) -> Any:
         """Return the plain estimator with the same parameters and fitted attributes.

@@ -4,13 +4,8 @@ They need the extra ``dask``: ``pip install "sknn_simple[dask]"``.
 """
 
 from importlib.util import find_spec
-from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
-from sklearn.utils.validation import check_random_state
-
-from sknn_simple._chunks.labels import Aside
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._on_chunks import OnChunks
@@ -105,20 +100,7 @@ class DaskLogisticNN(OnChunks, LogisticNN):
         client: Any = None,
         persist: bool = True,
     ) -> None:
-        super().__init__(
-            alpha,
-            fit_intercept=fit_intercept,
-            standardize=standardize,
-            solver=solver,
-            max_iter=max_iter,
-            tol=tol,
-            class_weight=class_weight,
-            monotonic_cst=monotonic_cst,
-            warm_start=warm_start,
-            verbose=verbose,
-        )
-        self.client = client
-        self.persist = persist
+        self._store(locals())
 
 
 class Transforming(OnChunks):
@@ -234,43 +216,4 @@ class DaskOneHiddenMLP(Transforming, OneHiddenMLP):
         client: Any = None,
         persist: bool = True,
     ) -> None:
-        super().__init__(
-            hidden_layer_size,
-            activation,
-            alpha=alpha,
-            cv=cv,
-            standardize=standardize,
-            skip_connections=skip_connections,
-            solver=solver,
-            max_iter=max_iter,
-            tol=tol,
-            n_init=n_init,
-            n_jobs=n_jobs,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            class_weight=class_weight,
-            monotonic_cst=monotonic_cst,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.client = client
-        self.persist = persist
-
-    def _check_folds(self, X_val: Any) -> None:
-        cv = self.cv
-        if cv is None or isinstance(cv, Integral) or hasattr(cv, "split"):
-            return
-        if self.alpha == "auto" and X_val is None:
-            raise ValueError(
-                "cv must be a number of folds or a splitter for rows in chunks, because"
-                f" a sample of them is split; got splits: {type(cv).__name__}."
-            )
-
-    def _aside(self, X_val: Any) -> Aside | None:
-        if X_val is not None or not self.early_stopping:
-            return None
-        generator = check_random_state(self.random_state)
-        seed = int(generator.randint(np.iinfo(np.int32).max))
-        return Aside(self.validation_fraction, seed)
+        self._store(locals())
