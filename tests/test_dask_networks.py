@@ -24,7 +24,7 @@ from models import (
     fit,
     ignores_max_iter,
 )
-from sknn_simple._chunks.rows import draw
+from sknn_simple._chunks.rows import shares
 from sknn_simple.dask import DaskLogisticNN
 
 pytestmark = pytest.mark.timeout(120)
@@ -195,10 +195,10 @@ def test_rows_of_weight_0_are_no_part_of_the_sample(weights, capsys):
 def test_many_rare_classes_take_half_of_the_sample_at_most():
     counts = np.full(10_000, 100.0)
     counts[5000:] = 5.0
-    drawn = draw(15_000, 10**6, np.r_[counts, 475_000.0], 20)
-    assert drawn.of_rare[-1] == 0.0
+    drawn = shares(15_000, 10**6, np.r_[counts, 475_000.0], 20)
+    assert drawn[-1] == 0.015
     # Beside their share of it.
-    assert (drawn.of_rare[:-1] * counts).sum() <= 0.015 * counts.sum() + 7500.0
+    assert (drawn[:-1] * counts).sum() <= 0.015 * counts.sum() + 7500.0
 
 
 @pytest.mark.parametrize("lazy", [False, True])

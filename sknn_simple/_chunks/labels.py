@@ -14,6 +14,7 @@ from sknn_simple._class_weights import (
 )
 from sknn_simple._compat import check_sample_weight
 from sknn_simple._kinds import check_kind
+from sknn_simple._training.subsampling import systematic_draw
 from sknn_simple._validation import (
     check_two_classes,
     check_weights,
@@ -40,9 +41,9 @@ class Aside(NamedTuple):
         if labels.ndim == 1:
             codes = np.unique(labels, return_inverse=True)[1]
         order = np.lexsort([generator.random(len(labels)), codes])
-        steps = np.arange(len(labels) + 1) * self.fraction + generator.random()
-        mask = np.empty(len(labels), bool)
-        mask[order] = np.diff(np.floor(steps)) > 0.0
+        share = np.full(len(labels), self.fraction)
+        mask = np.zeros(len(labels), bool)
+        mask[order[systematic_draw(share, generator.random())]] = True
         return mask
 
 

@@ -9,13 +9,12 @@ from sknn_simple._chunks.collections import Chunk
 from sknn_simple._chunks.engine import Engine, Lazy
 from sknn_simple._chunks.labels import Aside, ChunkLabels, LabelTotals, read_labels
 from sknn_simple._chunks.rows import (
-    Draw,
     Reader,
     Table,
-    draw,
     measure_columns,
     merged_columns,
     merged_sample,
+    shares,
 )
 from sknn_simple._chunks.training import ChunkedRows
 from sknn_simple._data.training_set import TrainingSet
@@ -82,7 +81,7 @@ class Source(NamedTuple):
         if target.aside is not None:
             readers.append(Reader(table, target.of_rows_aside(), reads_aside=True))
         rows, *apart = self._read(readers, groups)
-        sampled = self.engine.send(self._draw(target, n_params))
+        sampled = self.engine.send(self._shares(target, n_params))
         tasks = [
             self.engine.call(measure_columns, part, sampled, table.precision, numbers)
             for part, numbers in zip(rows, groups, strict=True)
@@ -117,13 +116,13 @@ class Source(NamedTuple):
             chunks=ChunkedRows(self.engine, rows, sum(target.n_rows)),
         )
 
-    def _draw(self, target: LabelTotals, n_params: int) -> Draw:
-        """Return what draws a sample, of as many rows as for rows in memory."""
+    def _shares(self, target: LabelTotals, n_params: int) -> np.ndarray:
+        """Return the share of each class in a sample as large as of rows in memory."""
         n_rows = target.n_counted
         step = max(Thresholds().subsample_step, n_params)
         wanted = min(n_rows / step, ARRAY_BYTES / self.table.row_bytes)
         wanted = min(n_rows, max(SEARCH_ROWS, wanted))
-        return draw(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
+        return shares(wanted, n_rows, target.counts, 2 * CLASS_ROWS)
 
     def _groups(self, target: LabelTotals, n_params: int) -> list[list[int]]:
         """Return the numbers of the chunks, joined to groups."""

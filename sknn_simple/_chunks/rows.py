@@ -20,6 +20,7 @@ from sknn_simple._data.training_set import SMALLEST_WEIGHT, TrainingSet
 from sknn_simple._data.two_valued import two_values
 from sknn_simple._kinds import check_kind
 from sknn_simple._training.problem import Columns
+from sknn_simple._training.subsampling import systematic_draw
 from sknn_simple._validation import canonical
 
 
@@ -168,55 +169,24 @@ class ChunkColumns(NamedTuple):
     sample: TrainingSet
 
 
-class Draw(NamedTuple):
-    """Which rows of a chunk are in the sample."""
-
-    # The share of all rows but those of rare classes.
-    fraction: float
-    # (n_classes,), or for the two values of labels (2 n_labels,): the share of the rows
-    # of a rare class; 0 for others.
-    of_rare: np.ndarray
-
-    def __call__(self, rows: TrainingSet, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the places of the rows, and how many rows each of them stands for.
-
-        Rows of rare classes are drawn at random, because they may be in one chunk.
-        """
-        own = self._shares(rows)
-        others = np.flatnonzero(own == 0.0)
-        count = int(np.ceil(self.fraction * len(others)))
-        even = others[np.arange(count) * len(others) // max(count, 1)]
-        rare = np.flatnonzero(np.random.default_rng(number).random(len(own)) < own)
-        times = [np.full(count, len(others) / max(count, 1)), 1.0 / own[rare]]
-        places = np.concatenate([even, rare])
-        order = np.argsort(places)
-        return places[order], np.concatenate(times)[order]
-
-    def _shares(self, rows: TrainingSet) -> np.ndarray:
-        """Return the share of the rarest class of each row; 0 if none is rare."""
-        if not rows.multilabel:
-            return self.of_rare[rows.codes()]
-        of_values = self.of_rare.reshape(-1, 2)
-        return np.where(rows.y > 0.0, of_values[:, 1], of_values[:, 0]).max(axis=1)
-
-
-def draw(wanted: float, n_rows: int, counts: np.ndarray, least: int) -> Draw:
-    """Return what draws about `wanted` rows, but about `least` of each rare class.
+def shares(wanted: float, n_rows: int, counts: np.ndarray, least: int) -> np.ndarray:
+    """Return the share of each class that gives a sample of about `wanted` rows.
 
     `counts` are the rows of each class, or of each label's two values. A class is rare
-    if its share of the sample would be less than twice as many rows. If many classes
-    are rare, fewer rows are drawn: besides their share, at most half of those wanted.
+    if its share of the sample would be less than twice as many rows as `least`, of
+    which it then gets about this number. If many classes are rare, their own rows are,
+    besides their share, at most half of those wanted.
     """
-    counts, fraction = counts.reshape(-1), wanted / n_rows
+    fraction = wanted / n_rows
     is_rare = fraction * counts < 2 * least
     own_rows = min(least, wanted / (2 * max(np.count_nonzero(is_rare), 1)))
     own = np.clip(own_rows / np.maximum(counts, 1.0), fraction, 1.0)
-    return Draw(fraction, np.where(is_rare, own, 0.0))
+    return np.where(is_rare, own, fraction)
 
 
 def measure_columns(
     rows: Sequence[TrainingSet],
-    sampled: Draw,
+    shares: np.ndarray,
     precision: np.dtype | None,
     numbers: Sequence[int],
 ) -> list[ChunkColumns]:
@@ -231,24 +201,33 @@ def measure_columns(
             if each.n_rows:
                 with naming_the_chunk(number, "X"):
                     each = at_aligned_addresses(each)
-                    measured.append(_measure(each, sampled(each, number), precision))
+                    sample = _sample(each, shares, number)
+                    measured.append(_measure(each, sample, precision))
     return measured
 
 
+def _sample(rows: TrainingSet, shares: np.ndarray, number: int) -> TrainingSet:
+    """Return some rows, which stand for those that are not drawn.
+
+    The rows of a rare class may be in one chunk, or one in each: the draw of each chunk
+    has a start of its own.
+    """
+    if rows.multilabel:  # the share of the rarest value of each row
+        share = np.where(rows.y > 0.0, shares[:, 1], shares[:, 0]).max(axis=1)
+    else:
+        share = shares[rows.codes()]
+    kept = systematic_draw(share, np.random.default_rng(number).random())
+    weight = rows.weight[kept] / share[kept]
+    return rows._replace(X=rows.X[kept], y=rows.y[kept], weight=weight)
+
+
 def _measure(
-    rows: TrainingSet,
-    sampled: tuple[np.ndarray, np.ndarray],
-    precision: np.dtype | None,
+    rows: TrainingSet, sample: TrainingSet, precision: np.dtype | None
 ) -> ChunkColumns:
-    X, weight_sum, workers = rows.X, float(rows.weight.sum()), Workers(1)
-    weight = rows.weight / weight_sum
-    blocks = RowBlocks(X, rows.y, weight)
+    weight_sum, workers = float(rows.weight.sum()), Workers(1)
+    blocks = RowBlocks(rows.X, rows.y, rows.weight / weight_sum)
     mean, deviation = column_moments(blocks, workers, precision)
     low, high = two_values(blocks, workers)
-    places, times = sampled
-    sample = rows._replace(
-        X=X[places], y=rows.y[places], weight=rows.weight[places] * times
-    )
     return ChunkColumns(rows.n_rows, weight_sum, mean, deviation, low, high, sample)
 
 

@@ -95,17 +95,25 @@ def _draw_by_leverage(wanted: int, problem: TrainingProblem) -> TrainingSet:
     With z the standardised features this is n times a row's statistical leverage if the
     columns are uncorrelated. The subsample's Hessian is then close to that of all rows
     in every direction (Drineas, Mahoney and Muthukrishnan 2006). The draw is systematic
-    and therefore reproducible: a row is taken if the cumulative sum of the
-    probabilities passes an integer.
+    and therefore reproducible.
     """
     J, thresholds = problem.linear, problem.spec.thresholds
     most = thresholds.subsample_part * problem.data.X.shape[0]
     wanted = int(min(thresholds.subsample_leverage * wanted, most))
     curvature = J.loss.start_curvature(J.network.n_outputs)
     probability = _capped(1.0 + curvature * _row_squares(J), wanted)
-    passed = np.floor(np.cumsum(probability) + 0.5)
-    kept = np.flatnonzero(np.diff(passed, prepend=0.0))
+    kept = systematic_draw(probability)
     return problem.data.rows(kept, probability[kept])
+
+
+def systematic_draw(probability: np.ndarray, start: float = 0.5) -> np.ndarray:
+    """Return the numbers of drawn rows: where the cumulative sum passes an integer.
+
+    `start` from 0 to 1 is where the sum begins. If it is random, each row has its
+    probability.
+    """
+    passed = np.floor(np.cumsum(probability) + start)
+    return np.flatnonzero(np.diff(passed, prepend=0.0))
 
 
 def _row_squares(J: LinearObjective) -> np.ndarray:
