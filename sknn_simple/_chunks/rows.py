@@ -161,11 +161,9 @@ class ChunkColumns(NamedTuple):
     n_rows: int
     # The sum of the weights.
     weight_sum: float
-    mean: np.ndarray
-    deviation: np.ndarray
-    # The values of columns with at most two; NaN for others.
-    low: np.ndarray
-    high: np.ndarray
+    # (4, n_features): mean, deviation, and the lowest and the highest value of columns
+    # with at most two values; NaN for others.
+    measures: np.ndarray
     sample: TrainingSet
 
 
@@ -226,9 +224,9 @@ def _measure(
 ) -> ChunkColumns:
     weight_sum, workers = float(rows.weight.sum()), Workers(1)
     blocks = RowBlocks(rows.X, rows.y, rows.weight / weight_sum)
-    mean, deviation = column_moments(blocks, workers, precision)
-    low, high = two_values(blocks, workers)
-    return ChunkColumns(rows.n_rows, weight_sum, mean, deviation, low, high, sample)
+    moments = column_moments(blocks, workers, precision)
+    measures = np.array([*moments, *two_values(blocks, workers)])
+    return ChunkColumns(rows.n_rows, weight_sum, measures, sample)
 
 
 def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
@@ -239,8 +237,8 @@ def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
     """
     share = np.array([chunk.weight_sum for chunk in chunks])
     share = share / share.sum()
-    means = np.array([chunk.mean for chunk in chunks])
-    deviations = np.array([chunk.deviation for chunk in chunks])
+    measures = np.stack([chunk.measures for chunk in chunks], axis=1)
+    means, deviations, lows, highs = measures
     mean = means[0] + share @ (means - means[0])
     deviation = np.sqrt(share @ (deviations**2 + (means - mean) ** 2))
     # The mean of a constant column is its value.
@@ -248,17 +246,11 @@ def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
     constant = ~deviations.any(axis=0)
     constant &= highest - lowest <= ROUNDING[dtype] * np.abs(lowest)
     mean[constant], deviation[constant] = lowest[constant], 0.0
-    return Columns(mean, deviation, _half_distances(chunks))
-
-
-def _half_distances(chunks: Sequence[ChunkColumns]) -> np.ndarray:
-    """Return half the distance of the values of columns that have exactly two."""
-    lows = np.array([chunk.low for chunk in chunks])
-    highs = np.array([chunk.high for chunk in chunks])
+    # A column has two values if each value of each chunk is one of the two.
     low, high = lows.min(axis=0), highs.max(axis=0)
-    inside = ((lows == low) | (lows == high)) & ((highs == low) | (highs == high))
-    half = (high.astype(np.float64) - low) / 2.0
-    return np.where(inside.all(axis=0), half, 0.0)
+    ends = np.concatenate([lows, highs])
+    has_two = ((ends == low) | (ends == high)).all(axis=0)
+    return Columns(mean, deviation, np.where(has_two, (high - low) / 2.0, 0.0))
 
 
 def merged_sample(chunks: Sequence[ChunkColumns]) -> TrainingSet:

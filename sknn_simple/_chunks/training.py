@@ -7,18 +7,13 @@ round, too. If the sample lacks most of a column's variance, as it may of a rare
 category, or if some iterations do not suffice, the Hessian of all rows is formed.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sknn_simple._chunks.engine import Engine, Lazy
-from sknn_simple._chunks.objective import (
-    ChunkedObjective,
-    ChunkSums,
-    LocalObjective,
-)
+from sknn_simple._chunks.objective import ChunkedObjective, ChunkSums, LocalObjective
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -29,10 +24,7 @@ from sknn_simple._optim.bounds import within
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.problem import Preconditioner
 from sknn_simple._optim.stopping import ENDED
-from sknn_simple._training.heuristics import (
-    START_CRITERIA,
-    blocks_pay,
-)
+from sknn_simple._training.heuristics import START_CRITERIA, blocks_pay
 from sknn_simple._training.plan import Phase, SolvePlan, plan_solve
 from sknn_simple._training.preconditioners import (
     block_preconditioner,
@@ -56,23 +48,15 @@ from sknn_simple._training.train import (
 )
 
 
-class ChunkedRows:
-    """All rows, in chunks. The training set that holds it has a sample of them.
+class ChunkedRows(NamedTuple):
+    """All rows, in chunks. The training set that holds it has a sample of them."""
 
-    `groups` are those of ``ChunkSums``, and `columns` are None for validation rows.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        groups: list[Lazy],
-        n_rows: int,
-        columns: Columns | None = None,
-    ) -> None:
-        self._engine = engine
-        self._groups = groups
-        self.n_rows = n_rows
-        self.columns = columns
+    engine: Engine
+    # As in ``ChunkSums``.
+    groups: list[Lazy]
+    n_rows: int
+    # None for validation rows.
+    columns: Columns | None = None
 
     def train(
         self,
@@ -99,7 +83,10 @@ class ChunkedRows:
                 criteria = spec.criteria._replace(past_plateau=True)
                 spec = spec._replace(criteria=criteria)
             problem = problem._replace(spec=spec.finer(problem.offset))
-            plan = plan_chunks(problem, theta)
+            if spec.network.is_linear and problem.bounds is None:
+                plan = _plan_linear(problem, spec.solver)
+            else:
+                plan = plan_solve(problem, theta)
             trained = descend(problem, plan, theta, validation, make_observers)
         if warm_start and not spec.iterates:
             trained = trained._replace(parameters=start.astype(problem.dtype))
@@ -127,7 +114,7 @@ class ChunkedRows:
         dtype: np.dtype | None = None,
     ) -> Objective:
         local = LocalObjective(spec, explicit, folded, dtype)
-        blocks: Any = ChunkSums(self._engine, self._groups, local)
+        blocks: Any = ChunkSums(self.engine, self.groups, local)
         loss = LOSSES[data.out_activation]
         return ChunkedObjective(spec.network, loss, blocks, root, Workers(1), folded)
 
@@ -151,57 +138,45 @@ def _from_sample(
     return spec, trained.parameters
 
 
-def plan_chunks(problem: TrainingProblem, start: np.ndarray) -> SolvePlan:
-    """Choose the solver and the phases over chunks."""
-    spec = problem.spec
-    if not spec.network.is_linear or problem.bounds is not None:
-        return plan_solve(problem, start)
-    return _plan_linear(problem, spec.solver)
-
-
 def _plan_linear(
     problem: TrainingProblem, solver: str, hessian: np.ndarray | None = None
 ) -> SolvePlan:
     """Plan for a convex J; `hessian` is that of the loss nearby, if it was formed."""
     spec = problem.spec
-    J, shape, thresholds = problem.linear, problem.shape, spec.thresholds
-    sample = problem.data.in_memory()
+    J, thresholds = problem.linear, spec.thresholds
     if solver == "auto":
         is_tight = spec.criteria.tol < thresholds.preconditioned_lbfgs_tol
         solver = "newton-cg" if is_tight else "lbfgs"
     exact = Phase(lambda: J, lambda _: problem.diagonal, spec.criteria)
     phases = [exact]
     if not SOLVERS[solver].needs_matrix:
-        by_sample = exact._replace(precondition=_by_sample(problem, hessian))
-        phases = [by_sample]
-        if shape.n_params <= thresholds.subsample_params:
+        by_sample = partial(_precondition, problem, hessian)
+        phases = [exact._replace(precondition=by_sample)]
+        if problem.shape.n_params <= thresholds.subsample_params:
             few = spec.criteria.until(thresholds.first_renewal)
-            first = by_sample._replace(criteria=few)
             by_all_rows = partial(hessian_preconditioner, J, problem.diagonal)
+            first = phases[0]._replace(criteria=few)
             phases = [first, exact._replace(precondition=by_all_rows)]
+            sample = problem.data.in_memory()
             if hessian is None and not resembles(sample, problem):
                 phases = phases[1:]
     return SolvePlan(solver, phases, plan_round=_plan_linear)
 
 
-def _by_sample(
-    problem: TrainingProblem, hessian: np.ndarray | None
-) -> Callable[[np.ndarray], Preconditioner | None]:
-    """Return what preconditions with the sample's Hessian, or with a known one."""
+def _precondition(
+    problem: TrainingProblem, hessian: np.ndarray | None, theta: np.ndarray
+) -> Preconditioner | None:
+    """Return what preconditions with a known Hessian, or with that of the sample."""
     spec = problem.spec
     J, diagonal, sample = problem.linear, problem.diagonal, problem.data.in_memory()
+    if hessian is not None:
+        return known_hessian_preconditioner(J, diagonal, hessian)
     parts = problem.explicit, J.folded, J.penalty_root
+    local = objective_over(spec, sample, Workers(1), *parts)
+    assert is_linear(local)  # as J is
     shape = problem.shape._replace(n_rows=sample.n_rows)
-
-    def precondition(theta: np.ndarray) -> Preconditioner | None:
-        if hessian is not None:
-            return known_hessian_preconditioner(J, diagonal, hessian)
-        local = objective_over(spec, sample, Workers(1), *parts)
-        assert is_linear(local)  # as J is
-        if shape.n_params <= spec.thresholds.subsample_params:
-            return hessian_preconditioner(local, diagonal, theta)
-        if blocks_pay(shape, spec.thresholds):
-            return block_preconditioner(local, diagonal, theta)
-        return diagonal
-
-    return precondition
+    if shape.n_params <= spec.thresholds.subsample_params:
+        return hessian_preconditioner(local, diagonal, theta)
+    if blocks_pay(shape, spec.thresholds):
+        return block_preconditioner(local, diagonal, theta)
+    return diagonal
