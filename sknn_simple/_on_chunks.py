@@ -1,7 +1,7 @@
 """What both classifiers for Dask collections have in common."""
 
 import copy
-import warnings
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -24,18 +24,13 @@ from sknn_simple._chunks.collections import (
     meta_of,
 )
 from sknn_simple._chunks.engine import Engine
-from sknn_simple._chunks.labels import (
-    Aside,
-    LabelTotals,
-    target_of,
-    target_of_validation,
-)
+from sknn_simple._chunks.labels import Aside, LabelTotals, target_of
 from sknn_simple._chunks.prediction import count_right, predict_lazily
 from sknn_simple._chunks.preparing import Source
 from sknn_simple._chunks.rows import Table
 from sknn_simple._compat import HasMethods, clone_parametrized
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._validation import validate_validation_set
+from sknn_simple._validation import as_kind_of, validate_validation_set
 
 
 class OnChunks(BaseNN):
@@ -129,11 +124,7 @@ class OnChunks(BaseNN):
         )
 
     def _rows(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *of_validation: Any,
+        self, X: Any, y: Any, sample_weight: Any, *of_validation: Any
     ) -> tuple[TrainingSet, TrainingSet | None]:
         X_val = of_validation[0]
         if not is_collection(X):
@@ -153,36 +144,32 @@ class OnChunks(BaseNN):
         network, _ = self._network_and_signs(none)
         n_params = network.layout.size
         source.check_memory(sum(target.n_rows))
-        held_out = None
-        if is_collection(X_val):
-            held_out = self._counted_validation(target, *of_validation)
-        else:
-            self._check_unconverted(none, *of_validation)
+        held_out = self._held_out(none, target, *of_validation)
         data, set_aside = source.training_rows(target, n_params)
         self._announce(
             f"{sum(target.n_rows)} rows in {len(target.n_rows)} chunks, of which "
             f"{data.X.shape[0]} are the sample for the start"
         )
-        if held_out is not None:
+        if isinstance(held_out, TrainingSet):
+            X = as_kind_of(data.X, held_out.X).astype(data.X.dtype, copy=False)
+            set_aside = held_out._replace(X=X)
+        elif held_out is not None:
             source, target = held_out
-            return data, source.validation_rows(data, target, n_params)
-        known = validate_validation_set(self, data, *of_validation)
-        return data, set_aside or known
+            set_aside = source.validation_rows(data, target, n_params)
+        return data, set_aside
 
-    def _counted_validation(
-        self, target: LabelTotals, *given: Any
-    ) -> tuple[Source, LabelTotals]:
-        source = self._source(*given, suffix="_val")
-        counted = source.count_labels()
-        return source, target_of_validation(target, counted, self.class_weight)
-
-    def _check_unconverted(self, none: TrainingSet, X_val: Any, *of_rows: Any) -> None:
-        """Check validation rows in memory before X is read, which gives their dtype."""
+    def _held_out(
+        self, none: TrainingSet, target: LabelTotals, X_val: Any, *of_rows: Any
+    ) -> TrainingSet | tuple[Source, LabelTotals] | None:
+        """Check the validation rows, if any, before X is read; count them if lazy."""
+        if is_collection(X_val):
+            source = self._source(X_val, *of_rows, suffix="_val")
+            counted = source.count_labels()
+            return source, target_of(counted, self.class_weight, training=target)
+        none = none._replace(class_weight=target.class_weight)
         if sparse.issparse(X_val):
             none = none._replace(X=sparse.csr_array(none.X))
-        with warnings.catch_warnings():  # those of the conversion are enough
-            warnings.simplefilter("ignore")
-            validate_validation_set(self, none, X_val, *of_rows)
+        return validate_validation_set(self, none, X_val, *of_rows)
 
     def _source(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Source:
         X = checked_collection(X, f"X{suffix}")
@@ -201,31 +188,27 @@ class OnChunks(BaseNN):
         return Source(self._engine(), chunks, table, self.persist)
 
     def _engine(self) -> Engine:
-        return Engine(self._used_client(), self.worker_patience)
-
-    def _used_client(self) -> Any:
-        """Return the client; without one that of this process, if there is one."""
+        """Return what computes; without a client that of this process, if any."""
         from distributed import default_client
 
-        if getattr(self.client, "asynchronous", False):
+        client = self.client
+        if getattr(client, "asynchronous", False):
             raise ValueError(
                 "client must not be asynchronous: use Client(asynchronous=False)."
             )
-        if self.client is not None:
-            return self.client
-        try:
-            return default_client()
-        except ValueError:
-            return None
+        if client is None:
+            with suppress(ValueError):
+                client = default_client()
+        return Engine(client, self.worker_patience)
 
     def _aside(self, X_val: Any) -> Aside | None:
         """Return the share of the rows that early stopping sets aside, if any."""
-        own: Any = self
-        if X_val is not None or not getattr(self, "early_stopping", False):
+        settings = self.get_params(deep=False)
+        if X_val is not None or not settings.get("early_stopping"):
             return None
-        generator = check_random_state(own.random_state)
+        generator = check_random_state(settings["random_state"])
         seed = int(generator.randint(np.iinfo(np.int32).max))
-        return Aside(own.validation_fraction, seed)
+        return Aside(settings["validation_fraction"], seed)
 
     def _check_folds(self, X_val: Any) -> None:
         """Raise ValueError if rows in chunks cannot be cross-validated as asked."""
@@ -248,14 +231,11 @@ class OnChunks(BaseNN):
         """
         check_is_fitted(self)
         parameters = self.get_params(deep=False)
-        own = {"client", "persist"}
-        local = self._local(
-            **{name: value for name, value in parameters.items() if name not in own}
-        )
-        state = vars(self).items()
-        local.__dict__.update(
-            {name: copy.copy(value) for name, value in state if name not in parameters}
-        )
+        local = self._local()
+        for name, value in vars(self).items():
+            if name not in ("client", "persist"):
+                learned = name not in parameters
+                setattr(local, name, copy.copy(value) if learned else value)
         return local
 
     # Prediction -----------------------------------------------------------------------

@@ -350,7 +350,7 @@ def validate_validation_set(
         with renamed("X"):
             weight = times_class_weight(weight, codes, factors, estimator.class_weight)
     rows = TrainingSet.from_weighted_rows(
-        _as_kind_of(data.X, X), codes, weight, data.classes
+        as_kind_of(data.X, X), codes, weight, data.classes
     )._replace(class_weight=factors, mean_weight=mean)
     check_values("X_val", rows.X)
     return rows
@@ -417,7 +417,7 @@ def _known_codes(
     return np.array([code_of[label] for label in labels], dtype=np.intp)
 
 
-def _as_kind_of(training: Any, X: Any) -> Any:
+def as_kind_of(training: Any, X: Any) -> Any:
     """Return X as an array or as CSR, as the training rows are."""
     if sparse.issparse(training) == sparse.issparse(X):
         return X

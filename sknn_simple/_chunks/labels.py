@@ -1,7 +1,7 @@
 """Labels and weights of chunks: counts of each chunk, and their totals."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -153,25 +153,34 @@ class LabelTotals(NamedTuple):
 
 
 def target_of(
-    chunks: Sequence[ChunkLabels], class_weight: Any, aside: Aside | None
+    chunks: Sequence[ChunkLabels],
+    class_weight: Any,
+    aside: Aside | None = None,
+    training: LabelTotals | None = None,
 ) -> LabelTotals:
-    """Return what the labels of all chunks say; raise if they cannot be trained on."""
-    filled, classes = _filled(chunks, "")
-    multilabel = filled[0].multilabel
-    if not multilabel:
+    """Return what the labels of all chunks say; raise if they cannot be used.
+
+    Those of validation rows are among the classes of `training`, which has the factors.
+    """
+    suffix = "" if training is None else "_val"
+    filled, classes = _filled(chunks, suffix)
+    if training is not None:
+        _check_known(training, filled[0], classes)
+        classes = training.classes
+    elif not filled[0].multilabel:
         check_two_classes(classes)
-    largest, sums = _merged(filled, classes, "")
-    totals, apart, counts = sums
+    largest, (totals, apart, counts) = _merged(filled, classes, suffix)
     if aside is not None:
         _check_classes_remain(classes, totals, apart, aside)
-    factors = None
-    if class_weight is not None:
+    factors = None if training is None else training.class_weight
+    if training is None and class_weight is not None:
         factors = class_factors(totals, classes, class_weight)
-        if not multilabel:
+    if factors is not None:
+        with nullcontext() if training is None else renamed("X"):
             checked_product(largest * totals, factors, class_weight)
     return LabelTotals(
         classes,
-        multilabel,
+        filled[0].multilabel,
         factors,
         largest,
         _weight_sum(totals - apart, factors),
@@ -183,12 +192,11 @@ def target_of(
     )
 
 
-def target_of_validation(
-    training: LabelTotals, chunks: Sequence[ChunkLabels], class_weight: Any
-) -> LabelTotals:
-    """Return what the labels of validation rows say, with the classes of training."""
-    filled, classes = _filled(chunks, "_val")
-    kind, expected = _kind(filled[0]), _kind(training)
+def _check_known(
+    training: LabelTotals, chunk: ChunkLabels, classes: np.ndarray
+) -> None:
+    """Raise ValueError if labels of validation rows are not like those of training."""
+    kind, expected = _kind(chunk), _kind(training)
     if kind != expected:
         raise ValueError(f"y_val holds {kind}, but y holds {expected}.")
     unknown = classes[~np.isin(classes, training.classes)]
@@ -197,19 +205,6 @@ def target_of_validation(
             f"y_val holds {unknown.tolist()}, which y does not have. The classes of y "
             f"are {training.classes.tolist()}."
         )
-    largest, sums = _merged(filled, training.classes, "_val")
-    totals, _, counts = sums
-    factors = training.class_weight
-    if factors is not None:
-        with renamed("X"):
-            checked_product(largest * totals, factors, class_weight)
-    return training._replace(
-        largest=largest,
-        weight_sum=_weight_sum(totals, factors),
-        mean_weight=mean_weights(totals, counts, largest, factors)[1],
-        n_rows=tuple(chunk.n_rows for chunk in chunks),
-        counts=counts,
-    )
 
 
 def _weight_sum(totals: np.ndarray, factors: np.ndarray | None) -> float:
