@@ -26,8 +26,7 @@ from sknn_simple._chunks.collections import (
 from sknn_simple._chunks.engine import Engine
 from sknn_simple._chunks.labels import Aside, LabelTotals, target_of
 from sknn_simple._chunks.prediction import count_right, predict_lazily
-from sknn_simple._chunks.preparing import Source
-from sknn_simple._chunks.rows import Table
+from sknn_simple._chunks.rows import Source, Table
 from sknn_simple._compat import HasMethods, clone_parametrized
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._validation import as_kind_of, validate_validation_set

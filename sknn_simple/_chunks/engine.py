@@ -8,6 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from scipy import sparse
+
+from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._optim.stopping import EvaluationLost
 
 # A value that Dask computes later.
@@ -148,3 +152,19 @@ def added(*parts: Any) -> Any:
     for part in present[1:]:
         total = total + part
     return total
+
+
+def at_aligned_addresses(value: Any) -> Any:
+    """Return arrays at aligned addresses, copied if they are not; others as they are.
+
+    What Dask sends lies anywhere in a message. NumPy multiplies arrays that are not
+    aligned in another order, with other bits.
+    """
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements="A")
+    if isinstance(value, TrainingSet):
+        X, y, weight = map(at_aligned_addresses, (value.X, value.y, value.weight))
+        return value._replace(X=X, y=y, weight=weight)
+    if sparse.issparse(value) and not value.data.flags.aligned:
+        return value.copy()
+    return value

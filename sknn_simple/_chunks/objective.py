@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_simple._chunks.engine import Engine, Lazy, added
-from sknn_simple._chunks.rows import at_aligned_addresses
+from sknn_simple._chunks.engine import Engine, Lazy, added, at_aligned_addresses
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
