@@ -1,9 +1,11 @@
 """What both classifiers for Dask collections have in common."""
 
 import copy
+import inspect
+from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -30,6 +32,25 @@ from sknn_simple._chunks.rows import Source, Table
 from sknn_simple._compat import HasMethods, clone_parametrized
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._validation import as_kind_of, validate_validation_set
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+# What the docstrings of predictions say in addition to those of the plain estimator.
+LAZY = """Notes
+-----
+X may also be a Dask array or dataframe. The result is then lazy: a Dask array in the
+chunks of X, or a Dask dataframe or series with its index. The columns of a dataframe
+have the names of the classes or, of ``transform``, of the hidden units."""
+
+
+def documented_by(plain: Callable[..., Any]) -> Callable[[Method], Method]:
+    """Give a method the docstring of the plain estimator's, and say what is lazy."""
+
+    def documented(method: Method) -> Method:
+        method.__doc__ = f"{inspect.getdoc(plain)}\n\n{LAZY}"
+        return method
+
+    return documented
 
 
 class OnChunks(BaseNN):
@@ -258,69 +279,24 @@ class OnChunks(BaseNN):
             vars(local).pop("feature_names_in_", None)
         return local
 
+    @documented_by(BaseNN.predict)
     def predict(self, X: Any) -> Any:
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        y : dask array or series, or ndarray, of shape (n_samples,) or \
-                (n_samples, n_labels)
-            Class labels; for a multilabel target zeros and ones. Lazy if X is.
-        """
+        """Return the most probable class of each sample."""
         return self._predict_anywhere("predict", X)
 
+    @documented_by(BaseNN.predict_proba)
     def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        probability : dask array or dataframe, or ndarray, of shape \
-                (n_samples, n_classes)
-            In the order of ``classes_``, which name the columns of a dataframe. Lazy if
-            X is.
-        """
+        """Return the probability of each class."""
         return self._predict_anywhere("predict_proba", X)
 
+    @documented_by(BaseNN.predict_log_proba)
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        log_probability : dask array or dataframe, or ndarray, of shape \
-                (n_samples, n_classes)
-            In the order of ``classes_``. Lazy if X is.
-        """
+        """Return the logarithm of the probability of each class."""
         return self._predict_anywhere("predict_log_proba", X)
 
+    @documented_by(BaseNN.decision_function)
     def decision_function(self, X: Any) -> Any:
-        """Return the raw outputs of the network.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        raw : dask array, series or dataframe, or ndarray, of shape (n_samples,) or \
-                (n_samples, n_outputs)
-            As for the plain estimator. Lazy if X is.
-        """
+        """Return the raw outputs of the network."""
         return self._predict_anywhere("decision_function", X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

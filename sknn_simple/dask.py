@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
-from sknn_simple._on_chunks import OnChunks
+from sknn_simple._on_chunks import OnChunks, documented_by
 from sknn_simple._parameters import explains_names
 from sknn_simple._version import how_to_install
 
@@ -111,20 +111,9 @@ class Transforming(OnChunks):
     method of `OneHiddenMLP`, which is wrapped.
     """
 
+    @documented_by(OneHiddenMLP.transform)
     def transform(self, X: Any) -> Any:
-        """Return the activations of the hidden layer.
-
-        Parameters
-        ----------
-        X : dask array or dataframe, or as for the plain estimator
-            Features.
-
-        Returns
-        -------
-        A : dask array or dataframe, or ndarray, of shape \
-                (n_samples, hidden_layer_size)
-            φ(X W₁ + b₁), in the precision of X. Lazy if X is.
-        """
+        """Return the activations of the hidden layer."""
         return self._predict_anywhere("transform", X)
 
 
