@@ -40,7 +40,8 @@ LAZY = """Notes
 -----
 X may also be a Dask array or dataframe. The result is then lazy: a Dask array in the
 chunks of X, or a Dask dataframe or series with its index. The columns of a dataframe
-have the names of the classes or, of ``transform``, of the hidden units."""
+have the names of the classes or, of ``transform``, of the hidden units.
+"""
 
 
 def documented_by(plain: Callable[..., Any]) -> Callable[[Method], Method]:
@@ -320,7 +321,10 @@ class OnChunks(BaseNN):
             return super().score(X, y, sample_weight)
         local = self._for_the_chunks_of(X)
         engine = self._engine()
-        parts = count_right(engine, local, X, y, sample_weight)
+        parts = [
+            engine.call(count_right, local, *chunk, number)
+            for number, chunk in enumerate(aligned_chunks(X, y, sample_weight))
+        ]
         right, total = np.sum(engine.collect(parts), axis=0)
         if total == 0.0:
             raise ValueError("sample_weight must not be zero for every sample.")

@@ -7,7 +7,7 @@ each: that of ``Objective``.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,28 +20,28 @@ from sknn_simple._model.objective import Curvature, Objective
 from sknn_simple._training.problem import objective_over
 from sknn_simple._training.spec import TrainSpec
 
+# From the rows of a chunk to their loss, as an objective without a penalty.
+LossOf = Callable[[TrainingSet], Objective]
 
-class LocalObjective(NamedTuple):
-    """What an evaluation needs in addition to the rows; it is sent to them."""
 
-    spec: TrainSpec
-    explicit: FeatureTransform | None
-    folded: FeatureTransform | None
-    dtype: np.dtype | None
-
-    def objective(self, rows: TrainingSet) -> Objective:
-        """Return the loss over rows, as an objective without a penalty."""
-        # Transformed features are not kept: they would take the memory of the rows.
-        sizes = self.spec.block_sizes._replace(kept_bytes=0.0)
-        spec = self.spec._replace(block_sizes=sizes)
-        root = np.zeros(spec.network.layout.size)
-        parts = self.explicit, self.folded, root, self.dtype
-        return objective_over(spec, rows, Workers(1), *parts)
+def loss_of_chunk(
+    spec: TrainSpec,
+    explicit: FeatureTransform | None,
+    folded: FeatureTransform | None,
+    dtype: np.dtype | None,
+    rows: TrainingSet,
+) -> Objective:
+    """Return the loss over rows; the other arguments are sent to them once."""
+    # Transformed features are not kept: they would take the memory of the rows.
+    sizes = spec.block_sizes._replace(kept_bytes=0.0)
+    root = np.zeros(spec.network.layout.size)
+    parts = explicit, folded, root, dtype
+    return objective_over(spec._replace(block_sizes=sizes), rows, Workers(1), *parts)
 
 
 def measured(
     rows: Sequence[TrainingSet],
-    local: LocalObjective,
+    loss_of: LossOf,
     measure: Callable[..., Any],
     *arguments: Any,
 ) -> list[Any]:
@@ -49,7 +49,7 @@ def measured(
     arguments = tuple(map(at_aligned_addresses, arguments))
     with np.errstate(all="ignore"), limit_blas_threads:
         return [
-            measure(local.objective(at_aligned_addresses(each)), *arguments)
+            measure(loss_of(at_aligned_addresses(each)), *arguments)
             for each in rows
             if each.n_rows
         ]
@@ -64,15 +64,13 @@ class ChunkSums:
     """The rows behind an objective, as lazy groups of chunks.
 
     Each value of `groups` is a sequence of `TrainingSet`; what these give is added
-    first. `local` makes the objective of a chunk.
+    first.
     """
 
-    def __init__(
-        self, engine: Engine, groups: list[Lazy], local: LocalObjective
-    ) -> None:
+    def __init__(self, engine: Engine, groups: list[Lazy], loss_of: LossOf) -> None:
         self._engine = engine
         self._groups = groups
-        self._local = engine.keep(local)
+        self._loss_of = engine.keep(loss_of)
 
     def sum(self, measure: Callable[..., Any], *arguments: Any) -> Any:
         """Return the sum of ``measure(J, *arguments)`` over all chunks."""
@@ -90,11 +88,9 @@ class ChunkSums:
         measure: Callable[..., Any],
         arguments: tuple[Any, ...],
     ) -> list[Lazy]:
-        engine, local = self._engine, self._local
-        sent = [engine.send(each) for each in arguments]
-        return [
-            engine.call(function, rows, local, measure, *sent) for rows in self._groups
-        ]
+        call, sent = self._engine.call, map(self._engine.send, arguments)
+        common = self._loss_of, measure, *sent
+        return [call(function, rows, *common) for rows in self._groups]
 
 
 def _derivative(

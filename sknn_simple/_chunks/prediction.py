@@ -4,13 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sknn_simple._chunks.collections import (
-    aligned_chunks,
-    dtype_of,
-    is_dataframe,
-    meta_of,
-)
-from sknn_simple._chunks.engine import Engine, Lazy
+from sknn_simple._chunks.collections import dtype_of, is_dataframe, meta_of
 from sknn_simple._chunks.labels import naming_the_chunk
 from sknn_simple._validation import present_labels
 
@@ -58,18 +52,9 @@ def _predict(X: Any, local: Any, method: str, names: list[Any]) -> Any:
 
 
 def count_right(
-    engine: Engine, local: Any, X: Any, y: Any, sample_weight: Any
-) -> list[Lazy]:
-    """Return the lazy (right, all) weights of the rows of each chunk."""
-    return [
-        engine.call(_count_right, local, *chunk, number)
-        for number, chunk in enumerate(aligned_chunks(X, y, sample_weight))
-    ]
-
-
-def _count_right(
     local: Any, X: Any, y: Any, weight: Any, number: int
 ) -> tuple[float, float]:
+    """Return the weights of the rows of a chunk that are right, and of all rows."""
     weights = np.ones(X.shape[0]) if weight is None else np.asarray(weight, float)
     total = float(weights.sum())
     if total == 0.0:

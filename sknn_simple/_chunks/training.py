@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknn_simple._chunks.engine import Engine, Lazy
-from sknn_simple._chunks.objective import ChunkedObjective, ChunkSums, LocalObjective
+from sknn_simple._chunks.objective import ChunkedObjective, ChunkSums, loss_of_chunk
 from sknn_simple._data.features import FeatureTransform
 from sknn_simple._data.threads import Workers
 from sknn_simple._data.training_set import TrainingSet
@@ -113,8 +113,8 @@ class ChunkedRows(NamedTuple):
         root: np.ndarray,
         dtype: np.dtype | None = None,
     ) -> Objective:
-        local = LocalObjective(spec, explicit, folded, dtype)
-        blocks: Any = ChunkSums(self.engine, self.groups, local)
+        loss_of = partial(loss_of_chunk, spec, explicit, folded, dtype)
+        blocks: Any = ChunkSums(self.engine, self.groups, loss_of)
         loss = LOSSES[data.out_activation]
         return ChunkedObjective(spec.network, loss, blocks, root, Workers(1), folded)
 
