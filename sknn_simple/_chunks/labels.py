@@ -132,10 +132,12 @@ class LabelTotals(NamedTuple):
     # The number of rows of positive weight of each class, or of a label's two values.
     counts: np.ndarray
     aside: Aside | None
+    # Whether the rows are those that are set aside, or the others.
+    is_aside: bool = False
 
     def of_rows_aside(self) -> Self:
-        """Return the same with the sum of the weights of the rows set aside."""
-        return self._replace(weight_sum=self.weight_sum_aside)
+        """Return the same for the rows that are set aside."""
+        return self._replace(weight_sum=self.weight_sum_aside, is_aside=True)
 
     @property
     def total_weight(self) -> float:

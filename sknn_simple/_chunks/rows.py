@@ -99,8 +99,6 @@ class Reader(NamedTuple):
 
     table: Table
     target: LabelTotals
-    # Whether the rows that are set aside are read, or the others.
-    reads_aside: bool = False
 
     def __call__(self, X: Any, y: Any, weight: Any, number: int) -> TrainingSet:
         """Return the rows of chunk `number`; weights of all chunks sum to 1."""
@@ -119,10 +117,21 @@ class Reader(NamedTuple):
             weight = weight * target.class_weight[codes]
         kept = weight > SMALLEST_WEIGHT * max(sum(target.n_rows), 1)
         if target.aside is not None and len(labels):
-            kept &= target.aside.rows(labels, number) == self.reads_aside
+            kept &= target.aside.rows(labels, number) == target.is_aside
         if not kept.all():
             X, codes, weight = X[kept], codes[kept], weight[kept]
-        return self._rows(X, codes, weight / target.weight_sum)
+        if len(target.classes) == 2 and not target.multilabel:
+            codes = codes.reshape(-1, 1).astype(np.float64)
+        return TrainingSet(
+            X,
+            codes,
+            weight / target.weight_sum,
+            target.total_weight,
+            target.classes,
+            target.multilabel,
+            target.class_weight,
+            mean_weight=target.mean_weight,
+        )
 
     def _codes(self, labels: np.ndarray) -> np.ndarray:
         """Return class numbers, or the indicator matrix."""
@@ -139,21 +148,6 @@ class Reader(NamedTuple):
                 f"classes {classes.tolist()}."
             )
         return codes
-
-    def _rows(self, X: Any, codes: np.ndarray, weight: np.ndarray) -> TrainingSet:
-        target = self.target
-        if len(target.classes) == 2 and not target.multilabel:
-            codes = codes.reshape(-1, 1).astype(np.float64)
-        return TrainingSet(
-            X,
-            codes,
-            weight,
-            target.total_weight,
-            target.classes,
-            target.multilabel,
-            target.class_weight,
-            mean_weight=target.mean_weight,
-        )
 
 
 class ChunkColumns(NamedTuple):
@@ -194,15 +188,25 @@ def measure_columns(
     `precision` is the dtype of the features before they were converted, if they were,
     and `numbers` are those of the chunks.
     """
-    measured = []
     with np.errstate(all="ignore"), limit_blas_threads:
-        for each, number in zip(rows, numbers, strict=True):
-            if each.n_rows:
-                with naming_the_chunk(number, "X"):
-                    each = at_aligned_addresses(each)
-                    sample = _sample(each, shares, number)
-                    measured.append(_measure(each, sample, precision))
-    return measured
+        return [
+            _measure(each, shares, precision, number)
+            for each, number in zip(rows, numbers, strict=True)
+            if each.n_rows
+        ]
+
+
+def _measure(
+    rows: TrainingSet, shares: np.ndarray, precision: np.dtype | None, number: int
+) -> ChunkColumns:
+    rows, workers = at_aligned_addresses(rows), Workers(1)
+    weight_sum = float(rows.weight.sum())
+    blocks = RowBlocks(rows.X, rows.y, rows.weight / weight_sum)
+    with naming_the_chunk(number, "X"):
+        moments = column_moments(blocks, workers, precision)
+    measures = np.array([*moments, *two_values(blocks, workers)])
+    sample = _sample(rows, shares, number)
+    return ChunkColumns(rows.n_rows, weight_sum, measures, sample)
 
 
 def _sample(rows: TrainingSet, shares: np.ndarray, number: int) -> TrainingSet:
@@ -218,16 +222,6 @@ def _sample(rows: TrainingSet, shares: np.ndarray, number: int) -> TrainingSet:
     kept = systematic_draw(share, np.random.default_rng(number).random())
     weight = rows.weight[kept] / share[kept]
     return rows._replace(X=rows.X[kept], y=rows.y[kept], weight=weight)
-
-
-def _measure(
-    rows: TrainingSet, sample: TrainingSet, precision: np.dtype | None
-) -> ChunkColumns:
-    weight_sum, workers = float(rows.weight.sum()), Workers(1)
-    blocks = RowBlocks(rows.X, rows.y, rows.weight / weight_sum)
-    moments = column_moments(blocks, workers, precision)
-    measures = np.array([*moments, *two_values(blocks, workers)])
-    return ChunkColumns(rows.n_rows, weight_sum, measures, sample)
 
 
 def merged_columns(chunks: Sequence[ChunkColumns], dtype: np.dtype) -> Columns:
@@ -316,10 +310,10 @@ class Source(NamedTuple):
         They are samples, with all rows behind them: one pass over X.
         """
         groups, table = self._groups(target, n_params), self.table
-        readers = [Reader(table, target)]
+        targets = [target]
         if target.aside is not None:
-            readers.append(Reader(table, target.of_rows_aside(), reads_aside=True))
-        rows, *apart = self._read(readers, groups)
+            targets.append(target.of_rows_aside())
+        rows, *apart = self._read([Reader(table, each) for each in targets], groups)
         sampled = self.engine.send(self._shares(target, n_params))
         tasks = [
             self.engine.call(measure_columns, part, sampled, table.precision, numbers)
@@ -336,7 +330,7 @@ class Source(NamedTuple):
         data = data._replace(chunks=ChunkedRows(self.engine, rows, n_kept, columns))
         if not apart:
             return data, None
-        return data, self._held_out(data, apart[0], readers[1].target)
+        return data, self._held_out(data, apart[0], targets[1])
 
     def validation_rows(
         self, data: TrainingSet, target: LabelTotals, n_params: int
@@ -378,21 +372,15 @@ class Source(NamedTuple):
 
     def _read(self, readers: list[Reader], groups: list[list[int]]) -> list[list[Lazy]]:
         """Return, per reader, the groups as lazy sequences of rows."""
-        chunks = [
-            list(chain.from_iterable(self.chunks[number] for number in numbers))
-            for numbers in groups
-        ]
-        sets = []
+        rows = []
         for reader in map(self.engine.send, readers):
-            parts = zip(groups, chunks, strict=True)
-            sets.append(
-                [self.engine.call(_read, reader, n, *part) for n, part in parts]
-            )
-        if not self.persist:
-            return sets
-        # At once, because all readers need the same chunks.
-        kept = iter(self.engine.persist(list(chain.from_iterable(sets))))
-        return [[next(kept) for _ in rows] for rows in sets]
+            for numbers in groups:
+                chunks = chain.from_iterable(self.chunks[number] for number in numbers)
+                rows.append(self.engine.call(_read, reader, numbers, *chunks))
+        if self.persist:  # at once, because all readers need the same chunks
+            rows = self.engine.persist(rows)
+        starts = range(0, len(rows), len(groups))
+        return [rows[start : start + len(groups)] for start in starts]
 
 
 def _read(reader: Reader, numbers: list[int], *parts: Any) -> list[TrainingSet]:
