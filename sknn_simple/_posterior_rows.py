@@ -9,12 +9,7 @@ from scipy.special import expit
 from sknn_simple._data.moments import LARGEST_VALUE
 from sknn_simple._inference import averaging, left_out
 from sknn_simple._inference.core import Inference
-from sknn_simple._inference.effects import (
-    Effects,
-    TwoValued,
-    marginal_effects,
-    two_valued_columns,
-)
+from sknn_simple._inference.effects import Effects, marginal_effects
 from sknn_simple._inference.raw import has_free_weight, undetermined
 from sknn_simple._inference.summary import (
     check_level,
@@ -96,7 +91,7 @@ class PosteriorRowsMixin:
         else:
             X = self._known_features(X)
             frequency = np.ones(X.shape[0])
-        found = marginal_effects(self._inference, X, frequency, self._two_valued)
+        found = marginal_effects(self._inference, X, frequency)
         open_ = undetermined(self._inference)[: len(self._names)]
         found.std_error[open_ | ~has_free_weight(self._inference)] = np.nan
         return found
@@ -120,10 +115,6 @@ class PosteriorRowsMixin:
                 )
         # No fit takes such rows, whose squares may leave the range of float64.
         return shortened(X) if float(np.abs(X).max()) > LARGEST_VALUE else X
-
-    @cached_property
-    def _two_valued(self) -> TwoValued:
-        return two_valued_columns(self._inference.rows)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         r"""Return the probability of each class, averaged over the posterior.

@@ -397,10 +397,8 @@ def _coefficients(
 
 def _effects(posterior: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return effects and their standard errors per raw unit."""
-    found, two_valued = posterior._effects(), posterior._two_valued
-    distance = np.ones(len(found.effect))
-    distance[two_valued.columns] = two_valued.high - two_valued.low
-    return found.effect / distance[:, None], found.std_error / distance[:, None]
+    effect, std_error, distance = posterior._effects()
+    return effect / distance[:, None], std_error / distance[:, None]
 
 
 def _value_name(model: Any, labels: np.ndarray, base: int, has_legend: bool) -> str:

@@ -69,11 +69,6 @@ class Outputs(ABC):
         self.__dict__.update(state, workspace=Workspace())
 
     @property
-    def has_kink(self) -> bool:
-        """Whether the slope of the activation jumps."""
-        return not self.network.is_linear and self.network.activation.has_kink
-
-    @property
     def has_intercept(self) -> bool:
         """Whether the model has a bias in addition to the weights of its columns."""
         return self.network.has_bias and self.own_intercept is None
@@ -117,17 +112,6 @@ class Outputs(ABC):
     @abstractmethod
     def floats_per_row(self, n_columns: int) -> float:
         """Return the size per row of the largest array that `times` makes."""
-
-
-class OutputFunctions(NamedTuple):
-    """C functions e_c(z, t) of raw outputs z and their derivative t = ∂z/∂x̃ⱼ.
-
-    Both members take z and t, (m, K). `value` returns Σᵢ e_c, (C,). `derivatives`
-    yields ∂e_c/∂z and ∂e_c/∂t, both (m, K), for c = 1 … C.
-    """
-
-    value: Any
-    derivatives: Any
 
 
 class LinearOutputs(Outputs):
@@ -189,36 +173,13 @@ class HiddenOutputs(Outputs):
     def floats_per_row(self, n_columns: int) -> float:
         return self.n_outputs * max(n_columns, self.size)
 
-    def slope(
-        self, X: np.ndarray, column: int, functions: OutputFunctions
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return Σᵢ of the derivative of functions of z by a column, and its gradient.
+    def by_columns(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Return Σᵢ δᵢᵀ ∂zᵢ/∂x̃, (p,).
 
-        See ``OutputFunctions``. Returns (C,) and (C, P).
+        A step along a column is a step of the biases along the column's weights.
         """
-        # A step along a column is a step of the biases along the column's weights: t is
-        # the tangent in that direction. It depends on θ, too.
-        layout = self.network.layout
-        direction = layout.views(np.zeros(self.size))
-        direction["hidden_intercept"][...] = self.params["hidden_coef"][column]
-        moved = {"hidden_coef": "hidden_intercept"}
+        by_bias = self.network.layout.views(self.gradient(X, delta))
+        slopes = self.params["hidden_coef"] @ by_bias["hidden_intercept"]
         if self.network.skip_connections:
-            direction["output_intercept"][...] = self.params["skip_coef"][column]
-            moved["skip_coef"] = "output_intercept"
-        raw, tangent, _ = self._tangent(direction, X)
-        gradients = []
-        for by_raw, by_tangent in functions.derivatives(raw, tangent):
-            gradient = np.zeros(self.size)
-            _, _, kept = self._tangent(direction, X)
-            views = layout.views(gradient)
-            self.network.tangent_backward(
-                self.params, direction, X, by_tangent, by_raw, kept, views
-            )
-            by_direction = layout.views(self.gradient(X, by_tangent))
-            for weights, biases in moved.items():
-                views[weights][column] += by_direction[biases]
-            gradients.append(gradient)
-        return functions.value(raw, tangent), np.array(gradients)
-
-    def _tangent(self, direction: Any, X: np.ndarray) -> Any:
-        return self.network.tangent(self.params, direction, X, self.workspace)
+            slopes += self.params["skip_coef"] @ by_bias["output_intercept"]
+        return slopes
