@@ -166,7 +166,6 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         check_parameters(model, spec, parameters)
         # The model may be fitted again: what a Posterior says stays the same.
         self.model = copy(model)
-        self._alpha = spec.alpha
         self._kind = "clustered" if groups is not None else covariance
         self._all_rows = None if data.kept is None else (all_X, all_codes, ~data.kept)
         robust = covariance == "robust" or groups is not None
@@ -320,6 +319,5 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
             self._names,
             reference,
             confidence_level,
-            self._alpha,
             self._head(),
         )

@@ -25,7 +25,6 @@ class PosteriorFitMixin:
 
     model: Any
     _inference: Inference
-    _alpha: float
     _kind: str
     _names: list[str]
 
@@ -77,7 +76,7 @@ class PosteriorFitMixin:
         if not np.isclose(weight, n_rows):
             counts["sum of weights"] = weight
         return counts | {
-            "alpha": self._alpha,
+            "alpha": self._inference.alpha,
             "effective parameters": self.n_effective,
             "covariance": self._kind,
             "log-likelihood": self.log_likelihood,
@@ -138,10 +137,11 @@ class PosteriorFitMixin:
             if not isinstance(posterior, PosteriorFitMixin):
                 raise TypeError(f"other must be a Posterior; got {posterior!r}.")
             posterior._need_linear("lr_test")
-            if posterior._alpha > 0.0:
+            alpha = posterior._inference.alpha
+            if alpha > 0.0:
                 raise ValueError(
                     "A likelihood ratio test needs fits without a penalty, alpha=0; "
-                    f"got alpha={posterior._alpha:.3g}."
+                    f"got alpha={alpha:.3g}."
                 )
         mine, theirs = self._inference, other._inference
         if not (

@@ -16,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from models import LINEAR, NETWORK, each_class, fit, labels, noisy_classes
 from sknn_simple import LogisticNN, OneHiddenMLP, Posterior
+from sknn_simple._inference.gaussian import RootGaussian
+from sknn_simple._inference.outputs import Rows
 from sknn_simple._inference.sandwich import sandwich
-from sknn_simple._inference.sizes import Sizes, check_size
+from sknn_simple._inference.sizes import is_smaller_by_rows, parameter_bytes, row_bytes
 
 X, Y = noisy_classes(3)
 N = len(Y)
@@ -104,8 +106,10 @@ def test_groups(covariance):
 def test_a_sandwich_needs_more_rows_than_parameters():
     empty = np.zeros(0)
     outputs: Any = None
+    rows = Rows(X, Y, empty, np.ones(4), multilabel=False)
+    gaussian = RootGaussian(empty, 0.0, n_effective=7.0)
     with pytest.raises(ValueError, match="4 rows have 7"):
-        sandwich(outputs, outputs, X, Y, empty, np.ones(4), None, n_params=7.0)
+        sandwich(gaussian, outputs, rows, None)
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA, pd.NaT])
@@ -188,13 +192,14 @@ def test_too_large_for_any_memory(model):
 @pytest.mark.parametrize("has_row_form", [False, True])
 @pytest.mark.parametrize(("n_rows", "n_params"), [(10, 500), (500, 10), (100, 100)])
 def test_the_smaller_form_must_fit_the_memory(n_rows, n_params, has_row_form):
-    sizes = Sizes(n_rows, 2, n_params, has_row_form)
-    least = sizes.parameter_bytes
-    if has_row_form:
-        least = min(least, sizes.row_bytes)
-    check_size(sizes, least)
+    least, by_rows = parameter_bytes(n_params), row_bytes(n_rows, 2, n_params)
+    is_smaller = has_row_form and by_rows < least
+    if is_smaller:
+        least = by_rows
+    sizes = n_rows, 2, n_params, has_row_form
+    assert is_smaller_by_rows(*sizes, least) == is_smaller
     with pytest.raises(MemoryError, match=f"needs {least} bytes.*, {least - 1} bytes"):
-        check_size(sizes, least - 1)
+        is_smaller_by_rows(*sizes, least - 1)
 
 
 def test_arguments_of_methods():

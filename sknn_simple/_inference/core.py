@@ -1,6 +1,6 @@
 """The posterior of a fitted network: its parts, computed once."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,27 +13,13 @@ from sknn_simple._inference.linear import (
     gaussian_without_penalty,
     gram_matrix,
 )
-from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs
+from sknn_simple._inference.outputs import HiddenOutputs, LinearOutputs, Outputs, Rows
 from sknn_simple._inference.sandwich import sandwich
-from sknn_simple._inference.sizes import Sizes, check_size, usable_bytes
+from sknn_simple._inference.sizes import is_smaller_by_rows, usable_bytes
 from sknn_simple._model.losses import LOSSES, by_output
 from sknn_simple._training.problem import TrainingProblem, build_problem
 from sknn_simple._training.separation import separating_columns
 from sknn_simple._training.spec import TrainSpec
-
-
-class Rows(NamedTuple):
-    """The rows with a positive weight."""
-
-    X: Any
-    # As in ``TrainingSet``.
-    codes: np.ndarray
-    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights; if
-    # labels have class weights of their own, fᵢ cᵢₖ, (n, K). A mean sample weight
-    # below 1 counts as 1, as for ``alpha="auto"``.
-    weight: np.ndarray
-    frequency: np.ndarray
-    multilabel: bool
 
 
 class SeparationError(Exception):
@@ -49,6 +35,7 @@ class Inference(NamedTuple):
 
     rows: Rows
     outputs: Outputs
+    alpha: float
     # (P,): the precision of the prior, as J penalises.
     penalty: np.ndarray
     # (P,), bool: neither held at a bound nor the weight of a constant column.
@@ -60,16 +47,32 @@ class Inference(NamedTuple):
     gaussian: Gaussian
     interval_gaussian: Gaussian
     # How many rows or groups the sandwich sums; 0 if it is not robust.
-    n_terms: int = 0
-    log_likelihood: float = np.nan
-    log_evidence: float = np.nan
+    n_terms: int
+    log_likelihood: float
     # The root mean square of the gradient, in standard errors.
-    gradient: float = np.nan
+    gradient: float
 
     @property
     def n_rows(self) -> float:
         """The number of rows, as their frequencies count them."""
         return float(self.rows.frequency.sum())
+
+    @property
+    def log_evidence(self) -> float:
+        """log p(y | α), with a flat prior on the biases of a linear network.
+
+        -∞ if α is 0: a flat prior on weights has no density.
+        """
+        if self.alpha == 0.0:
+            return -np.inf
+        outputs, prior = self.outputs, _prior(self.outputs, self.penalty)
+        joint = self.log_likelihood - 0.5 * float(self.penalty @ outputs.theta**2)
+        volume = float(np.log(prior[self.free & (prior > 0.0)]).sum())
+        volume -= self.gaussian.log_determinant
+        n_flat = int(np.sum(self.free & (prior == 0.0)))
+        if outputs.network.is_linear and outputs.network.has_bias:
+            n_flat -= outputs.loss.shift_invariant  # an equal shift of all biases
+        return joint + 0.5 * volume + 0.5 * n_flat * float(np.log(2.0 * np.pi))
 
 
 def infer(
@@ -84,55 +87,57 @@ def infer(
     Raises MemoryError if it is too large, and SeparationError if J has no minimum.
     """
     network, rows = spec.network, _rows(data)
+    sizes = data.n_rows, network.n_outputs, network.layout.size
     has_row_form = not network.is_linear and not robust
-    n_rows, n_params = len(rows.weight), network.layout.size
-    sizes = Sizes(n_rows, network.n_outputs, n_params, has_row_form)
-    check_size(sizes, usable_bytes())
+    by_rows = is_smaller_by_rows(*sizes, has_row_form, usable_bytes())
     # Underflow to 0 is expected; silence it even if the user set np.seterr(under=…).
     with np.errstate(under="ignore"):
-        found = _around_theta(spec, data, parameters, rows, sizes.by_rows)
-        outputs, gaussian = found.outputs, found.gaussian
-        log_likelihood, gradient = _likelihood(outputs, rows)
-        found = found._replace(log_likelihood=log_likelihood)
-        if robust:
-            # Those of one label: labels are as separate fits.
-            n_params = gaussian.n_effective
-            n_params /= outputs.n_outputs if data.multilabel else 1
-            of_rows = rows.X, rows.codes, rows.weight, rows.frequency
-            of_terms = sandwich(gaussian, outputs, *of_rows, groups, n_params)
-            n_terms = n_rows if groups is None else int(groups.max()) + 1
-            found = found._replace(interval_gaussian=of_terms, n_terms=n_terms)
-    gradient = np.where(found.free, gradient + found.penalty * outputs.theta, 0.0)
-    return found._replace(
-        log_evidence=_log_evidence(spec.alpha, found),
-        gradient=_in_standard_errors(gradient, gaussian),
+        with limit_blas_threads as n_threads, Workers(n_threads) as workers:
+            problem = build_problem(spec, data, workers)
+            outputs = _outputs(spec, data, problem, parameters)
+            penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
+            held = (spec.signs != 0.0) & (outputs.theta == 0.0)
+            free = ~held & ~_of_constant_columns(outputs)
+            log_likelihood, gradient = _likelihood(outputs, rows)
+            gradient = np.where(free, gradient + penalty * outputs.theta, 0.0)
+            linear = None
+            if isinstance(outputs, LinearOutputs):
+                linear = _linear(outputs, rows, problem, penalty, free, gradient)
+        # The BLAS may use all threads again: large products need them.
+        gaussian, null = linear or _hidden(outputs, rows, penalty, free, by_rows)
+        intervals = sandwich(gaussian, outputs, rows, groups) if robust else gaussian
+    n_groups = data.n_rows if groups is None else int(groups.max()) + 1
+    return Inference(
+        rows,
+        outputs,
+        spec.alpha,
+        penalty,
+        free,
+        held,
+        null,
+        gaussian,
+        intervals,
+        n_groups if robust else 0,
+        log_likelihood,
+        _in_standard_errors(gradient, gaussian),
     )
 
 
-def _around_theta(
+def _outputs(
     spec: TrainSpec,
     data: TrainingSet,
+    problem: TrainingProblem,
     parameters: dict[str, np.ndarray],
-    rows: Rows,
-    by_rows: bool,
-) -> Inference:
-    """Return the Gaussian around θ; `by_rows` gives that of a hidden layer its form."""
-    network, loss = spec.network, LOSSES[data.out_activation]
-    with limit_blas_threads as n_threads, Workers(n_threads) as workers:
-        problem = build_problem(spec, data, workers)
-        make = LinearOutputs if network.is_linear else HiddenOutputs
-        outputs = make(network, loss, problem.transform, parameters, data.own_intercept)
-        penalty = spec.alpha / data.mean_weight * problem.penalty_unit**2
-        held = (spec.signs != 0.0) & (outputs.theta == 0.0)
-        free = ~held & ~_of_constant_columns(outputs)
-        of_theta = rows, outputs, penalty, free, held
-        if isinstance(outputs, LinearOutputs):
-            gaussian, null = _linear(outputs, rows, problem, penalty, free)
-            return Inference(*of_theta, null, gaussian, gaussian)
-    # The BLAS may use all threads again: large products need them.
-    null, prior = np.zeros((0, 0)), _prior(outputs, penalty)
-    gaussian = gauss_newton(outputs, rows.X, rows.weight, prior, free, by_rows)
-    return Inference(*of_theta, null, gaussian, gaussian)
+) -> Outputs:
+    make = LinearOutputs if spec.network.is_linear else HiddenOutputs
+    loss = LOSSES[data.out_activation]
+    return make(spec.network, loss, problem.transform, parameters, data.own_intercept)
+
+
+def _rows(data: TrainingSet) -> Rows:
+    weight = data.counted_rows * data.loss_weight
+    frequency = data.total_weight / data.mean_sample_weight * data.frequency()
+    return Rows(data.X, data.y, weight, frequency, data.multilabel)
 
 
 def _prior(outputs: Outputs, penalty: np.ndarray) -> np.ndarray:
@@ -148,36 +153,39 @@ def _in_standard_errors(gradient: np.ndarray, gaussian: Gaussian) -> float:
     return float(np.sqrt(max(squared, 0.0) / max(gaussian.n_effective, 1.0)))
 
 
-def _rows(data: TrainingSet) -> Rows:
-    weight = data.counted_rows * data.loss_weight
-    frequency = data.total_weight / data.mean_sample_weight * data.frequency()
-    return Rows(data.X, data.y, weight, frequency, data.multilabel)
-
-
 def _linear(
     outputs: LinearOutputs,
     rows: Rows,
     problem: TrainingProblem,
     prior: np.ndarray,
     free: np.ndarray,
+    gradient: np.ndarray,
 ) -> tuple[RootGaussian, np.ndarray]:
     """Return the Gaussian of a linear network, and the dependences of its columns."""
-    J, total = problem.linear, problem.data.counted_rows
+    curvature = problem.linear.curvature(outputs.theta)
+    hessian = problem.data.counted_rows * curvature.matrix()
     if problem.alpha > 0.0:
-        hessian = total * J.curvature(outputs.theta).matrix()
         return gaussian_with_penalty(outputs, hessian, prior, free), np.zeros((0, 0))
     gram = gram_matrix(outputs, rows.X, rows.weight)
     # All outputs of a column are free, or none.
     free_rows = free[:: outputs.n_outputs]
-    hessian = total * J.curvature(outputs.theta).matrix()
     found = gaussian_without_penalty(outputs, hessian, gram, free_rows)
-    gradient = np.where(free, total * J.value_and_grad(outputs.theta)[1], 0.0)
     # Far from a minimum Newton steps tell nothing.
     near = _in_standard_errors(gradient, found.gaussian) <= LARGE_GRADIENT
     columns = separating_columns(problem, outputs.theta, free, by_steps=near)
     if columns is not None or found.is_flat:
         raise SeparationError(columns or ())
     return found.gaussian, found.null
+
+
+def _hidden(
+    outputs: Outputs, rows: Rows, penalty: np.ndarray, free: np.ndarray, by_rows: bool
+) -> tuple[Gaussian, np.ndarray]:
+    """Return the same of a network with a hidden layer, which has a prior on all."""
+    assert isinstance(outputs, HiddenOutputs)
+    prior = _prior(outputs, penalty)
+    gaussian = gauss_newton(outputs, rows.X, rows.weight, prior, free, by_rows)
+    return gaussian, np.zeros((0, 0))
 
 
 def _likelihood(outputs: Outputs, rows: Rows) -> tuple[float, np.ndarray]:
@@ -199,24 +207,6 @@ def _of_constant_columns(outputs: Outputs) -> np.ndarray:
         layout.pack({n: is_constant if n in inputs else 0.0 for n in layout.shapes})
         > 0.0
     )
-
-
-def _log_evidence(alpha: float, inference: Inference) -> float:
-    """Return log p(y | α), with a flat prior on the biases of a linear network.
-
-    -∞ if α is 0: a flat prior on weights has no density.
-    """
-    if alpha == 0.0:
-        return -np.inf
-    outputs, penalty, free = inference.outputs, inference.penalty, inference.free
-    prior = _prior(outputs, penalty)
-    joint = inference.log_likelihood - 0.5 * float(penalty @ outputs.theta**2)
-    volume = float(np.log(prior[free & (prior > 0.0)]).sum())
-    volume -= inference.gaussian.log_determinant
-    n_flat = int(np.sum(free & (prior == 0.0)))
-    if outputs.network.is_linear and outputs.network.has_bias:
-        n_flat -= outputs.loss.shift_invariant  # an equal shift of all biases
-    return joint + 0.5 * volume + 0.5 * n_flat * float(np.log(2.0 * np.pi))
 
 
 def null_log_likelihood(rows: Rows, n_outputs: int, has_bias: bool) -> float:

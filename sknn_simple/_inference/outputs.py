@@ -20,6 +20,20 @@ from sknn_simple._model.networks import Network
 from sknn_simple._training.heuristics import ARRAY_BYTES
 
 
+class Rows(NamedTuple):
+    """The rows with a positive weight."""
+
+    X: Any
+    # As in ``TrainingSet``.
+    codes: np.ndarray
+    # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights; if
+    # labels have class weights of their own, fᵢ cᵢₖ, (n, K). A mean sample weight
+    # below 1 counts as 1, as for ``alpha="auto"``.
+    weight: np.ndarray
+    frequency: np.ndarray
+    multilabel: bool
+
+
 class OutputBlock(NamedTuple):
     """Consecutive rows: transformed features, raw outputs and probabilities."""
 

@@ -26,7 +26,6 @@ def summarize(
     columns: Sequence[str],
     reference: Any,
     confidence_level: float,
-    alpha: float,
     head: dict[str, Any],
 ) -> Summary:
     found = contrasts(inference, classes, reference)
@@ -52,18 +51,17 @@ def summarize(
         "label" if multilabel else "class",
         table,
         confidence_level,
-        _notes(inference, alpha, names, found.fixed[0], found.open[0]),
+        _notes(inference, names, found.fixed[0], found.open[0]),
     )
 
 
 def _notes(
     inference: Inference,
-    alpha: float,
     names: Sequence[str],
     fixed: np.ndarray,
     open_: np.ndarray,
 ) -> list[str]:
-    notes = []
+    notes, alpha = [], inference.alpha
     if alpha > 0.0:
         notes.append(
             f"The weights are penalised (alpha={alpha:.3g}): coefficients are shrunk "

@@ -17,12 +17,10 @@ Liang, K.-Y., Zeger, S. L. (1986). Longitudinal data analysis using generalized 
 models. Biometrika 73(1), 13-22.
 """
 
-from typing import Any
-
 import numpy as np
 
 from sknn_simple._inference.gaussian import Gaussian, RootGaussian, less_mean
-from sknn_simple._inference.outputs import Outputs
+from sknn_simple._inference.outputs import Outputs, Rows
 from sknn_simple._model.losses import Loss
 
 
@@ -38,18 +36,16 @@ def row_deltas(
 def sandwich(
     gaussian: Gaussian,
     outputs: Outputs,
-    X: Any,
-    codes: np.ndarray,
-    weight: np.ndarray,
-    frequency: np.ndarray,
+    rows: Rows,
     groups: np.ndarray | None,
-    n_params: float,
 ) -> RootGaussian:
     """Return the Gaussian with the covariance C M C.
 
-    `groups` are group numbers (n,) from 0, or None for HC1; `n_params` is k.
+    `groups` are group numbers (n,) from 0, or None for HC1.
     """
-    n_rows = float(frequency.sum())
+    n_rows, n_params = float(rows.frequency.sum()), gaussian.n_effective
+    if rows.multilabel:  # labels are as separate fits
+        n_params /= outputs.n_outputs
     if n_rows <= n_params:
         raise ValueError(
             "A robust covariance needs more rows than effective parameters: "
@@ -63,18 +59,19 @@ def sandwich(
     n_groups = 0 if groups is None else int(groups.max()) + 1
     sums = np.zeros((n_groups, root.shape[1]))
     middle = np.zeros((root.shape[1], root.shape[1]))
-    per_row = weight if n_groups else (weight.T / np.sqrt(frequency)).T
+    per_row = (rows.weight.T / np.sqrt(rows.frequency)).T
     if n_groups:
+        per_row = rows.weight
         factor *= n_groups / (n_groups - 1.0) * (n_rows - 1.0) / n_rows
     size = outputs.n_outputs * outputs.size
-    for block in outputs.blocks(X, size):
-        rows = block.rows
-        delta = row_deltas(outputs.loss, block.raw, codes[rows], per_row[rows])
+    for block in outputs.blocks(rows.X, size):
+        codes, weight = rows.codes[block.rows], per_row[block.rows]
+        delta = row_deltas(outputs.loss, block.raw, codes, weight)
         scores = outputs.row_gradients(block.X, delta) @ root
         if groups is None:
             middle += scores.T @ scores
         else:
-            np.add.at(sums, groups[rows], scores)
+            np.add.at(sums, groups[block.rows], scores)
     middle += sums.T @ sums
     values, vectors = np.linalg.eigh(factor * middle)
     vectors *= np.sqrt(np.maximum(values, 0.0))

@@ -1,33 +1,16 @@
 """How much memory a posterior takes, checked before the work."""
 
 import os
-from typing import NamedTuple
 
 
-class Sizes(NamedTuple):
-    """The sizes on which the memory depends."""
+def parameter_bytes(n_params: int) -> int:
+    """Return what the precision takes, its root, and a copy: three arrays of P²."""
+    return 3 * 8 * n_params**2
 
-    n_rows: int
-    n_outputs: int
-    n_params: int
-    # Whether the covariance can be had by rows: if every parameter has a prior.
-    has_row_form: bool
 
-    @property
-    def parameter_bytes(self) -> int:
-        """The precision, its root, and a copy: three arrays of P²."""
-        return 3 * 8 * self.n_params**2
-
-    @property
-    def row_bytes(self) -> int:
-        """Two arrays of (n K)², and three of n K × P."""
-        rows = self.n_rows * self.n_outputs
-        return 8 * (2 * rows**2 + 3 * rows * self.n_params)
-
-    @property
-    def by_rows(self) -> bool:
-        """Whether the form by rows takes less memory."""
-        return self.has_row_form and self.row_bytes < self.parameter_bytes
+def row_bytes(n_rows: int, n_outputs: int, n_params: int) -> int:
+    """Return what the form by rows takes: two arrays of (n K)², three of n K × P."""
+    return 8 * (2 * (n_rows * n_outputs) ** 2 + 3 * n_rows * n_outputs * n_params)
 
 
 def usable_bytes() -> int:
@@ -38,18 +21,23 @@ def usable_bytes() -> int:
         return 2**32
 
 
-def check_size(sizes: Sizes, usable: int) -> None:
-    """Raise MemoryError if the posterior needs more than the usable bytes."""
-    needed = sizes.row_bytes if sizes.by_rows else sizes.parameter_bytes
+def is_smaller_by_rows(
+    n_rows: int, n_outputs: int, n_params: int, has_row_form: bool, usable: int
+) -> bool:
+    """Return whether the covariance takes less memory by rows.
+
+    `has_row_form` is whether it can be had by rows: if every parameter has a prior.
+    Raises MemoryError if the smaller form takes more than the usable bytes.
+    """
+    whole, by_rows = parameter_bytes(n_params), row_bytes(n_rows, n_outputs, n_params)
+    is_smaller = has_row_form and by_rows < whole
+    needed = by_rows if is_smaller else whole
     if needed > usable:
-        rows = (
-            f"; by the {sizes.n_rows} rows it would be {sizes.row_bytes} bytes"
-            if sizes.has_row_form
-            else ""
-        )
+        rows = f"; by the {n_rows} rows it would be {by_rows} bytes" * has_row_form
         raise MemoryError(
-            f"Posterior of {sizes.n_params} parameters needs {needed} bytes, more than "
-            f"half of the memory of this machine, {usable} bytes: the covariance of "
-            f"all parameters is {sizes.parameter_bytes} bytes{rows}. Use fewer columns "
-            f"or hidden units{', or fewer rows' * sizes.has_row_form}."
+            f"Posterior of {n_params} parameters needs {needed} bytes, more than half "
+            f"of the memory of this machine, {usable} bytes: the covariance of all "
+            f"parameters is {whole} bytes{rows}. Use fewer columns or hidden units"
+            f"{', or fewer rows' * has_row_form}."
         )
+    return is_smaller
