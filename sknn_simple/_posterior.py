@@ -1,19 +1,22 @@
 """Posterior: how sure a fitted network is."""
 
 import warnings
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sknn_simple._inference.core import SeparationError, infer
+from sknn_simple._inference.core import SeparationError, infer, null_log_likelihood
+from sknn_simple._inference.hypotheses import ChiSquareTest, lr_test, wald_test
 from sknn_simple._inference.linear import LARGE_GRADIENT
 from sknn_simple._inference.raw import (
     raw_covariance,
     raw_std_errors,
     raw_values,
     undetermined,
+    without_interval,
 )
 from sknn_simple._inference.report import listed, summarize
 from sknn_simple._inference.summary import Summary, check_level, normal_quantile
@@ -24,9 +27,9 @@ from sknn_simple._posterior_checks import (
     check_model,
     check_parameters,
     check_reference,
+    column_numbers,
     group_codes,
 )
-from sknn_simple._posterior_fit import PosteriorFitMixin
 from sknn_simple._posterior_rows import PosteriorRowsMixin
 from sknn_simple._validation import validate_known_rows
 
@@ -35,7 +38,7 @@ from sknn_simple._validation import validate_known_rows
 LARGE_NETWORK_GRADIENT = 0.8
 
 
-class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
+class Posterior(PosteriorRowsMixin):
     r"""How sure a fitted network is: standard errors, intervals, effects, odd rows.
 
     Around the fitted parameters :math:`\hat\theta` the posterior is approximated by a
@@ -216,6 +219,20 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
                 stacklevel=3,
             )
 
+    def _need_linear(self, what: str) -> None:
+        if not self._is_linear:
+            raise TypeError(
+                f"Posterior.{what} is for LogisticNN: single weights of OneHiddenMLP "
+                "have no meaning of their own. Use marginal_effects."
+            )
+
+    def _named(self, columns: Sequence[int] | np.ndarray) -> list[str]:
+        return [self._names[column] for column in columns]
+
+    @property
+    def _is_linear(self) -> bool:
+        return self._inference.outputs.network.is_linear
+
     # Names ----------------------------------------------------------------------------
 
     @cached_property
@@ -315,9 +332,129 @@ class Posterior(PosteriorFitMixin, PosteriorRowsMixin):
         check_reference(reference, self.model.classes_, self._inference.rows.multilabel)
         return summarize(
             self._inference,
-            self.model.classes_,
             self._names,
             reference,
             confidence_level,
             self._head(),
         )
+
+    # Measures of fit, and tests -------------------------------------------------------
+
+    @property
+    def log_likelihood(self) -> float:
+        """Σ s log p(y), of the model."""
+        return self._inference.log_likelihood
+
+    @cached_property
+    def null_log_likelihood(self) -> float:
+        """Σ s log p(y) of a model with biases only, if the model has biases."""
+        rows, outputs = self._inference.rows, self._inference.outputs
+        return null_log_likelihood(rows, outputs.n_outputs, outputs.network.has_bias)
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+        return self._inference.deviance
+
+    @property
+    def null_deviance(self) -> float:
+        """-2 log-likelihood of a model without features."""
+        return -2.0 * self.null_log_likelihood
+
+    @property
+    def n_effective(self) -> float:
+        """The number of well-determined parameters, biases included."""
+        return self._inference.gaussian.n_effective
+
+    @property
+    def aic(self) -> float:
+        """Deviance + 2 · effective parameters."""
+        return self.deviance + 2.0 * self.n_effective
+
+    @property
+    def bic(self) -> float:
+        """Deviance + log(n) · effective parameters, with n the sum of the weights."""
+        return self.deviance + float(np.log(self._inference.n_rows)) * self.n_effective
+
+    @property
+    def log_evidence(self) -> float:
+        """log p(y | alpha); -∞ with alpha=0."""
+        return self._inference.log_evidence
+
+    def _head(self) -> dict[str, Any]:
+        """Return what a summary says of the fit."""
+        n_rows, weight = len(self._inference.rows.weight), self._inference.n_rows
+        counts: dict[str, Any] = {"rows": str(n_rows)}
+        if not np.isclose(weight, n_rows):
+            counts["sum of weights"] = weight
+        return counts | {
+            "alpha": self._inference.alpha,
+            "effective parameters": self.n_effective,
+            "covariance": self._kind,
+            "log-likelihood": self.log_likelihood,
+            "deviance": self.deviance,
+            "null deviance": self.null_deviance,
+            # NaN if no label varies.
+            "McFadden's R²": 1.0 - self.deviance / (self.null_deviance or np.nan),
+            "AIC": self.aic,
+            "BIC": self.bic,
+        }
+
+    def wald_test(self, features: Any) -> ChiSquareTest:
+        """Test whether all coefficients of some columns are 0, for LogisticNN.
+
+        Parameters
+        ----------
+        features : str, int, or array-like of str, int or bool
+            Columns by name or number, or a mask: such as all columns of one category.
+
+        Returns
+        -------
+        test : ChiSquareTest
+            statistic bᵀ V⁻¹ b, df, p_value; b are the coefficients of the columns, of
+            every class against the first one or of every label, and V their covariance.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown or has no interval, or if a robust or clustered
+            covariance has too few rows or groups to test so many coefficients.
+        """
+        self._need_linear("wald_test")
+        columns = column_numbers(self._names, features)
+        n_outputs = self._inference.outputs.n_outputs
+        missing = without_interval(self._inference).reshape(n_outputs, -1)
+        fixed = columns[missing[:, columns].any(axis=0)]
+        if len(fixed):
+            names = listed(self._named(fixed))
+            raise ValueError(f"features has columns without an interval: {names}.")
+        return wald_test(self._inference, columns)
+
+    def lr_test(self, other: Any) -> ChiSquareTest:
+        """Test a model against one with fewer columns, by the likelihood ratio.
+
+        Parameters
+        ----------
+        other : Posterior
+            That of a LogisticNN with some of the columns, on the same rows. Both models
+            have ``alpha=0``.
+
+        Returns
+        -------
+        test : ChiSquareTest
+            statistic (the difference of the deviances), df (that of the numbers of
+            parameters), p_value.
+        """
+        for posterior in (self, other):
+            if not isinstance(posterior, Posterior):
+                raise TypeError(f"other must be a Posterior; got {posterior!r}.")
+            posterior._need_linear("lr_test")
+            alpha = posterior._inference.alpha
+            if alpha > 0.0:
+                raise ValueError(
+                    "A likelihood ratio test needs fits without a penalty, alpha=0; "
+                    f"got alpha={alpha:.3g}."
+                )
+        smaller, larger = sorted((other, self), key=lambda each: each.n_effective)
+        only = [name for name in smaller._names if name not in larger._names]
+        return lr_test(smaller._inference, larger._inference, only)

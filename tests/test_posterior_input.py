@@ -106,7 +106,7 @@ def test_groups(covariance):
 def test_a_sandwich_needs_more_rows_than_parameters():
     empty = np.zeros(0)
     outputs: Any = None
-    rows = Rows(X, Y, empty, np.ones(4), multilabel=False)
+    rows = Rows(X, Y, np.unique(Y), empty, np.ones(4), multilabel=False)
     gaussian = RootGaussian(empty, 0.0, n_effective=7.0)
     with pytest.raises(ValueError, match="4 rows have 7"):
         sandwich(gaussian, outputs, rows, None)

@@ -58,6 +58,11 @@ class Inference(NamedTuple):
         return float(self.rows.frequency.sum())
 
     @property
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+        return -2.0 * self.log_likelihood
+
+    @property
     def log_evidence(self) -> float:
         """log p(y | α), with a flat prior on the biases of a linear network.
 
@@ -137,7 +142,7 @@ def _outputs(
 def _rows(data: TrainingSet) -> Rows:
     weight = data.counted_rows * data.loss_weight
     frequency = data.total_weight / data.mean_sample_weight * data.frequency()
-    return Rows(data.X, data.y, weight, frequency, data.multilabel)
+    return Rows(data.X, data.y, data.classes, weight, frequency, data.multilabel)
 
 
 def _prior(outputs: Outputs, penalty: np.ndarray) -> np.ndarray:

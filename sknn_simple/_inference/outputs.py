@@ -26,6 +26,7 @@ class Rows(NamedTuple):
     X: Any
     # As in ``TrainingSet``.
     codes: np.ndarray
+    classes: np.ndarray
     # fᵢ cᵢ and fᵢ, (n,): the sample weights, with and without the class weights; if
     # labels have class weights of their own, fᵢ cᵢₖ, (n, K). A mean sample weight
     # below 1 counts as 1, as for ``alpha="auto"``.

@@ -90,14 +90,13 @@ class Contrasts(NamedTuple):
     root: np.ndarray
 
 
-def contrasts(
-    inference: Inference, classes: np.ndarray, reference: object = None
-) -> Contrasts:
+def contrasts(inference: Inference, reference: object = None) -> Contrasts:
     """Return the coefficients, of log odds against the reference class, or of labels.
 
     By default the reference is the first class.
     """
     outputs, K = inference.outputs, inference.outputs.n_outputs
+    classes = inference.rows.classes
     theta = raw_values(inference).reshape(K, -1)
     root = to_raw(outputs, inference.interval_gaussian.root()).reshape(*theta.shape, -1)
     fixed = ~inference.free[public_order(outputs)].reshape(K, -1)

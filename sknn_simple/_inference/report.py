@@ -22,13 +22,12 @@ def listed(names: Sequence[str]) -> str:
 
 def summarize(
     inference: Inference,
-    classes: np.ndarray,
     columns: Sequence[str],
     reference: Any,
     confidence_level: float,
     head: dict[str, Any],
 ) -> Summary:
-    found = contrasts(inference, classes, reference)
+    classes, found = inference.rows.classes, contrasts(inference, reference)
     std_error = norms(found.root)
     std_error[found.fixed | found.open] = np.nan
     names = [*columns, *["intercept"] * inference.outputs.has_intercept]
