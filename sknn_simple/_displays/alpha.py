@@ -153,8 +153,8 @@ class AlphaDisplay(Display):
         self : AlphaDisplay
             The display.
         """
-        plt = self._import_pyplot()
-        ax = self._set_axes(plt, ax)
+        plt = self._set_axes(ax)
+        ax = self.ax_
         shown = ax.get_ylabel()
         if shown in _CRITERIA and shown != self.criterion_name:
             raise ValueError(

@@ -149,30 +149,30 @@ class CoefficientDisplay(Display):
             are no intervals: see ``Posterior``.
         """
         estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
-        options = {
-            "reference": reference,
-            "feature_names": feature_names,
-            "class_names": class_names,
-            "max_features": max_features,
-            "ax": ax,
-            "point_kw": point_kw,
-        }
+        posterior = None
         if X is not None and y is not None:
             posterior = Posterior(estimator, X, y, sample_weight)
-            return cls.from_posterior(
-                posterior, confidence_level=confidence_level, **options
-            )
-        if X is not None or y is not None:
+        elif X is not None or y is not None:
             raise ValueError(
                 f"{cls.__name__} needs the rows of the fit for intervals: pass both X "
                 "and y, or neither."
             )
-        if not isinstance(estimator, LogisticNN):
+        elif not isinstance(estimator, LogisticNN):
             raise ValueError(
                 f"{cls.__name__} shows the marginal effects of OneHiddenMLP, which "
                 "depend on the rows: pass the X and y of the fit."
             )
-        return cls._drawn(estimator, **options)
+        return cls._drawn(
+            estimator,
+            posterior,
+            confidence_level,
+            reference=reference,
+            feature_names=feature_names,
+            class_names=class_names,
+            max_features=max_features,
+            ax=ax,
+            point_kw=point_kw,
+        )
 
     @classmethod
     def from_posterior(
@@ -204,15 +204,14 @@ class CoefficientDisplay(Display):
             raise TypeError(
                 f"posterior must be a Posterior; got a {type(posterior).__name__}."
             )
-        check_level(confidence_level)
         return cls._drawn(posterior.model, posterior, confidence_level, **options)
 
     @classmethod
     def _drawn(
         cls,
         model: Any,
-        posterior: Posterior | None = None,
-        confidence_level: float = 0.95,
+        posterior: Posterior | None,
+        confidence_level: float,
         *,
         reference: Any = None,
         feature_names: Any = None,
@@ -221,21 +220,20 @@ class CoefficientDisplay(Display):
     ) -> Self:
         names = input_names(model, feature_names)
         labels = class_labels(model, class_names)
-        is_linear = isinstance(model, LogisticNN)
         base = _base(model, reference)
         unit, per_unit = _units(model, posterior)
-        if is_linear:
+        if isinstance(model, LogisticNN):
             values, error = _coefficients(model, base, posterior)
         else:
             values, error = _effects(posterior)
-        values = unit[:, None] * values
-        lower = upper = None
+        values, lower, upper = unit * values, None, None
         if error is not None:
-            half = normal_quantile(confidence_level) * unit[:, None] * error
+            check_level(confidence_level)
+            half = normal_quantile(confidence_level) * unit * error
             lower, upper = values - half, values + half
         series = None
         if values.shape[1] > 1 or len(labels) == 1:
-            against = is_linear and not model._multilabel
+            against = isinstance(model, LogisticNN) and not model._multilabel
             series = np.delete(labels, base) if against else labels
         display = cls(
             values=values,
@@ -271,7 +269,6 @@ class CoefficientDisplay(Display):
         self : CoefficientDisplay
             The display.
         """
-        plt = self._import_pyplot()
         check_limit("max_features", max_features)
         values = np.asarray(self.values)
         size = np.abs(values).max(axis=1)
@@ -285,7 +282,8 @@ class CoefficientDisplay(Display):
         width = 3.8  # of the axes in a new figure, which has room for names and margins
         if ax is not None:
             width = ax.get_window_extent().width / ax.figure.dpi - beside
-        ax = self._set_axes(plt, ax, inches)
+        plt = self._set_axes(ax, inches)
+        ax = self.ax_
         ax.axvline(0.0, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
         self._draw_points(plt, ax, series, point_kw)
         label = self.value_name
@@ -309,35 +307,25 @@ class CoefficientDisplay(Display):
         self, plt: Any, ax: Any, series: list[str], point_kw: dict[str, Any] | None
     ) -> None:
         """Draw each series with its own colour and marker, and set ``points_``."""
-        values = np.asarray(self.values)[self.features_]
+        values, distances = np.asarray(self.values)[self.features_], None
+        if self.lower is not None and self.upper is not None:
+            limits = np.array([self.lower, self.upper])[:, self.features_]
+            distances = np.abs(limits - values)
         n_drawn, n_series = values.shape
         offsets = (np.arange(n_series) + 0.5) / n_series - 0.5
         n_colours = len(plt.rcParams["axes.prop_cycle"])
+        given = styled(plt.Line2D, {"markersize": 4}, point_kw)
         self.points_ = []
         for k in range(n_series):
-            style = _point_style(plt, point_kw, k // n_colours)
+            # Each cycle of colours has another marker.
+            marker = "osD^vXP*"[k // n_colours % 8]
+            plain = {} if "fmt" in given else {"marker": marker, "linestyle": "none"}
             height = np.arange(n_drawn) + 0.7 * offsets[k]
-            points = ax.errorbar(values[:, k], height, xerr=self._distances(k), **style)
-            self.points_.append(points)
+            xerr = None if distances is None else distances[:, :, k]
+            style = {**plain, **given}
+            self.points_.append(ax.errorbar(values[:, k], height, xerr=xerr, **style))
         for points, name in zip(self.points_, series, strict=False):
             points.set_label(name)
-
-    def _distances(self, series: int) -> np.ndarray | None:
-        """Return how far the limits of a series are from its values, (2, n_drawn)."""
-        if self.lower is None or self.upper is None:
-            return None
-        drawn = self.features_, series
-        value = np.asarray(self.values)[drawn]
-        limits = np.asarray(self.lower)[drawn], np.asarray(self.upper)[drawn]
-        return np.abs(np.array(limits) - value)
-
-
-def _point_style(plt: Any, given: Any, cycle: int) -> dict[str, Any]:
-    """Return the style of a series; each cycle of colours has another marker."""
-    style = styled(plt.Line2D, {"markersize": 4}, given)
-    marker = "osD^vXP*"[cycle % 8]
-    plain = {} if "fmt" in style else {"marker": marker, "linestyle": "none"}
-    return {**plain, **style}
 
 
 def _space_labels(ax: Any, width: float) -> None:
@@ -368,14 +356,14 @@ def _base(model: Any, reference: Any) -> int:
 
 
 def _units(model: Any, posterior: Posterior | None) -> tuple[np.ndarray, str]:
-    """Return the unit of each column, and what the axis says of it."""
+    """Return the unit of each column, (n_features, 1), and what the axis says of it."""
     if model.standardize:
-        return np.asarray(model.scale_), " per std. dev."
+        return np.asarray(model.scale_)[:, None], " per std. dev."
     if posterior is None:
-        return np.ones(model.n_features_in_), ""
+        return np.ones((model.n_features_in_, 1)), ""
     rows = posterior._inference.rows
     scaler = StandardScaler(with_mean=False).fit(rows.X, None, rows.frequency)
-    return np.sqrt(scaler.var_), " per std. dev."
+    return np.sqrt(scaler.var_)[:, None], " per std. dev."
 
 
 def _coefficients(

@@ -43,8 +43,11 @@ class Display:
             X = None if X is None else before.transform(X)
         return model, X, feature_names
 
-    def _import_pyplot(self) -> Any:
-        """Return matplotlib.pyplot, or raise an error that says how to install it."""
+    def _set_axes(self, ax: Any, figsize: tuple[float, float] | None = None) -> Any:
+        """Set ``ax_`` and ``figure_``, None to a new figure, and return pyplot.
+
+        Raise an error that says how to install matplotlib if it is missing.
+        """
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
@@ -52,16 +55,10 @@ class Display:
                 f"{type(self).__name__}.plot draws with matplotlib, which cannot be "
                 f"imported. Install it with: {how_to_install('plots')}"
             ) from error
-        return plt
-
-    def _set_axes(
-        self, plt: Any, ax: Any, figsize: tuple[float, float] | None = None
-    ) -> Any:
-        """Set ``ax_`` and ``figure_`` and return the axes; None makes a new figure."""
         if ax is None:
             _, ax = plt.subplots(figsize=figsize, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        return ax
+        return plt
 
 
 def styled(artist: type, defaults: dict[str, Any], given: Any) -> dict[str, Any]:

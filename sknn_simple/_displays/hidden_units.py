@@ -20,7 +20,6 @@ from sknn_simple._displays.common import (
     shorten,
     sign_colours,
 )
-from sknn_simple._logistic import LogisticNN
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -168,12 +167,12 @@ class HiddenUnitsDisplay(Display):
         """
         estimator, X, feature_names = cls._fitted_model(estimator, X, feature_names)
         names = input_names(estimator, feature_names)
-        weights, strength = _weights(estimator, importances)
+        weights, unit_names, strength = _units(estimator, importances)
         unit, is_scaled = column_units(estimator, X, per_deviation)
         display = cls(
             weights=weights * unit,
             feature_names=names,
-            unit_names=_unit_names(estimator, importances),
+            unit_names=unit_names,
             strength=strength,
             image_shape=_checked_shape(image_shape, len(names)),
             per_deviation=is_scaled,
@@ -225,17 +224,15 @@ class HiddenUnitsDisplay(Display):
         self : HiddenUnitsDisplay
             The display.
         """
-        plt = self._import_pyplot()
         check_limit("max_features", max_features)
         self.units_ = self._choose_units(units, max_units)
         if self.image_shape is not None:
-            self._plot_images(plt, ax, {"cmap": cmap, **(image_kw or {})})
+            self._plot_images(ax, self.image_shape, {"cmap": cmap, **(image_kw or {})})
         else:
-            self._plot_bars(plt, ax, max_features, cmap, bar_kw or {})
-        for panel, name in zip(
-            self.axes_, np.asarray(self.unit_names)[self.units_], strict=True
-        ):
-            room = MAX_NAME if len(self.units_) == 1 else 22
+            self._plot_bars(ax, max_features, cmap, bar_kw or {})
+        names = np.asarray(self.unit_names)[self.units_]
+        room = MAX_NAME if len(names) == 1 else 22
+        for panel, name in zip(self.axes_, names, strict=True):
             panel.set_title(shorten(name, room), fontsize="medium")
         return self
 
@@ -256,11 +253,13 @@ class HiddenUnitsDisplay(Display):
             )
         return numbers
 
-    def _plot_images(self, plt: Any, ax: Any, image_kw: dict[str, Any]) -> None:
-        height, width = self.image_shape or (1, 1)
+    def _plot_images(
+        self, ax: Any, image_shape: tuple[int, int], image_kw: dict[str, Any]
+    ) -> None:
+        height, width = image_shape
         pixel = 1.6 / max(width, height)
         inches = (pixel * width + 0.1, pixel * height + 0.25)
-        n_rows, n_columns = self._make_panels(plt, ax, inches, (0.9, 0.2))
+        _, n_rows, n_columns = self._make_panels(ax, inches, (0.9, 0.2))
         self.features_ = np.arange(len(self.weights))
         drawn = self.weights[:, self.units_]
         limit = np.abs(drawn).max() or 1.0
@@ -281,24 +280,19 @@ class HiddenUnitsDisplay(Display):
         )
 
     def _plot_bars(
-        self,
-        plt: Any,
-        ax: Any,
-        max_features: int | None,
-        cmap: Any,
-        bar_kw: dict[str, Any],
+        self, ax: Any, max_features: int | None, cmap: Any, bar_kw: dict[str, Any]
     ) -> None:
-        from matplotlib.ticker import MaxNLocator
-
         drawn = self.weights[:, self.units_]
         size = np.abs(drawn).max(axis=1)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
         drawn = drawn[self.features_]
-        colours = sign_colours(plt, cmap)
         labels = self._bar_labels()
         inches = (1.9, 0.17 * len(labels) + 0.45)
         margin = (0.08 * min(max(map(len, labels)), 30) + 0.3, 0.4)
-        _, n_columns = self._make_panels(plt, ax, inches, margin)
+        plt, _, n_columns = self._make_panels(ax, inches, margin)
+        from matplotlib.ticker import MaxNLocator
+
+        colours = sign_colours(plt, cmap)
         self.artists_ = [
             panel.barh(
                 np.arange(len(weights)),
@@ -313,7 +307,13 @@ class HiddenUnitsDisplay(Display):
         # At 0 and at the largest number of one digit, because panels are narrow.
         self.axes_[0].xaxis.set_major_locator(MaxNLocator(2, steps=range(1, 11)))
         for i, panel in enumerate(self.axes_):
-            _style_bars(panel, i % n_columns == 0, i + n_columns >= len(self.axes_))
+            edge = panel.spines["bottom"].get_edgecolor()
+            panel.axvline(0.0, color=edge, linewidth=0.8)
+            panel.grid(axis="x", alpha=0.25)
+            lowest = i + n_columns >= len(self.axes_)
+            shown = {"labelleft": i % n_columns == 0, "labelbottom": lowest}
+            panel.tick_params(labelsize="small", **shown)
+            open_frame(panel)
         last_row = self.axes_[(len(self.axes_) - 1) // n_columns * n_columns :]
         # One label for the whole row: labels of narrow panels would overlap.
         last_row[(len(last_row) - 1) // 2].set_xlabel(
@@ -330,43 +330,41 @@ class HiddenUnitsDisplay(Display):
         return self.weight_name + " per std. dev." * self.per_deviation
 
     def _make_panels(
-        self,
-        plt: Any,
-        ax: Any,
-        inches: tuple[float, float],
-        margin: tuple[float, float],
-    ) -> tuple[int, int]:
-        """Make a panel per unit, set ``axes_``; return the shape of the grid.
+        self, ax: Any, inches: tuple[float, float], margin: tuple[float, float]
+    ) -> tuple[Any, int, int]:
+        """Make a panel per unit, set ``axes_``; return pyplot and the grid's shape.
 
         Panels with bars share their axes.
         """
         n_rows, n_columns = _grid_shape(len(self.units_))
         width, height = np.multiply(inches, (n_columns, n_rows)) + margin
-        ax = self._set_axes(plt, ax, (max(width, 4.0), max(height, 1.7)))
-        ax.set_axis_off()
-        grid = _grid_in_place_of(ax, n_rows, n_columns)
+        plt = self._set_axes(ax, (max(width, 4.0), max(height, 1.7)))
+        self.ax_.set_axis_off()
+        grid = _place_of(self.ax_).subgridspec(n_rows, n_columns)
         panels: list[Any] = []
         for i in range(len(self.units_)):
             first = panels[0] if panels and self.image_shape is None else None
             place = grid[divmod(i, n_columns)]
             panels.append(self.figure_.add_subplot(place, sharex=first, sharey=first))
         self.axes_ = np.array(panels, dtype=object)
-        return n_rows, n_columns
+        return plt, n_rows, n_columns
 
 
-def _weights(estimator: Any, importances: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return weights or importances, and the strength of hidden units, if any."""
-    if importances:
-        return connection_weights(estimator), None
+def _units(
+    estimator: Any, importances: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the weights into hidden units, their names and strengths.
+
+    If there are no hidden units, or for importances, the outputs take their place.
+    """
     weights, *outgoing = layer_weights(estimator)
-    return weights, np.linalg.norm(outgoing[0], axis=1) if outgoing else None
-
-
-def _unit_names(estimator: Any, importances: bool) -> np.ndarray:
-    if importances or isinstance(estimator, LogisticNN):
-        outputs = output_names(estimator)
-        return outputs if len(outputs) > 1 else np.array([f"Log odds of {outputs[0]}"])
-    return np.array([f"Unit {j}" for j in range(estimator.coefs_[0].shape[1])])
+    if outgoing and not importances:
+        names = np.array([f"Unit {j}" for j in range(weights.shape[1])])
+        return weights, names, np.linalg.norm(outgoing[0], axis=1)
+    names = output_names(estimator)
+    if len(names) == 1:
+        names = np.array([f"Log odds of {names[0]}"])
+    return connection_weights(estimator), names, None
 
 
 def _grid_shape(n: int) -> tuple[int, int]:
@@ -376,27 +374,14 @@ def _grid_shape(n: int) -> tuple[int, int]:
     return ceil(n / n_columns), n_columns
 
 
-def _style_bars(panel: Any, leftmost: bool, lowest: bool) -> None:
-    edge = panel.spines["bottom"].get_edgecolor()
-    panel.axvline(0.0, color=edge, linewidth=0.8)
-    panel.grid(axis="x", alpha=0.25)
-    panel.tick_params(labelsize="small", labelleft=leftmost, labelbottom=lowest)
-    open_frame(panel)
-
-
-def _grid_in_place_of(ax: Any, n_rows: int, n_columns: int) -> Any:
+def _place_of(ax: Any) -> Any:
+    """Return the place of the axes in a grid, of their own if they are in none."""
     spec = ax.get_subplotspec()
     if spec is not None:
-        return spec.subgridspec(n_rows, n_columns)
-    place = ax.get_position()
-    return ax.figure.add_gridspec(
-        n_rows,
-        n_columns,
-        left=place.x0,
-        right=place.x1,
-        bottom=place.y0,
-        top=place.y1,
-    )
+        return spec
+    box = ax.get_position()
+    edges = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+    return ax.figure.add_gridspec(**edges)[0]
 
 
 def _checked_shape(image_shape: Any, n_features: int) -> tuple[int, int] | None:

@@ -157,8 +157,8 @@ class LossCurveDisplay(Display):
         self : LossCurveDisplay
             The display.
         """
-        plt = self._import_pyplot()
-        ax = self._set_axes(plt, ax)
+        plt = self._set_axes(ax)
+        ax = self.ax_
         from matplotlib.ticker import MaxNLocator
 
         name = self.name if name is None else name

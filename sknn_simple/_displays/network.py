@@ -205,7 +205,6 @@ class NetworkDisplay(Display):
         self : NetworkDisplay
             The display.
         """
-        plt = self._import_pyplot()
         check_limit("max_units", max_units)
         strengths = self._strengths()
         self.units_ = [
@@ -213,9 +212,9 @@ class NetworkDisplay(Display):
         ]
         columns = place_columns(self.units_, [len(strength) for strength in strengths])
         n_rows = max(len(column.rows) for column in columns)
-        is_given = ax is not None
-        ax = self._set_axes(plt, ax, (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8))
-        drawing = NetworkDrawing(ax, columns, sign_colours(plt, cmap), max_width)
+        inches = (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8)
+        colours = sign_colours(self._set_axes(ax, inches), cmap)
+        drawing = NetworkDrawing(self.ax_, columns, colours, max_width)
         self.skip_lines_: Any = None
         if self.skip_weights is not None:
             drawn = np.ix_(self.units_[0], self.units_[-1])
@@ -230,7 +229,7 @@ class NetworkDisplay(Display):
                 bias = self.biases[i - 1][units]
             drawing.draw_units(i, np.asarray(self.unit_names[i])[units], bias)
         drawing.finish(self.layer_names, self.per_deviation)
-        if is_given:
+        if ax is not None:
             drawing.fit_into_axes()
         return self
 
