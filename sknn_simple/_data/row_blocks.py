@@ -70,10 +70,13 @@ class Block(NamedTuple):
 
 
 class Workspace(threading.local):
-    """Buffers of one thread, which all evaluations reuse."""
+    """Buffers of one thread, which all evaluations reuse; a copy has none."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, np.ndarray] = {}
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Workspace, ()
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return an uninitialised C-contiguous array, the same memory at each call."""

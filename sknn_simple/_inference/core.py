@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import xlogy
 
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import TrainingSet
@@ -229,6 +230,4 @@ def null_log_likelihood(rows: Rows, n_outputs: int, has_bias: bool) -> float:
 
 def _entropy(counts: np.ndarray) -> float:
     """Return Σ n log(n / N), over the rows of each column."""
-    share = counts / counts.sum(axis=0)
-    logs = np.log(share, out=np.zeros_like(share), where=share > 0.0)
-    return float((counts * logs).sum())
+    return float(xlogy(counts, counts / counts.sum(axis=0)).sum())

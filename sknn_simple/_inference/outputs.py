@@ -76,13 +76,6 @@ class Outputs(ABC):
         self.size, self.n_outputs = network.layout.size, network.n_outputs
         self.workspace = Workspace()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes to store, without the workspace of the threads."""
-        return {**self.__dict__, "workspace": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, workspace=Workspace())
-
     @property
     def has_intercept(self) -> bool:
         """Whether the model has a bias in addition to the weights of its columns."""

@@ -43,14 +43,14 @@ def summarize(
     base = classes[0] if reference is None else reference
     what = f"{'each class' if several else found.labels[0]} against {base}"
     return Summary(
-        f"LogisticNN: log odds of {'each label' if multilabel else what}",
         head,
         names * len(found.labels),
         [k for k in found.labels for _ in names] if several else None,
-        "label" if multilabel else "class",
         table,
-        confidence_level,
         _notes(inference, names, found.fixed[0], found.open[0]),
+        f"LogisticNN: log odds of {'each label' if multilabel else what}",
+        "label" if multilabel else "class",
+        confidence_level,
     )
 
 

@@ -1,7 +1,8 @@
 """The table of coefficients, as text, as HTML and as a frame."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from numbers import Real
 from typing import Any
@@ -54,6 +55,7 @@ def interval_table(
     }
 
 
+@dataclass(eq=False, repr=False)
 class Summary:
     """The result of ``Posterior.summary``: a head, the coefficients, and notes.
 
@@ -75,22 +77,14 @@ class Summary:
         What must be known to read the table.
     """
 
-    def __init__(
-        self,
-        title: str,
-        head: Mapping[str, Any],
-        names: Sequence[str],
-        labels: Sequence[Any] | None,
-        label_name: str,
-        table: Mapping[str, np.ndarray],
-        confidence_level: float,
-        notes: Sequence[str],
-    ) -> None:
-        self.head, self.names, self.table = dict(head), list(names), dict(table)
-        self.labels = None if labels is None else list(labels)
-        self.notes = list(notes)
-        self._title, self._label_name = title, label_name
-        self._level = confidence_level
+    head: dict[str, Any]
+    names: list[str]
+    labels: list[Any] | None
+    table: dict[str, np.ndarray]
+    notes: list[str]
+    _title: str
+    _label_name: str
+    _level: float
 
     def to_frame(self) -> Any:
         """Return the coefficients as a pandas DataFrame.
