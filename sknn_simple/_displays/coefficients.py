@@ -18,6 +18,7 @@ from sknn_simple._displays.common import (
     shorten,
     styled,
 )
+from sknn_simple._inference.raw import against
 from sknn_simple._inference.summary import check_level, normal_quantile
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._posterior import Posterior
@@ -370,17 +371,13 @@ def _coefficients(
     model: LogisticNN, base: int, posterior: Posterior | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return coefficients and their standard errors, (n_features, n_series)."""
-    coef, p = layer_weights(model)[0].T, model.n_features_in_
-    reference = None
+    coef, reference = layer_weights(model)[0].T, None
     if not model._multilabel:
-        reference = model.classes_[base]
-        # The raw output of two classes is the log odds of the second one.
-        by_class = coef if len(coef) > 1 else np.vstack([np.zeros(p), coef])
-        coef = np.delete(by_class - by_class[base], base, axis=0)
+        coef, reference = against(coef, base), model.classes_[base]
     if posterior is None:
         return coef.T, None
-    table = posterior.summary(reference=reference).table
-    return coef.T, table["std_error"].reshape(len(coef), -1)[:, :p].T
+    error = posterior.summary(reference=reference).table["std_error"]
+    return coef.T, error.reshape(len(coef), -1)[:, : model.n_features_in_].T
 
 
 def _effects(posterior: Any) -> tuple[np.ndarray, np.ndarray]:

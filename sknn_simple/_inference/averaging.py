@@ -32,7 +32,8 @@ def with_covariance(
 ) -> Iterator[tuple[OutputBlock, np.ndarray]]:
     """Yield blocks of X with the covariance of the raw outputs, (m, K, K)."""
     outputs = inference.outputs
-    for block in outputs.blocks(X, gaussian.floats_per_row(outputs)):
+    # The Jacobian; a root of the covariance has no more columns.
+    for block in outputs.blocks(X, outputs.n_outputs * outputs.size):
         yield block, gaussian.of_outputs(outputs, block.X)
 
 

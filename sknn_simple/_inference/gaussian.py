@@ -41,10 +41,6 @@ class RootGaussian:
         self._root = root
         self.log_determinant, self.n_effective = log_determinant, n_effective
 
-    def floats_per_row(self, outputs: Outputs) -> float:
-        """Return the size per row of the largest array that `of_outputs` makes."""
-        return outputs.floats_per_row(self._root.shape[1])
-
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
         """Return the covariance Gᵢ C Gᵢᵀ of the raw outputs of rows, (m, K, K).
 
@@ -83,9 +79,6 @@ class RowGaussian:
         self.log_determinant = 2.0 * float(np.log(np.diag(factor)).sum()) - float(
             np.log(variance[variance > 0.0]).sum()
         )
-
-    def floats_per_row(self, outputs: Outputs) -> float:
-        return outputs.floats_per_row(len(self._reduction))
 
     def of_outputs(self, outputs: Outputs, X: np.ndarray) -> np.ndarray:
         assert isinstance(outputs, HiddenOutputs)  # the biases of others have no prior

@@ -117,10 +117,6 @@ class Outputs(ABC):
     def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
         """Return Gᵢᵀ δᵢ of every row, (m, P)."""
 
-    @abstractmethod
-    def floats_per_row(self, n_columns: int) -> float:
-        """Return the size per row of the largest array that `times` makes."""
-
 
 class LinearOutputs(Outputs):
     """z = Wᵀ x̃ + b: the Jacobian is (x̃, 1), for each output."""
@@ -141,9 +137,6 @@ class LinearOutputs(Outputs):
     def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
         wide = self.with_ones(X)
         return (wide[:, :, None] * delta[:, None, :]).reshape(len(X), -1)
-
-    def floats_per_row(self, n_columns: int) -> float:
-        return self.n_outputs * max(n_columns, self.n_per_output)
 
 
 class HiddenOutputs(Outputs):
@@ -177,9 +170,6 @@ class HiddenOutputs(Outputs):
 
     def row_gradients(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
         return np.matmul(delta[:, None, :], self.jacobian(X))[:, 0]
-
-    def floats_per_row(self, n_columns: int) -> float:
-        return self.n_outputs * max(n_columns, self.size)
 
     def by_columns(self, X: np.ndarray, delta: np.ndarray) -> np.ndarray:
         """Return Σᵢ δᵢᵀ ∂zᵢ/∂x̃, (p,).

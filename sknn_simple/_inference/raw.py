@@ -101,20 +101,23 @@ def contrasts(inference: Inference, reference: object = None) -> Contrasts:
     root = to_raw(outputs, inference.interval_gaussian.root()).reshape(*theta.shape, -1)
     fixed = ~inference.free[public_order(outputs)].reshape(K, -1)
     open_ = undetermined(inference).reshape(K, -1)
-    if inference.rows.multilabel:
-        return Contrasts(list(classes), theta, fixed, open_, root)
-    base = 0 if reference is None else list(classes).index(reference)
-    if K == 1:
-        sign = -1.0 if base == 1 else 1.0
-        return Contrasts([classes[1 - base]], sign * theta, fixed, open_, sign * root)
-    others = [k for k in range(K) if k != base]
-    return Contrasts(
-        [classes[k] for k in others],
-        theta[others] - theta[base],
-        fixed[others],
-        open_[others],
-        root[others] - root[base],
-    )
+    if not inference.rows.multilabel:
+        base = 0 if reference is None else list(classes).index(reference)
+        theta, root = against(theta, base), against(root, base)
+        classes = np.delete(classes, base)
+    # All outputs of a column are fixed, or none.
+    n = len(classes)
+    return Contrasts(list(classes), theta, fixed[:n], open_[:n], root)
+
+
+def against(by_output: np.ndarray, base: int) -> np.ndarray:
+    """Return the log odds of the other classes against a base, (K - 1, ...).
+
+    One output, of two classes, is the log odds of the second against the first.
+    """
+    if len(by_output) == 1:
+        by_output = np.concatenate([np.zeros_like(by_output), by_output])
+    return np.delete(by_output - by_output[base], base, axis=0)
 
 
 def norms(root: np.ndarray) -> np.ndarray:
