@@ -218,10 +218,12 @@ def open_frame(ax: Any) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def sign_colours(plt: Any, cmap: Any) -> np.ndarray:
+def sign_colours(cmap: Any) -> np.ndarray:
     """Return the colours of negative and of positive weights, (2, 4).
 
     They are those at 0.1 and 0.9 of the colormap, because the two ends of a diverging
     colormap are almost black and look alike.
     """
-    return plt.get_cmap(cmap)([0.1, 0.9])
+    from matplotlib import colormaps
+
+    return colormaps.get_cmap(cmap)([0.1, 0.9])

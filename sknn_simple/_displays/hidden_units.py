@@ -259,7 +259,7 @@ class HiddenUnitsDisplay(Display):
         height, width = image_shape
         pixel = 1.6 / max(width, height)
         inches = (pixel * width + 0.1, pixel * height + 0.25)
-        _, n_rows, n_columns = self._make_panels(ax, inches, (0.9, 0.2))
+        n_rows, n_columns = self._make_panels(ax, inches, (0.9, 0.2))
         self.features_ = np.arange(len(self.weights))
         drawn = self.weights[:, self.units_]
         limit = np.abs(drawn).max() or 1.0
@@ -289,10 +289,10 @@ class HiddenUnitsDisplay(Display):
         labels = self._bar_labels()
         inches = (1.9, 0.17 * len(labels) + 0.45)
         margin = (0.08 * min(max(map(len, labels)), 30) + 0.3, 0.4)
-        plt, _, n_columns = self._make_panels(ax, inches, margin)
+        _, n_columns = self._make_panels(ax, inches, margin)
         from matplotlib.ticker import MaxNLocator
 
-        colours = sign_colours(plt, cmap)
+        colours = sign_colours(cmap)
         self.artists_ = [
             panel.barh(
                 np.arange(len(weights)),
@@ -331,14 +331,14 @@ class HiddenUnitsDisplay(Display):
 
     def _make_panels(
         self, ax: Any, inches: tuple[float, float], margin: tuple[float, float]
-    ) -> tuple[Any, int, int]:
-        """Make a panel per unit, set ``axes_``; return pyplot and the grid's shape.
+    ) -> tuple[int, int]:
+        """Make a panel per unit, set ``axes_``; return the shape of the grid.
 
         Panels with bars share their axes.
         """
         n_rows, n_columns = _grid_shape(len(self.units_))
         width, height = np.multiply(inches, (n_columns, n_rows)) + margin
-        plt = self._set_axes(ax, (max(width, 4.0), max(height, 1.7)))
+        self._set_axes(ax, (max(width, 4.0), max(height, 1.7)))
         self.ax_.set_axis_off()
         grid = _place_of(self.ax_).subgridspec(n_rows, n_columns)
         panels: list[Any] = []
@@ -347,7 +347,7 @@ class HiddenUnitsDisplay(Display):
             place = grid[divmod(i, n_columns)]
             panels.append(self.figure_.add_subplot(place, sharex=first, sharey=first))
         self.axes_ = np.array(panels, dtype=object)
-        return plt, n_rows, n_columns
+        return n_rows, n_columns
 
 
 def _units(

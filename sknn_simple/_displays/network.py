@@ -213,8 +213,8 @@ class NetworkDisplay(Display):
         columns = place_columns(self.units_, [len(strength) for strength in strengths])
         n_rows = max(len(column.rows) for column in columns)
         inches = (2.6 * len(columns) + 1.5, 0.38 * n_rows + 1.8)
-        colours = sign_colours(self._set_axes(ax, inches), cmap)
-        drawing = NetworkDrawing(self.ax_, columns, colours, max_width)
+        self._set_axes(ax, inches)
+        drawing = NetworkDrawing(self.ax_, columns, sign_colours(cmap), max_width)
         self.skip_lines_: Any = None
         if self.skip_weights is not None:
             drawn = np.ix_(self.units_[0], self.units_[-1])
