@@ -19,7 +19,7 @@ from sknn_simple._inference.raw import (
     without_interval,
 )
 from sknn_simple._inference.report import listed, summarize
-from sknn_simple._inference.summary import Summary, check_level, normal_quantile
+from sknn_simple._inference.summary import Summary, interval_width
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._names import column_names
@@ -287,8 +287,7 @@ class Posterior(PosteriorRowsMixin):
         interval : ndarray of shape (n_parameters, 2)
             Lower and upper limits, in the order of ``parameter_names``.
         """
-        check_level(confidence_level)
-        width = normal_quantile(confidence_level) * self.std_errors
+        width = interval_width(confidence_level) * self.std_errors
         value = raw_values(self._inference)
         return np.column_stack([value - width, value + width])
 
@@ -328,7 +327,6 @@ class Posterior(PosteriorRowsMixin):
         (10, 9)
         """
         self._need_linear("summary")
-        check_level(confidence_level)
         check_reference(reference, self.model.classes_, self._inference.rows.multilabel)
         return summarize(
             self._inference,

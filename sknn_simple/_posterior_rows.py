@@ -12,10 +12,9 @@ from sknn_simple._inference.core import Inference
 from sknn_simple._inference.effects import Effects, marginal_effects
 from sknn_simple._inference.raw import has_free_weight, undetermined
 from sknn_simple._inference.summary import (
-    check_level,
     import_pandas,
     interval_table,
-    normal_quantile,
+    interval_width,
 )
 from sknn_simple._prediction import shortened
 from sknn_simple._validation import validate_features
@@ -65,7 +64,7 @@ class PosteriorRowsMixin:
         >>> bool((frame["effect"] < 0).all())  # larger cells: less likely benign
         True
         """
-        check_level(confidence_level)
+        width = interval_width(confidence_level)
         pd = import_pandas("Posterior.marginal_effects")
         found = self._effects(X)
         classes = self.model.classes_
@@ -78,7 +77,7 @@ class PosteriorRowsMixin:
                     labels, len(self._names)
                 ),
                 "effect": effect,
-                **interval_table(effect, std_error, confidence_level),
+                **interval_table(effect, std_error, width),
             }
         )
 
@@ -199,9 +198,8 @@ class PosteriorRowsMixin:
         >>> bool(((lower <= p) & (p <= upper)).all())
         True
         """
-        check_level(confidence_level)
+        width = interval_width(confidence_level)
         X = self._known_features(X)
-        width = normal_quantile(confidence_level)
         with np.errstate(under="ignore"):
             lower, upper = averaging.logit_intervals(self._inference, X, width)
             if self._is_binary:

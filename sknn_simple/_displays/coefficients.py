@@ -19,7 +19,7 @@ from sknn_simple._displays.common import (
     styled,
 )
 from sknn_simple._inference.raw import against
-from sknn_simple._inference.summary import check_level, normal_quantile
+from sknn_simple._inference.summary import interval_width
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._posterior import Posterior
 from sknn_simple._posterior_checks import check_reference
@@ -229,8 +229,7 @@ class CoefficientDisplay(Display):
             values, error = _effects(posterior)
         values, lower, upper = unit * values, None, None
         if error is not None:
-            check_level(confidence_level)
-            half = normal_quantile(confidence_level) * unit * error
+            half = interval_width(confidence_level) * unit * error
             lower, upper = values - half, values + half
         series = None
         if values.shape[1] > 1 or len(labels) == 1:

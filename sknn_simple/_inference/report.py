@@ -8,7 +8,7 @@ import numpy as np
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.raw import contrasts, norms
-from sknn_simple._inference.summary import Summary, interval_table
+from sknn_simple._inference.summary import Summary, interval_table, interval_width
 
 MOST_NAMES = 10
 
@@ -27,6 +27,7 @@ def summarize(
     confidence_level: float,
     head: dict[str, Any],
 ) -> Summary:
+    width = interval_width(confidence_level)
     classes, found = inference.rows.classes, contrasts(inference, reference)
     std_error = norms(found.root)
     std_error[found.fixed | found.open] = np.nan
@@ -35,7 +36,7 @@ def summarize(
     with np.errstate(over="ignore"):
         table = {
             "coef": coef,
-            **interval_table(coef, std_error.ravel(), confidence_level),
+            **interval_table(coef, std_error.ravel(), width),
             "odds_ratio": np.exp(coef),
         }
     multilabel = inference.rows.multilabel

@@ -25,33 +25,34 @@ def import_pandas(what: str) -> Any:
     return pd
 
 
-def normal_quantile(confidence_level: float) -> float:
-    """Return the number of standard errors on either side of an interval."""
-    return float(ndtri(0.5 + confidence_level / 2.0))
+def interval_width(confidence_level: Any) -> float:
+    """Return the number of standard errors on either side of an interval.
 
-
-def check_level(confidence_level: Any) -> None:
-    """Raise ValueError if it is not between 0 and 1."""
+    Raises ValueError if the level is not between 0 and 1.
+    """
     if not (isinstance(confidence_level, Real) and 0.0 < float(confidence_level) < 1.0):
         raise ValueError(
             "confidence_level must be a number between 0 and 1; got "
             f"{confidence_level!r}."
         )
+    return float(ndtri(0.5 + float(confidence_level) / 2.0))
 
 
 def interval_table(
-    value: np.ndarray, std_error: np.ndarray, confidence_level: float
+    value: np.ndarray, std_error: np.ndarray, width: float
 ) -> dict[str, np.ndarray]:
-    """Return standard error, z, two-sided p-value and limits of each value."""
-    width = normal_quantile(confidence_level) * std_error
+    """Return standard error, z, two-sided p-value and limits of each value.
+
+    `width` is that of ``interval_width``.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         z = value / std_error
     return {
         "std_error": std_error,
         "z": z,
         "p_value": 2.0 * ndtr(-np.abs(z)),
-        "lower": value - width,
-        "upper": value + width,
+        "lower": value - width * std_error,
+        "upper": value + width * std_error,
     }
 
 
