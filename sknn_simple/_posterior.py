@@ -420,11 +420,10 @@ class Posterior(PosteriorRowsMixin):
         """
         self._need_linear("wald_test")
         columns = column_numbers(self._names, features)
-        n_outputs = self._inference.outputs.n_outputs
-        missing = without_interval(self._inference).reshape(n_outputs, -1)
-        fixed = columns[missing[:, columns].any(axis=0)]
-        if len(fixed):
-            names = listed(self._named(fixed))
+        # All outputs of a column have an interval, or none.
+        missing = columns[without_interval(self._inference)[columns]]
+        if len(missing):
+            names = listed(self._named(missing))
             raise ValueError(f"features has columns without an interval: {names}.")
         return wald_test(self._inference, columns)
 

@@ -81,13 +81,13 @@ class Contrasts(NamedTuple):
 
     # The class or label of each equation; None for two classes.
     labels: list[object]
-    # (n_equations, q): coefficients, and whether a bound or a constant column fixes
-    # them, or the data leave them open.
+    # (n_equations, q), and (n_equations, q, r).
     coef: np.ndarray
+    root: np.ndarray
+    # (q,): whether a bound or a constant column fixes them, or the data leave them
+    # open, in all equations.
     fixed: np.ndarray
     open: np.ndarray
-    # (n_equations, q, r).
-    root: np.ndarray
 
 
 def contrasts(inference: Inference, reference: object = None) -> Contrasts:
@@ -95,19 +95,16 @@ def contrasts(inference: Inference, reference: object = None) -> Contrasts:
 
     By default the reference is the first class.
     """
-    outputs, K = inference.outputs, inference.outputs.n_outputs
-    classes = inference.rows.classes
-    theta = raw_values(inference).reshape(K, -1)
+    outputs, classes = inference.outputs, inference.rows.classes
+    theta = raw_values(inference).reshape(outputs.n_outputs, -1)
     root = to_raw(outputs, inference.interval_gaussian.root()).reshape(*theta.shape, -1)
-    fixed = ~inference.free[public_order(outputs)].reshape(K, -1)
-    open_ = undetermined(inference).reshape(K, -1)
     if not inference.rows.multilabel:
         base = 0 if reference is None else list(classes).index(reference)
         theta, root = against(theta, base), against(root, base)
         classes = np.delete(classes, base)
-    # All outputs of a column are fixed, or none.
-    n = len(classes)
-    return Contrasts(list(classes), theta, fixed[:n], open_[:n], root)
+    q = theta.shape[1]
+    fixed, open_ = ~inference.free[public_order(outputs)], undetermined(inference)
+    return Contrasts(list(classes), theta, root, fixed[:q], open_[:q])
 
 
 def against(by_output: np.ndarray, base: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def summarize(
     width = interval_width(confidence_level)
     classes, found = inference.rows.classes, contrasts(inference, reference)
     std_error = norms(found.root)
-    std_error[found.fixed | found.open] = np.nan
+    std_error[:, found.fixed | found.open] = np.nan
     names = [*columns, *["intercept"] * inference.outputs.has_intercept]
     coef = found.coef.ravel()
     with np.errstate(over="ignore"):
@@ -48,7 +48,7 @@ def summarize(
         names * len(found.labels),
         [k for k in found.labels for _ in names] if several else None,
         table,
-        _notes(inference, names, found.fixed[0], found.open[0]),
+        _notes(inference, names, found.fixed, found.open),
         f"LogisticNN: log odds of {'each label' if multilabel else what}",
         "label" if multilabel else "class",
         confidence_level,
