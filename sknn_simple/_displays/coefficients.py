@@ -233,8 +233,8 @@ class CoefficientDisplay(Display):
             lower, upper = values - half, values + half
         series = None
         if values.shape[1] > 1 or len(labels) == 1:
-            against = isinstance(model, LogisticNN) and not model._multilabel
-            series = np.delete(labels, base) if against else labels
+            has_base = isinstance(model, LogisticNN) and not model._multilabel
+            series = np.delete(labels, base) if has_base else labels
         display = cls(
             values=values,
             feature_names=names,

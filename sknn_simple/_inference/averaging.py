@@ -32,7 +32,7 @@ def with_covariance(
 ) -> Iterator[tuple[OutputBlock, np.ndarray]]:
     """Yield blocks of X with the covariance of the raw outputs, (m, K, K)."""
     outputs = inference.outputs
-    # The Jacobian; a root of the covariance has no more columns.
+    # The size of the Jacobian: a root of the covariance has no more columns.
     for block in outputs.blocks(X, outputs.n_outputs * outputs.size):
         yield block, gaussian.of_outputs(outputs, block.X)
 
