@@ -219,6 +219,7 @@ class CoefficientDisplay(Display):
         class_names: Any = None,
         **drawing: Any,
     ) -> Self:
+        width = 0.0 if posterior is None else interval_width(confidence_level)
         names = input_names(model, feature_names)
         labels = class_labels(model, class_names)
         base = _base(model, reference)
@@ -229,7 +230,7 @@ class CoefficientDisplay(Display):
             values, error = _effects(posterior)
         values, lower, upper = unit * values, None, None
         if error is not None:
-            half = interval_width(confidence_level) * unit * error
+            half = width * unit * error
             lower, upper = values - half, values + half
         series = None
         if values.shape[1] > 1 or len(labels) == 1:
