@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
-from sknn_simple._posterior import Posterior
+from sknn_simple._posterior.posterior import Posterior
 from sknn_simple._version import __version__
 
 if TYPE_CHECKING:

@@ -23,10 +23,11 @@ from sknn_simple._compat import (
 )
 from sknn_simple._data.training_set import TrainingSet
 from sknn_simple._fit_warnings import fit_warnings
+from sknn_simple._input.parameters import Options, name_hint, suggestion
+from sknn_simple._input.validation import validate_training_set, validate_validation_set
 from sknn_simple._model.networks import Network
 from sknn_simple._optim.history import Observer
 from sknn_simple._optim.stopping import OUTCOMES, StoppingCriteria, iterations
-from sknn_simple._parameters import Options, name_hint, suggestion
 from sknn_simple._persistence import PersistenceMixin
 from sknn_simple._prediction import PredictionMixin
 from sknn_simple._training.alpha import Fold, FoldTraining, Search, search_alpha
@@ -40,7 +41,6 @@ from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.progress import ProgressTable, print_line
 from sknn_simple._training.spec import TrainSpec, column_scale
 from sknn_simple._training.train import Trained
-from sknn_simple._validation import validate_training_set, validate_validation_set
 from sknn_simple._warm_start import previous_parameters
 
 # "Documentation" under [project.urls] in pyproject.toml.

@@ -61,6 +61,6 @@ def drop_callbacks(state: dict[str, Any]) -> None:
 
 
 # scikit-learn ≥ 1.9 raises an error for weights that are all zero; its message does not
-# name sample_weight, and that of ``_validation`` does.
+# name sample_weight, and that of ``_input`` does.
 if "allow_all_zero_weights" in signature(check_sample_weight).parameters:
     check_sample_weight = partial(check_sample_weight, allow_all_zero_weights=True)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sknn_simple._inference.report import listed
-from sknn_simple._names import column_names
+from sknn_simple._input.names import column_names, listed
 from sknn_simple._optim.stopping import OUTCOMES, iterations
 from sknn_simple._training.alpha import Search
 from sknn_simple._training.train import Trained

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_simple._base import BaseNN
 from sknn_simple._data.moments import constant_column, first_constant
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._input.monotonic import feature_signs
+from sknn_simple._input.parameters import Options, explains_names
 from sknn_simple._model.networks import LinearNetwork
-from sknn_simple._monotonic import feature_signs
 from sknn_simple._optim.minimize import SOLVERS
-from sknn_simple._parameters import Options, explains_names
 from sknn_simple._training.alpha import Fold, Search
 from sknn_simple._training.callbacks import FitTask
 from sknn_simple._training.heuristics import (

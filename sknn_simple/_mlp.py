@@ -11,12 +11,12 @@ from sklearn.utils import check_random_state
 from sknn_simple._base import BaseNN
 from sknn_simple._compat import Interval
 from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._input.monotonic import hidden_signs
+from sknn_simple._input.parameters import Options, explains_names
 from sknn_simple._model.activations import ACTIVATIONS
 from sknn_simple._model.networks import OneHiddenNetwork
-from sknn_simple._monotonic import hidden_signs
 from sknn_simple._optim.minimize import SOLVERS
 from sknn_simple._optim.stopping import WINDOW
-from sknn_simple._parameters import Options, explains_names
 from sknn_simple._prediction import map_rows
 from sknn_simple._training.alpha import Fold, Search, make_folds
 from sknn_simple._training.callbacks import FitTask

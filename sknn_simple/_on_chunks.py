@@ -31,7 +31,7 @@ from sknn_simple._chunks.prediction import count_right, predict_lazily
 from sknn_simple._chunks.rows import Source, Table
 from sknn_simple._compat import HasMethods, clone_parametrized
 from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._validation import as_kind_of, validate_validation_set
+from sknn_simple._input.validation import as_kind_of, validate_validation_set
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_simple._data.row_blocks import Workspace, block_edges
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import n_outputs, out_activation
+from sknn_simple._input.validation import present_labels, validate_features
 from sknn_simple._model.losses import LOSSES, Loss
 from sknn_simple._model.networks import Network
-from sknn_simple._validation import present_labels, validate_features
 
 
 class PredictionMixin(ClassifierMixin, metaclass=ABCMeta):

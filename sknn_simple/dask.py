@@ -6,10 +6,10 @@ They need the extra ``dask``: ``pip install "sknn_simple[dask]"``.
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+from sknn_simple._input.parameters import explains_names
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._on_chunks import OnChunks, documented_by
-from sknn_simple._parameters import explains_names
 from sknn_simple._version import how_to_install
 
 __all__ = ["DaskLogisticNN", "DaskOneHiddenMLP"]

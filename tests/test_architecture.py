@@ -68,6 +68,20 @@ LAYERS = {
             }
         ),
     ),
+    f"{PACKAGE}._input": Layer(
+        allowed=frozenset(
+            {
+                "numpy",
+                "scipy",
+                "sklearn",
+                f"{PACKAGE}._compat",
+                f"{PACKAGE}._data",
+                f"{PACKAGE}._input",
+                f"{PACKAGE}._model",
+            }
+        ),
+        forbidden=frozenset({"scipy.optimize"}),
+    ),
     f"{PACKAGE}._chunks": Layer(
         allowed=frozenset(
             {
@@ -78,14 +92,12 @@ LAYERS = {
                 "scipy",
                 "sklearn",
                 f"{PACKAGE}._chunks",
-                f"{PACKAGE}._class_weights",
                 f"{PACKAGE}._compat",
                 f"{PACKAGE}._data",
-                f"{PACKAGE}._kinds",
+                f"{PACKAGE}._input",
                 f"{PACKAGE}._model",
                 f"{PACKAGE}._optim",
                 f"{PACKAGE}._training",
-                f"{PACKAGE}._validation",
             }
         ),
     ),
@@ -97,6 +109,7 @@ LAYERS = {
                 "scipy",
                 f"{PACKAGE}._data",
                 f"{PACKAGE}._inference",
+                f"{PACKAGE}._input.names",
                 f"{PACKAGE}._model",
                 f"{PACKAGE}._training",
                 f"{PACKAGE}._version",

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 
 from models import NETWORK_SOLVERS, classes, labels
 from sknn_simple import OneHiddenMLP
+from sknn_simple._input.validation import validate_training_set
 from sknn_simple._training.early_stopping import split
-from sknn_simple._validation import validate_training_set
 
 TARGETS = ["two classes", "three classes", "labels"]
 

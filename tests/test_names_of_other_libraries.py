@@ -14,7 +14,7 @@ from sklearn.utils import estimator_html_repr
 from checks import X, Y
 from models import LINEAR, NETWORK, each_class
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._parameters import OTHER_NAMES, OTHER_VALUES
+from sknn_simple._input.parameters import OTHER_NAMES, OTHER_VALUES
 
 OURS = {type(model): set(model.get_params()) for model in (LINEAR, NETWORK)}
 UNKNOWN = [

@@ -11,7 +11,7 @@ from sknn_simple._inference.core import infer
 from sknn_simple._inference.gaussian import RowGaussian, gauss_newton, output_curvature
 from sknn_simple._inference.outputs import HiddenOutputs
 from sknn_simple._inference.raw import to_raw
-from sknn_simple._validation import validate_known_rows
+from sknn_simple._input.validation import validate_known_rows
 
 TARGETS = [2, 3, "multilabel"]
 each_target = pytest.mark.parametrize("target", TARGETS)

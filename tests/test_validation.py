@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from checks import FITTED, LABELS, X, Y, assert_refused, with_value
 from models import each_class
 from sknn_simple import LogisticNN, OneHiddenMLP
-from sknn_simple._validation import validate_training_set
+from sknn_simple._input.validation import validate_training_set
 
 # Features and classes -----------------------------------------------------------------
 

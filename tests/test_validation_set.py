@@ -24,8 +24,8 @@ from models import (
     labels,
 )
 from sknn_simple import OneHiddenMLP
+from sknn_simple._input.validation import validate_training_set
 from sknn_simple._training.early_stopping import split
-from sknn_simple._validation import validate_training_set
 
 TARGETS = ["two classes", "three classes", "labels"]
 each_target = pytest.mark.parametrize("target", TARGETS)

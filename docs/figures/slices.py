@@ -3,12 +3,12 @@
 import numpy as np
 
 from sknn_simple._data.threads import Workers
+from sknn_simple._input.validation import validate_training_set
 from sknn_simple._model.linear_objective import LinearObjective
 from sknn_simple._model.losses import LOSSES
 from sknn_simple._model.objective import Objective
 from sknn_simple._optim.history import Observer
 from sknn_simple._training.problem import make_row_blocks
-from sknn_simple._validation import validate_training_set
 
 
 def objective_of(model, X, y):

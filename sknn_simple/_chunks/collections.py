@@ -7,8 +7,8 @@ import numpy as np
 from scipy import sparse
 
 from sknn_simple._chunks.engine import Lazy
-from sknn_simple._kinds import check_kind
-from sknn_simple._validation import present_labels
+from sknn_simple._input.kinds import check_kind
+from sknn_simple._input.validation import present_labels
 
 
 class Chunk(NamedTuple):

@@ -6,22 +6,22 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sknn_simple._class_weights import (
+from sknn_simple._compat import check_sample_weight
+from sknn_simple._input.class_weights import (
     checked_product,
     class_factors,
     class_totals,
     mean_weights,
 )
-from sknn_simple._compat import check_sample_weight
-from sknn_simple._kinds import check_kind
-from sknn_simple._training.subsampling import systematic_draw
-from sknn_simple._validation import (
+from sknn_simple._input.kinds import check_kind
+from sknn_simple._input.validation import (
     check_two_classes,
     check_weights,
     labels_or_indicator,
     present_labels,
     renamed,
 )
+from sknn_simple._training.subsampling import systematic_draw
 
 
 class Aside(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sknn_simple._chunks.collections import dtype_of, is_dataframe, meta_of
 from sknn_simple._chunks.labels import naming_the_chunk
-from sknn_simple._validation import present_labels
+from sknn_simple._input.validation import present_labels
 
 
 def predict_lazily(local: Any, method: str, X: Any, names: list[Any]) -> Any:

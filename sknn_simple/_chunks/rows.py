@@ -28,7 +28,8 @@ from sknn_simple._data.row_blocks import RowBlocks
 from sknn_simple._data.threads import Workers, limit_blas_threads
 from sknn_simple._data.training_set import SMALLEST_WEIGHT, TrainingSet
 from sknn_simple._data.two_valued import two_values
-from sknn_simple._kinds import check_kind
+from sknn_simple._input.kinds import check_kind
+from sknn_simple._input.validation import canonical
 from sknn_simple._training.heuristics import (
     ARRAY_BYTES,
     CLASS_ROWS,
@@ -38,7 +39,6 @@ from sknn_simple._training.heuristics import (
 )
 from sknn_simple._training.problem import Columns, needs_float64
 from sknn_simple._training.subsampling import systematic_draw
-from sknn_simple._validation import canonical
 
 
 class Table(NamedTuple):

@@ -21,8 +21,8 @@ from sknn_simple._displays.common import (
 from sknn_simple._inference.raw import against
 from sknn_simple._inference.summary import interval_width
 from sknn_simple._logistic import LogisticNN
-from sknn_simple._posterior import Posterior
-from sknn_simple._posterior_checks import check_reference
+from sknn_simple._posterior.checks import check_reference
+from sknn_simple._posterior.posterior import Posterior
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

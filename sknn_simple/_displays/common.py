@@ -8,10 +8,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_simple._input.names import column_names
+from sknn_simple._input.validation import validate_features
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
-from sknn_simple._names import column_names
-from sknn_simple._validation import validate_features
 from sknn_simple._version import how_to_install
 
 MAX_NAME = 30

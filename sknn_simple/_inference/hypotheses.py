@@ -8,7 +8,7 @@ from scipy.special import chdtrc
 
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.raw import contrasts, norms
-from sknn_simple._inference.report import listed
+from sknn_simple._input.names import listed
 from sknn_simple._model.losses import by_output
 from sknn_simple._training.heuristics import NO_CURVATURE, SAME_VALUE
 

@@ -9,15 +9,7 @@ import numpy as np
 from sknn_simple._inference.core import Inference
 from sknn_simple._inference.raw import contrasts, norms
 from sknn_simple._inference.summary import Summary, interval_table, interval_width
-
-MOST_NAMES = 10
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names with commas, the first ten of many."""
-    some = ", ".join(map(repr, names[:MOST_NAMES]))
-    rest = len(names) - MOST_NAMES
-    return f"{some} and {rest} more" if rest > 0 else some
+from sknn_simple._input.names import listed
 
 
 def summarize(

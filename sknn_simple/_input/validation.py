@@ -18,16 +18,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sknn_simple._class_weights import (
+from sknn_simple._compat import check_sample_weight
+from sknn_simple._data.moments import check_values
+from sknn_simple._data.training_set import TrainingSet
+from sknn_simple._input.class_weights import (
     class_factors,
     class_totals,
     mean_weights,
     times_class_weight,
 )
-from sknn_simple._compat import check_sample_weight
-from sknn_simple._data.moments import check_values
-from sknn_simple._data.training_set import TrainingSet
-from sknn_simple._kinds import check_kind
+from sknn_simple._input.kinds import check_kind
 
 
 def validate_features(estimator: Any, X: Any) -> Any:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from sknn_simple._inference.report import listed
-from sknn_simple._kinds import check_kind
+from sknn_simple._input.kinds import check_kind
+from sknn_simple._input.names import listed
+from sknn_simple._input.validation import is_missing
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
 from sknn_simple._training.spec import TrainSpec
-from sknn_simple._validation import is_missing
 
 
 def check_model(model: Any) -> None:

@@ -18,20 +18,20 @@ from sknn_simple._inference.raw import (
     undetermined,
     without_interval,
 )
-from sknn_simple._inference.report import listed, summarize
+from sknn_simple._inference.report import summarize
 from sknn_simple._inference.summary import Summary, interval_width
+from sknn_simple._input.names import column_names, listed
+from sknn_simple._input.validation import validate_known_rows
 from sknn_simple._logistic import LogisticNN
 from sknn_simple._mlp import OneHiddenMLP
-from sknn_simple._names import column_names
-from sknn_simple._posterior_checks import (
+from sknn_simple._posterior.checks import (
     check_model,
     check_parameters,
     check_reference,
     column_numbers,
     group_codes,
 )
-from sknn_simple._posterior_rows import PosteriorRowsMixin
-from sknn_simple._validation import validate_known_rows
+from sknn_simple._posterior.rows import PosteriorRowsMixin
 
 # As ``LARGE_GRADIENT``. OneHiddenMLP stops earlier than LogisticNN: on the same tables
 # the gradient was at most 0.6 at the rows of the fit.

@@ -1,6 +1,9 @@
 """The names of columns in messages, tables and pictures."""
 
+from collections.abc import Sequence
 from typing import Any
+
+MOST_NAMES = 10
 
 
 def column_names(estimator: Any) -> list[str]:
@@ -9,3 +12,10 @@ def column_names(estimator: Any) -> list[str]:
     if given is None:
         return [f"x{i}" for i in range(estimator.n_features_in_)]
     return [str(name) for name in given]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas, the first ten of many."""
+    some = ", ".join(map(repr, names[:MOST_NAMES]))
+    rest = len(names) - MOST_NAMES
+    return f"{some} and {rest} more" if rest > 0 else some

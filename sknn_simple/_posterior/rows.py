@@ -16,8 +16,8 @@ from sknn_simple._inference.summary import (
     interval_table,
     interval_width,
 )
+from sknn_simple._input.validation import validate_features
 from sknn_simple._prediction import shortened
-from sknn_simple._validation import validate_features
 
 
 class PosteriorRowsMixin:

@@ -1,0 +1,1 @@
+"""``Posterior`` and the checks of its arguments."""
