@@ -50,7 +50,10 @@ class Engine:
         import dask
         from distributed.protocol import pickle
 
-        if len(pickle.dumps(value)) <= SMALL_BYTES:
+        # θ goes with every pass over the rows: it is not pickled twice.
+        is_array = isinstance(value, np.ndarray)
+        size = value.nbytes if is_array else len(pickle.dumps(value))
+        if size <= SMALL_BYTES:
             return value
         return dask.delayed(value, pure=False, traverse=False)
 
