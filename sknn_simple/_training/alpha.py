@@ -355,11 +355,10 @@ class _ValidationPath:
         losses = list(self._tried.values())
         means = np.mean(losses, axis=1)
         least, clear = LEAST_FALL * of_shares, CLEAR_FALL * means[0]
-        if np.ptp(means) <= least:
-            return False
+        ranges = np.maximum.accumulate(means) - np.minimum.accumulate(means)
+        n_equal = np.count_nonzero(ranges <= least)
         learned_little = means.min() > (1.0 - LITTLE_FALL) * of_shares
         last = ALPHAS_WITHOUT_FALL if learned_little else 1
-        n_equal = sum(np.ptp(means[: k + 1]) <= least for k in range(len(means)))
         if len(means) - n_equal < last or means[-1] < self._objective:
             return False
         before, now = np.argmin(means[:-last]), np.argmin(means)

@@ -83,7 +83,7 @@ from sknn_simple._training.laplace import (
     log_determinant,
 )
 from sknn_simple._training.phases import run_phases
-from sknn_simple._training.plan import SolvePlan, plan_solve
+from sknn_simple._training.plan import SolvePlan
 from sknn_simple._training.problem import TrainingProblem
 from sknn_simple._training.spec import TrainSpec
 
@@ -162,15 +162,9 @@ def minimize_by_evidence(
 def _again(
     last: Round, plan: SolvePlan, alpha: float, history: History, path: Path
 ) -> Round:
-    """Search from another alpha, and from the weights of the last search.
-
-    They may be far from the minimum: the phases are those of a new fit.
-    """
+    """Search from another alpha, and from the weights of the last search."""
     problem = last.problem.with_alpha(alpha)
-    if plan.plan_round is None:
-        plan = plan_solve(problem, last.theta)
-    else:
-        plan = plan.next_round(problem)
+    plan = plan.next_search(problem, last.theta)
     return _rounds(problem, plan, last.theta, history, path)
 
 

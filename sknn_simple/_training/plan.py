@@ -72,6 +72,12 @@ class SolvePlan(NamedTuple):
         """Return the plan for another alpha; `hessian` is as in ``plan_round``."""
         return (self.plan_round or plan_round)(problem, self.solver, hessian)
 
+    def next_search(self, problem: TrainingProblem, theta: np.ndarray) -> "SolvePlan":
+        """Return the plan from a θ that may be far from the minimum."""
+        if self.plan_round is not None:
+            return self.next_round(problem)
+        return plan_solve(problem, theta)
+
 
 def plan_solve(problem: TrainingProblem, start: np.ndarray) -> SolvePlan:
     """Choose solver and phases for a problem and an initial θ."""
